@@ -1,0 +1,3 @@
+"""Batch rendering of lip-synced video."""
+
+__version__ = "0.1.0"
