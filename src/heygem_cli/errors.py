@@ -4,10 +4,10 @@
 
     HeygemError              1    anything that failed while it ran
     ├── InputError           2    an input or an option cannot be used; nothing was started
-    ├── PartialFailure       3    some jobs of a batch failed
+    ├── PartialFailureError  3    some jobs of a batch failed
     ├── NotCapableError      4    this machine cannot do it: no model, no GPU that was asked for
     ├── LockedError          5    another run holds the lock
-    └── Stopped              130  SIGINT, or 143 for SIGTERM
+    └── StoppedError         130  SIGINT, or 143 for SIGTERM
 
 An error is one line: what it is about, what is wrong, and what to do. ``code`` is stable and meant for programs.
 """
@@ -50,7 +50,7 @@ class InputError(HeygemError):
     exit_code = 2
 
 
-class PartialFailure(HeygemError):
+class PartialFailureError(HeygemError):
     """Some jobs of a batch failed, others are done."""
 
     exit_code = 3
@@ -68,7 +68,7 @@ class LockedError(HeygemError):
     exit_code = 5
 
 
-class Stopped(HeygemError):
+class StoppedError(HeygemError):
     """A signal ended the run."""
 
     def __init__(self, signum: int) -> None:

@@ -1,0 +1,1 @@
+"""Doctor: one small function a check, no printing."""

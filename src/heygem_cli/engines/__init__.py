@@ -1,0 +1,1 @@
+"""Engines: from a track and mouth motion to pixels."""

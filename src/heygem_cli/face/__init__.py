@@ -1,0 +1,1 @@
+"""Face: the tracker, the geometry of landmarks, the track cache."""

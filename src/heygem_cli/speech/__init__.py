@@ -1,0 +1,1 @@
+"""Speech: audio to features to mouth motion."""

@@ -1,0 +1,1 @@
+"""The built-in engine: a landmark-driven warp at full resolution, and a mouth interior."""
