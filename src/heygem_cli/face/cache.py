@@ -1,0 +1,79 @@
+"""Tracks on disk, by the content of the face video: what many jobs share is computed once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.face.geometry import Array
+from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.track import FaceTrack, read_track, write_track
+
+LARGEST = 4 << 30
+"""Bytes that the cache may hold; the tracks that were not used for longest go first."""
+
+
+def default_folder() -> Path:
+    """The user's cache folder; ``HEYGEM_CACHE_DIR`` names another one."""
+    named = os.environ.get("HEYGEM_CACHE_DIR")
+    return Path(named) if named else user_cache_path("heygem")
+
+
+def track_key(face: Path, choice: FaceChoice, tracker_version: str) -> str:
+    """Name a track by the content of the face video, the choice of face and the tracker's version."""
+    digest = hashlib.sha256(f"{choice} {tracker_version} ".encode())
+    with face.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:40]
+
+
+def cached_track(
+    folder: Path, key: str, needed: int, track: Callable[[], Iterable[Array | None]]
+) -> tuple[FaceTrack, bool]:
+    """Read a track of at least ``needed`` frames (or the whole face video) from the cache, or make it.
+
+    Two processes that want the same track make it once: the second waits. A file that is not whole is made anew.
+
+    Returns:
+        The track, and whether it came from the cache.
+    """
+    tracks = folder / "tracks"
+    tracks.mkdir(parents=True, exist_ok=True)
+    path = tracks / f"{key}.track"
+    with FileLock(tracks / f"{key}.lock"):
+        with contextlib.suppress(FileNotFoundError, HeygemError):
+            found = read_track(path)
+            if found.complete or len(found) >= needed:
+                path.touch()
+                return found.head(needed), True
+        handle, name = tempfile.mkstemp(dir=tracks, prefix=f"{key}.", suffix=".part")
+        os.close(handle)
+        try:
+            made = write_track(Path(name), track(), limit=needed)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    prune(tracks, LARGEST)
+    return FaceTrack(path, made.present, made.complete), False
+
+
+def prune(tracks: Path, largest: int) -> None:
+    """Delete what was not used for longest until at most ``largest`` bytes are held; nothing used within a day goes."""
+    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in tracks.iterdir() if path.is_file())
+    held = sum(size for _, size, _ in files)
+    for used, size, path in files:
+        if used > time.time() - 86400:
+            return
+        if held > largest or path.suffix == ".part":
+            path.unlink(missing_ok=True)
+            held -= size

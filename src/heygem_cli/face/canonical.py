@@ -1,0 +1,16 @@
+"""The canonical face: the mean face that head poses are measured against."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from heygem_cli.face.geometry import Array
+from heygem_cli.runtime import model_path
+
+
+@cache
+def canonical_face() -> Array:
+    """Landmarks (478, 3) of the mean face in the canonical frame: frontal, unit inter-ocular distance."""
+    return np.asarray(np.load(model_path("canonical_face.npy")), np.float32)
