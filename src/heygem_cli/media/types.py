@@ -32,6 +32,10 @@ class VideoInfo:
     ``width`` and ``height`` are those of the delivered frames: after rotation, and even (an odd last row or column is
     cut, since yuv420p has none). ``fps`` is the constant rate of the delivered frames (the average rate of a variable
     one; 25 for a still image). ``frames`` is exact for a still image (1) and an estimate otherwise: the stream decides.
+    ``color`` describes the delivered frames: those from RGB have the BT.709 matrix.
+
+    The rest is what reading needs: ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess),
+    ``orientation`` the turn to apply in EXIF's numbering (1 to 8), ``start`` the first frame's timestamp in seconds.
     """
 
     path: Path
@@ -43,14 +47,26 @@ class VideoInfo:
     codec: str
     pixel_format: str
     color: ColorTags
+    sample_aspect_ratio: Fraction = Fraction(1)
+    demuxer: str = ""
+    orientation: int = 1
+    start: Fraction = Fraction(0)
+    is_rgb: bool = False
+    has_alpha: bool = False
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The first audio stream of a file. ``duration`` is in seconds and an estimate: decoding decides."""
+    """The first audio stream of a file. ``duration`` is in seconds and an estimate: decoding decides.
+
+    ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess). ``start`` is when the first sample is
+    heard, in seconds after the start of the file.
+    """
 
     path: Path
     duration: float
     codec: str
     sample_rate: int
     channels: int
+    demuxer: str = ""
+    start: float = 0.0
