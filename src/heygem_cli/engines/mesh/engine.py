@@ -1,0 +1,137 @@
+"""The mesh engine: it moves the person's own pixels where speech moves them and fills the opening."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
+from heygem_cli.engines.mesh.field import Field, MouthFrame, dense, fit_field
+from heygem_cli.engines.mesh.interior import Interior, fill_opening, lip_light
+from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
+from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose, head_pose
+from heygem_cli.face.track import FaceTrack
+from heygem_cli.media.types import Frame, VideoInfo
+
+GRID = 24
+"""Nodes of the displacement grid in an inter-ocular distance."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where the points of one frame shall go, in pixels: lips (40, 2), jaw points (jaw, 2)."""
+
+    lips: Array
+    jaw: Array
+
+
+def aim(landmarks: Array, pose: Pose, closed: Array, motion: Array) -> Targets:
+    """Find where speech puts the lips and the jaw of one frame.
+
+    Args:
+        landmarks: (478, 3) of the frame.
+        pose: of its head.
+        closed: (41, 3) the person's closed mouth: lip points and chin in the canonical frame.
+        motion: (41, 3) offsets from it.
+    """
+    wanted = closed + motion
+    top, bottom = wanted[INNER_TOP], wanted[INNER_BOTTOM]
+    crossed = bottom[:, 1] < top[:, 1]
+    middle = (top[:, 1] + bottom[:, 1]) / 2
+    wanted[INNER_TOP, 1] = np.where(crossed, middle, top[:, 1])
+    wanted[INNER_BOTTOM, 1] = np.where(crossed, middle, bottom[:, 1])
+    placed = pose.to_image(wanted)[:, :2]
+    drop = placed[40] - landmarks[CHIN, :2]
+    share = np.array(list(JAW.values()), np.float32)[:, None]
+    return Targets(placed[:40], landmarks[list(JAW), :2] + share * drop)
+
+
+def warp_field(landmarks: Array, targets: Targets) -> Field:
+    """Fit the displacement field of one frame."""
+    still = landmarks[list(STILL), :2]
+    around = ring(landmarks)
+    places = np.concatenate([targets.lips, targets.jaw, still, around])
+    sources = np.concatenate([landmarks[list(LIPS), :2], landmarks[list(JAW), :2], still, around])
+    frame = MouthFrame.between(targets.lips[0], targets.lips[10])
+    side = np.zeros(len(places), np.float32)
+    side[: len(LIPS)] = SIDE_UPPER
+    return fit_field(frame, places, sources - places, side)
+
+
+def mouth_line(targets: Targets) -> Array:
+    """The line where the lips meet (13, 2), from far left of the mouth to far right of it."""
+    line = (targets.lips[INNER_TOP] + targets.lips[INNER_BOTTOM]) / 2
+    away = (targets.lips[10] - targets.lips[0]) * 20
+    return np.concatenate([[line[0] - away], line, [line[-1] + away]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class MeshFace:
+    """One person, ready to be drawn.
+
+    Attributes:
+        closed: (41, 3) closed mouth in the canonical frame.
+        interior: what the inside of the mouth looks like.
+    """
+
+    closed: Array
+    interior: Interior
+
+    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame:
+        """Draw one frame, see :class:`heygem_cli.engines.protocol.Face`."""
+        pose = head_pose(landmarks, canonical_face())
+        unit = float(pose.scale)
+        targets = aim(landmarks, pose, self.closed, motion)
+        step = max(2, int(unit / GRID) // 2 * 2)
+        around = ring(landmarks)
+        box = Box.around(np.concatenate([around, landmarks[[1, 5], :2]]), frame, step)
+        drawn = frame.copy()
+        if not box.width or not box.height:
+            return drawn
+        field = warp_field(landmarks, targets)
+        upper, lower = dense(field, box.left, box.top, box.width, box.height, step)
+        line = mouth_line(targets)
+        across = np.array([-field.frame.axis[1], field.frame.axis[0]], np.float32) * 40
+        below = polygon(np.concatenate([line, [line[-1] + across, line[0] + across]]), box)[..., None]
+        displacement = upper + (lower - upper) * below
+        displacement *= fade(landmarks, around, box, step)[..., None]
+        warp_box(frame, drawn, box, displacement)
+        self._fill(frame, drawn, landmarks, targets, unit)
+        return drawn
+
+    def _fill(self, frame: Frame, drawn: Frame, landmarks: Array, targets: Targets, unit: float) -> None:
+        opening = np.concatenate([targets.lips[INNER_TOP], targets.lips[INNER_BOTTOM][-2:0:-1]])
+        box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
+        if not box.width or not box.height:
+            return
+        cover = cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.4, unit / 250))
+        light = lip_light(frame, landmarks[list(LIPS), :2])
+        blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
+
+
+def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
+    """Weight of the warp (height, width): 1 on the lower face, 0 at the ring and beyond."""
+    coarse = np.zeros((box.height // step, box.width // step), np.float32)
+    hull = np.concatenate([around, landmarks[[127, 6, 356], :2]])
+    nodes = (hull - box.corner) / step
+    middle = nodes.mean(0)
+    inner = middle + 0.9 * (nodes - middle)
+    cv2.fillConvexPoly(coarse, cv2.convexHull(np.round(inner * 16).astype(np.int32)), 1.0, cv2.LINE_AA, 4)
+    coarse[[0, -1]] = 0
+    coarse[:, [0, -1]] = 0
+    soft = cv2.GaussianBlur(coarse, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(cv2.resize(soft, (box.width, box.height), interpolation=cv2.INTER_LINEAR))
+
+
+class MeshEngine:
+    """The built-in engine."""
+
+    name = "mesh"
+
+    def prepare(self, video: VideoInfo, track: FaceTrack) -> MeshFace:
+        """Learn the person of a track."""
+        return MeshFace(learn_closed_mouth(track), learn_interior(video, track))

@@ -1,0 +1,110 @@
+"""A smooth displacement field from a few points that move, torn open along the mouth.
+
+Radial basis functions (multiquadrics: R. L. Hardy, "Multiquadric equations of topography and other irregular
+surfaces", 1971) interpolate between control points. Upper and lower lip touch when the mouth is closed and yet move
+apart, so the points get a third coordinate: the upper lip's are lifted to one side and the lower lip's to the other,
+most in the middle of the mouth and not at all at its corners and beyond. There the two sides are one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from heygem_cli.face.geometry import Array
+
+SOFTNESS = 0.06
+"""Of the multiquadrics, in units of the mouth frame's axis; about the distance of two lip points."""
+RIDGE = 1e-3
+"""Keeps the system solvable where two control points fall together."""
+
+
+@dataclass(frozen=True)
+class MouthFrame:
+    """A frame of reference of the mouth in the image: its middle, and the vector from the middle to a corner."""
+
+    middle: Array
+    axis: Array
+
+    @staticmethod
+    def between(corner: Array, other: Array) -> MouthFrame:
+        """The frame whose ends are the two corners of the mouth, in pixels."""
+        return MouthFrame((corner + other) / 2, (other - corner) / 2)
+
+    def local(self, points: Array) -> Array:
+        """Pixels (points, 2) to units of half a mouth, along and across the mouth."""
+        x, y = self.axis / float(self.axis @ self.axis)
+        return np.asarray((points - self.middle) @ np.array([[x, -y], [y, x]], np.float32), np.float32)
+
+
+def lift(local: Array, side: Array | float) -> Array:
+    """Give points (points, 2) of the mouth frame their third coordinate (points, 3)."""
+    along, across = local[:, 0], local[:, 1]
+    height = np.clip(1 - along**2, 0, None) * np.exp(-((across / 0.8) ** 2))
+    return np.column_stack([local, side * height]).astype(np.float32)
+
+
+def _kernel(points: Array, centres: Array) -> Array:
+    squared = (points**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * (points @ centres.T)
+    return np.sqrt(np.maximum(squared, 0) + np.float32(SOFTNESS**2))
+
+
+@dataclass(frozen=True)
+class Field:
+    """A displacement field: where the pixel that belongs to a place is to be taken from."""
+
+    frame: MouthFrame
+    centres: Array
+    weights: Array
+
+    def at(self, points: Array, side: float) -> Array:
+        """Displacements (points, 2) in pixels at places (points, 2), on the upper (+1) or lower (−1) side."""
+        lifted = lift(self.frame.local(points), side)
+        return np.asarray(_kernel(lifted, self.centres) @ self.weights[:-1] + self.weights[-1], np.float32)
+
+
+def fit_field(frame: MouthFrame, places: Array, displacements: Array, side: Array) -> Field:
+    """Fit a field.
+
+    Args:
+        frame: of the mouth as it shall be.
+        places: control points (points, 2) where they shall be, in pixels.
+        displacements: (points, 2) from there to where they are.
+        side: (points,) +1 on the upper lip, −1 on the lower lip, 0 elsewhere.
+    """
+    centres = lift(frame.local(places), side)
+    count = len(centres)
+    system = np.ones((count + 1, count + 1))
+    system[-1, -1] = 0
+    system[:-1, :-1] = _kernel(centres, centres)
+    # The multiquadric's matrix is conditionally negative definite: the ridge goes to its diagonal with a minus.
+    system[np.arange(count), np.arange(count)] -= RIDGE
+    right = np.zeros((count + 1, 2))
+    right[:-1] = displacements
+    return Field(frame, centres, np.linalg.solve(system, right).astype(np.float32))
+
+
+def dense(field: Field, left: int, top: int, width: int, height: int, step: int) -> tuple[Array, Array]:
+    """Evaluate a field on every pixel of a box, by way of a grid.
+
+    Args:
+        field: the field.
+        left: of the box, in pixels.
+        top: of the box.
+        width: of the box, a multiple of ``step``.
+        height: of the box, a multiple of ``step``.
+        step: of the grid, in pixels.
+
+    Returns:
+        Displacements (height, width, 2) in pixels of the upper and of the lower side.
+    """
+    xs = left + (np.arange(width // step, dtype=np.float32) + 0.5) * step - 0.5
+    ys = top + (np.arange(height // step, dtype=np.float32) + 0.5) * step - 0.5
+    nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    upper, lower = (field.at(nodes, side).reshape(len(ys), len(xs), 2) for side in (1.0, -1.0))
+    size = (width, height)
+    return cv2.resize(upper, size, interpolation=cv2.INTER_CUBIC), cv2.resize(
+        lower, size, interpolation=cv2.INTER_CUBIC
+    )

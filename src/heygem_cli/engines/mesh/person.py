@@ -1,0 +1,69 @@
+"""What the mesh engine learns about a person from the track: the closed mouth, and the frame that shows its inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+
+from heygem_cli.engines.mesh.interior import Interior, take_interior
+from heygem_cli.engines.mesh.procedural import draw_interior
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
+from heygem_cli.face.neutral import closed_mouth
+from heygem_cli.face.track import FaceTrack
+from heygem_cli.media.read import read_frames
+from heygem_cli.media.types import VideoInfo
+
+CHUNK = 1000
+"""Frames of a track read at a time."""
+OPEN = 0.07
+"""Inner lip opening, in inter-ocular distances, from which a frame shows the inside of the mouth."""
+FRONTAL = 25.0
+"""Degrees of yaw up to which it shows it well."""
+
+
+def _chunks(track: FaceTrack) -> Iterator[Array]:
+    for start in range(0, len(track), CHUNK):
+        rows = track.rows(start, min(CHUNK, len(track) - start))
+        yield rows[~np.isnan(rows[:, 0, 0])]
+
+
+def learn_closed_mouth(track: FaceTrack) -> Array:
+    """The person's closed mouth: lip points and chin (41, 3) in the canonical frame."""
+    points, openings = [], []
+    for rows in _chunks(track):
+        pose = head_pose(rows, canonical_face())
+        points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
+        openings.append(mouth_opening(rows))
+    return closed_mouth(np.concatenate(points), np.concatenate(openings))
+
+
+def find_open_mouth(track: FaceTrack) -> int | None:
+    """The index of a frame that shows the inside of the mouth well, None where the mouth never opens."""
+    openings = np.full(len(track), -1.0)
+    for start in range(0, len(track), CHUNK):
+        rows = track.rows(start, min(CHUNK, len(track) - start))
+        pose = head_pose(np.nan_to_num(rows), canonical_face()) if len(rows) else None
+        frontal = np.abs(pose.yaw) < FRONTAL if pose else np.zeros(0, bool)
+        seen = track.present[start : start + len(rows)]
+        openings[start : start + len(rows)][seen & frontal] = mouth_opening(rows[seen & frontal])
+    showing = np.flatnonzero(openings >= OPEN)
+    if not len(showing):
+        return None
+    # Not the widest of all: that is often a yawn, a laugh or a slip of the tracker.
+    return int(showing[np.argsort(openings[showing])[int(0.95 * (len(showing) - 1))]])
+
+
+def learn_interior(video: VideoInfo, track: FaceTrack) -> Interior:
+    """The inside of the person's mouth: taken from a frame that shows it, else drawn."""
+    shown = find_open_mouth(track)
+    index = int(np.flatnonzero(track.present)[0]) if shown is None else shown
+    with closing(read_frames(video, start=index, count=1)) as frames:
+        frame = next(frames)
+    landmarks = track.rows(index, 1)[0]
+    lips = landmarks[list(LIPS), :2]
+    if shown is None:
+        return draw_interior(frame, lips)
+    return take_interior(frame, lips, float(head_pose(landmarks, canonical_face()).scale))
