@@ -38,10 +38,10 @@ class RenderOptions:
     """How a job is rendered; the same words as the command line's."""
 
     engine: str = "mesh"
-    face: FaceChoice = FaceChoice()
+    face: FaceChoice = field(default_factory=FaceChoice)
     loop: LoopMode = "pingpong"
     on_missing_face: MissingFace = "pass"
-    encode: EncodeOptions = EncodeOptions()
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
     cache: bool = True
 
 
@@ -53,7 +53,7 @@ class RenderJob:
     face: Path
     output: Path
     overwrite: bool = False
-    options: RenderOptions = RenderOptions()
+    options: RenderOptions = field(default_factory=RenderOptions)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Pipeline:
             with clock.stage("prepare"):
                 face = engine.prepare(inputs.video, track)
             with clock.stage("render"):
-                seen = self._write(job, inputs, motion, track, face, report)
+                seen = write_video(job, Prepared(inputs, motion, track, face), report)
         return RenderResult(
             output=job.output,
             width=inputs.video.width,
@@ -215,27 +215,38 @@ class Pipeline:
         key = track_key(job.face, job.options.face, self.tracker.version)
         return cached_track(default_folder(), key, needed, landmarks)
 
-    def _write(
-        self, job: RenderJob, inputs: Inputs, motion: MouthMotion, track: FaceTrack, face: Face, report: Report
-    ) -> int:
-        total = len(motion.offsets)
-        seen = 0
-        held: Frame | None = None
-        writer = VideoWriter(
-            job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode
-        )
-        with writer, closing(loop_frames(inputs.video, total, job.options.loop)) as frames:
-            for number, (index, frame) in enumerate(frames):
-                landmarks = track.landmarks(index) if index < len(track) else None
-                if landmarks is not None:
-                    seen += 1
-                    held = face.draw(frame, landmarks, motion.offsets[number])
-                    writer.write(held)
-                else:
-                    hold = held is not None and job.options.on_missing_face == "hold"
-                    writer.write(held if held is not None and hold else frame)
-                report(Progress("render", number + 1, total))
-        return seen
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is needed to draw the frames of a job."""
+
+    inputs: Inputs
+    motion: MouthMotion
+    track: FaceTrack
+    face: Face
+
+
+def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
+    """Draw and write every frame of a job.
+
+    Returns:
+        The number of frames with a face.
+    """
+    inputs, motion, track = prepared.inputs, prepared.motion, prepared.track
+    total = len(motion.offsets)
+    hold = job.options.on_missing_face == "hold"
+    seen = 0
+    last: Frame | None = None
+    writer = VideoWriter(job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode)
+    with writer, closing(loop_frames(inputs.video, total, job.options.loop)) as frames:
+        for number, (index, frame) in enumerate(frames):
+            landmarks = track.landmarks(index) if index < len(track) else None
+            if landmarks is not None:
+                last = prepared.face.draw(frame, landmarks, motion.offsets[number])
+                seen += 1
+            writer.write(last if last is not None and (hold or landmarks is not None) else frame)
+            report(Progress("render", number + 1, total))
+    return seen
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
 from heygem_cli.engines.mesh.field import Field, MouthFrame, dense, fit_field
 from heygem_cli.engines.mesh.interior import Interior, fill_opening, lip_light
-from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
 from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior
+from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose, head_pose
 from heygem_cli.face.track import FaceTrack
@@ -93,7 +93,7 @@ class MeshFace:
         if not box.width or not box.height:
             return drawn
         field = warp_field(landmarks, targets)
-        upper, lower = dense(field, box.left, box.top, box.width, box.height, step)
+        upper, lower = dense(field, box, step)
         line = mouth_line(targets)
         across = np.array([-field.frame.axis[1], field.frame.axis[0]], np.float32) * 40
         below = polygon(np.concatenate([line, [line[-1] + across, line[0] + across]]), box)[..., None]
@@ -108,7 +108,7 @@ class MeshFace:
         box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
         if not box.width or not box.height:
             return
-        cover = cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.4, unit / 250))
+        cover = np.asarray(cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.4, unit / 250)), np.float32)
         light = lip_light(frame, landmarks[list(LIPS), :2])
         blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
 
@@ -120,7 +120,7 @@ def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
     nodes = (hull - box.corner) / step
     middle = nodes.mean(0)
     inner = middle + 0.9 * (nodes - middle)
-    cv2.fillConvexPoly(coarse, cv2.convexHull(np.round(inner * 16).astype(np.int32)), 1.0, cv2.LINE_AA, 4)
+    cv2.fillConvexPoly(coarse, cv2.convexHull(np.round(inner * 16).astype(np.int32)), [1.0], cv2.LINE_AA, 4)
     coarse[[0, -1]] = 0
     coarse[:, [0, -1]] = 0
     soft = cv2.GaussianBlur(coarse, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT)

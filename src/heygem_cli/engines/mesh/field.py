@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.geometry import Array
 
 SOFTNESS = 0.06
@@ -48,7 +49,7 @@ def lift(local: Array, side: Array | float) -> Array:
 
 def _kernel(points: Array, centres: Array) -> Array:
     squared = (points**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * (points @ centres.T)
-    return np.sqrt(np.maximum(squared, 0) + np.float32(SOFTNESS**2))
+    return np.asarray(np.sqrt(np.maximum(squared, 0) + np.float32(SOFTNESS**2)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -86,25 +87,24 @@ def fit_field(frame: MouthFrame, places: Array, displacements: Array, side: Arra
     return Field(frame, centres, np.linalg.solve(system, right).astype(np.float32))
 
 
-def dense(field: Field, left: int, top: int, width: int, height: int, step: int) -> tuple[Array, Array]:
+def dense(field: Field, box: Box, step: int) -> tuple[Array, Array]:
     """Evaluate a field on every pixel of a box, by way of a grid.
 
     Args:
         field: the field.
-        left: of the box, in pixels.
-        top: of the box.
-        width: of the box, a multiple of ``step``.
-        height: of the box, a multiple of ``step``.
+        box: its sides are multiples of ``step``.
         step: of the grid, in pixels.
 
     Returns:
         Displacements (height, width, 2) in pixels of the upper and of the lower side.
     """
-    xs = left + (np.arange(width // step, dtype=np.float32) + 0.5) * step - 0.5
-    ys = top + (np.arange(height // step, dtype=np.float32) + 0.5) * step - 0.5
+    xs = box.left + (np.arange(box.width // step, dtype=np.float32) + 0.5) * step - 0.5
+    ys = box.top + (np.arange(box.height // step, dtype=np.float32) + 0.5) * step - 0.5
     nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    upper, lower = (field.at(nodes, side).reshape(len(ys), len(xs), 2) for side in (1.0, -1.0))
-    size = (width, height)
-    return cv2.resize(upper, size, interpolation=cv2.INTER_CUBIC), cv2.resize(
-        lower, size, interpolation=cv2.INTER_CUBIC
+    upper, lower = (
+        cv2.resize(
+            field.at(nodes, side).reshape(len(ys), len(xs), 2), (box.width, box.height), interpolation=cv2.INTER_CUBIC
+        )
+        for side in (1.0, -1.0)
     )
+    return np.asarray(upper, np.float32), np.asarray(lower, np.float32)

@@ -163,6 +163,6 @@ def smoothstep(x: Array) -> Array:
 
 def _sample(interior: Interior, x: Array, y: Array) -> Array:
     centre = interior.picture.shape[0] / 2
-    maps = (np.asarray(centre + place * interior.scale, np.float32) for place in (x, y))
-    drawn = cv2.remap(interior.picture, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    column, row = (np.asarray(centre + place * interior.scale, np.float32) for place in (x, y))
+    drawn = cv2.remap(interior.picture, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(drawn, np.float32)

@@ -37,7 +37,7 @@ def learn_closed_mouth(track: FaceTrack) -> Array:
         pose = head_pose(rows, canonical_face())
         points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
         openings.append(mouth_opening(rows))
-    return closed_mouth(np.concatenate(points), np.concatenate(openings))
+    return np.asarray(closed_mouth(np.concatenate(points), np.concatenate(openings)), np.float32)
 
 
 def find_open_mouth(track: FaceTrack) -> int | None:

@@ -37,10 +37,10 @@ def draw_interior(frame: Frame, lips: Array) -> Interior:
     picture = np.broadcast_to(dark, (SIDE, SIDE, 3)).copy()
     _lay_tongue(picture, x, y, light, hue)
     _lay_teeth(picture, x, y - top, skin, hue)
-    picture = cv2.GaussianBlur(picture, (0, 0), 1.5)
     along = np.linspace(-HALF_WIDTH, HALF_WIDTH, 11, dtype=np.float32)
-    curves = (np.interp(along, x, line).astype(np.float32) for line in (top, bottom))
-    return Interior(np.clip(picture, 16, 240).astype(np.uint8), scale, along, *curves, light, dark)
+    upper, lower = (np.interp(along, x, line).astype(np.float32) for line in (top, bottom))
+    soft = np.clip(cv2.GaussianBlur(picture, (0, 0), 1.5), 16, 240).astype(np.uint8)
+    return Interior(soft, scale, along, upper, lower, light, dark)
 
 
 def _lip_hue(frame: Frame, lips: Array) -> Array:

@@ -67,7 +67,7 @@ def polygon(points: Array, box: Box) -> Array:
     """Coverage 0 … 1 (height, width) of a polygon (points, 2) in pixels of the frame, its edge smooth."""
     mask = np.zeros((box.height, box.width), np.uint8)
     fixed = np.round((points - box.corner) * 16).astype(np.int32)
-    cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [fixed], [255], cv2.LINE_AA, 4)
     return mask.astype(np.float32) / 255
 
 
