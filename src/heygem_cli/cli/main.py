@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from heygem_cli import __version__
+from heygem_cli.cli.render import render
 
 app = typer.Typer(
     name="heygem",
@@ -32,6 +33,9 @@ def heygem(
     ] = False,
 ) -> None:
     """Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution."""
+
+
+app.command()(render)
 
 
 def run() -> None:

@@ -1,0 +1,73 @@
+"""Progress on stderr: a bar on a terminal, a plain line now and then otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from heygem_cli.cli.show import console
+
+if TYPE_CHECKING:
+    from heygem_cli.pipeline import Progress
+
+LABELS = {"speech": "listening", "track": "tracking", "prepare": "preparing", "render": "rendering"}
+EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        unit = "s/s" if task.fields.get("stage") == "speech" else "fps"
+        return Text(f"{task.speed:.0f} {unit}" if task.speed else "", style="dim")
+
+
+@contextmanager
+def progress_shown(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Show progress while the block runs.
+
+    Yields:
+        What to call with every :class:`heygem_cli.pipeline.Progress`.
+    """
+    screen = console(stderr=True)
+    if quiet:
+        yield lambda _: None
+    elif screen.is_terminal:
+        columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), _Rate())
+        with Bar(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
+            yield _bar_report(bar)
+    else:
+        yield _plain_report(screen.print)
+
+
+def _bar_report(bar: Bar) -> Callable[[Progress], None]:
+    tasks: dict[str, object] = {}
+
+    def report(progress: Progress) -> None:
+        if progress.stage not in tasks:
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            tasks[progress.stage] = bar.add_task(LABELS[progress.stage], total=progress.total, stage=progress.stage)
+        bar.update(bar.task_ids[-1], completed=progress.done, total=progress.total)
+
+    return report
+
+
+def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
+    last = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < EVERY:
+            return
+        last = time.monotonic()
+        unit = "s" if progress.stage == "speech" else "frames"
+        total = f" of {progress.total:.0f}" if progress.total else ""
+        write(f"{LABELS[progress.stage]}: {progress.done:.0f}{total} {unit}")
+
+    return report
