@@ -46,6 +46,8 @@ def program() -> str:
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None, threads: int = 0) -> list[str]:
     """Build the arguments that write the frames ``start`` … as raw yuv420p pictures to stdout."""
     seek = _seek_args(video, start) if video.demuxer in SEEKABLE else []
+    if video.is_still:
+        count = 1
     limit = [] if count is None else ["-frames:v", str(count)]
     return [
         *_QUIET, "-threads", str(threads), "-noautorotate", *seek, *_input(video.path, video.demuxer),
@@ -73,16 +75,19 @@ def encode_args(
     copy_audio: bool,
     metadata: Mapping[str, str],
 ) -> list[str]:
-    """Build the arguments that make an mp4 of raw yuv420p pictures from stdin and of ``seconds`` of the audio."""
+    """Build the arguments that make an mp4 of raw yuv420p pictures from stdin and of the audio.
+
+    Sound that is encoded ends after ``seconds``; sound that is copied is copied whole.
+    """
     tags = [f"{key}={value}" for key, value in _setparams(video.color).items()]
     filters = f"setparams={':'.join(tags)},setsar={_ratio(video.sample_aspect_ratio)}"
-    # The first sample is heard at zero, wherever in its file it stood.
-    shift = ["-itsoffset", f"{-audio.start:.6f}"] if copy_audio else []
-    sound = ["-c:a", "copy"] if copy_audio else _aac_args(audio)
+    # The first sample is heard at zero, wherever in its file it stands.
+    shift = ["-itsoffset", f"{-float(audio.start):.6f}"]
+    sound = ["-c:a", "copy"] if copy_audio else _aac_args(audio, seconds)
     return [
-        *_QUIET, "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{video.width}x{video.height}",
-        "-framerate", _ratio(video.fps), "-i", "pipe:0",
-        *shift, "-t", f"{seconds:.6f}", *_input(audio.path, audio.demuxer),
+        *_QUIET, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", "yuv420p",
+        "-video_size", f"{video.width}x{video.height}", "-framerate", _ratio(video.fps), "-i", "pipe:0",
+        *shift, *_input(audio.path, audio.demuxer),
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
         "-filter:v", filters, *codec, "-pix_fmt", "yuv420p", *sound,
         *(part for key, value in metadata.items() for part in ("-metadata", f"{key}={value}")),
@@ -151,11 +156,12 @@ def _setparams(color: ColorTags) -> dict[str, str]:
     return {"range": "tv"} | {key: value for key, value in named.items() if value is not None}
 
 
-def _aac_args(audio: AudioInfo) -> list[str]:
+def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
     rate = next((rate for rate in AAC_RATES if rate >= audio.sample_rate), AAC_RATES[-1])
     channels = audio.channels if 1 <= audio.channels <= AAC_MAX_CHANNELS else 2
     return [
-        "-filter:a", AUDIO_CLOCK, "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
+        "-filter:a", f"{AUDIO_CLOCK},atrim=end={seconds:.6f}",
+        "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
     ]  # fmt: skip
 
 

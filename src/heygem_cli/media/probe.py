@@ -109,15 +109,14 @@ def probe_audio(path: Path) -> AudioInfo:
             raise _no_audio(container, path)
         stream = container.streams.audio[0]
         start, end = _scan_audio(container, stream, path)
-        origin = Fraction(container.start_time or 0, av.time_base)
         return AudioInfo(
             path=path,
-            duration=float(end - start),
+            duration=float(end - start or Fraction(container.duration or 0, av.time_base)),
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             demuxer=container.format.name.split(",")[0],
-            start=float(start - origin),
+            start=start,
         )
 
 
@@ -284,7 +283,8 @@ def _scan_audio(
 
 
 def _timestamp(item: av.Packet[av.AudioStream] | av.AudioFrame) -> Fraction:
-    return Fraction(item.pts or 0) * (item.time_base or 0)
+    stamp = item.dts if item.pts is None else item.pts
+    return Fraction(stamp or 0) * (item.time_base or 0)
 
 
 def _decoded(packet: av.Packet[_Stream]) -> Sequence[Any]:
@@ -296,9 +296,8 @@ def _decoded(packet: av.Packet[_Stream]) -> Sequence[Any]:
 
 def _frame_rate(stream: av.VideoStream, times: npt.NDArray[np.float64]) -> Fraction:
     """Give the rate that the file names if the frames lie on its grid, else their average rate."""
-    named = [
-        Fraction(rate) for rate in (stream.average_rate, stream.base_rate, stream.guessed_rate) if rate and _sane(rate)
-    ]
+    rates = (stream.guessed_rate, stream.average_rate, stream.base_rate)
+    named = [Fraction(rate) for rate in rates if rate and _sane(rate)]
     span = float(times[-1] - times[0]) if times.size else 0.0
     if span <= 0:
         return named[0] if named else STILL_FPS
@@ -316,7 +315,8 @@ def _sane(rate: Fraction) -> bool:
 
 def _frame_count(stream: av.VideoStream, container: av.container.InputContainer, scan: _Scan, fps: Fraction) -> int:
     if scan.complete and scan.times.size:
-        return round(float(scan.times[-1] - scan.times[0]) * float(fps)) + 1
+        shown = float(scan.times[-1] - scan.times[0]) * scan.times.size / max(1, scan.times.size - 1)
+        return max(1, round(shown * float(fps)))
     if stream.duration is not None and stream.time_base is not None:
         return max(1, round(stream.duration * stream.time_base * fps))
     return max(1, round(Fraction(container.duration or 0, av.time_base) * fps))

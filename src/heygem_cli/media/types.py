@@ -59,8 +59,8 @@ class VideoInfo:
 class AudioInfo:
     """The first audio stream of a file. ``duration`` is in seconds and an estimate: decoding decides.
 
-    ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess). ``start`` is when the first sample is
-    heard, in seconds after the start of the file.
+    ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess). ``start`` is the timestamp of
+    the first sample that is heard, in seconds.
     """
 
     path: Path
@@ -69,4 +69,4 @@ class AudioInfo:
     sample_rate: int
     channels: int
     demuxer: str = ""
-    start: float = 0.0
+    start: Fraction = Fraction(0)

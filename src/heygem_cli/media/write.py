@@ -161,9 +161,9 @@ def _raise_unwritable(output: Path, error: OSError) -> NoReturn:
 
 
 def copies_audio(audio: AudioInfo, seconds: float) -> bool:
-    """Tell whether the sound goes into the mp4 as it is."""
+    """Tell whether the sound goes into the mp4 as it is: players know the codec, and all of it is wanted."""
     standard = audio.codec != "mp3" or audio.sample_rate >= 16000  # mp4 has no lower rates of mp3
-    return audio.codec in COPIED_CODECS and standard and audio.duration > seconds - 0.1
+    return audio.codec in COPIED_CODECS and standard and abs(audio.duration - seconds) < 0.1
 
 
 def choose_encoder(encoder: Encoder, video: VideoInfo) -> str:
