@@ -54,29 +54,27 @@ def smooth(landmarks: Iterable[Array | None], radius: int = RADIUS) -> Iterator[
     each landmark is averaged with its own neighbours in time, less the farther they are in frames and in place. What
     trembles within the tracker's noise becomes still, what moves stays where it is.
     """
-    window: deque[Array | None] = deque([None] * (radius + 1), maxlen=2 * radius + 1)
-    waiting = 0
+    window: deque[Array | None] = deque([None] * (2 * radius + 1), maxlen=2 * radius + 1)
+    seen = 0
     for current in landmarks:
         window.append(current)
-        waiting += 1
-        if waiting > radius:
+        seen += 1
+        if seen > radius:
             yield _middle(window, radius)
-    for _ in range(min(waiting, radius)):
+    for _ in range(min(seen, radius)):
         window.append(None)
-        if len(window) == 2 * radius + 1:
-            yield _middle(window, radius)
+        yield _middle(window, radius)
 
 
 def _middle(window: deque[Array | None], radius: int) -> Array | None:
     middle = window[radius]
     if middle is None:
         return None
-    near = range(radius, -1, -1)
     total = np.zeros_like(middle)
     weights = np.zeros((len(middle), 1), np.float32)
     reach = TREMBLE * float(interocular(middle))
     for direction in (-1, 1):
-        for distance in range(0 if direction == 1 else 1, len(near)):
+        for distance in range(0 if direction == 1 else 1, radius + 1):
             neighbour = window[radius + direction * distance]
             if neighbour is None:
                 break
@@ -84,4 +82,4 @@ def _middle(window: deque[Array | None], radius: int) -> Array | None:
             weight = np.exp(-apart / (2 * reach**2) - distance**2 / (radius**2 / 2))
             total += weight * neighbour
             weights += weight
-    return total / weights
+    return np.asarray(total / weights, np.float32)

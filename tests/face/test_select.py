@@ -1,0 +1,71 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.errors import InputError
+from heygem_cli.face.select import Box, FaceChoice, choose, follow, parse_choice
+
+LEFT, MIDDLE, RIGHT = Box(100, 300, 120), Box(600, 300, 80), Box(1100, 300, 200)
+ALL = [MIDDLE, RIGHT, LEFT]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("largest", RIGHT),
+        ("left", LEFT),
+        ("center", MIDDLE),
+        (" Right ", RIGHT),
+        ("1", LEFT),
+        ("2", MIDDLE),
+        ("3", RIGHT),
+        ("4", None),
+        ("610,310", MIDDLE),
+        ("350,300", None),
+    ],
+)
+def test_the_choice_picks_the_person(text, expected):
+    assert choose(ALL, parse_choice(text), 1280) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2"])
+def test_what_is_no_choice_says_what_is(text):
+    with pytest.raises(InputError, match="largest, left, center, right"):
+        parse_choice(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_a_choice_or_an_input_error(text):
+    try:
+        choice = parse_choice(text)
+    except InputError:
+        return
+    assert parse_choice(str(choice)) == choice
+
+
+@given(st.lists(st.builds(Box, st.floats(0, 2000), st.floats(0, 2000), st.floats(1, 500)), max_size=6))
+def test_a_choice_is_one_of_the_faces(boxes):
+    for text in ("largest", "left", "center", "right", "1", "500,500"):
+        chosen = choose(boxes, parse_choice(text), 2000)
+        assert chosen is None or chosen in boxes
+
+
+def test_the_same_face_is_followed_by_overlap():
+    last = Box(610, 305, 82)
+    assert follow(ALL, last) == MIDDLE
+
+
+def test_nobody_else_is_taken_for_the_face_that_left():
+    assert follow([LEFT, RIGHT], MIDDLE) is None
+
+
+def test_a_face_that_comes_back_alone_is_taken_up_again():
+    assert follow([LEFT], RIGHT) == LEFT
+
+
+def test_choices_have_names_of_their_own():
+    assert {str(c) for c in (FaceChoice(), FaceChoice(None, 2), FaceChoice(None, None, (3, 4.5)))} == {
+        "largest",
+        "2",
+        "3,4.5",
+    }

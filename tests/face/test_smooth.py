@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.smooth import bridge_gaps, smooth
+
+
+def face_at(x: float = 0.0) -> np.ndarray:
+    return (canonical_face() * 100 + np.float32([x, 0, 0])).astype(np.float32)
+
+
+def presence(landmarks) -> str:
+    return "".join("." if row is None else "x" for row in landmarks)
+
+
+@pytest.mark.parametrize(
+    ("seen", "bridged"),
+    [
+        ("xx.xx", "xxxxx"),
+        ("x.....x", "xxxxxxx"),
+        ("x......x", "x......x"),
+        ("...xx..", "...xx.."),
+        ("", ""),
+        ("....", "...."),
+        (".x.x.", ".xxx."),
+    ],
+)
+def test_short_gaps_are_bridged_and_long_ones_stay(seen, bridged):
+    rows = [face_at(2 * k) if c == "x" else None for k, c in enumerate(seen)]
+    assert presence(bridge_gaps(rows)) == bridged
+
+
+def test_a_bridge_is_a_straight_line():
+    rows = list(bridge_gaps([face_at(0), None, None, None, face_at(8)]))
+    assert [round(float(row[4, 0] - face_at()[4, 0]), 3) for row in rows] == [0, 2, 4, 6, 8]
+
+
+def test_a_cut_is_not_bridged():
+    assert presence(bridge_gaps([face_at(0), None, face_at(900)])) == "x.x"
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_every_frame_keeps_its_place(seen):
+    rows = [face_at(k) if here else None for k, here in enumerate(seen)]
+    smoothed = list(smooth(bridge_gaps(rows)))
+    assert len(smoothed) == len(seen)
+    for k, (here, row) in enumerate(zip(seen, smoothed, strict=True)):
+        if here:
+            assert row is not None
+            assert abs(float(row[4, 0] - face_at(k)[4, 0])) < 3
+
+
+def test_trembling_becomes_still_and_a_jump_does_not_lag():
+    noise = np.random.default_rng(0).normal(0, 0.25, (60, 478, 3)).astype(np.float32)
+    jump = [0.0] * 30 + [40.0] * 30
+    rows = [face_at(x) + n for x, n in zip(jump, noise, strict=True)]
+    smoothed = np.stack(list(smooth(rows)))
+    truth = np.stack([face_at(x) for x in jump])
+    assert np.abs(smoothed - truth)[3:-3].mean() < 0.6 * np.abs(noise)[3:-3].mean()
+    assert np.abs(smoothed - truth)[28:32].max() < 2

@@ -1,0 +1,120 @@
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.face.cache import cached_track, prune, track_key
+from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.track import read_track, write_track
+
+
+def rows(count, missing=()):
+    return [None if k in missing else np.full((478, 3), k, np.float32) for k in range(count)]
+
+
+def test_a_track_is_read_as_it_was_written(tmp_path):
+    written = write_track(tmp_path / "a.track", rows(5, missing={0, 3}), limit=9)
+    read = read_track(tmp_path / "a.track")
+    assert read.present.tolist() == written.present.tolist() == [False, True, True, False, True]
+    assert read.complete
+    assert read.landmarks(3) is None
+    assert read.landmarks(4)[477, 2] == 4
+    assert np.isnan(read.rows(2, 2)[1]).all()
+
+
+def test_a_track_that_reaches_its_limit_is_not_known_to_be_complete(tmp_path):
+    assert not write_track(tmp_path / "a.track", rows(5), limit=5).complete
+
+
+@pytest.mark.parametrize("cut", [0, 3, 16, 17, -1, -4])
+def test_a_cut_off_track_is_refused(tmp_path, cut):
+    path = tmp_path / "a.track"
+    write_track(path, rows(3), limit=9)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:cut])
+    with pytest.raises(HeygemError, match="not a whole track"):
+        read_track(path)
+
+
+def test_a_track_is_made_once_and_made_longer_when_needed(tmp_path):
+    made = []
+
+    def track(count):
+        def make():
+            made.append(count)
+            return rows(count)
+
+        return make
+
+    first, cached = cached_track(tmp_path, "key", 4, track(4))
+    assert (len(first), cached) == (4, False)
+    again, cached = cached_track(tmp_path, "key", 3, track(3))
+    assert (len(again), cached) == (3, True)
+    longer, cached = cached_track(tmp_path, "key", 10, track(7))
+    assert (len(longer), longer.complete, cached) == (7, True, False)
+    whole, cached = cached_track(tmp_path, "key", 99, track(99))
+    assert (len(whole), whole.complete, cached) == (7, True, True)
+    assert made == [4, 7]
+
+
+def test_a_broken_track_is_made_anew(tmp_path):
+    cached_track(tmp_path, "key", 4, lambda: rows(2))
+    (tmp_path / "tracks" / "key.track").write_bytes(b"hgtrack1 and then nonsense")
+    track, cached = cached_track(tmp_path, "key", 4, lambda: rows(2))
+    assert (len(track), cached) == (2, False)
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    def fails():
+        yield from rows(2)
+        raise HeygemError("x", "tracking failed")
+
+    with pytest.raises(HeygemError):
+        cached_track(tmp_path, "key", 4, fails)
+    assert [path.suffix for path in (tmp_path / "tracks").iterdir()] in ([], [".lock"])
+
+
+def _track_in_process(folder, counter):
+    def make():
+        with counter.open("a") as file:
+            file.write("made\n")
+        return rows(200)
+
+    cached_track(folder, "key", 500, make)
+
+
+def test_two_processes_make_a_track_once(tmp_path):
+    counter = tmp_path / "counter"
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_track_in_process, args=(tmp_path, counter)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert counter.read_text() == "made\n"
+
+
+def test_the_key_is_the_content_not_the_name(tmp_path):
+    one, same, other = (tmp_path / name for name in ("1", "2", "3"))
+    one.write_bytes(b"face")
+    same.write_bytes(b"face")
+    other.write_bytes(b"another face")
+    left = FaceChoice("left")
+    assert track_key(one, FaceChoice(), "v1") == track_key(same, FaceChoice(), "v1")
+    keys = {
+        track_key(*key)
+        for key in ((one, FaceChoice(), "v1"), (other, FaceChoice(), "v1"), (one, left, "v1"), (one, left, "v2"))
+    }
+    assert len(keys) == 4
+
+
+def test_pruning_takes_what_was_not_used_for_longest(tmp_path):
+    for age, name in enumerate(["new", "older", "oldest"]):
+        path = tmp_path / f"{name}.track"
+        path.write_bytes(bytes(100))
+        os.utime(path, (0, 2e9 if name == "new" else 1e9 - age))
+    prune(tmp_path, 200)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "older"]
