@@ -61,9 +61,10 @@ def smooth(landmarks: Iterable[Array | None], radius: int = RADIUS) -> Iterator[
         seen += 1
         if seen > radius:
             yield _middle(window, radius)
-    for _ in range(min(seen, radius)):
+    for after in range(radius):
         window.append(None)
-        yield _middle(window, radius)
+        if seen + after >= radius:
+            yield _middle(window, radius)
 
 
 def _middle(window: deque[Array | None], radius: int) -> Array | None:
