@@ -1,0 +1,86 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from heygem_cli.errors import InputError, NotCapableError
+from heygem_cli.runtime import Settings, apply_settings, make_session, model_path, read_settings, session_provider
+
+
+def test_the_operators_variables_keep_their_meaning():
+    settings = read_settings(
+        {
+            "OMP_NUM_THREADS": "3",
+            "TORCH_NUM_THREADS": "2",
+            "ORT_PARALLEL": "1",
+            "TORCH_DATALOADER_NUM_WORKERS": "4",
+        },
+        threads=5,
+    )
+    assert settings == Settings(3, 2, 5, parallel=True, dataloader_workers=4)
+
+
+def test_without_variables_the_process_is_calm():
+    settings = read_settings({"OMP_NUM_THREADS": ""})
+    assert (settings.omp_threads, settings.torch_threads, settings.parallel, settings.dataloader_workers) == (
+        1,
+        1,
+        False,
+        0,
+    )
+    assert 1 <= settings.onnx_threads <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_NUM_THREADS", "0"), ("ORT_PARALLEL", "yes"), ("TORCH_NUM_THREADS", "-1")]
+)
+def test_a_variable_that_is_no_number_is_named(name, value):
+    with pytest.raises(InputError, match=f"{name}='{value}'"):
+        read_settings({name: value})
+
+
+def test_settings_reach_the_environment_before_anything_loads():
+    environment = {"OMP_NUM_THREADS": "7", "CUDA_LAUNCH_BLOCKING": "1"}
+    apply_settings(Settings(omp_threads=2), environment)
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "2"
+    assert environment["CUDA_LAUNCH_BLOCKING"] == "1"
+
+
+def test_a_session_runs_with_the_settings():
+    session = make_session(model_path("mouth_motion.onnx"), "auto", Settings(onnx_threads=1))
+    options = session.get_session_options()
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert session_provider(session) in ("CPUExecutionProvider", "CUDAExecutionProvider")
+
+
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has a GPU")  # noqa: PTH110
+def test_cuda_that_is_asked_for_and_not_there_is_an_error():
+    with pytest.raises(NotCapableError, match="only gets the CPU") as caught:
+        make_session(model_path("mouth_motion.onnx"), "cuda", Settings())
+    assert caught.value.exit_code == 4
+
+
+def test_a_missing_model_is_an_error():
+    with pytest.raises(NotCapableError, match="the model is missing"):
+        model_path("no_such.onnx")
+
+
+def test_what_native_code_prints_stays_off_the_terminal():
+    script = (
+        "import os, sys\n"
+        "from heygem_cli.runtime import native_output_hidden\n"
+        "with native_output_hidden():\n"
+        "    os.write(2, b'native noise')\n"
+        "    print('python speaks', file=sys.stderr)\n"
+        "os.write(2, b'after')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "python speaks\nafter"
+
+
+def test_importing_the_cli_loads_nothing_heavy():
+    heavy = ["torch", "onnxruntime", "cv2", "mediapipe", "librosa", "ctranslate2", "av", "numpy"]
+    script = f"import sys, heygem_cli.cli.main; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
