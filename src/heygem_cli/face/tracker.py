@@ -7,15 +7,19 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from heygem_cli.face.geometry import LANDMARKS, Array
 from heygem_cli.face.select import Box, FaceChoice, choose, follow
-from heygem_cli.media.types import Frame
+from heygem_cli.media.types import Frame, planes
 
 CROP = 320
 """Side of the picture the mesh network sees; larger costs time and gains nothing (its own input is 192)."""
 MARGIN = 2.0
 """Side of the crop in sizes of the face: room for the head to move before the crop must follow."""
+
+THOROUGH_EVERY = 8
+"""Frames between two thorough looks for a face that is not there."""
 
 
 class FaceTracker(Protocol):
@@ -29,7 +33,7 @@ class FaceTracker(Protocol):
         ...
 
 
-def crop_rgb(frame: Frame, left: int, top: int, size: int) -> Array:
+def crop_rgb(frame: Frame, left: int, top: int, size: int) -> npt.NDArray[np.uint8]:
     """Cut a square out of an I420 frame as RGB, black where it lies outside.
 
     Args:
@@ -44,23 +48,14 @@ def crop_rgb(frame: Frame, left: int, top: int, size: int) -> Array:
     height, width = frame.shape[0] * 2 // 3, frame.shape[1]
     square = np.full((size * 3 // 2, size), 128, np.uint8)
     square[:size] = 16
-    planes = zip(split_i420(square), split_i420(frame), (1, 2, 2), strict=True)
+    pairs = zip(planes(square), planes(frame), (1, 2, 2), strict=True)
     x0, x1 = max(left, 0), min(left + size, width)
     y0, y1 = max(top, 0), min(top + size, height)
     if x0 < x1 and y0 < y1:
-        for target, source, step in planes:
+        for target, source, step in pairs:
             to = np.s_[(y0 - top) // step : (y1 - top) // step, (x0 - left) // step : (x1 - left) // step]
             target[to] = source[y0 // step : y1 // step, x0 // step : x1 // step]
-    return np.asarray(cv2.cvtColor(square, cv2.COLOR_YUV2RGB_I420))
-
-
-def split_i420(frame: Frame) -> tuple[Frame, Frame, Frame]:
-    """The Y, U and V planes of an I420 frame as views that share its memory."""
-    rows, width = frame.shape
-    height = rows * 2 // 3
-    luma = frame[:height]
-    blue, red = frame[height:].reshape(2, height // 2, width // 2)
-    return luma, blue, red
+    return np.asarray(cv2.cvtColor(square, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
 class MediaPipeTracker:
@@ -77,16 +72,35 @@ class MediaPipeTracker:
         self._detector: Any = face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
         self._mesh: Any = face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3)
 
-    def detect(self, frame: Frame) -> list[Box]:
-        """Find all faces of one frame."""
-        height, width = frame.shape[0] * 2 // 3, frame.shape[1]
-        rgb = cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420)
+    def detect(self, frame: Frame, *, thorough: bool = False) -> list[Box]:
+        """Find all faces of one frame.
+
+        Args:
+            frame: I420.
+            thorough: where the whole frame shows none, look at its parts too; finds faces of half the size, takes ten
+                times as long.
+        """
+        rgb = np.asarray(cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420), np.uint8)
+        found = self._detect(rgb, 0, 0)
+        if found or not thorough:
+            return found
+        height, width = rgb.shape[:2]
+        side = max(width, height) // 2
+        for top in _starts(height, side):
+            for left in _starts(width, side):
+                part = np.ascontiguousarray(rgb[top : top + side, left : left + side])
+                new = self._detect(part, left, top)
+                found += [box for box in new if not any(box.near(known) for known in found)]
+        return found
+
+    def _detect(self, rgb: npt.NDArray[np.uint8], left: int, top: int) -> list[Box]:
+        height, width = rgb.shape[:2]
         found = self._detector.process(rgb).detections or []
         boxes = [detection.location_data.relative_bounding_box for detection in found]
         return [
             Box(
-                (box.xmin + box.width / 2) * width,
-                (box.ymin + box.height / 2) * height,
+                left + (box.xmin + box.width / 2) * width,
+                top + (box.ymin + box.height / 2) * height,
                 max(box.width * width, box.height * height),
             )
             for box in boxes
@@ -97,20 +111,19 @@ class MediaPipeTracker:
         last: Box | None = None
         crop: Box | None = None
         moved = False
+        missing = 0
         for frame in frames:
             landmarks = self._landmarks(frame, crop, anew=moved) if crop else None
             if landmarks is None or (last and not face_box(landmarks).near(last)):
-                crop = self._find(frame, choice, last)
+                boxes = self.detect(frame, thorough=missing % THOROUGH_EVERY == 0)
+                crop = follow(boxes, last) if last else choose(boxes, choice, frame.shape[1])
                 landmarks = self._landmarks(frame, crop, anew=True) if crop else None
+            missing = missing + 1 if landmarks is None else 0
             if crop and landmarks is not None:
                 last = face_box(landmarks)
                 moved = not _well_inside(last, crop)
                 crop = last if moved else crop
             yield landmarks
-
-    def _find(self, frame: Frame, choice: FaceChoice, last: Box | None) -> Box | None:
-        boxes = self.detect(frame)
-        return follow(boxes, last) if last else choose(boxes, choice, frame.shape[1])
 
     def _landmarks(self, frame: Frame, crop: Box, *, anew: bool = False) -> Array | None:
         if anew:
@@ -132,6 +145,11 @@ def face_box(landmarks: Array) -> Box:
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
     middle = (low + high) / 2
     return Box(float(middle[0]), float(middle[1]), float((high - low).max()))
+
+
+def _starts(length: int, side: int) -> range:
+    """Where parts of a side begin that cover a length, each overlapping the next by half."""
+    return range(0, max(1, length - side + side // 2), max(1, side // 2))
 
 
 def _well_inside(face: Box, crop: Box) -> bool:

@@ -70,3 +70,10 @@ class AudioInfo:
     channels: int
     demuxer: str = ""
     start: Fraction = Fraction(0)
+
+
+def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:
+    """The Y, U and V planes of a frame as views that share its memory; U and V are half as wide and high."""
+    height = frame.shape[0] * 2 // 3
+    blue, red = frame[height:].reshape(2, height // 2, frame.shape[1] // 2)
+    return frame[:height], blue, red

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.engines.mesh.field import MouthFrame
-from heygem_cli.engines.mesh.warp import Box, planes
+from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.geometry import Array
-from heygem_cli.media.types import Frame
+from heygem_cli.media.types import Frame, planes
 
 REACH = 0.45
 """Half the width of a picture of the mouth, in inter-ocular distances."""

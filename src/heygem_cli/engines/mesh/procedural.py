@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 
 from heygem_cli.engines.mesh.interior import REACH, Interior, lip_light, smoothstep
-from heygem_cli.engines.mesh.warp import planes
 from heygem_cli.face.geometry import Array
-from heygem_cli.media.types import Frame
+from heygem_cli.media.types import Frame, planes
 
 SIDE = 288
 HALF_WIDTH, RISE, DEPTH = 0.27, 0.02, 0.2

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from heygem_cli.face.geometry import Array
-from heygem_cli.media.types import Frame
+from heygem_cli.media.types import Frame, planes
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,6 @@ class Box:
     def corner(self) -> Array:
         """Upper left corner (2,)."""
         return np.array([self.left, self.top], np.float32)
-
-
-def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:
-    """The Y, U and V planes of an I420 frame as views that share its memory."""
-    rows, width = frame.shape
-    height = rows * 2 // 3
-    blue, red = frame[height:].reshape(2, height // 2, width // 2)
-    return frame[:height], blue, red
 
 
 def warp_box(frame: Frame, target: Frame, box: Box, displacement: Array) -> None:

@@ -1,0 +1,101 @@
+import cv2
+import numpy as np
+import pytest
+
+from heygem_cli.engines.mesh.engine import MeshFace
+from heygem_cli.engines.mesh.procedural import draw_interior
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import CHIN, LIPS, head_pose, interocular, mouth_opening
+from portrait import i420, scene, track_one
+
+
+def made(frame, landmarks):
+    lips = landmarks[list(LIPS), :2]
+    pose = head_pose(landmarks, canonical_face())
+    return MeshFace(pose.to_canonical(landmarks[[*LIPS, CHIN]]), draw_interior(frame, lips))
+
+
+def opened(by):
+    """The lower lip and the chin go down, the middle of the lip most, as in speech."""
+    motion = np.zeros((41, 3), np.float32)
+    for rows in (range(11, 20), range(31, 40)):
+        motion[list(rows), 1] = by * np.sin(np.linspace(0.1, 0.9, 9) * np.pi)
+    motion[40, 1] = 0.8 * by
+    return motion
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return i420(scene(1280, 720, (640, 360, 700)))
+
+
+@pytest.fixture(scope="module")
+def landmarks(frame):
+    return track_one(frame)
+
+
+@pytest.mark.parametrize("by", [0.05, 0.1, 0.15])
+def test_the_mouth_opens_as_far_as_it_is_told(frame, landmarks, by):
+    drawn = made(frame, landmarks).draw(frame, landmarks, opened(by))
+    assert mouth_opening(landmarks) < 0.02
+    told = by * float(head_pose(landmarks, canonical_face()).scale / interocular(landmarks))
+    assert mouth_opening(track_one(drawn)) == pytest.approx(told, abs=0.035)
+
+
+def test_pixels_outside_the_lower_face_stay_bit_identical(frame, landmarks):
+    drawn = made(frame, landmarks).draw(frame, landmarks, opened(0.25))
+    changed = np.argwhere(drawn[:720] != frame[:720])[:, ::-1]
+    lower_face = landmarks[[234, 454, 1, 152, 58, 288, 150, 379], :2]
+    unit = float(interocular(landmarks))
+    assert len(changed) > 1000
+    assert (changed.min(0) > lower_face.min(0) - 0.4 * unit).all()
+    assert (changed.max(0) < lower_face.max(0) + 0.4 * unit).all()
+    eyes = landmarks[[33, 263, 133, 362, 159, 386], :2].max(0)[1]
+    assert changed[:, 1].min() > eyes
+    low, high = changed.min(0) // 2, changed.max(0) // 2 + 1
+    for plane, before in zip(drawn[720:].reshape(2, 360, 640), frame[720:].reshape(2, 360, 640), strict=True):
+        outside = np.ones(plane.shape, bool)
+        outside[low[1] - 1 : high[1] + 1, low[0] - 1 : high[0] + 1] = False
+        assert (plane[outside] == before[outside]).all()
+
+
+def test_no_motion_changes_next_to_nothing(frame, landmarks):
+    drawn = made(frame, landmarks).draw(frame, landmarks, opened(0))
+    assert cv2.PSNR(drawn, frame) > 45
+
+
+def test_the_frame_that_is_given_is_left_as_it_is(frame, landmarks):
+    before = frame.copy()
+    frame.flags.writeable = False
+    made(frame, landmarks).draw(frame, landmarks, opened(0.2))
+    assert (frame == before).all()
+
+
+def test_lips_that_would_cross_meet(frame, landmarks):
+    drawn = made(frame, landmarks).draw(frame, landmarks, opened(-0.1))
+    assert mouth_opening(track_one(drawn)) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "face"),
+    [
+        (1280, 720, (1180, 360, 700)),
+        (1280, 720, (640, 90, 700)),
+        (1280, 720, (640, 560, 700)),
+        (1920, 1080, (960, 540, 160)),
+        (320, 180, (160, 90, 180)),
+    ],
+    ids=["cut by the right edge", "cut by the top", "chin below the frame", "small in 1080p", "small video"],
+)
+def test_faces_anywhere_are_drawn(width, height, face):
+    frame = i420(scene(width, height, face))
+    landmarks = track_one(frame)
+    drawn = made(frame, landmarks).draw(frame, landmarks, opened(0.15))
+    assert drawn.shape == frame.shape
+    assert (drawn != frame).any()
+
+
+def test_landmarks_outside_the_frame_draw_nothing(frame, landmarks):
+    away = landmarks + np.float32([5000, 0, 0])
+    drawn = made(frame, landmarks).draw(frame, away, opened(0.2))
+    assert (drawn == frame).all()
