@@ -19,6 +19,8 @@ from heygem_cli.media.types import Frame, VideoInfo
 
 GRID = 24
 """Nodes of the displacement grid in an inter-ocular distance."""
+UPPER_EDGE, LOWER_EDGE = 0.35, 0.2
+"""Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,27 @@ def aim(landmarks: Array, pose: Pose, closed: Array, motion: Array) -> Targets:
     return Targets(placed[:40], landmarks[list(JAW), :2] + share * drop)
 
 
+def lip_skin(lips: Array) -> Array:
+    """Lip points (40, 2) whose inner line surely lies on the lips.
+
+    On an open mouth the tracker sets it on the edge of the teeth, and teeth that the lips carry away look torn out.
+    """
+    skin = lips.copy()
+    outer_top, outer_bottom = list(range(11)), [0, *range(11, 20), 10]
+    gap = np.linalg.norm(lips[INNER_BOTTOM] - lips[INNER_TOP], axis=1, keepdims=True)
+    for inner, outer, edge in ((INNER_TOP, outer_top, UPPER_EDGE), (INNER_BOTTOM, outer_bottom, LOWER_EDGE)):
+        away = lips[outer] - lips[inner]
+        thickness = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
+        skin[inner] += away * np.minimum(edge, 0.4 * gap / thickness)
+    return skin
+
+
 def warp_field(landmarks: Array, targets: Targets) -> Field:
     """Fit the displacement field of one frame."""
     still = landmarks[list(STILL), :2]
     around = ring(landmarks)
     places = np.concatenate([targets.lips, targets.jaw, still, around])
-    sources = np.concatenate([landmarks[list(LIPS), :2], landmarks[list(JAW), :2], still, around])
+    sources = np.concatenate([lip_skin(landmarks[list(LIPS), :2]), landmarks[list(JAW), :2], still, around])
     frame = MouthFrame.between(targets.lips[0], targets.lips[10])
     side = np.zeros(len(places), np.float32)
     side[: len(LIPS)] = SIDE_UPPER
