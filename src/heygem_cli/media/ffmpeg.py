@@ -224,6 +224,7 @@ def running(args: list[str], *, stdin: bool = False, stdout: bool = False) -> It
         stderr=subprocess.PIPE,
         bufsize=0,
         start_new_session=True,
+        restore_signals=False,  # a broken pipe and a full disk are errors that ffmpeg words, not signals that kill it
     )
     tail: deque[str] = deque(maxlen=20)
     drain = threading.Thread(target=_keep_last, args=(process.stderr, tail), daemon=True)

@@ -129,18 +129,19 @@ class OutputInfo:
     width: int
     height: int
 
-    def check(self, path: Path, *, frames: int, fps: Fraction, seconds: float) -> None:
-        """Make sure that it has ``frames`` pictures and ``seconds`` of sound, to within one frame.
+    def check(self, path: Path, *, seconds: float, fps: Fraction) -> None:
+        """Make sure that picture and sound last ``seconds``, to within a frame (and a packet of sound).
 
         Raises:
             HeygemError: ``bad-output``.
         """
-        for what, found, wanted in (
-            ("picture", self.video_seconds, float(frames / fps)),
-            ("sound", self.audio_seconds, seconds),
+        frame = float(1 / fps) + 0.001
+        for what, found, leeway in (
+            ("picture", self.video_seconds, frame),
+            ("sound", self.audio_seconds, max(frame, AUDIO_PACKET_SECONDS)),
         ):
-            if abs(found - wanted) > max(float(1 / fps), AUDIO_PACKET_SECONDS):
-                message = f"the finished video has {found:.3f} s of {what} where {wanted:.3f} s were expected"
+            if not found or abs(found - seconds) > leeway:
+                message = f"the finished video has {found:.3f} s of {what} instead of {seconds:.3f} s"
                 raise HeygemError("bad-output", message, path=path)
 
 
@@ -198,7 +199,7 @@ def _opened_file(path: Path) -> Iterator[BinaryIO]:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError("not-a-file", "this is a pipe or a device, not a file", path=path)
         file = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # a null byte is a ValueError
         raise InputError("not-found", "there is no such file", path=path) from error
     except IsADirectoryError as error:
         raise InputError("is-a-directory", "this is a folder, not a file", path=path) from error
@@ -242,29 +243,32 @@ def _no_audio(container: av.container.InputContainer, path: Path) -> InputError:
 class _Scan:
     frame: av.VideoFrame
     start: Fraction
-    times: npt.NDArray[np.float64]  # seconds, in order of display
+    packets: int
+    times: npt.NDArray[np.float64]  # seconds, in order of display; empty in streams without timestamps
     complete: bool
 
 
 def _scan_video(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> _Scan:
     frame: av.VideoFrame | None = None
     times: list[Fraction] = []
-    complete = True
+    packets = 0
     for packet in container.demux(stream):
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if packet.size and stamp is not None and packet.time_base is not None and not packet.is_discard:
-            times.append(stamp * packet.time_base)
+        if packet.size and not packet.is_discard:
+            packets += 1
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and packet.time_base is not None:
+                times.append(stamp * packet.time_base)
         if frame is None:
             frame = next(iter(_decoded(packet)), None)
-        if frame is not None and len(times) >= MAX_SCANNED_PACKETS:
-            complete = False
+        elif packets >= MAX_SCANNED_PACKETS:
             break
     if frame is None:
-        raise InputError("no-frames", "not one picture in it can be decoded", path=path)
+        hint = "Convert it to mp4 if it is an animated WebP" if container.format.name == "webp_pipe" else ""
+        raise InputError("no-frames", "not one picture in it can be decoded", hint=hint, path=path)
     start = min(times, default=Fraction(0))
     if frame.pts is not None and frame.time_base is not None:
         start = frame.pts * frame.time_base
-    return _Scan(frame, start, np.array(sorted(times), dtype=np.float64), complete)
+    return _Scan(frame, start, packets, np.array(sorted(times), dtype=np.float64), packets < MAX_SCANNED_PACKETS)
 
 
 def _scan_audio(
@@ -276,7 +280,9 @@ def _scan_audio(
     for packet in container.demux(stream):
         if start is None:
             start = next((_timestamp(frame) for frame in _decoded(packet)), None)
-        end = max(end, _timestamp(packet) + Fraction(packet.duration or 0) * (packet.time_base or 0))
+        # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
+        ticks = packet.duration if packet.duration and packet.duration < 1 << 31 else 0
+        end = max(end, _timestamp(packet) + Fraction(ticks) * (packet.time_base or 0))
     if start is None:
         raise InputError("no-samples", "the audio stream holds no sound that can be decoded", path=path)
     return start, max(start, end)
@@ -314,12 +320,15 @@ def _sane(rate: Fraction) -> bool:
 
 
 def _frame_count(stream: av.VideoStream, container: av.container.InputContainer, scan: _Scan, fps: Fraction) -> int:
-    if scan.complete and scan.times.size:
-        shown = float(scan.times[-1] - scan.times[0]) * scan.times.size / max(1, scan.times.size - 1)
-        return max(1, round(shown * float(fps)))
-    if stream.duration is not None and stream.time_base is not None:
-        return max(1, round(stream.duration * stream.time_base * fps))
-    return max(1, round(Fraction(container.duration or 0, av.time_base) * fps))
+    if not scan.complete:
+        seconds = Fraction(container.duration or 0, av.time_base)
+        if stream.duration is not None and stream.time_base is not None:
+            seconds = stream.duration * stream.time_base
+        return max(scan.packets, round(seconds * fps))
+    if scan.times.size < 2:
+        return scan.packets
+    shown = float(scan.times[-1] - scan.times[0]) * scan.times.size / (scan.times.size - 1)
+    return max(1, round(shown * float(fps)))
 
 
 def _color_tags(frame: av.VideoFrame, *, from_rgb: bool) -> ColorTags:

@@ -68,7 +68,8 @@ def loop_frames(
 ) -> Generator[tuple[int, Frame], None, None]:
     """Give exactly ``total`` frames, each with its index in the video, looped as :func:`loop_index` says.
 
-    Frames are read-only, since one may come again. Memory is bounded by :data:`LOOP_BYTES`.
+    Frames are read-only, since one may come again. Memory is bounded by :data:`LOOP_BYTES`. A still image is held in
+    every mode.
 
     Raises:
         HeygemError: ``video-too-short`` when the mode is ``none`` and the video ends early.
@@ -86,7 +87,7 @@ def loop_frames(
             n += 1
     if n == total:
         return
-    if mode == "none":
+    if mode == "none" and not video.is_still:
         message = f"the video has {n} frames, the audio needs {total}"
         raise HeygemError("video-too-short", message, hint="Loop it: --loop pingpong", path=video.path)
     if mode == "hold" or n == 1:

@@ -53,7 +53,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
             writer.write(frame)
 
     The file is made beside ``output`` under a hidden name, checked when the block ends, and renamed. If the block is
-    left by an exception nothing stays behind.
+    left by an exception nothing stays behind; what a killed run left there before is removed.
 
     Args:
         output: the file to make or to replace.
@@ -81,6 +81,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
 
     def __enter__(self) -> VideoWriter:
         check_output(self.output)
+        remove_stale_parts(self.output.parent)
         encoder = choose_encoder(self.options.encoder, self.video)
         with contextlib.ExitStack() as stack:
             self._part = stack.enter_context(_part_file(self.output))
@@ -117,8 +118,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
     def _finish(self) -> None:
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
-        made = probe_output(self._part.path)
-        made.check(self.output, frames=self.frames, fps=self.video.fps, seconds=self.seconds)
+        probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
         os.fsync(self._part.lock)
         try:
             self._part.path.replace(self.output)

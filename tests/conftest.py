@@ -1,0 +1,31 @@
+"""Media that many tests read and none changes."""
+
+from pathlib import Path
+
+import pytest
+
+from media_factory import make_audio, make_picture, make_video
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for media that are made once."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def clip(media: Path) -> Path:
+    """One second of 160×120 at 25 frames a second, with sound."""
+    return make_video(media / "clip.mp4", sound=True)
+
+
+@pytest.fixture(scope="session")
+def voice(media: Path) -> Path:
+    """1.23 s of sound, not a whole number of frames."""
+    return make_audio(media / "voice.wav", seconds=1.23)
+
+
+@pytest.fixture(scope="session")
+def picture(media: Path) -> Path:
+    """A still image."""
+    return make_picture(media / "picture.png")

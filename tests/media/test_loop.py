@@ -1,0 +1,108 @@
+"""Looping: the right frame at the right time, in bounded memory."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.media import read
+from heygem_cli.media.probe import probe_video
+from heygem_cli.media.read import loop_frames, loop_index, read_frames
+from heygem_cli.media.types import VideoInfo
+from media_factory import digest, make_video
+
+FRAMES = 25
+
+
+@pytest.fixture(scope="module")
+def video(clip: Path) -> VideoInfo:
+    return probe_video(clip)
+
+
+@pytest.fixture(scope="module")
+def frames(video: VideoInfo) -> list[str]:
+    return [digest(frame) for frame in read_frames(video)]
+
+
+def bounce(n: int) -> itertools.cycle:
+    """Play forwards and backwards without showing an end twice, written the plain way."""
+    return itertools.cycle([*range(n), *range(n - 2, 0, -1)])
+
+
+@given(n=st.integers(1, 50), total=st.integers(0, 300))
+def test_pingpong_goes_there_and_back(n: int, total: int):
+    assert [loop_index(i, n, "pingpong") for i in range(total)] == list(itertools.islice(bounce(n), total))
+
+
+@given(n=st.integers(2, 1000), i=st.integers(0, 10**9))
+def test_pingpong_moves_by_one_frame(n: int, i: int):
+    assert abs(loop_index(i + 1, n, "pingpong") - loop_index(i, n, "pingpong")) == 1
+
+
+@given(n=st.integers(1, 1000), i=st.integers(0, 10**9))
+def test_the_other_modes(n: int, i: int):
+    assert loop_index(i, n, "forward") == i % n
+    assert loop_index(i, n, "hold") == min(i, n - 1)
+    if i < n:
+        assert loop_index(i, n, "none") == i
+    else:
+        with pytest.raises(IndexError):
+            loop_index(i, n, "none")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [("pingpong", held, 120) for held in (7, 24, 25, 100)]
+    + [("pingpong", 1, 27), ("pingpong", 7, 48), ("pingpong", 7, 49), ("pingpong", 7, 50)]
+    + [(mode, held, 70) for mode in ("forward", "hold") for held in (7, 25, 100)]
+    + [("pingpong", 100, total) for total in (1, 24, 25, 26)],
+    ids=str,
+)
+def test_frames_belong_to_their_index(
+    case: tuple[read.LoopMode, int, int], video: VideoInfo, frames: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    mode, held, total = case
+    monkeypatch.setattr(read, "LOOP_BYTES", held * video.width * video.height * 3 // 2)
+    looped = list(loop_frames(video, total, mode))
+    assert [index for index, _ in looped] == [loop_index(i, FRAMES, mode) for i in range(total)]
+    assert [digest(frame) for _, frame in looped] == [frames[index] for index, _ in looped]
+
+
+@pytest.mark.parametrize("estimate", [1, 20, 30, 1000])
+@pytest.mark.parametrize("mode", ["pingpong", "forward"])
+def test_a_wrong_estimate_of_the_length_does_not_matter(
+    estimate: int, mode: read.LoopMode, video: VideoInfo, frames: list[str]
+):
+    from dataclasses import replace
+
+    looped = list(loop_frames(replace(video, frames=estimate), 70, mode))
+    assert [digest(frame) for _, frame in looped] == [frames[loop_index(i, FRAMES, mode)] for i in range(70)]
+
+
+def test_no_loop(video: VideoInfo):
+    assert len(list(loop_frames(video, FRAMES, "none"))) == FRAMES
+    with pytest.raises(HeygemError, match="the video has 25 frames, the audio needs 26") as caught:
+        list(loop_frames(video, FRAMES + 1, "none"))
+    assert caught.value.code == "video-too-short"
+
+
+@pytest.mark.parametrize("mode", ["pingpong", "forward", "hold", "none"])
+def test_a_picture_is_held_in_every_mode(mode: read.LoopMode, picture: Path):
+    looped = list(loop_frames(probe_video(picture), 40, mode))
+    assert [index for index, _ in looped] == [0] * 40
+    assert len({id(frame) for _, frame in looped}) == 1
+
+
+@pytest.mark.parametrize("mode", ["pingpong", "forward", "hold"])
+def test_a_video_of_one_frame(mode: read.LoopMode, tmp_path: Path):
+    one = probe_video(make_video(tmp_path / "one.mp4", extra=("-frames:v", "1")))
+    assert [index for index, _ in loop_frames(one, 5, mode)] == [0] * 5
+
+
+def test_frames_that_may_come_again_cannot_be_drawn_upon(video: VideoInfo):
+    _, frame = next(loop_frames(video, 2, "hold"))
+    with pytest.raises(ValueError, match="read-only"):
+        frame[0, 0] = 1

@@ -1,0 +1,209 @@
+"""What a file holds, and what is said about one that cannot be used."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.media.probe import probe_audio, probe_output, probe_video
+from media_factory import X264, ffmpeg, make_audio, make_picture, make_video, unprivileged
+
+
+def code_of(probe, path: Path) -> str:
+    """Give the code of the error, which must name the file and be one line."""
+    with pytest.raises(InputError) as caught:
+        probe(path)
+    assert caught.value.exit_code == 2
+    assert caught.value.path == path
+    assert "\n" not in str(caught.value)
+    return caught.value.code
+
+
+def test_a_video(clip: Path):
+    info = probe_video(clip)
+    assert (info.width, info.height, info.fps, info.frames) == (160, 120, 25, 25)
+    assert (info.codec, info.pixel_format, info.is_still, info.demuxer) == ("h264", "yuv420p", False, "mov")
+
+
+def test_its_sound(clip: Path):
+    info = probe_audio(clip)
+    assert info.duration == pytest.approx(1.0, abs=0.03)
+    assert (info.codec, info.sample_rate, info.channels) == ("aac", 44100, 1)
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+def test_files_that_are_none(probe, tmp_path: Path):
+    (tmp_path / "empty.mp4").touch()
+    assert code_of(probe, tmp_path / "missing.mp4") == "not-found"
+    assert code_of(probe, tmp_path / "empty.mp4" / "child.mp4") == "not-found"
+    assert code_of(probe, tmp_path) == "is-a-directory"
+    assert code_of(probe, tmp_path / "empty.mp4") == "empty-file"
+    assert code_of(probe, tmp_path / ("x" * 300)) == "unreadable-file"
+    assert code_of(probe, Path("/dev/null")) == "not-a-file"
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+def test_no_permission(probe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("locked.mp4").write_bytes(clip.read_bytes())
+    Path("locked.mp4").chmod(0)
+    with unprivileged():
+        assert code_of(probe, Path("locked.mp4")) == "no-permission"
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+def test_an_mp4_without_its_index_is_cut_off(probe, clip: Path, tmp_path: Path):
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clip.read_bytes()[:4000])
+    assert code_of(probe, cut) == "cut-off-file"
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+@pytest.mark.parametrize("content", [b"hello\n" * 1000, bytes(range(256)) * 40, b"PK\x03\x04" + bytes(5000)])
+def test_a_file_that_is_no_media(probe, content: bytes, tmp_path: Path):
+    (tmp_path / "wrong.mp4").write_bytes(content)
+    assert code_of(probe, tmp_path / "wrong.mp4") == "unreadable-media"
+
+
+def test_a_playlist_opens_nothing(clip: Path, tmp_path: Path):
+    ffmpeg("-i", clip, "-c", "copy", tmp_path / "part.ts")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npart.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile part.ts\n")
+    assert code_of(probe_video, tmp_path / "list.m3u8") == "unreadable-media"
+    assert code_of(probe_video, tmp_path / "list.mp4") == "unreadable-media"
+
+
+def test_sound_is_no_face(voice: Path):
+    assert code_of(probe_video, voice) == "no-video-stream"
+
+
+def test_the_cover_of_an_album_is_no_face(voice: Path, picture: Path, tmp_path: Path):
+    song = tmp_path / "song.mp3"
+    ffmpeg("-i", voice, "-i", picture, "-map", 0, "-map", 1, "-disposition:v", "attached_pic", song)
+    assert code_of(probe_video, song) == "cover-art-only"
+    assert probe_audio(song).codec == "mp3"
+
+
+def test_a_silent_film_has_no_sound(tmp_path: Path):
+    assert code_of(probe_audio, make_video(tmp_path / "silent.mp4")) == "no-audio-stream"
+
+
+def test_a_picture_is_no_sound(picture: Path):
+    assert code_of(probe_audio, picture) == "picture-not-audio"
+
+
+def test_sound_without_a_sample(tmp_path: Path):
+    assert code_of(probe_audio, make_audio(tmp_path / "nothing.wav", seconds=0.1, extra=("-t", "0"))) == "no-samples"
+
+
+@pytest.mark.parametrize("name", ["broken.jpg", "broken.png"])
+def test_a_picture_that_cannot_be_decoded(name: str, tmp_path: Path):
+    whole = make_picture(tmp_path / name)
+    (tmp_path / "cut").write_bytes(whole.read_bytes()[:150])
+    assert code_of(probe_video, tmp_path / "cut") == "no-frames"
+
+
+def test_a_picture_of_a_few_pixels(tmp_path: Path):
+    assert code_of(probe_video, make_picture(tmp_path / "dot.png", size=(8, 8))) == "picture-too-small"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tiff"])
+def test_still_images(suffix: str, tmp_path: Path):
+    info = probe_video(make_picture(tmp_path / f"still.{suffix}", size=(161, 121)))
+    assert (info.width, info.height, info.frames, info.is_still, info.fps) == (160, 120, 1, True, 25)
+
+
+def test_the_content_counts_and_not_the_name(picture: Path, tmp_path: Path):
+    wrong = tmp_path / "photo%03d.jpg"
+    wrong.write_bytes(picture.read_bytes())
+    assert probe_video(wrong).codec == "png"
+
+
+@pytest.mark.parametrize(("tag", "size"), [(1, (160, 120)), (3, (160, 120)), (6, (120, 160)), (8, (120, 160))])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_exif_turns_a_picture(tag: int, size: tuple[int, int], suffix: str, picture: Path, tmp_path: Path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    with Image.open(picture) as image:
+        image.save(tmp_path / f"turned.{suffix}", exif=exif)
+    info = probe_video(tmp_path / f"turned.{suffix}")
+    assert ((info.width, info.height), info.orientation) == (size, tag)
+
+
+@pytest.mark.parametrize(("degrees", "size"), [(0, (160, 120)), (90, (120, 160)), (180, (160, 120)), (270, (120, 160))])
+def test_a_display_matrix_turns_a_video(degrees: int, size: tuple[int, int], clip: Path, tmp_path: Path):
+    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", tmp_path / "turned.mp4")
+    info = probe_video(tmp_path / "turned.mp4")
+    assert (info.width, info.height) == size
+
+
+def test_pixels_that_are_not_square(tmp_path: Path):
+    wide = make_video(tmp_path / "wide.mp4", filters="setsar=16/11", seconds=0.2)
+    assert probe_video(wide).sample_aspect_ratio == Fraction(16, 11)
+    ffmpeg("-display_rotation", 90, "-i", wide, "-c", "copy", tmp_path / "turned.mp4")
+    assert probe_video(tmp_path / "turned.mp4").sample_aspect_ratio == Fraction(11, 16)
+
+
+def test_colour_tags(tmp_path: Path):
+    tags = "setparams=range=tv:color_primaries=smpte170m:color_trc=bt709:colorspace=smpte170m"
+    color = probe_video(make_video(tmp_path / "tagged.mp4", filters=tags, seconds=0.2)).color
+    assert (color.primaries, color.transfer, color.matrix) == ("smpte170m", "bt709", "smpte170m")
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "30000/1001", "60", "240"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.webm"])
+def test_constant_rates_are_exact(rate: str, name: str, tmp_path: Path):
+    codec = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8") if name == "a.webm" else X264
+    info = probe_video(make_video(tmp_path / name, rate=rate, codec=codec, seconds=0.5))
+    assert info.fps == Fraction(rate)
+    assert info.frames == pytest.approx(float(Fraction(rate) / 2), abs=1)
+
+
+def test_a_few_dropped_frames_leave_the_rate(tmp_path: Path):
+    dropping = make_video(tmp_path / "drops.mkv", rate="30", seconds=3, filters="select='not(eq(mod(n,31),30))'")
+    assert probe_video(dropping).fps == 30
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_variable_rate_becomes_its_average(name: str, tmp_path: Path):
+    # 20 frames in the first second, 10 in the second, 20 in the third.
+    times = "setpts='if(lt(N,20),N/20,if(lt(N,30),1+(N-20)/10,2+(N-30)/20))/TB',settb=1/1000"
+    info = probe_video(make_video(tmp_path / name, rate="50", seconds=1, filters=times))
+    assert float(info.fps) == pytest.approx(50 / 3, rel=0.03)
+    assert info.frames == pytest.approx(50, abs=1)
+
+
+def test_rates_that_make_no_sense_are_replaced(tmp_path: Path):
+    slides = make_video(tmp_path / "slides.mp4", rate="1", seconds=3)
+    assert probe_video(slides).fps == 25
+    rushed = make_video(tmp_path / "rushed.mkv", rate="25", seconds=2, filters="setpts=N/1000/TB,settb=1/1000")
+    assert probe_video(rushed).fps == 240
+
+
+def test_one_frame(tmp_path: Path):
+    info = probe_video(make_video(tmp_path / "one.mp4", extra=("-frames:v", "1")))
+    assert (info.frames, info.is_still) == (1, False)
+
+
+def test_a_moving_gif_is_a_video(tmp_path: Path):
+    info = probe_video(make_video(tmp_path / "moving.gif", rate="10", seconds=0.5, codec=()))
+    assert (info.is_still, info.frames, info.fps) == (False, 5, 10)
+
+
+def test_the_lengths_of_an_output(clip: Path):
+    info = probe_output(clip)
+    assert info.video_seconds == pytest.approx(1.0, abs=0.001)
+    assert info.audio_seconds == pytest.approx(1.0, abs=0.03)
+    assert (info.width, info.height) == (160, 120)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "rate", "channels"), [("wav", 8000, 1), ("flac", 96000, 2), ("wav", 48000, 6), ("ogg", 44100, 2)]
+)
+def test_kinds_of_sound(suffix: str, rate: int, channels: int, tmp_path: Path):
+    info = probe_audio(make_audio(tmp_path / f"a.{suffix}", seconds=0.7, rate=rate, channels=channels))
+    assert (info.sample_rate, info.channels) == (rate, channels)
+    assert info.duration == pytest.approx(0.7, abs=0.002)

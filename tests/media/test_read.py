@@ -1,0 +1,354 @@
+"""Frames and samples: the right ones, wherever reading starts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.read import read_audio, read_frames
+from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, make_video
+
+B_FRAMES = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "40")
+OPEN_GOP = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:open-gop=1:keyint=30:bframes=3")
+VARIABLE = "select='not(mod(n,3))+not(mod(n,7))+gt(n,90)'"
+SOURCES = {
+    "b-frames.mp4": {"codec": B_FRAMES},
+    "one-group.mkv": {"codec": ("-c:v", "libx264", "-preset", "veryfast", "-g", "999")},
+    "open-groups.mp4": {"codec": OPEN_GOP},
+    "ten-bit.mkv": {"codec": (*OPEN_GOP, "-pix_fmt", "yuv420p10le")},
+    "variable.mp4": {"codec": B_FRAMES, "filters": VARIABLE},
+    "variable.mkv": {"codec": B_FRAMES, "filters": VARIABLE},
+    "variable.webm": {"codec": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"), "filters": VARIABLE},
+    "program.mpg": {"codec": ("-c:v", "mpeg2video", "-bf", "2", "-g", "12")},
+    "transport.ts": {"codec": B_FRAMES},
+    "old.avi": {"codec": ("-c:v", "mpeg4", "-bf", "2")},
+    "raw.h264": {"codec": B_FRAMES},
+}
+
+
+@pytest.fixture(scope="module", params=[*SOURCES, "edited.mov", "late.mp4"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of video, each of another kind."""
+    folder = tmp_path_factory.mktemp("sources")
+    path = folder / request.param
+    if request.param in SOURCES:
+        return make_video(path, rate="30", seconds=4, **SOURCES[request.param])
+    whole = make_video(folder / "whole.mp4", rate="30", seconds=5, codec=B_FRAMES)
+    if request.param == "edited.mov":  # the edit list begins between two key frames
+        ffmpeg("-ss", "1.03", "-i", whole, "-c", "copy", path)
+    else:  # the video begins 3.3 s after the sound
+        ffmpeg("-itsoffset", "3.3", "-i", whole, "-f", "lavfi", "-i", "sine=duration=8", "-map", "0", "-map", "1",
+               "-c:v", "copy", path)  # fmt: skip
+    return path
+
+
+def test_frame_n_is_the_same_wherever_reading_starts(source: Path):
+    video = probe_video(source)
+    whole = [digest(frame) for frame in read_frames(video)]
+    assert len(whole) == pytest.approx(video.frames, abs=1)
+    assert len(set(whole)) > len(whole) // 2
+    for start in (1, len(whole) // 3, len(whole) // 2 + 7, len(whole) - 1):
+        assert [digest(frame) for frame in read_frames(video, start, 9)] == whole[start : start + 9]
+    assert list(read_frames(video, len(whole) + 50, 1)) == []
+
+
+def test_frames_are_those_that_ffmpeg_decodes(clip: Path):
+    raw = subprocess.run(
+        [program(), "-v", "error", "-i", clip, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    frames = list(read_frames(probe_video(clip)))
+    assert frames[0].shape == (180, 160)
+    assert frames[0].dtype == np.uint8
+    assert frames[0].flags.writeable
+    assert b"".join(frame.tobytes() for frame in frames) == raw
+
+
+def test_counts(clip: Path):
+    video = probe_video(clip)
+    assert [len(list(read_frames(video, 3, count))) for count in (0, 1, 5, 99, None)] == [0, 1, 5, 22, 22]
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_is_that_of_ffmpeg(degrees: int, clip: Path, tmp_path: Path):
+    turned = tmp_path / "turned.mp4"
+    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", turned)
+    raw = subprocess.run(
+        [program(), "-v", "error", "-i", turned, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    assert b"".join(frame.tobytes() for frame in read_frames(probe_video(turned))) == raw
+
+
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_exif_orientations_are_those_of_pillow(tag: int, tmp_path: Path):
+    from PIL import Image, ImageOps
+
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    gradient = np.add.outer(np.arange(64) * 2, np.arange(96)).astype(np.uint8)
+    Image.fromarray(gradient).convert("RGB").save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image).convert("L"), dtype=float)
+    (frame,) = read_frames(probe_video(tmp_path / "turned.png"))
+    luma = frame[: upright.shape[0]].astype(float)
+    assert np.abs(luma - (16 + upright * 219 / 255)).max() <= 1
+
+
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p"])
+def test_odd_sizes_lose_the_last_row_and_column(pixels: str, tmp_path: Path):
+    odd = make_video(tmp_path / "odd.mkv", size=(161, 121), seconds=0.2, codec=("-c:v", "ffv1", "-pix_fmt", "yuv444p"))
+    raw = subprocess.run(
+        [program(), "-v", "error", "-i", odd, "-f", "rawvideo", "-pix_fmt", pixels, "-"],
+        check=True, capture_output=True,
+    ).stdout  # fmt: skip
+    luma = np.frombuffer(raw, np.uint8)[: 121 * 161].reshape(121, 161)
+    frame = next(read_frames(probe_video(odd)))
+    assert frame.shape == (180, 160)
+    assert (frame[:120] == luma[:120, :160]).all()
+
+
+def yuv_of(path: Path) -> tuple[int, int, int]:
+    """Give the colour of a picture of one colour."""
+    video = probe_video(path)
+    planes = next(read_frames(video)).ravel()
+    pixels = video.width * video.height
+    parts = planes[:pixels], planes[pixels : pixels * 5 // 4], planes[pixels * 5 // 4 :]
+    assert all(int(part.max()) - int(part.min()) <= 1 for part in parts)
+    return int(parts[0][0]), int(parts[1][0]), int(parts[2][0])
+
+
+RED_709 = (63, 102, 240)
+RED_601 = (81, 90, 240)
+WHITE = (235, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "color", "extra", "expected"),
+    [
+        ("a.png", "red", ("-pix_fmt", "rgb24"), RED_709),
+        ("a.png", "red", ("-pix_fmt", "rgb48be"), RED_709),
+        ("a.png", "red@1.0", ("-pix_fmt", "rgba"), RED_709),
+        ("a.png", "red@0.0", ("-pix_fmt", "rgba"), WHITE),
+        ("a.png", "white", ("-pix_fmt", "gray"), WHITE),
+        ("a.png", "white", ("-pix_fmt", "monob"), WHITE),
+        ("a.bmp", "red", (), RED_709),
+        ("a.jpg", "red", (), RED_601),
+        ("a.webp", "red", ("-c:v", "libwebp", "-quality", "100", "-pix_fmt", "yuv420p"), RED_601),
+        ("a.webp", "red@0.0", ("-c:v", "libwebp", "-pix_fmt", "yuva420p"), WHITE),
+    ],
+)
+def test_colours_of_pictures(name: str, color: str, extra: tuple[str, ...], expected: tuple[int, ...], tmp_path: Path):
+    path = make_picture(tmp_path / name, color=color, extra=extra)
+    assert yuv_of(path) == pytest.approx(expected, abs=2)
+    if color != "white":  # grey has no matrix
+        assert probe_video(path).color.matrix == ("bt470bg" if expected == RED_601 else "bt709")
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuvj420p", "yuv420p10le", "yuv422p", "yuv444p", "yuv444p10le", "gbrp"])
+def test_colours_of_videos_in_limited_range(pixels: str, tmp_path: Path):
+    matrix = "" if pixels == "gbrp" else ":out_color_matrix=bt709"
+    path = make_video(
+        tmp_path / "red.mkv",
+        seconds=0.2,
+        filters=f"geq=r=255:g=0:b=0,format=gbrp,scale=out_range={'pc' if pixels == 'yuvj420p' else 'tv'}{matrix}",
+        codec=(*X264, "-qp", "1") if pixels != "gbrp" else ("-c:v", "libx264rgb", "-qp", "0"),
+        extra=("-pix_fmt", pixels),
+    )
+    assert probe_video(path).pixel_format == pixels
+    assert yuv_of(path) == pytest.approx(RED_709, abs=2)
+
+
+def test_one_frame(tmp_path: Path):
+    assert len(list(read_frames(probe_video(make_video(tmp_path / "a.mp4", extra=("-frames:v", "1")))))) == 1
+
+
+def test_a_still_image_is_one_frame_even_if_more_follow(tmp_path: Path):
+    jpegs = make_video(tmp_path / "many.mjpeg", codec=("-c:v", "mjpeg"))
+    assert len(list(read_frames(probe_video(jpegs)))) == 1
+
+
+def test_a_slow_video_repeats_its_frames(tmp_path: Path):
+    frames = [digest(f) for f in read_frames(probe_video(make_video(tmp_path / "slow.mp4", rate="1", seconds=3)))]
+    assert len(frames) == pytest.approx(75, abs=13)  # the length of the last frame is in no container
+    assert len(set(frames)) == 3
+
+
+def test_a_cut_off_file_gives_the_frames_it_has(tmp_path: Path):
+    whole = make_video(tmp_path / "whole.mkv", seconds=4, codec=(*X264, "-g", "10"))
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    video = probe_video(cut)
+    expected = [digest(frame) for frame in read_frames(probe_video(whole))]
+    frames = [digest(frame) for frame in read_frames(video)]
+    assert 20 < len(frames) < 80
+    assert frames[:-2] == expected[: len(frames) - 2]
+
+
+def test_noise_in_the_middle_does_not_end_a_video(tmp_path: Path):
+    whole = make_video(tmp_path / "whole.ts", seconds=4, codec=(*X264, "-g", "10"))
+    data = bytearray(whole.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 3000] = os.urandom(3000)
+    (tmp_path / "noisy.ts").write_bytes(data)
+    assert len(list(read_frames(probe_video(tmp_path / "noisy.ts")))) == pytest.approx(100, abs=5)
+
+
+def test_a_file_that_is_replaced_by_rubbish(clip: Path, tmp_path: Path):
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(clip.read_bytes())
+    video = probe_video(copy)
+    copy.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(HeygemError, match=r"copy\.mp4: ffmpeg failed reading it: .*Invalid data") as caught:
+        list(read_frames(video))
+    assert caught.value.code == "reading-failed"
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_closing_ends_the_decoder(clip: Path):
+    before = children_of(os.getpid())
+    with closing(read_frames(probe_video(clip))) as frames:
+        next(frames)
+        assert len(children_of(os.getpid())) == len(before) + 1
+    assert children_of(os.getpid()) == before
+
+
+def test_a_killed_reader_leaves_no_decoder_behind(tmp_path: Path):
+    long = make_video(tmp_path / "long.mp4", size=(640, 480), seconds=4)
+    code = (
+        "import sys, time; from pathlib import Path; from heygem_cli.media.probe import probe_video\n"
+        "from heygem_cli.media.read import read_frames\n"
+        "for frame in read_frames(probe_video(Path(sys.argv[1]))): print('read', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(long)], stdout=subprocess.PIPE) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == b"read\n"
+        (decoder,) = children_of(reader.pid)
+        reader.send_signal(signal.SIGKILL)
+    assert gone(decoder)
+
+
+def gone(pid: int) -> bool:
+    """Wait until a process that is not our child has ended."""
+    status = Path(f"/proc/{pid}/stat")
+    for _ in range(200):
+        try:
+            if status.read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_nothing_reaches_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    whole = make_video(tmp_path / "whole.ts", codec=(*X264, "-g", "5"))
+    (tmp_path / "cut.ts").write_bytes(whole.read_bytes()[5000:-5000])
+    list(read_frames(probe_video(tmp_path / "cut.ts")))
+    assert capfd.readouterr() == ("", "")
+
+
+def heard(path: Path, rate: int = 16000) -> np.ndarray:
+    return np.concatenate(list(read_audio(probe_audio(path), rate)))
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_sound_is_mono_at_16_khz(rate: int, channels: int, tmp_path: Path):
+    samples = heard(make_audio(tmp_path / "a.wav", seconds=1.5, rate=rate, channels=channels))
+    assert samples.dtype == np.float32
+    assert samples.shape == pytest.approx((24000,), abs=2)
+    assert 0.01 < np.abs(samples).max() <= 1
+
+
+def test_long_sound_comes_in_chunks(tmp_path: Path):
+    path = make_audio(tmp_path / "a.flac", seconds=10)
+    chunks = list(read_audio(probe_audio(path)))
+    assert len(chunks) == 3
+    assert sum(map(len, chunks)) == 160000
+
+
+def test_samples_that_are_no_numbers_are_silence(tmp_path: Path):
+    raw = np.full(16000, 0.5, dtype="<f4")
+    raw[100:200], raw[300:400], raw[500:600] = np.nan, np.inf, 7.0
+    raw.tofile(tmp_path / "raw")
+    ffmpeg("-f", "f32le", "-ar", 16000, "-i", tmp_path / "raw", "-c:a", "pcm_f32le", tmp_path / "a.wav")
+    samples = heard(tmp_path / "a.wav")
+    assert np.isfinite(samples).all()
+    assert np.abs(samples).max() == 1
+    assert (samples[110:190] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.ts"])
+def test_sound_begins_with_its_first_sample(name: str, voice: Path, tmp_path: Path):
+    ffmpeg("-f", "lavfi", "-i", "color=size=64x64:duration=3", "-itsoffset", "1.5", "-i", voice, "-map", "0", "-map",
+           "1", *X264, "-c:a", "mp2", tmp_path / name)  # fmt: skip
+    samples, original = heard(tmp_path / name), heard(voice)
+    assert len(samples) == pytest.approx(len(original), abs=1200)
+    assert 0 <= lag(samples, original) < 400  # what an MP2 encoder puts in front
+
+
+def test_a_gap_in_the_sound_is_silence(tmp_path: Path):
+    path = tmp_path / "gap.mkv"
+    ffmpeg("-f", "lavfi", "-i", "sine=duration=3,aselect='not(between(t,1,2))'", "-c:a", "pcm_s16le", path)
+    samples = heard(path)
+    assert len(samples) == pytest.approx(48000, abs=200)
+    assert np.abs(samples[17000:31000]).max() == 0
+    assert np.abs(samples[33000:47000]).max() > 0.1
+
+
+def test_sound_that_turns_to_rubbish(voice: Path, tmp_path: Path):
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes(voice.read_bytes())
+    audio = probe_audio(copy)
+    copy.write_bytes(b"rubbish" * 1000)
+    with pytest.raises(HeygemError, match=r"copy\.wav: ffmpeg failed reading it: .*Invalid data"):
+        list(read_audio(audio))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space.mp4", "it's \"quoted\".mp4", "$HOME `id` $(id).mp4", "new\nline.mp4", "-dash.mp4", "a%d%03d.mp4",
+     "中文 名字.mp4", "c:olon.mp4", "http:x.mp4", "[glob]*?.mp4", "back\\slash.mp4", "pipe:1.mp4", "a|b;c&.mp4",
+     "x" * 251 + ".mp4"],
+)  # fmt: skip
+def test_odd_names(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(clip.read_bytes())
+    assert len(list(read_frames(probe_video(Path(name)), 20))) == 5
+    assert len(heard(Path(name))) == pytest.approx(16000, abs=500)
+
+
+@pytest.mark.parametrize("name", ["a%d.png", "img%03d.jpg", "-dash.png", "c:olon.jpg", "new\nline.png"])
+def test_odd_names_of_pictures(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    make_picture(Path("plain" + Path(name).suffix)).rename(name)
+    assert len(list(read_frames(probe_video(Path(name))))) == 1
+
+
+def test_a_name_that_is_not_utf_8(clip: Path, tmp_path: Path):
+    path = tmp_path / os.fsdecode(b"\xff\xfe.mp4")
+    path.write_bytes(clip.read_bytes())
+    assert len(list(read_frames(probe_video(path)))) == 25
+
+
+def test_a_video_that_changes_its_size_keeps_that_of_its_first_frame(tmp_path: Path):
+    small = make_video(tmp_path / "small.ts", size=(160, 120))
+    large = make_video(tmp_path / "large.ts", size=(320, 240), extra=("-output_ts_offset", "1"))
+    (tmp_path / "both.ts").write_bytes(small.read_bytes() + large.read_bytes())
+    video = probe_video(tmp_path / "both.ts")
+    frames = list(read_frames(video))
+    assert (video.width, video.height, video.fps) == (160, 120, 25)
+    assert len(frames) == pytest.approx(50, abs=1)
+    assert np.abs(frames[0][:120].astype(int) - frames[-25][:120]).mean() < 30  # the same test card, scaled

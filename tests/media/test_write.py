@@ -1,0 +1,353 @@
+"""The finished file: complete and right, or not there at all."""
+
+import fcntl
+import math
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from heygem_cli.errors import HeygemError, InputError, NotCapableError
+from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.probe import probe_audio, probe_output, probe_video
+from heygem_cli.media.read import loop_frames, read_audio, read_frames
+from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
+from heygem_cli.media.write import (
+    EncodeOptions,
+    VideoWriter,
+    check_output,
+    copies_audio,
+    encoder_available,
+    remove_stale_parts,
+)
+from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, unprivileged
+
+FAST = EncodeOptions("libx264", crf=30, preset="ultrafast")
+
+
+def samples_of(audio: AudioInfo, rate: int) -> np.ndarray:
+    return np.concatenate(list(read_audio(audio, rate)))
+
+
+def render(output: Path, video: VideoInfo, audio: AudioInfo, options: EncodeOptions = FAST) -> float:
+    """Write the video as long as the sound; give the seconds of sound."""
+    seconds = len(samples_of(audio, 16000)) / 16000
+    total = math.ceil(seconds * video.fps)
+    with VideoWriter(output, video, audio, seconds=seconds, options=options) as writer:
+        for _, frame in loop_frames(video, total, "pingpong"):
+            writer.write(frame)
+    return seconds
+
+
+@pytest.fixture
+def small(clip: Path) -> VideoInfo:
+    return probe_video(clip)
+
+
+def test_the_output(small: VideoInfo, voice: Path, tmp_path: Path):
+    seconds = render(tmp_path / "out.mp4", small, probe_audio(voice))
+    video, audio = probe_video(tmp_path / "out.mp4"), probe_audio(tmp_path / "out.mp4")
+    assert (video.width, video.height, video.fps, video.frames) == (160, 120, 25, 31)
+    assert (video.codec, video.pixel_format) == ("h264", "yuv420p")
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 44100, 1)
+    made = probe_output(tmp_path / "out.mp4")
+    assert made.video_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert made.audio_seconds == pytest.approx(seconds, abs=0.001)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_it_says_that_it_is_synthetic_and_starts_at_once(small: VideoInfo, voice: Path, tmp_path: Path):
+    render(tmp_path / "out.mp4", small, probe_audio(voice))
+    with av.open(tmp_path / "out.mp4") as container:
+        assert "Synthetic video" in container.metadata["comment"]
+        assert "heygem" in container.metadata["comment"]
+        assert "digital_source_type=compositeWithTrainedAlgorithmicMedia" in container.metadata["description"]
+    data = (tmp_path / "out.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_the_pictures_survive(small: VideoInfo, voice: Path, tmp_path: Path):
+    render(tmp_path / "out.mp4", small, probe_audio(voice), replace(FAST, crf=1))
+    for made, source in zip(read_frames(probe_video(tmp_path / "out.mp4")), read_frames(small), strict=False):
+        assert np.abs(made.astype(int) - source).max() <= 8
+
+
+def test_quality_follows_crf(small: VideoInfo, voice: Path, tmp_path: Path):
+    sizes = []
+    for crf in (10, 40):
+        render(tmp_path / "out.mp4", small, probe_audio(voice), replace(FAST, crf=crf))
+        sizes.append((tmp_path / "out.mp4").stat().st_size)
+    assert sizes[0] > 1.5 * sizes[1]
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "60", "1499/50", "10"])
+def test_the_rate_is_kept_exactly(rate: str, small: VideoInfo, voice: Path, tmp_path: Path):
+    seconds = render(tmp_path / "out.mp4", replace(small, fps=Fraction(rate)), probe_audio(voice))
+    assert probe_video(tmp_path / "out.mp4").fps == Fraction(rate)
+    assert probe_output(tmp_path / "out.mp4").video_seconds == pytest.approx(seconds, abs=float(1 / Fraction(rate)))
+
+
+@pytest.mark.parametrize(
+    "color",
+    [ColorTags(), ColorTags("bt709", "bt709", "bt709"), ColorTags("smpte170m", "smpte170m", "smpte170m"),
+     ColorTags("bt470bg", "bt709", "bt470bg"), ColorTags("bt2020", "smpte2084", "bt2020nc"), ColorTags(matrix="bt709"),
+     ColorTags("bt709", "iec61966-2-1", "bt709")],
+)  # fmt: skip
+def test_colour_tags_are_kept(color: ColorTags, small: VideoInfo, voice: Path, tmp_path: Path):
+    render(tmp_path / "out.mp4", replace(small, color=color), probe_audio(voice))
+    assert probe_video(tmp_path / "out.mp4").color == color
+    shown = subprocess.run([program(), "-i", tmp_path / "out.mp4"], check=False, capture_output=True, text=True).stderr
+    assert "yuv420p(tv" in shown or color == ColorTags()  # without a tag limited range is what players assume
+
+
+def test_the_shape_of_pixels_is_kept(small: VideoInfo, voice: Path, tmp_path: Path):
+    render(tmp_path / "out.mp4", replace(small, sample_aspect_ratio=Fraction(16, 11)), probe_audio(voice))
+    assert probe_video(tmp_path / "out.mp4").sample_aspect_ratio == Fraction(16, 11)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_picture_speaks(suffix: str, voice: Path, tmp_path: Path):
+    still = probe_video(make_picture(tmp_path / f"face.{suffix}", size=(161, 121)))
+    render(tmp_path / "out.mp4", still, probe_audio(voice))
+    assert probe_video(tmp_path / "out.mp4").color.matrix == ("bt709" if suffix == "png" else "bt470bg")
+
+
+COPIED = {
+    "a.m4a": ("-c:a", "aac"),
+    "low.m4a": ("-c:a", "aac", "-ar", "8000"),
+    "a.aac": ("-c:a", "aac"),
+    "a.mp3": ("-c:a", "libmp3lame"),
+    "no-header.mp3": ("-c:a", "libmp3lame", "-write_xing", "0"),
+    "low.mp3": ("-c:a", "libmp3lame", "-ar", "16000"),
+    "a.ac3": ("-c:a", "ac3", "-ac", "6"),
+    "a.eac3": ("-c:a", "eac3"),
+    "alac.m4a": ("-c:a", "alac"),
+    "a.mkv": ("-c:a", "aac"),
+    "a.ts": ("-c:a", "aac"),
+}
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_sound_that_mp4_knows_is_copied_to_the_sample(name: str, small: VideoInfo, tmp_path: Path):
+    original = probe_audio(make_audio(tmp_path / name, seconds=1.23, extra=COPIED[name]))
+    seconds = render(tmp_path / "out.mp4", small, original)
+    made = probe_audio(tmp_path / "out.mp4")
+    assert copies_audio(original, seconds)
+    assert (made.codec, made.sample_rate, made.channels) == (original.codec, original.sample_rate, original.channels)
+    heard, expected = samples_of(made, made.sample_rate), samples_of(original, made.sample_rate)
+    common = min(len(heard), len(expected))
+    assert common == pytest.approx(len(expected), abs=made.sample_rate / 1000)  # Matroska counts milliseconds
+    if name == "a.mkv":
+        assert abs(lag(heard, expected)) <= made.sample_rate / 1000
+    else:
+        assert (heard[:common] == expected[:common]).all()
+
+
+ENCODED = {
+    "a.wav": ((), 44100, 1),
+    "low.wav": (("-ar", "8000"), 8000, 1),
+    "high.wav": (("-ar", "96000"), 96000, 1),
+    "higher.flac": (("-ar", "192000"), 96000, 1),
+    "odd.wav": (("-ar", "22000"), 22050, 1),
+    "surround.wav": (("-ac", "6"), 44100, 6),
+    "more.flac": (("-ac", "8"), 44100, 8),
+    "many.wav": (("-ac", "12"), 44100, 2),
+    "a.ogg": (("-ac", "2"), 44100, 2),
+    "a.opus": ((), 48000, 1),
+    "a.wma": (("-ar", "44100"), 44100, 1),
+    "low.mp3": (("-ar", "8000"), 8000, 1),
+    "float.wav": (("-c:a", "pcm_f64le"), 44100, 1),
+}
+
+
+@pytest.mark.parametrize("name", ENCODED)
+def test_other_sound_becomes_aac_at_its_own_rate(name: str, small: VideoInfo, tmp_path: Path):
+    extra, rate, channels = ENCODED[name]
+    original = probe_audio(make_audio(tmp_path / name, seconds=1.23, extra=extra))
+    seconds = render(tmp_path / "out.mp4", small, original)
+    made = probe_audio(tmp_path / "out.mp4")
+    assert (made.codec, made.sample_rate, made.channels) == ("aac", rate, channels)
+    assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(seconds, abs=0.002)
+    assert abs(lag(samples_of(made, 48000), samples_of(original, 48000))) <= 7
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("late.mp4", "aac"), ("late.mkv", "mp2"), ("late.ts", "aac"), ("late.ts", "mp2"), ("early.mov", "aac"),
+     ("short.mp4", "aac")],
+)  # fmt: skip
+def test_the_sound_of_a_video(name: str, codec: str, small: VideoInfo, voice: Path, tmp_path: Path):
+    delays = {"late": ("0", "1.5"), "early": ("2", "0"), "short": ("0", "0")}[name.split(".", maxsplit=1)[0]]
+    ffmpeg("-itsoffset", delays[0], "-f", "lavfi", "-i", "color=size=64x64:duration=0.7", "-itsoffset", delays[1], "-i",
+           voice, "-map", "0", "-map", "1", *X264, "-c:a", codec, tmp_path / name)  # fmt: skip
+    original = probe_audio(tmp_path / name)
+    seconds = render(tmp_path / "out.mp4", small, original)
+    made = probe_output(tmp_path / "out.mp4")
+    assert seconds == pytest.approx(1.23, abs=0.06)
+    assert made.audio_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert made.video_seconds == pytest.approx(seconds, abs=1 / 25)
+    output = probe_audio(tmp_path / "out.mp4")
+    assert abs(lag(samples_of(output, 48000), samples_of(original, 48000))) <= 48
+
+
+def test_sound_is_cut_where_less_of_it_is_wanted(small: VideoInfo, tmp_path: Path):
+    audio = probe_audio(make_audio(tmp_path / "a.m4a", seconds=3, extra=("-c:a", "aac")))
+    with VideoWriter(tmp_path / "out.mp4", small, audio, seconds=1.0, options=FAST) as writer:
+        for frame in read_frames(small):
+            writer.write(frame)
+    assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(1.0, abs=0.001)
+
+
+def test_too_few_frames_are_noticed(small: VideoInfo, voice: Path, tmp_path: Path):
+    with (
+        pytest.raises(HeygemError, match=r"out\.mp4: the finished video has 1\.000 s of picture instead of 1\.230 s"),
+        VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
+    ):
+        for frame in read_frames(small):
+            writer.write(frame)
+    with pytest.raises(HeygemError), VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_an_exception_leaves_nothing_behind(error: type[BaseException], small: VideoInfo, voice: Path, tmp_path: Path):
+    (tmp_path / "out.mp4").write_bytes(b"what was there before")
+    with pytest.raises(error), VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer:
+        writer.write(next(read_frames(small)))
+        assert len(list(tmp_path.iterdir())) == 2
+        raise error
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.mp4", b"what was there before")]
+
+
+KILLED = """
+import sys; from pathlib import Path
+from heygem_cli.media.probe import probe_audio, probe_video; from heygem_cli.media.read import loop_frames
+from heygem_cli.media.write import VideoWriter
+video, audio = probe_video(Path(sys.argv[1])), probe_audio(Path(sys.argv[2]))
+with VideoWriter(Path("out.mp4"), video, audio, seconds=1.23) as writer:
+    for i, (_, frame) in enumerate(loop_frames(video, 1000000, "pingpong")):
+        writer.write(frame)
+        if i == 30:
+            print("writing", flush=True)
+            sys.stdin.read(1)
+"""
+
+
+def test_a_killed_run_leaves_no_output_and_its_litter_is_removed(
+    clip: Path, voice: Path, small: VideoInfo, tmp_path: Path
+):
+    command = [sys.executable, "-c", KILLED, str(clip), str(voice)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"writing\n"
+        remove_stale_parts(tmp_path)
+        (part,) = tmp_path.iterdir()  # it lives: nobody may take its file away
+        assert part.name.startswith(".out.")
+        run.send_signal(signal.SIGKILL)
+    assert list(tmp_path.iterdir()) == [part]
+    render(tmp_path / "other.mp4", small, probe_audio(voice))
+    assert [path.name for path in tmp_path.iterdir()] == ["other.mp4"]
+
+
+def test_litter_that_is_locked_or_not_ours_stays(tmp_path: Path):
+    names = [".a.00000000.heygem-part.mp4", ".b.00000000.heygem-part.mp4", ".heygem-part.mov", "c.mp4"]
+    for name in names:
+        (tmp_path / name).touch()
+    with (tmp_path / names[0]).open() as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        remove_stale_parts(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[2], names[3]]
+
+
+def limited(size: int):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_full_disk(clip: Path, voice: Path, tmp_path: Path):
+    command = [sys.executable, "-c", KILLED.replace("sys.stdin.read(1)", ""), str(clip), str(voice)]
+    run = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limited(60000), check=False, timeout=60
+    )
+    assert "HeygemError: out.mp4: the disk is full" in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_encoder_that_dies(small: VideoInfo, voice: Path, tmp_path: Path):
+    frame = next(read_frames(small))
+    with (
+        pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed writing it") as caught,
+        VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer,
+    ):
+        writer._child.process.kill()
+        for _ in range(1000):
+            writer.write(frame)
+    assert caught.value.code == "writing-failed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_that_cannot_be(clip: Path, small: VideoInfo, voice: Path, tmp_path: Path):
+    def code_of(output: Path) -> str:
+        with pytest.raises(InputError) as caught:
+            VideoWriter(output, small, probe_audio(voice), seconds=1).__enter__()
+        assert caught.value.exit_code == 2
+        return caught.value.code
+
+    assert code_of(tmp_path) == "output-is-a-directory"
+    assert code_of(tmp_path / "missing" / "out.mp4") == "no-such-folder"
+    assert code_of(tmp_path / ("x" * 252 + ".mp4")) == "bad-name"
+    with pytest.raises(InputError, match="would replace an input"):
+        check_output(clip, [voice, clip])
+    (tmp_path / "link.mp4").symlink_to(clip)
+    with pytest.raises(InputError, match="would replace an input"):
+        check_output(tmp_path / "link.mp4", [clip])
+
+
+def test_a_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("closed").mkdir(mode=0o555)
+    audio = probe_audio(voice)
+    with unprivileged(), pytest.raises(InputError) as caught:
+        VideoWriter(Path("closed/out.mp4"), small, audio, seconds=1).__enter__()
+    assert caught.value.code == "no-permission"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space.mp4", "it's \"quoted\".mp4", "$HOME `id`.mp4", "new\nline.mp4", "-dash.mp4", "a%d%03d.mp4",
+     "中文.mp4", "c:olon.mp4", "no suffix", "tee|x.mp4", "y" * 251 + ".mp4", "汉" * 83 + ".mp4",
+     os.fsdecode(b"\xff.mp4")],
+)  # fmt: skip
+def test_odd_names(name: str, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    odd = Path("v" + name[:60])
+    odd.write_bytes(voice.read_bytes())
+    render(Path(name), small, probe_audio(odd))
+    assert {path.name for path in tmp_path.iterdir()} == {name, odd.name}
+    assert probe_video(Path(name)).frames == 31
+
+
+def test_encoders(small: VideoInfo, voice: Path, tmp_path: Path):
+    assert encoder_available("libx264")
+    assert not encoder_available("no_such_encoder")
+    render(tmp_path / "auto.mp4", small, probe_audio(voice), EncodeOptions())
+    if not encoder_available("h264_nvenc", 160, 120):
+        with pytest.raises(NotCapableError) as caught:
+            render(tmp_path / "out.mp4", small, probe_audio(voice), EncodeOptions("h264_nvenc"))
+        assert caught.value.exit_code == 4
+        assert not (tmp_path / "out.mp4").exists()
+
+
+def test_two_outputs_of_one_input_are_the_same(small: VideoInfo, voice: Path, tmp_path: Path):
+    audio = probe_audio(voice)
+    for name in ("a.mp4", "b.mp4"):
+        render(tmp_path / name, small, audio)
+    assert digest((tmp_path / "a.mp4").read_bytes()) == digest((tmp_path / "b.mp4").read_bytes())
