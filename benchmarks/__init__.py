@@ -1,0 +1,1 @@
+"""Benchmarks: speed, memory, lip-sync; each is one command that prints one table. See README.md."""

@@ -1,0 +1,46 @@
+"""Clips that the benchmarks need, made with ffmpeg."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+
+X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
+
+
+def ffmpeg(*arguments: str | Path) -> None:
+    """Run ffmpeg to its end.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; what it said is on stderr.
+    """
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([program, "-hide_banner", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True)
+
+
+def reverse(clip: Path, made: Path) -> None:
+    """Play a clip backwards, without its sound; near-lossless."""
+    ffmpeg("-i", clip, "-map", "0:v:0", "-vf", "reverse", "-fps_mode", "passthrough", *X264, "-crf", "10", made)
+
+
+def talking_head(face: Path, made: Path, *, width: int, height: int, seconds: float) -> None:
+    """Fill a picture of 25 fps with a face video, played to and fro for as long as wanted."""
+    scale = f"fps=25,scale={width}:{height}:force_original_aspect_ratio=increase:flags=bicubic,crop={width}:{height}"
+    there_and_back = f"[0:v:0]{scale},trim=duration=10,split[a][b];[b]reverse[r];[a][r]concat,setsar=1"
+    period = made.with_name(f"{made.stem}-period.mp4")
+    ffmpeg("-i", face, "-filter_complex", there_and_back, *X264, "-crf", "18", period)
+    ffmpeg("-stream_loop", "-1", "-i", period, "-t", f"{seconds}", "-c", "copy", made)
+    period.unlink()
+
+
+def speech(audio: Path, made: Path, *, seconds: float) -> None:
+    """Repeat a recording for as long as wanted."""
+    ffmpeg("-stream_loop", "-1", "-i", audio, "-t", f"{seconds}", made)
+
+
+def transcode(face: Path, audio: Path, made: Path) -> None:
+    """Decode and encode with the settings that ``heygem render`` has: the floor that no renderer can beat."""
+    sound = ("-c:a", "aac", "-b:a", "96k")
+    ffmpeg("-i", face, "-i", audio, "-map", "0:v:0", "-map", "1:a:0", *X264, "-crf", "18", *sound, made)

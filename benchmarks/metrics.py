@@ -1,0 +1,120 @@
+"""Figures of a talking mouth: pure functions of curves, landmarks and samples.
+
+A curve is one value a frame, NaN where no face was found; only frames known on both sides count.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import LIPS, STABLE, Array, head_pose, interocular, mouth_opening
+
+Curve = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+QUIET = 25.0
+"""Decibels below loud speech (the 95th percentile) at which a frame of sound counts as quiet."""
+LONG = 0.12
+"""Seconds that it must be quiet before and after a frame that counts as silent: lips open before a sound begins."""
+
+
+def correlation(one: Curve, other: Curve) -> float:
+    """Pearson's correlation, NaN where a curve is constant or fewer than three frames are known."""
+    known = np.isfinite(one) & np.isfinite(other)
+    if known.sum() < 3 or min(np.ptp(one[known]), np.ptp(other[known])) == 0:
+        return float("nan")
+    return float(np.corrcoef(one[known], other[known])[0, 1])
+
+
+def best_lag(generated: Curve, real: Curve, reach: int) -> tuple[int, float]:
+    """Find the lag in frames with the highest correlation; positive when the generated mouth is late.
+
+    Args:
+        generated: curve of the output.
+        real: curve of the real clip, of the same length.
+        reach: frames to look at on each side.
+    """
+    count = len(real)
+    by_lag = {
+        lag: correlation(generated[max(0, lag) : count + min(0, lag)], real[max(0, -lag) : count - max(0, lag)])
+        for lag in range(-reach, reach + 1)
+    }
+    lag = max(by_lag, key=lambda lag: (np.nan_to_num(by_lag[lag], nan=-1), -abs(lag)))
+    return lag, by_lag[lag]
+
+
+def spread_ratio(generated: Curve, real: Curve) -> float:
+    """How far the generated curve swings as a share of the real one: the ratio of their standard deviations."""
+    known = np.isfinite(generated) & np.isfinite(real)
+    return float(generated[known].std() / real[known].std()) if real[known].std() > 0 else float("nan")
+
+
+def opening(landmarks: Array) -> Curve:
+    """Inner lip opening (frames,) of landmarks (frames, 478, 3), in inter-ocular distances."""
+    return np.asarray(mouth_opening(landmarks), np.float64)
+
+
+def lip_shapes(landmarks: Array) -> Array:
+    """Lips (frames, 40, 2) of landmarks (frames, 478, 3): upright, centred, in inter-ocular distances."""
+    shapes = np.full((len(landmarks), len(LIPS), 2), np.nan, np.float32)
+    known = np.isfinite(landmarks[:, 0, 0])
+    if known.any():
+        found = landmarks[known]
+        lips = head_pose(found, canonical_face()).to_canonical(found[:, list(LIPS)])[..., :2]
+        shapes[known] = lips - lips.mean(1, keepdims=True)
+    return shapes
+
+
+def landmark_distance(generated: Array, real: Array) -> float:
+    """Mean distance of lip landmarks (LMD) in inter-ocular distances, the lips' middles laid on each other.
+
+    L. Chen et al., "Lip movements generation at a glance", ECCV 2018.
+
+    Args:
+        generated: landmarks (frames, 478, 3) of the output.
+        real: those of the real clip.
+    """
+    return float(np.nanmean(np.linalg.norm(lip_shapes(generated) - lip_shapes(real), axis=-1)))
+
+
+def jitter(landmarks: Array) -> float:
+    """Mean second difference of the points that speech does not move, in inter-ocular distances."""
+    points = landmarks[:, list(STABLE), :2]
+    jerk = np.linalg.norm(points[2:] - 2 * points[1:-1] + points[:-2], axis=-1).mean(1)
+    return float(np.nanmean(jerk / interocular(landmarks[1:-1])))
+
+
+def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
+    """Tell which video frames (count,) are silent, see :data:`QUIET` and :data:`LONG`.
+
+    Args:
+        samples: mono (samples,); what lies after their end is silent.
+        rate: of the samples.
+        fps: of the video.
+        count: of frames.
+    """
+    edges = np.round(np.arange(count + 1) * rate / fps).astype(int)
+    power = np.array(
+        [np.mean(samples[a:b].astype(np.float64) ** 2) if a < len(samples) else 0 for a, b in pairwise(edges)]
+    )
+    level = 10 * np.log10(np.maximum(power, 1e-10))
+    loud = level > np.percentile(level, 95) - QUIET
+    reach = round(LONG * fps)
+    return ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
+
+
+def silence_opening(generated: Curve, real: Curve, silent: Mask) -> float:
+    """Mean opening in silence, less that of the person's closed mouth; NaN without silence.
+
+    Args:
+        generated: opening of the output.
+        real: opening of the real clip; its 5th percentile is taken for the closed mouth.
+        silent: which frames are silent.
+    """
+    if not (silent & np.isfinite(generated)).any():
+        return float("nan")
+    return float(np.nanmean(generated[silent]) - np.nanpercentile(real, 5))

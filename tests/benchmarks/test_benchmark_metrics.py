@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from benchmarks import metrics
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import INNER_LOWER_MID, LIPS, interocular
+
+GENERATOR = np.random.default_rng(7)
+RATE, FPS = 16000, 25.0
+
+
+def talking(frames: int = 50) -> np.ndarray:
+    """Landmarks (frames, 478, 3) of a face of 100 px between the eyes whose lower lip goes up and down."""
+    landmarks = np.repeat(canonical_face()[None] * 100 + 300, frames, 0)
+    landmarks[:, INNER_LOWER_MID, 1] += 10 + 10 * np.sin(np.arange(frames) / 3)
+    return landmarks.astype(np.float32)
+
+
+@given(arrays(float, 30, elements=st.floats(-1, 1)), st.floats(0.1, 10), st.floats(-5, 5))
+def test_correlation_does_not_see_scale_and_shift(curve: np.ndarray, scale: float, shift: float) -> None:
+    curve[:2] = -1, 1
+    assert metrics.correlation(curve, scale * curve + shift) == pytest.approx(1)
+    assert metrics.correlation(curve, -scale * curve + shift) == pytest.approx(-1)
+
+
+def test_correlation_counts_only_what_both_know() -> None:
+    one = np.array([0, 1, 2, 3, np.nan, 100])
+    other = np.array([0, 1, 2, 3, 100, np.nan])
+    assert metrics.correlation(one, other) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("one", [np.zeros(10), np.full(10, np.nan)])
+def test_correlation_of_what_says_nothing_is_unknown(one: np.ndarray) -> None:
+    assert np.isnan(metrics.correlation(one, np.arange(10.0)))
+
+
+@given(st.integers(-3, 3))
+def test_a_late_mouth_has_a_positive_lag(lag: int) -> None:
+    real = GENERATOR.normal(size=80)
+    found, value = metrics.best_lag(np.roll(real, lag), real, 3)
+    assert found == lag
+    assert value == pytest.approx(1)
+
+
+def test_no_lag_is_taken_where_all_are_equal() -> None:
+    assert metrics.best_lag(np.zeros(20), np.zeros(20), 3)[0] == 0
+
+
+def test_amplitude_is_the_share_of_the_real_swing() -> None:
+    real = np.append(GENERATOR.normal(size=50), np.nan)
+    assert metrics.spread_ratio(0.5 * real + 3, real) == pytest.approx(0.5)
+
+
+def test_lips_are_compared_whatever_the_head_does() -> None:
+    landmarks = talking()
+    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]], np.float32)
+    assert metrics.landmark_distance(2 * landmarks @ turn.T + 17, landmarks) == pytest.approx(0, abs=1e-4)
+
+
+def test_landmark_distance_is_in_interocular_distances() -> None:
+    landmarks, wider = talking(), talking()
+    # The outer half of the points goes 10 px down: laid on the middle, all are 5 px off.
+    wider[:, list(LIPS[:20]), 1] += 10
+    assert metrics.landmark_distance(wider, landmarks) == pytest.approx(5 / interocular(landmarks)[0], rel=1e-3)
+
+
+def test_frames_without_a_face_do_not_count() -> None:
+    landmarks, real = talking(), talking()
+    landmarks[10:20] = np.nan
+    assert metrics.landmark_distance(landmarks, real) == pytest.approx(0, abs=1e-5)
+    assert metrics.correlation(metrics.opening(landmarks), metrics.opening(real)) == pytest.approx(1)
+
+
+def test_steady_motion_is_no_jitter_and_trembling_is() -> None:
+    moving = talking() + np.arange(50, dtype=np.float32)[:, None, None]
+    trembling = moving + GENERATOR.normal(0, 1, moving.shape).astype(np.float32)
+    assert metrics.jitter(moving) == pytest.approx(0, abs=1e-5)
+    assert metrics.jitter(trembling) == pytest.approx(metrics.jitter(2 * trembling), rel=1e-3)
+    assert 0.01 < metrics.jitter(trembling) < 0.1
+
+
+def test_silence_begins_and_ends_away_from_sound() -> None:
+    sound = np.zeros(4 * RATE, np.float32)
+    sound[RATE : 3 * RATE] = GENERATOR.normal(0, 0.1, 2 * RATE)
+    silent = metrics.silent_frames(sound, RATE, FPS, 110)
+    assert silent[:22].all()
+    assert not silent[22:78].any()
+    assert silent[78:].all()
+
+
+def test_a_short_gap_in_speech_is_no_silence() -> None:
+    sound = GENERATOR.normal(0, 0.1, 2 * RATE).astype(np.float32)
+    sound[RATE : RATE + RATE // 5] = 0
+    assert not metrics.silent_frames(sound, RATE, FPS, 50).any()
+
+
+def test_opening_in_silence_is_counted_from_the_closed_mouth() -> None:
+    silent = np.arange(100) < 40
+    real = np.where(np.arange(100) < 50, 0.02, 0.1)
+    assert metrics.silence_opening(real, real, silent) == pytest.approx(0)
+    assert metrics.silence_opening(real + 0.05, real, silent) == pytest.approx(0.05)
+    assert np.isnan(metrics.silence_opening(real, real, np.zeros(100, bool)))
