@@ -7,6 +7,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
+from heygem_cli.errors import InputError
+
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 
 
@@ -25,8 +27,9 @@ def reverse(clip: Path, made: Path) -> None:
     ffmpeg("-i", clip, "-map", "0:v:0", "-vf", "reverse", "-fps_mode", "passthrough", *X264, "-crf", "10", made)
 
 
-def talking_head(face: Path, made: Path, *, width: int, height: int, seconds: float) -> None:
+def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: float) -> None:
     """Fill a picture of 25 fps with a face video, played to and fro for as long as wanted."""
+    width, height = size
     scale = f"fps=25,scale={width}:{height}:force_original_aspect_ratio=increase:flags=bicubic,crop={width}:{height}"
     there_and_back = f"[0:v:0]{scale},trim=duration=10,split[a][b];[b]reverse[r];[a][r]concat,setsar=1"
     period = made.with_name(f"{made.stem}-period.mp4")
@@ -38,6 +41,21 @@ def talking_head(face: Path, made: Path, *, width: int, height: int, seconds: fl
 def speech(audio: Path, made: Path, *, seconds: float) -> None:
     """Repeat a recording for as long as wanted."""
     ffmpeg("-stream_loop", "-1", "-i", audio, "-t", f"{seconds}", made)
+
+
+def make_inputs(face: Path, audio: Path, folder: Path, *, size: tuple[int, int], seconds: float) -> tuple[Path, Path]:
+    """Make a face video and speech of the same length.
+
+    Raises:
+        InputError: one of the files that they are made of is not there.
+    """
+    for path in (face, audio):
+        if not path.is_file():
+            raise InputError("not-found", "no such file", hint="Give one with --face and --audio", path=path)
+    video, voice = folder / "face.mp4", folder / "voice.wav"
+    talking_head(face, video, size=size, seconds=seconds)
+    speech(audio, voice, seconds=seconds)
+    return video, voice
 
 
 def transcode(face: Path, audio: Path, made: Path) -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.errors import HeygemError
+from heygem_cli.cli.show import errors_shown
+from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
 
 if TYPE_CHECKING:
@@ -32,14 +33,22 @@ Group = Literal["grid", "wild"]
 
 
 def find_clips(data: Path, only: Group | None) -> list[tuple[str, Path]]:
-    """Find the clips of the groups, each with its group's name."""
-    return [
+    """Find the clips of the groups, each with its group's name.
+
+    Raises:
+        InputError: there are none.
+    """
+    clips = [
         (group, path)
         for group, folder in FOLDERS.items()
         if only in (None, group) and (data / folder).is_dir()
         for path in sorted((data / folder).iterdir())
         if path.suffix in SUFFIXES
     ]
+    if not clips:
+        wanted = " or ".join(folder for group, folder in FOLDERS.items() if only in (None, group))
+        raise InputError("no-data", f"no clips in {wanted}", hint="Give the folder of the data with --data", path=data)
+    return clips
 
 
 def judge_all(clips: Sequence[tuple[str, Path]], folder: Path) -> list[Verdict]:
@@ -121,25 +130,18 @@ def draw_sheets(verdicts: Sequence[Verdict], out: Path) -> None:
 
 
 def main(
+    *,
     data: Annotated[Path, typer.Option(help="A folder with clips in grid/dev and in wild.")],
     only: Annotated[Group | None, typer.Option(help="One group of clips.")] = None,
     out: Annotated[Path | None, typer.Option(help="Keep outputs and contact sheets in this folder.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure lip-sync."""
-    clips = find_clips(data, only)
-    if not clips:
-        wanted = " or ".join(folder for group, folder in FOLDERS.items() if only in (None, group))
-        typer.echo(f"error: {data}: no clips in {wanted}. Give the folder of the data with --data", err=True)
-        raise typer.Exit(2)
-    with tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+        clips = find_clips(data, only)
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            verdicts = judge_all(clips, folder)
-        except HeygemError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(error.exit_code) from error
+        verdicts = judge_all(clips, folder)
         if out:
             draw_sheets(verdicts, out)
     show(verdicts)

@@ -62,9 +62,9 @@ def test_lips_are_compared_whatever_the_head_does() -> None:
 
 def test_landmark_distance_is_in_interocular_distances() -> None:
     landmarks, wider = talking(), talking()
-    # The outer half of the points goes 10 px down: laid on the middle, all are 5 px off.
-    wider[:, list(LIPS[:20]), 1] += 10
-    assert metrics.landmark_distance(wider, landmarks) == pytest.approx(5 / interocular(landmarks)[0], rel=1e-3)
+    # A quarter of the points goes 10 px down: laid on the middle, it is 7.5 px off, the rest 2.5.
+    wider[:, list(LIPS[:10]), 1] += 10
+    assert metrics.landmark_distance(wider, landmarks) == pytest.approx(3.75 / interocular(landmarks)[0], rel=1e-3)
 
 
 def test_frames_without_a_face_do_not_count() -> None:
@@ -72,6 +72,7 @@ def test_frames_without_a_face_do_not_count() -> None:
     landmarks[10:20] = np.nan
     assert metrics.landmark_distance(landmarks, real) == pytest.approx(0, abs=1e-5)
     assert metrics.correlation(metrics.opening(landmarks), metrics.opening(real)) == pytest.approx(1)
+    assert metrics.jitter(landmarks) == pytest.approx(0, abs=1e-5)
 
 
 def test_steady_motion_is_no_jitter_and_trembling_is() -> None:
@@ -83,7 +84,7 @@ def test_steady_motion_is_no_jitter_and_trembling_is() -> None:
 
 
 def test_silence_begins_and_ends_away_from_sound() -> None:
-    sound = np.zeros(4 * RATE, np.float32)
+    sound = GENERATOR.normal(0, 0.001, 4 * RATE).astype(np.float32)
     sound[RATE : 3 * RATE] = GENERATOR.normal(0, 0.1, 2 * RATE)
     silent = metrics.silent_frames(sound, RATE, FPS, 110)
     assert silent[:22].all()
