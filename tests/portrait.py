@@ -1,6 +1,9 @@
 """A real face for the tests: a public-domain portrait that a dependency carries."""
 
+import subprocess
+import wave
 from functools import cache
+from pathlib import Path
 
 import cv2
 import matplotlib.cbook
@@ -8,6 +11,7 @@ import numpy as np
 
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.media.ffmpeg import program
 
 
 @cache
@@ -37,3 +41,34 @@ def i420(picture: np.ndarray) -> np.ndarray:
 def track_one(frame: np.ndarray, choice: FaceChoice | None = None) -> np.ndarray | None:
     """Landmarks of one frame by the real tracker."""
     return next(iter(MediaPipeTracker().track([frame], choice or FaceChoice())))
+
+
+def make_face_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> Path:
+    """Encode BGR pictures as an H.264 video."""
+    height, width = pictures[0].shape[:2]
+    args = [program(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}"]
+    args += ["-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-crf", "15"]
+    args += ["-pix_fmt", "yuv420p", f"file:{path}"]
+    subprocess.run(args, input=b"".join(picture.tobytes() for picture in pictures), check=True)
+    return path
+
+
+def make_voice(path: Path, seconds: float = 1.0) -> Path:
+    """Something like a voice: vowels of a buzzing source, four syllables a second."""
+    rate = 16000
+    t = np.arange(int(seconds * rate)) / rate
+    buzz = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 30))
+    syllables = np.clip(np.sin(2 * np.pi * 4 * t), 0, None)
+    samples = (buzz * syllables / np.abs(buzz).max() * 0.8 * 32767).astype(np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, len(samples), "NONE", "NONE"))
+        file.writeframes(samples.tobytes())
+    return path
+
+
+def make_silence(path: Path, seconds: float = 1.0) -> Path:
+    """Digital silence."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", "NONE"))
+        file.writeframes(bytes(2 * int(16000 * seconds)))
+    return path

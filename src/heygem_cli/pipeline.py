@@ -270,7 +270,7 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
         first = int(np.flatnonzero(~track.present)[0])
         raise InputError(
             "face-missing",
-            f"{share}; it is missing first at {first / video.fps:.2f} s",
+            f"{share}; it is missing first at {float(first / video.fps):.2f} s",
             hint="Cut the face video there, or use --on-missing-face pass",
             path=job.face,
         )

@@ -1,0 +1,215 @@
+"""``heygem render`` as a user starts it: a process, real files, what it prints and what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.media.probe import probe_output
+from portrait import make_face_video, make_voice, scene
+
+
+@pytest.fixture(scope="module")
+def face(media):
+    return make_face_video(media / "cli face.mp4", [scene(320, 240, (160 + k, 120, 220)) for k in range(6)])
+
+
+@pytest.fixture(scope="module")
+def voice(media):
+    return make_voice(media / "half a second.wav", 0.5)
+
+
+@pytest.fixture
+def heygem(tmp_path):
+    """Run heygem in an empty folder; more options go to subprocess."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def run(*args, **environment):
+        environment = {"HEYGEM_CACHE_DIR": str(tmp_path / "cache"), **environment}
+        command = [sys.executable, "-m", "heygem_cli", *map(str, args)]
+        return subprocess.run(
+            command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    run.folder = folder
+    return run
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_it_renders_under_the_default_name_and_says_so(heygem, face, voice):
+    done = heygem("render", voice, face)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert left_in(heygem.folder) == ["cli face_half a second.mp4"]
+    assert "cli face_half a second.mp4" in done.stdout
+    assert "12: 12 with the face" in done.stdout
+    made = probe_output(heygem.folder / "cli face_half a second.mp4")
+    assert (made.width, made.height) == (320, 240)
+
+
+def test_json_is_one_object_and_nothing_else(heygem, face, voice):
+    done = heygem("render", voice, face, "-o", "out.mp4", "--json", "--device", "cpu")
+    told = json.loads(done.stdout)
+    assert (told["schema"], told["frames"], told["provider"]) == (1, 12, "CPUExecutionProvider")
+    assert Path(told["output"]) == Path("out.mp4")
+    assert set(told["seconds"]) == {"speech", "track", "prepare", "render"}
+
+
+def test_quiet_prints_nothing(heygem, face, voice):
+    done = heygem("render", voice, face, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["no.wav", "FACE"], 2, "no.wav: "),
+        (["VOICE", "no.mp4"], 2, "no.mp4: "),
+        (["FACE", "FACE"], 2, "no sound"),
+        (["VOICE", "VOICE"], 2, "half a second.wav: "),
+        (["VOICE", "FACE", "-o", "no/folder/out.mp4"], 2, "no/folder"),
+        (["VOICE", "FACE", "--face", "biggest"], 2, "largest, left, center, right"),
+        (["VOICE", "FACE", "--crf", "99"], 2, "crf"),
+        (["VOICE", "FACE", "--loop", "sideways"], 2, "pingpong"),
+        (["VOICE", "FACE", "--loop", "none"], 2, "6 frames, the audio needs 12"),
+        (["VOICE", "FACE", "--engine", "wav2lip"], 2, "mesh"),
+        (["VOICE"], 2, "FACE"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_anything_is_written(heygem, face, voice, args, code, says):
+    done = heygem("render", *({"VOICE": voice, "FACE": face}.get(arg, arg) for arg in args))
+    assert done.returncode == code
+    assert says.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert left_in(heygem.folder) == []
+
+
+def test_an_error_is_one_line_and_an_object_with_json(heygem, face):
+    done = heygem("render", "no.wav", face, "--json")
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert set(error) == {"code", "message", "hint"}
+
+
+def test_no_face_is_an_error_that_gives_the_share(heygem, voice, clip):
+    done = heygem("render", voice, clip)
+    assert done.returncode == 2
+    assert "0 of 12 frames" in done.stderr
+    assert left_in(heygem.folder) == []
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
+def test_cuda_that_is_not_there_exits_4(heygem, face, voice):
+    done = heygem("render", voice, face, "--device", "cuda")
+    assert done.returncode == 4
+    assert "doctor" in done.stderr
+    assert left_in(heygem.folder) == []
+
+
+def test_an_output_that_exists_is_kept_without_overwrite(heygem, face, voice):
+    output = heygem.folder / "out.mp4"
+    output.write_bytes(b"precious")
+    assert heygem("render", voice, face, "-o", output).returncode == 2
+    assert output.read_bytes() == b"precious"
+    assert heygem("render", voice, face, "-o", output, "--overwrite").returncode == 0
+    assert probe_output(output).width == 320
+
+
+def test_options_come_from_the_environment(heygem, face, voice):
+    done = heygem("render", voice, face, HEYGEM_LOOP="none")
+    assert done.returncode == 2
+    assert "audio needs 12" in done.stderr
+    bad = heygem("render", voice, face, OMP_NUM_THREADS="many")
+    assert bad.returncode == 2
+    assert "OMP_NUM_THREADS='many'" in bad.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a b'c\"d$e", "-dash", "新闻 播报", "per%dcent", "new\nline", "http:colon", "x" * 200]
+)
+def test_names_are_only_names(heygem, face, voice, name):
+    audio, video = heygem.folder / f"{name}.wav", heygem.folder / f"{name}.mp4"
+    audio.write_bytes(voice.read_bytes())
+    video.write_bytes(face.read_bytes())
+    output = f"{name}-out.mp4"
+    done = heygem("render", "-o", output, "--quiet", "--", audio.name, video.name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert left_in(heygem.folder) == sorted([audio.name, video.name, output])
+
+
+@pytest.fixture
+def rendering(tmp_path, face):
+    """A render of a minute, in the middle of writing frames."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    voice = make_voice(tmp_path / "long.wav", 60)
+    command = [sys.executable, "-m", "heygem_cli", "render", str(voice), str(face), "-o", "out.mp4"]
+    environment = os.environ | {"HEYGEM_CACHE_DIR": str(tmp_path / "cache")}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size > 0 for path in folder.iterdir()):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield process, folder
+        process.kill()
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_and_leaves_nothing(rendering, signum, code):
+    process, folder = rendering
+    process.send_signal(signum)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "stopped" in stderr
+    assert "Traceback" not in stderr
+    assert left_in(folder) == []
+
+
+def test_a_killed_run_leaves_no_output_and_nothing_that_the_next_trips_over(rendering, heygem_again):
+    process, folder = rendering
+    process.kill()
+    process.wait()
+    assert not (folder / "out.mp4").exists()
+    assert heygem_again(folder).returncode == 0
+    assert left_in(folder) == ["out.mp4"]
+
+
+@pytest.fixture
+def heygem_again(face, voice, tmp_path):
+    def run(folder):
+        time.sleep(0.5)
+        command = [sys.executable, "-m", "heygem_cli", "render", str(voice), str(face), "-o", "out.mp4"]
+        environment = os.environ | {"HEYGEM_CACHE_DIR": str(tmp_path / "cache")}
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=120, check=False)
+
+    return run
+
+
+def test_help_names_every_option(heygem):
+    done = heygem("render", "--help")
+    for option in (
+        "--output",
+        "--overwrite",
+        "--face",
+        "--loop",
+        "--on-missing-face",
+        "--crf",
+        "--preset",
+        "--encoder",
+    ):
+        assert option in done.stdout
+    for variable in ("HEYGEM_CRF", "HEYGEM_FACE", "HEYGEM_DEVICE"):
+        assert variable in done.stdout

@@ -1,0 +1,176 @@
+"""The stages together, on a real face, in one process."""
+
+from contextlib import closing
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.face.geometry import mouth_opening
+from heygem_cli.face.select import FaceChoice, parse_choice
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.media.probe import probe_output, probe_video
+from heygem_cli.media.read import read_frames
+from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions
+from heygem_cli.runtime import Settings
+from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_one
+
+SIZE = (480, 360)
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return Pipeline("cpu", Settings())
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEYGEM_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def face(media):
+    return make_face_video(media / "face.mp4", [scene(*SIZE, (240 + k, 180, 330)) for k in range(12)])
+
+
+@pytest.fixture(scope="module")
+def voice(media):
+    return make_voice(media / "syllables.wav")
+
+
+def frames_of(path):
+    with closing(read_frames(probe_video(path))) as frames:
+        return list(frames)
+
+
+def job(tmp_path, audio, face_video, **options):
+    return RenderJob(audio, face_video, tmp_path / "out.mp4", options=RenderOptions(**options))
+
+
+def openings(path):
+    tracked = MediaPipeTracker().track(frames_of(path), FaceChoice())
+    return [float(mouth_opening(landmarks)) for landmarks in tracked]
+
+
+def test_a_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, voice):
+    speaking = replace(job(tmp_path, voice, face), output=tmp_path / "speaking.mp4")
+    silent = replace(job(tmp_path, make_silence(tmp_path / "silence.wav"), face), output=tmp_path / "silent.mp4")
+    pipeline.render(speaking)
+    pipeline.render(silent)
+    assert max(openings(speaking.output)) > 0.05
+    assert max(openings(silent.output)) < 0.025
+
+
+def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
+    result = pipeline.render(job(tmp_path, voice, face))
+    made = probe_output(result.output)
+    assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
+    assert result.duration == pytest.approx(1)
+    assert (made.width, made.height) == SIZE
+    assert (result.frames_with_face, result.frames_without_face) == (25, 0)
+    assert list(result.seconds) == ["speech", "track", "prepare", "render"]
+    assert len(frames_of(result.output)) == 25
+
+
+def test_progress_is_told_for_every_frame(pipeline, tmp_path, face, voice):
+    told = []
+    pipeline.render(job(tmp_path, voice, face), told.append)
+    assert [progress.done for progress in told if progress.stage == "render"] == list(range(1, 26))
+    assert {progress.stage for progress in told} == {"speech", "track", "render"}
+
+
+def test_the_track_is_kept_and_used_again(pipeline, tmp_path, face, voice):
+    first = pipeline.render(job(tmp_path, voice, face))
+    second = pipeline.render(replace(job(tmp_path, voice, face), overwrite=True))
+    assert (first.track_cached, second.track_cached) == (False, True)
+
+
+def test_no_cache_leaves_no_trace(pipeline, tmp_path, face, voice):
+    pipeline.render(job(tmp_path, voice, face, cache=False))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_same_job_makes_the_same_pictures(pipeline, tmp_path, face, voice):
+    one = pipeline.render(job(tmp_path, voice, face)).output.read_bytes()
+    two = pipeline.render(replace(job(tmp_path, voice, face), overwrite=True)).output.read_bytes()
+    assert one == two
+
+
+@pytest.mark.parametrize(("which", "moving"), [("left", "left"), ("2", "right")])
+def test_the_chosen_person_speaks_and_the_other_does_not(pipeline, tmp_path, voice, which, moving):
+    pictures = [scene(960, 400, (240, 200, 360), (720, 200, 360))] * 3
+    face = make_face_video(tmp_path / "two.mp4", pictures)
+    made = job(tmp_path, voice, face, face=parse_choice(which))
+    pipeline.render(made)
+    halves = {"left": np.s_[:, :480], "right": np.s_[:, 480:]}
+    source = cv2.cvtColor(frames_of(face)[0], cv2.COLOR_YUV2BGR_I420)
+    change = {
+        side: max(
+            np.abs(cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420)[part].astype(int) - source[part]).max()
+            for frame in frames_of(made.output)
+        )
+        for side, part in halves.items()
+    }
+    assert change.pop(moving) > 80
+    assert max(change.values()) < 40
+
+
+@pytest.fixture(scope="module")
+def leaving(media):
+    """A face for 8 frames, then an empty picture for 10."""
+    pictures = [scene(*SIZE, (240, 180, 330))] * 8 + [scene(*SIZE)] * 10
+    return make_face_video(media / "leaving.mp4", pictures)
+
+
+def test_frames_without_the_face_pass_and_are_counted(pipeline, tmp_path, leaving, voice):
+    result = pipeline.render(job(tmp_path, voice, leaving, loop="hold"))
+    assert (result.frames_with_face, result.frames_without_face) == (8, 17)
+    assert np.abs(frames_of(result.output)[20][:360].astype(int) - 90).max() < 25
+
+
+def test_the_last_frame_with_the_face_is_held_when_asked(pipeline, tmp_path, leaving, voice):
+    result = pipeline.render(job(tmp_path, voice, leaving, loop="hold", on_missing_face="hold"))
+    assert track_one(frames_of(result.output)[20]) is not None
+
+
+def test_a_missing_face_fails_when_asked_and_says_where(pipeline, tmp_path, leaving, voice):
+    with pytest.raises(InputError, match=r"found in 8 of 18 frames; it is missing first at 0\.32 s"):
+        pipeline.render(job(tmp_path, voice, leaving, on_missing_face="fail"))
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_no_face_at_all_is_an_error_that_gives_the_share(pipeline, tmp_path, voice):
+    empty = make_face_video(tmp_path / "empty.mp4", [scene(*SIZE)] * 5)
+    with pytest.raises(InputError, match=r"0 of 5 frames \(0%\)"):
+        pipeline.render(job(tmp_path, voice, empty))
+    assert {path.name for path in tmp_path.iterdir()} == {"empty.mp4", "cache"}
+
+
+def test_a_face_video_that_must_not_loop_and_is_too_short(pipeline, tmp_path, face, voice):
+    with pytest.raises(InputError, match="12 frames, the audio needs 25"):
+        pipeline.render(job(tmp_path, voice, face, loop="none"))
+
+
+def test_a_photograph_speaks(pipeline, tmp_path, voice):
+    photograph = tmp_path / "photo.jpg"
+    cv2.imwrite(str(photograph), portrait())
+    result = pipeline.render(job(tmp_path, voice, photograph, loop="none"))
+    assert (result.width, result.height, result.frames) == (512, 600, 25)
+    assert max(openings(result.output)) > 0.05
+
+
+def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, face, voice):
+    made = job(tmp_path, voice, face)
+    made.output.write_bytes(b"precious")
+    with pytest.raises(InputError, match="--overwrite"):
+        pipeline.render(made)
+    with pytest.raises(InputError, match="would replace an input"):
+        pipeline.render(replace(made, output=face, overwrite=True))
+    assert made.output.read_bytes() == b"precious"
+
+
+def test_an_unknown_engine_is_an_error_that_lists_them(pipeline, tmp_path, face, voice):
+    with pytest.raises(InputError, match="Did you mean mesh"):
+        pipeline.render(job(tmp_path, voice, face, engine="mash"))
