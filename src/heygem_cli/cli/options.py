@@ -1,0 +1,95 @@
+"""The options that ``heygem render`` and ``heygem batch`` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from heygem_cli.runtime import Device
+
+if TYPE_CHECKING:
+    from heygem_cli.pipeline import RenderOptions
+
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+]
+
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", envvar="HEYGEM_OVERWRITE", help="Replace the output if it exists.")
+]
+EngineOption = Annotated[str, typer.Option(envvar="HEYGEM_ENGINE", help="What draws the face.")]
+FaceOption = Annotated[
+    str,
+    typer.Option(
+        "--face",
+        metavar="largest|left|center|right|N|X,Y",
+        envvar="HEYGEM_FACE",
+        help="Which person speaks: a rule, a number counted from the left, or a point in pixels.",
+    ),
+]
+LoopOption = Annotated[
+    Literal["pingpong", "forward", "hold", "none"],
+    typer.Option(envvar="HEYGEM_LOOP", help="What to do when the audio is longer than the face video."),
+]
+MissingFaceOption = Annotated[
+    Literal["pass", "hold", "fail"],
+    typer.Option(
+        envvar="HEYGEM_ON_MISSING_FACE",
+        help="Frames without the face: pass them unchanged, hold the last frame that has it, or fail.",
+    ),
+]
+CrfOption = Annotated[
+    int, typer.Option(min=0, max=51, envvar="HEYGEM_CRF", help="Quality of the video: lower is better.")
+]
+PresetOption = Annotated[
+    Preset, typer.Option(envvar="HEYGEM_PRESET", help="Speed of libx264: slower makes smaller files.")
+]
+EncoderOption = Annotated[
+    Literal["auto", "libx264", "h264_nvenc"], typer.Option(envvar="HEYGEM_ENCODER", help="The video encoder.")
+]
+DeviceOption = Annotated[
+    Device, typer.Option(envvar="HEYGEM_DEVICE", help="Where the networks run; cuda fails where it cannot.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, envvar="HEYGEM_THREADS", help="Threads of the networks and of the encoder.")
+]
+NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", envvar="HEYGEM_NO_CACHE", help="Neither read nor keep the face's track.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+QuietOption = Annotated[bool, typer.Option("-q", "--quiet", envvar="HEYGEM_QUIET", help="Print errors only.")]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", envvar="HEYGEM_DEBUG", help="Show tracebacks and what native code prints.")
+]
+
+
+def render_options(
+    *,
+    engine: str,
+    face: str,
+    loop: Literal["pingpong", "forward", "hold", "none"],
+    on_missing_face: Literal["pass", "hold", "fail"],
+    crf: int,
+    preset: Preset,
+    encoder: Literal["auto", "libx264", "h264_nvenc"],
+    threads: int | None,
+    no_cache: bool,
+) -> RenderOptions:
+    """Put the options of the command line together.
+
+    Raises:
+        InputError: ``face`` names nobody.
+    """
+    from heygem_cli.face.select import parse_choice
+    from heygem_cli.media.write import EncodeOptions
+    from heygem_cli.pipeline import RenderOptions
+
+    return RenderOptions(
+        engine=engine,
+        face=parse_choice(face),
+        loop=loop,
+        on_missing_face=on_missing_face,
+        encode=EncodeOptions(encoder=encoder, crf=crf, preset=preset, threads=threads or 0),
+        cache=not no_cache,
+    )
