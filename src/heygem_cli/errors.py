@@ -75,3 +75,9 @@ class StoppedError(HeygemError):
         self.signum = signum
         self.exit_code = 128 + signum  # type: ignore[misc]
         super().__init__("stopped", f"stopped by signal {signum}")
+
+
+def from_system(error: OSError, hint: str = "") -> HeygemError:
+    """Word an error of the operating system as one of ours: what it is about, and what is wrong."""
+    about = error.filename if isinstance(error.filename, str) else None
+    return HeygemError("system-error", error.strerror or str(error), path=about, hint=hint)

@@ -1,10 +1,11 @@
 import multiprocessing
 import os
+import resource
 
 import numpy as np
 import pytest
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.cache import cached_track, prune, track_key
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.track import read_track, write_track
@@ -74,6 +75,24 @@ def test_a_failure_leaves_nothing(tmp_path):
     with pytest.raises(HeygemError):
         cached_track(tmp_path, "key", 4, fails)
     assert [path.suffix for path in (tmp_path / "tracks").iterdir()] in ([], [".lock"])
+
+
+def test_a_folder_that_cannot_be_used_says_what_to_do(tmp_path):
+    (tmp_path / "cache").write_bytes(b"a file, not a folder")
+    with pytest.raises(NotCapableError, match="--no-cache, or name another folder with HEYGEM_CACHE_DIR") as caught:
+        cached_track(tmp_path / "cache", "key", 4, lambda: rows(2))
+    assert caught.value.exit_code == 4
+
+
+def test_a_full_disk_says_what_to_do(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        with pytest.raises(NotCapableError, match="--no-cache"):
+            cached_track(tmp_path, "key", 4, lambda: rows(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list((tmp_path / "tracks").glob("*.part"))
 
 
 def _track_in_process(folder, counter):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, from_system
 
 SCHEMA = 1
 
@@ -45,11 +45,12 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
     """Turn an error into one line on stderr (and one object on stdout with ``--json``) and its exit code."""
     try:
         yield
-    except HeygemError as error:
+    except (HeygemError, OSError) as caught:
+        error = caught if isinstance(caught, HeygemError) else from_system(caught)
         if debug:
             traceback.print_exc()
         if as_json:
             print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
         line = Text.assemble(("error: ", "bold red"), str(error))
         console(stderr=True).print(line)
-        raise typer.Exit(error.exit_code) from error
+        raise typer.Exit(error.exit_code) from caught

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.track import FaceTrack, read_track, write_track
@@ -46,25 +46,41 @@ def cached_track(
 
     Returns:
         The track, and whether it came from the cache.
+
+    Raises:
+        NotCapableError: the folder cannot be written.
     """
     tracks = folder / "tracks"
-    tracks.mkdir(parents=True, exist_ok=True)
     path = tracks / f"{key}.track"
-    with FileLock(tracks / f"{key}.lock"):
-        with contextlib.suppress(FileNotFoundError, HeygemError):
+    with errors_worded(folder), ExitStack() as stack:
+        tracks.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(FileLock(tracks / f"{key}.lock"))
+        with suppress(FileNotFoundError, HeygemError):
             found = read_track(path)
             if found.complete or len(found) >= needed:
                 path.touch()
                 return found.head(needed), True
         handle, name = tempfile.mkstemp(dir=tracks, prefix=f"{key}.", suffix=".part")
         os.close(handle)
-        try:
-            made = write_track(Path(name), track(), limit=needed)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
-    prune(tracks, LARGEST)
+        stack.callback(Path(name).unlink, missing_ok=True)
+        made = write_track(Path(name), track(), limit=needed)
+        Path(name).replace(path)
+        prune(tracks, LARGEST)
     return FaceTrack(path, made.present, made.complete), False
+
+
+@contextmanager
+def errors_worded(folder: Path) -> Iterator[None]:
+    """Say what to do where the cache cannot be written: no permission, a full disk, a read-only file system."""
+    try:
+        yield
+    except OSError as error:
+        raise NotCapableError(
+            "cache-failed",
+            f"the face's track cannot be kept there: {error.strerror or error}",
+            hint="Use --no-cache, or name another folder with HEYGEM_CACHE_DIR",
+            path=folder,
+        ) from error
 
 
 def prune(tracks: Path, largest: int) -> None:
