@@ -125,7 +125,7 @@ class MeshFace:
         box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
         if not box.width or not box.height:
             return
-        cover = np.asarray(cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.4, unit / 250)), np.float32)
+        cover = np.asarray(cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.8, unit / 110)), np.float32)
         light = lip_light(frame, landmarks[list(LIPS), :2])
         blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
 

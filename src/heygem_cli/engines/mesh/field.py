@@ -101,10 +101,12 @@ def dense(field: Field, box: Box, step: int) -> tuple[Array, Array]:
     xs = box.left + (np.arange(box.width // step, dtype=np.float32) + 0.5) * step - 0.5
     ys = box.top + (np.arange(box.height // step, dtype=np.float32) + 0.5) * step - 0.5
     nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    upper, lower = (
-        cv2.resize(
-            field.at(nodes, side).reshape(len(ys), len(xs), 2), (box.width, box.height), interpolation=cv2.INTER_CUBIC
-        )
-        for side in (1.0, -1.0)
+    upper = field.at(nodes, 1.0)
+    lower = upper.copy()
+    torn = lift(field.frame.local(nodes), 1.0)[:, 2] > 1e-3
+    lower[torn] = field.at(nodes[torn], -1.0)
+    dense_upper, dense_lower = (
+        cv2.resize(side.reshape(len(ys), len(xs), 2), (box.width, box.height), interpolation=cv2.INTER_CUBIC)
+        for side in (upper, lower)
     )
-    return np.asarray(upper, np.float32), np.asarray(lower, np.float32)
+    return np.asarray(dense_upper, np.float32), np.asarray(dense_lower, np.float32)
