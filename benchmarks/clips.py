@@ -9,6 +9,11 @@ import imageio_ffmpeg
 
 from heygem_cli.errors import InputError
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FACE, AUDIO = EXAMPLES / "face.mp4", EXAMPLES / "audio.wav"
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+FPS = 25
+
 X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 
 
@@ -28,9 +33,9 @@ def reverse(clip: Path, made: Path) -> None:
 
 
 def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: float) -> None:
-    """Fill a picture of 25 fps with a face video, played to and fro for as long as wanted."""
+    """Fill a picture at :data:`FPS` with a face video, played to and fro for as long as wanted."""
     width, height = size
-    scale = f"fps=25,scale={width}:{height}:force_original_aspect_ratio=increase:flags=bicubic,crop={width}:{height}"
+    scale = f"fps={FPS},scale={width}:{height}:force_original_aspect_ratio=increase:flags=bicubic,crop={width}:{height}"
     there_and_back = f"[0:v:0]{scale},trim=duration=10,split[a][b];[b]reverse[r];[a][r]concat,setsar=1"
     period = made.with_name(f"{made.stem}-period.mp4")
     ffmpeg("-i", face, "-filter_complex", there_and_back, *X264, "-crf", "18", period)

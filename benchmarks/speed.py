@@ -20,17 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from benchmarks.clips import make_inputs, transcode
+from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
 from heygem_cli.cli.show import errors_shown
 from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
 
 if TYPE_CHECKING:
     from heygem_cli.pipeline import Pipeline, RenderJob, RenderResult
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-FPS = 25
-SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 
 
 @dataclass(frozen=True)
@@ -147,9 +143,8 @@ def show(rounds: Sequence[Round], frames: int) -> None:
 
 def main(
     *,
-    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled, cropped and looped.")] = EXAMPLES
-    / "face.mp4",
-    audio: Annotated[Path, typer.Option(help="Speech; it is looped.")] = EXAMPLES / "audio.wav",
+    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled, cropped and looped.")] = FACE,
+    audio: Annotated[Path, typer.Option(help="Speech; it is looped.")] = AUDIO,
     size: Annotated[Literal["720p", "1080p"], typer.Option(help="Of the picture.")] = "720p",
     seconds: Annotated[float, typer.Option(min=1, help="Length of the video.")] = 20,
     repeat: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
