@@ -1,0 +1,172 @@
+"""``heygem fix-config``: repair what can be repaired in a HeyGem installation."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from heygem_cli.cli.show import console, errors_shown, print_json
+from heygem_cli.errors import HeygemError, InputError, shown
+
+if TYPE_CHECKING:
+    from heygem_cli.fixconfig.plan import Edit, Plan
+
+Written = dict[Path, Path | None]
+"""What was written, and the backup of each."""
+
+
+def fix_config(
+    *,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="HeyGem's root folder. Default: HEYGEM_HOME, else around this one."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change and write nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when something would change.")] = False,
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Write without asking.")] = False,
+    app: Annotated[bool, typer.Option("--app", help="Edit app.py too, instead of only showing how.")] = False,
+    compose: Annotated[Path | None, typer.Option(metavar="FILE", help="Add shm_size: 2g to this compose file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Repair a HeyGem installation's opt.txt, config.ini and environment, with a backup of every file."""
+    with errors_shown(as_json=as_json):
+        from heygem_cli.fixconfig.plan import make_plan
+        from heygem_cli.installation.tree import HOME_VARIABLE, find_home
+
+        root = find_home(home, os.environ, Path.cwd())
+        if root is None:
+            hint = f"Name its folder with --home or {HOME_VARIABLE}"
+            raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=hint)
+        plan = make_plan(root, app=app, compose_file=compose, user_home=Path.home())
+        only_look = dry_run or check
+        if not as_json:
+            _show(plan)
+        asks = bool(plan.edits) and not only_look and not yes
+        if asks and (as_json or not sys.stdin.isatty()):
+            raise InputError("needs-yes", "nobody is there to ask", hint="Add --yes, or --dry-run to look only")
+        written: Written = {}
+        problems: list[HeygemError] = list(plan.problems)
+        if not only_look and (not asks or _confirmed(plan)):
+            written = _apply(plan, problems)
+        if as_json:
+            print_json(_as_object(root, plan, written, problems))
+        else:
+            _show_written(plan, written, problems, only_look=only_look)
+        if problems or (check and plan.edits):
+            raise typer.Exit(1)
+
+
+def _confirmed(plan: Plan) -> bool:
+    return not plan.edits or typer.confirm(f"Write {_count(len(plan.edits), 'file')}?", default=True, err=True)
+
+
+def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
+    from heygem_cli.fixconfig.write import apply
+
+    written: Written = {}
+    now = datetime.now().astimezone()
+    for edit in plan.edits:
+        try:
+            written[edit.path] = apply(edit, now)
+        except HeygemError as error:
+            problems.append(error)
+    return written
+
+
+def _show(plan: Plan) -> None:
+    out = console()
+    for edit in plan.edits:
+        _show_edit(edit, "")
+    for edit in plan.by_hand:
+        _show_edit(edit, "only shown; --app makes this edit: ")
+    for edit in plan.right:
+        out.print(Text.assemble(("ok    ", "green"), shown(edit.path)))
+        if edit.inert:
+            _show_effect(edit)
+    if plan.running:
+        pids = ", ".join(str(process.pid) for process in plan.running)
+        out.print(
+            Text.assemble(
+                ("note  ", "yellow"),
+                f"HeyGem is running (process {pids}). It goes on with its old settings, and its next start writes "
+                "opt.txt anew: restart it with --num_threads 0 on its command line.",
+            )
+        )
+
+
+def _show_edit(edit: Edit, note: str) -> None:
+    out = console()
+    out.print(Text.assemble(("edit  ", "bold yellow"), (shown(edit.path), "bold"), f"  {note}{edit.what}"))
+    colors = {"+": "green", "-": "red", "@": "cyan"}
+    for line in _diff(edit):
+        out.print(Text(f"      {line}", style=colors.get(line[:1], "")))
+    _show_effect(edit)
+    out.print()
+
+
+def _show_effect(edit: Edit) -> None:
+    out = console()
+    out.print(Padding(Text(edit.effect), (0, 0, 0, 6), expand=False), soft_wrap=False)
+    if edit.command:
+        # On a line of its own and never broken, so that it can be pasted.
+        out.print(Text(f"      {edit.command}", style="cyan"))
+
+
+def _diff(edit: Edit) -> list[str]:
+    """A unified diff without its heading, which would repeat the name."""
+    import difflib
+
+    from heygem_cli.installation.files import readable
+
+    before, after = (readable(data or b"").splitlines() for data in (edit.before, edit.after))
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    return ["".join(c if c.isprintable() or c == "\t" else "�" for c in line) for line in lines]
+
+
+def _show_written(plan: Plan, written: Written, problems: list[HeygemError], *, only_look: bool) -> None:
+    out = console()
+    for path, backup in written.items():
+        kept = f", backup {shown(backup.name)}" if backup else ""
+        out.print(Text.assemble(("wrote ", "bold green"), shown(path), kept))
+    for problem in problems:
+        console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(problem)))
+    if only_look and plan.edits:
+        out.print(f"{_count(len(plan.edits), 'file')} would change; nothing was written.")
+    elif not plan.edits and not problems:
+        out.print("Nothing to change.")
+    elif not written and plan.edits:
+        out.print("Nothing was written.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _as_object(root: Path, plan: Plan, written: Written, problems: list[HeygemError]) -> dict[str, object]:
+    def described(edit: Edit) -> dict[str, object]:
+        backup = written.get(edit.path)
+        return {
+            "path": str(edit.path),
+            "change": edit.what,
+            "effect": edit.effect,
+            "command": edit.command,
+            "diff": _diff(edit),
+            "written": edit.path in written,
+            "backup": None if backup is None else str(backup),
+        }
+
+    return {
+        "home": str(root),
+        "edits": [described(edit) for edit in plan.edits],
+        "by_hand": [described(edit) for edit in plan.by_hand],
+        "right": [str(edit.path) for edit in plan.right],
+        "problems": [{"code": each.code, "message": each.message, "hint": each.hint} for each in problems],
+        "running": [process.pid for process in plan.running],
+    }

@@ -1,0 +1,125 @@
+"""Where the parts of an installation lie, and which of its processes run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from heygem_cli.errors import InputError
+
+HOME_VARIABLE = "HEYGEM_HOME"
+CONFIG_INI = Path("config/config.ini")
+OPT_TXT = Path("landmark2face_wy/checkpoints/test/opt.txt")
+APP = Path("app.py")
+LOG = Path("log/dh.log")
+COMPOSE_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
+
+MODEL_FILES = (
+    Path("face_attr_detect/face_attr_epoch_12_220318.onnx"),
+    Path("face_detect_utils/resources/pfpld_robust_sim_bs1_8003.onnx"),
+    Path("face_detect_utils/resources/scrfd_500m_bnkps_shape640x640.onnx"),
+    Path("face_detect_utils/resources/model_float32.onnx"),
+    Path("landmark2face_wy/checkpoints/anylang/dinet_v1_20240131.pth"),
+    Path("pretrain_models/face_lib/face_parsing/79999_iter.onnx"),
+    Path("pretrain_models/face_lib/face_restore/gfpgan/GFPGANv1.4.onnx"),
+    Path("xseg/xseg_211104_4790000.onnx"),
+    Path("wenet/examples/aishell/aidata/exp/conformer/wenetmodel.pt"),
+)
+"""What ``download.sh`` brings."""
+
+_COMPILED = re.compile(r"\.cpython-(\d)(\d+)-[\w-]+\.so$")
+_NO_MODULES = {"site-packages", "node_modules", "result", "results", "temp", "log", "data", "venv", "__pycache__"}
+_DEPTH = 4
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running Python process of an installation."""
+
+    pid: int
+    command: str
+
+
+def looks_like_home(folder: Path) -> bool:
+    """Whether a folder is the root of an installation."""
+    starts = (folder / "run.py").is_file() or (folder / APP).is_file()
+    return starts and ((folder / "landmark2face_wy").is_dir() or (folder / CONFIG_INI).is_file())
+
+
+def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
+    """Find the installation: the one that is named, else ``HEYGEM_HOME``, else the one around ``folder``.
+
+    Raises:
+        InputError: the named one is no folder.
+    """
+    if named is None and environment.get(HOME_VARIABLE):
+        named = Path(environment[HOME_VARIABLE])
+    if named is None:
+        folder = folder.resolve()
+        return next((parent for parent in (folder, *folder.parents) if looks_like_home(parent)), None)
+    if not named.is_dir():
+        hint = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
+        raise InputError("home-missing", "there is no such folder", path=named, hint=hint)
+    return named.resolve()
+
+
+def find_compose(home: Path) -> Path | None:
+    """The installation's own compose file."""
+    return next((home / name for name in COMPOSE_NAMES if (home / name).is_file()), None)
+
+
+def compiled_modules(home: Path) -> dict[str, int]:
+    """Count the compiled modules by the Python that can load them, such as ``{"3.8": 14}``."""
+    found: dict[str, int] = {}
+    for name in _names(home, _DEPTH):
+        if tag := _COMPILED.search(name):
+            version = f"{tag[1]}.{tag[2]}"
+            found[version] = found.get(version, 0) + 1
+    return found
+
+
+def _names(folder: Path, depth: int) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.name
+            elif depth and entry.name not in _NO_MODULES and not entry.name.startswith("."):
+                yield from _names(Path(entry.path), depth - 1)
+
+
+def processes(home: Path, proc: Path) -> list[Process]:
+    """The Python processes that run in an installation: its main scripts and their workers.
+
+    Processes of other users and of containers cannot be seen unless we are root.
+    """
+    found = []
+    for pid in sorted(int(folder.name) for folder in proc.glob("[0-9]*") if folder.name.isdecimal()):
+        folder = proc / str(pid)
+        try:
+            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if (folder / "cwd").readlink() == home and _is_worker(arguments, home):
+                found.append(Process(pid, " ".join(arguments).strip()))
+        except OSError:
+            continue  # it has just ended, or belongs to another user
+    return found
+
+
+def _is_worker(arguments: list[str], home: Path) -> bool:
+    """Whether a command line is ``python app.py`` and the like, or a child that it started by multiprocessing."""
+    if "python" not in Path(arguments[0]).name:
+        return False
+    if "--multiprocessing-fork" in arguments:
+        return True
+    return any(each.endswith(".py") and (home / each).is_file() for each in arguments[1:])
+
+
+def process_environment(pid: int, proc: Path) -> dict[str, str] | None:
+    """The environment with which a process was started; None if it may not be read."""
+    try:
+        pairs = (proc / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return None
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)

@@ -1,0 +1,132 @@
+"""A HeyGem installation, written from what is known about its files; no file of HeyGem's is in it."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from heygem_cli.installation.tree import MODEL_FILES
+
+OPTIONS = {
+    "batch_size": ("16", None),
+    "checkpoints_dir": ("./landmark2face_wy/checkpoints", "./checkpoints"),
+    "feature_layers": ("['relu_1_1', 'relu_2_1']", None),
+    "max_dataset_size": ("inf", None),
+    "model": ("pirender_3dmm_mouth_hd", "cycle_gan"),
+    "num_test": ("50", None),
+    "num_threads": ("4", None),
+    "perceptual_use_style_loss": ("True", None),
+    "phase": ("test", None),
+    "suffix": ("", None),
+    "test_audio_path": ("None", None),
+}
+
+CONFIG = """\
+[log]
+log_dir = ./log
+log_file = dh.log
+
+[http_server]
+server_ip = 0.0.0.0
+server_port = 8383
+
+[temp]
+temp_dir = ./temp
+clean_switch = 0
+
+[result]
+result_dir = ./result
+clean_switch = 0
+
+[digital]
+batch_size = 4
+
+[model]
+blend_dynamic = xseg
+chaofen_before = 0
+chaofen_after = 1
+blur_threshold = 100
+model_version = v4.4
+"""
+DANGEROUS = CONFIG.replace("temp_dir = ./temp\nclean_switch = 0", "temp_dir = ./\nclean_switch = 1")
+
+APP = """\
+import gradio as gr
+
+with gr.Blocks() as demo:
+    gr.Markdown("数字人")
+
+if __name__ == "__main__":
+    demo.queue(max_size=10, default_concurrency_limit=1, api_open=False)
+    demo.launch(server_name="0.0.0.0", server_port=7860)
+"""
+QUEUE = "demo.queue(max_size=10, default_concurrency_limit=1, api_open=False)"
+
+COMPOSE = """\
+# 数字人 server
+services:
+  heygem:
+    image: "heygem-linux:latest"   # built here
+    shm_size: 2g
+    ports: ["7860:7860"]
+    deploy:
+      resources:
+        reservations:
+          devices:
+            - driver: nvidia
+              count: all
+              capabilities: [gpu]
+"""
+
+STARTED = """\
+[2025-03-18 12:50:00,101] [run.py[line:147]] [INFO] [>>> init_wh_process进程启动]
+[2025-03-18 12:50:00,182] [run.py[line:151]] [INFO] [>>> 数字人图片处理进程启动]
+"""
+JOB = """\
+[2025-03-18 12:52:00,000] [run.py[line:160]] [INFO] [[T1]任务视频驱动队列启动 batch_size:4, len:150]
+[2025-03-18 12:52:07,560] [run.py[line:161]] [INFO] [[T1]init_wh result :[0.88]， cost: 8.38 s]
+[2025-03-18 12:52:08,000] [run.py[line:162]] [INFO] [[T1]>>> 发送完成数据大小:4, frameId:4, cost:0.45s]
+"""
+DONE = "[2025-03-18 12:53:00,000] [run.py[line:170]] [INFO] [>>> 任务:T1 耗时:59.3]\n"
+
+
+def opt_text(*, threads: str = "0", newline: str = "\n") -> str:
+    """An opt.txt as HeyGem's option parser writes it."""
+    options = {**OPTIONS, "num_threads": (threads, "4" if threads != "4" else None)}
+    lines = ["----------------- Options ---------------"]
+    for key, (value, default) in sorted(options.items()):
+        note = f"\t[default: {default}]" if default else ""
+        lines.append(f"{key:>25}: {value:<30}{note}")
+    return newline.join([*lines, "----------------- End -------------------", ""])
+
+
+def onnx_file(size: int = 64) -> bytes:
+    """The outline of an ONNX file: IR version 8, and a graph of so many bytes."""
+    return b"\x08\x08\x3a" + bytes([size]) + bytes(size)
+
+
+def make_installation(home: Path) -> Path:
+    """Make a healthy one."""
+    files = {
+        "run.py": "",
+        "app.py": APP,
+        "config/config.ini": CONFIG,
+        "landmark2face_wy/checkpoints/test/opt.txt": opt_text(),
+        "docker-compose.yml": COMPOSE,
+        "log/dh.log": STARTED + JOB + DONE,
+        "service/trans_dh_service.cpython-38-x86_64-linux-gnu.so": "",
+        "landmark2face_wy/digitalhuman_interface.cpython-38-x86_64-linux-gnu.so": "",
+    }
+    for name, text in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode())
+    for name in MODEL_FILES:
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".onnx":
+            path.write_bytes(onnx_file())
+        else:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("archive/data.pkl", b"\x80\x02." * 100)
+    return home.resolve()
