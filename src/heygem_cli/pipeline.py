@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from heygem_cli.choices import LoopMode, MissingFace
 from heygem_cli.engines.protocol import Face
 from heygem_cli.engines.registry import make_engine
 from heygem_cli.errors import InputError
@@ -23,13 +24,12 @@ from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.media.read import LoopMode, loop_frames, read_audio, read_frames
+from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.media.write import EncodeOptions, VideoWriter, check_output
 from heygem_cli.runtime import Device, Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
-MissingFace = Literal["pass", "hold", "fail"]
 Stage = Literal["speech", "track", "prepare", "render"]
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heygem_cli.choices import Encoder, LoopMode, MissingFace, Preset
 from heygem_cli.runtime import Device
 
 if TYPE_CHECKING:
     from heygem_cli.pipeline import RenderOptions
-
-Preset = Literal[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
-]
 
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", envvar="HEYGEM_OVERWRITE", help="Replace the output if it exists.")
@@ -29,11 +26,11 @@ FaceOption = Annotated[
     ),
 ]
 LoopOption = Annotated[
-    Literal["pingpong", "forward", "hold", "none"],
+    LoopMode,
     typer.Option(envvar="HEYGEM_LOOP", help="What to do when the audio is longer than the face video."),
 ]
 MissingFaceOption = Annotated[
-    Literal["pass", "hold", "fail"],
+    MissingFace,
     typer.Option(
         envvar="HEYGEM_ON_MISSING_FACE",
         help="Frames without the face: pass them unchanged, hold the last frame that has it, or fail.",
@@ -45,9 +42,7 @@ CrfOption = Annotated[
 PresetOption = Annotated[
     Preset, typer.Option(envvar="HEYGEM_PRESET", help="Speed of libx264: slower makes smaller files.")
 ]
-EncoderOption = Annotated[
-    Literal["auto", "libx264", "h264_nvenc"], typer.Option(envvar="HEYGEM_ENCODER", help="The video encoder.")
-]
+EncoderOption = Annotated[Encoder, typer.Option(envvar="HEYGEM_ENCODER", help="The video encoder.")]
 DeviceOption = Annotated[
     Device, typer.Option(envvar="HEYGEM_DEVICE", help="Where the networks run; cuda fails where it cannot.")
 ]
@@ -68,11 +63,11 @@ def render_options(
     *,
     engine: str,
     face: str,
-    loop: Literal["pingpong", "forward", "hold", "none"],
-    on_missing_face: Literal["pass", "hold", "fail"],
+    loop: LoopMode,
+    on_missing_face: MissingFace,
     crf: int,
     preset: Preset,
-    encoder: Literal["auto", "libx264", "h264_nvenc"],
+    encoder: Encoder,
     threads: int | None,
     no_cache: bool,
 ) -> RenderOptions:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 
+from heygem_cli.choices import LoopMode
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
-
-LoopMode = Literal["pingpong", "forward", "hold", "none"]
 
 LOOP_BYTES = 256 << 20
 """Frames held to play a clip backwards. More is faster: every chunk is decoded from the key frame before it."""

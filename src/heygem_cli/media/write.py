@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NoReturn
+from typing import NoReturn
 
 from heygem_cli import __version__
+from heygem_cli.choices import Encoder, Preset
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
-
-Encoder = Literal["auto", "libx264", "h264_nvenc"]
 
 PART_SUFFIX = ".heygem-part.mp4"
 
@@ -36,11 +35,11 @@ SYNTHETIC = {
 
 @dataclass(frozen=True)
 class EncodeOptions:
-    """How to encode. ``crf`` 0 (best) to 51, ``preset`` one of libx264's, ``threads`` 0 for ffmpeg's choice."""
+    """How to encode. ``crf`` 0 (best) to 51, ``preset`` of libx264, ``threads`` 0 for ffmpeg's choice."""
 
     encoder: Encoder = "auto"
     crf: int = 18
-    preset: str = "veryfast"
+    preset: Preset = "veryfast"
     threads: int = 0
 
 
