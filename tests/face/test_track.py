@@ -137,3 +137,11 @@ def test_pruning_takes_what_was_not_used_for_longest(tmp_path):
         os.utime(path, (0, 2e9 if name == "new" else 1e9 - age))
     prune(tmp_path, 200)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "older"]
+
+
+def test_what_a_killed_run_left_is_removed_when_the_track_is_made(tmp_path):
+    (tmp_path / "tracks").mkdir()
+    stale = tmp_path / "tracks" / "key.a1b2.part"
+    stale.write_bytes(b"half")
+    cached_track(tmp_path, "key", 2, lambda: rows(2))
+    assert not stale.exists()

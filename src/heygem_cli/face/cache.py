@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from heygem_cli.content import content_digest
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.select import FaceChoice
@@ -30,11 +31,7 @@ def default_folder() -> Path:
 
 def track_key(face: Path, choice: FaceChoice, tracker_version: str) -> str:
     """Name a track by the content of the face video, the choice of face and the tracker's version."""
-    digest = hashlib.sha256(f"{choice} {tracker_version} ".encode())
-    with face.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:40]
+    return hashlib.sha256(f"{choice} {tracker_version} {content_digest(face)}".encode()).hexdigest()[:40]
 
 
 def cached_track(
@@ -55,6 +52,8 @@ def cached_track(
     with errors_worded(folder), ExitStack() as stack:
         tracks.mkdir(parents=True, exist_ok=True)
         stack.enter_context(FileLock(tracks / f"{key}.lock"))
+        for stale in tracks.glob(f"{key}.*.part"):  # nobody else makes this track now: a killed run left it
+            stale.unlink(missing_ok=True)
         with suppress(FileNotFoundError, HeygemError):
             found = read_track(path)
             if found.complete or len(found) >= needed:
