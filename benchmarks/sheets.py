@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from benchmarks.judge import Verdict
 from benchmarks.metrics import opening
 from benchmarks.observe import Observed, pick_frames
-from heygem_cli.face.geometry import LIPS, Array
+from heygem_cli.face.geometry import LEFT_EYE, LIPS, RIGHT_EYE, Array, interocular
 from heygem_cli.face.tracker import crop_rgb
 from heygem_cli.media.types import Frame
 
@@ -22,22 +22,25 @@ CELL = 200
 """Side of one picture in pixels."""
 LABEL = 110
 COLUMNS = 8
+NOSE = 4
+"""The landmark at the tip of the nose."""
 
 
-def face_crop(frame: Frame, landmarks: Array, side: int = CELL, reach: float = 1.4) -> Picture:
-    """A square (side, side, 3) around the face, RGB; ``reach`` is its size in sizes of the face."""
-    return _square(frame, landmarks[:, :2], side, reach)
+def face_crop(frame: Frame, landmarks: Array, side: int = CELL) -> Picture:
+    """A square (side, side, 3) around the face, RGB. Speech neither moves nor scales it."""
+    eyes = landmarks[[LEFT_EYE, RIGHT_EYE], :2].mean(0)
+    nose = landmarks[NOSE, :2]
+    return _square(frame, eyes + 0.8 * (nose - eyes), 2.5 * float(interocular(landmarks)), side)
 
 
 def mouth_crop(frame: Frame, landmarks: Array, side: int = CELL) -> Picture:
-    """A square (side, side, 3) around the mouth, RGB."""
-    return _square(frame, landmarks[list(LIPS), :2], side, 2.0)
+    """A square (side, side, 3) around the mouth, RGB. Speech does not scale it."""
+    return _square(frame, landmarks[list(LIPS), :2].mean(0), 1.1 * float(interocular(landmarks)), side)
 
 
-def _square(frame: Frame, points: Array, side: int, reach: float) -> Picture:
-    low, high = points.min(0), points.max(0)
-    size = max(16, int(reach * (high - low).max()) // 2 * 2)
-    left, top = (int(value) // 2 * 2 for value in (low + high - size) / 2)
+def _square(frame: Frame, middle: Array, across: float, side: int) -> Picture:
+    size = max(16, int(across) // 2 * 2)
+    left, top = (int(value) // 2 * 2 for value in middle - size / 2)
     shrink = cv2.INTER_AREA if size > side else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(crop_rgb(frame, left, top, size), (side, side), interpolation=shrink), np.uint8)
 
