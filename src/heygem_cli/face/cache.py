@@ -84,7 +84,12 @@ def errors_worded(folder: Path) -> Iterator[None]:
 
 def prune(tracks: Path, largest: int) -> None:
     """Delete what was not used for longest until at most ``largest`` bytes are held; nothing used within a day goes."""
-    files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in tracks.iterdir() if path.is_file())
+    files: list[tuple[float, int, Path]] = []
+    for path in tracks.iterdir():
+        with suppress(FileNotFoundError):  # another process renames and deletes here too
+            found = path.stat()
+            files.append((found.st_mtime, found.st_size, path))
+    files.sort()
     held = sum(size for _, size, _ in files)
     for used, size, path in files:
         if used > time.time() - 86400:
