@@ -33,12 +33,20 @@ def reverse(clip: Path, made: Path) -> None:
 
 
 def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: float) -> None:
-    """Fill a picture at :data:`FPS` with a face video, played to and fro for as long as wanted."""
-    width, height = size
-    scale = f"fps={FPS},scale={width}:{height}:force_original_aspect_ratio=increase:flags=bicubic,crop={width}:{height}"
-    there_and_back = f"[0:v:0]{scale},trim=duration=10,split[a][b];[b]reverse[r];[a][r]concat,setsar=1"
+    """Fit a face video into a picture at :data:`FPS` and play it to and fro for as long as wanted.
+
+    What it does not cover is filled with itself, enlarged and blurred.
+    """
+    area = "{}:{}".format(*size)
+    fit = (
+        f"[0:v:0]fps={FPS},trim=duration=10,split[near][far];"
+        f"[far]scale={area}:force_original_aspect_ratio=increase,crop={area},gblur=sigma=20[back];"
+        f"[near]scale={area}:force_original_aspect_ratio=decrease:flags=bicubic[front];"
+        "[back][front]overlay=(W-w)/2:(H-h)/2,setsar=1,split[there][copy];"
+        "[copy]reverse[back_again];[there][back_again]concat"
+    )
     period = made.with_name(f"{made.stem}-period.mp4")
-    ffmpeg("-i", face, "-filter_complex", there_and_back, *X264, "-crf", "18", period)
+    ffmpeg("-i", face, "-filter_complex", fit, *X264, "-crf", "18", period)
     ffmpeg("-stream_loop", "-1", "-i", period, "-t", f"{seconds}", "-c", "copy", made)
     period.unlink()
 
@@ -66,4 +74,4 @@ def make_inputs(face: Path, audio: Path, folder: Path, *, size: tuple[int, int],
 def transcode(face: Path, audio: Path, made: Path) -> None:
     """Decode and encode with the settings that ``heygem render`` has: the floor that no renderer can beat."""
     sound = ("-c:a", "aac", "-b:a", "96k")
-    ffmpeg("-i", face, "-i", audio, "-map", "0:v:0", "-map", "1:a:0", *X264, "-crf", "18", *sound, made)
+    ffmpeg("-i", face, "-i", audio, "-map", "0:v:0", "-map", "1:a:0", *X264, "-crf", "18", *sound, "-shortest", made)

@@ -139,7 +139,7 @@ def main(
         list[float] | None,
         typer.Option(min=0.05, help="Length of the output; give it more than once. [default: 1, 10]"),
     ] = None,
-    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled, cropped and looped.")] = FACE,
+    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled to fit, and looped.")] = FACE,
     audio: Annotated[Path, typer.Option(help="Speech; it is looped.")] = AUDIO,
     size: Annotated[Literal["720p", "1080p"], typer.Option(help="Of the picture.")] = "1080p",
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,

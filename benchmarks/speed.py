@@ -23,6 +23,7 @@ import typer
 from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
 from heygem_cli.cli.show import errors_shown
+from heygem_cli.errors import HeygemError
 from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
 
 if TYPE_CHECKING:
@@ -105,9 +106,15 @@ def one_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
 
 
 def run_program(*arguments: str | Path) -> None:
-    """Run the whole program in a process of its own."""
+    """Run the whole program in a process of its own.
+
+    Raises:
+        HeygemError: it failed.
+    """
     command = [sys.executable, "-m", "heygem_cli", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise HeygemError("program-failed", f"heygem {arguments[0]} failed: {done.stderr.strip()}")
 
 
 def time_help() -> float:
@@ -143,7 +150,7 @@ def show(rounds: Sequence[Round], frames: int) -> None:
 
 def main(
     *,
-    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled, cropped and looped.")] = FACE,
+    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled to fit, and looped.")] = FACE,
     audio: Annotated[Path, typer.Option(help="Speech; it is looped.")] = AUDIO,
     size: Annotated[Literal["720p", "1080p"], typer.Option(help="Of the picture.")] = "720p",
     seconds: Annotated[float, typer.Option(min=1, help="Length of the video.")] = 20,
