@@ -1,0 +1,40 @@
+"""Hide what a bug report must not show: the user's name in paths, and tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+HIDDEN = "***"
+
+_SECRET_NAMES = re.compile(r"token|secret|passw|pwd|api_?key|access_?key|credential|auth", re.IGNORECASE)
+_SHORTEST = 6
+"""Characters of a variable's value below which it is too common a word to be hidden everywhere."""
+_PATTERNS = (
+    (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
+    (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA)[\w-]{8,}"), HIDDEN),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), HIDDEN),
+    (re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
+    (
+        re.compile(
+            r"((?:\b|_)(?:token|secret|password|passwd|pwd|api_?key|access_?key|auth|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
+            r"[^\s&;,\"']+",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (re.compile(r"/(?:home|Users)/[^/\s:'\",]+"), "~"),
+)
+
+
+def redact(text: str, user_home: Path, environment: Mapping[str, str]) -> str:
+    """Hide home folders, credentials in addresses, tokens by their form, and values of secret variables."""
+    for name, value in environment.items():
+        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST:
+            text = text.replace(value, HIDDEN)
+    if str(user_home) not in ("/", ""):
+        text = re.sub(rf"{re.escape(str(user_home))}(?![\w.-])", "~", text)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
