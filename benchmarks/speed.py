@@ -37,11 +37,13 @@ class Run:
     Attributes:
         wall: seconds.
         cpu: seconds of processor time, children included.
+        others: share of the machine's processors that other programs took meanwhile.
         stages: seconds of each stage of a render.
     """
 
     wall: float
     cpu: float
+    others: float
     stages: dict[str, float]
 
 
@@ -57,16 +59,25 @@ class Round:
 
 def timed(work: Callable[[], RenderResult | None]) -> Run:
     """Time some work."""
-    start, before = time.perf_counter(), processor_time()
+    start, cpu_before, busy_before = time.perf_counter(), processor_time(), busy_time()
     result = work()
-    wall, cpu = time.perf_counter() - start, processor_time() - before
-    return Run(wall, cpu, result.seconds if result else {})
+    wall, cpu = time.perf_counter() - start, processor_time() - cpu_before
+    others = (busy_time() - busy_before - cpu) / (wall * (os.cpu_count() or 1))
+    return Run(wall, cpu, max(0.0, others), result.seconds if result else {})
 
 
 def processor_time() -> float:
     """Seconds of processor time of this process and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def busy_time() -> float:
+    """Seconds that all processors of the machine together were not idle, or that the host took from them."""
+    user, nice, system, _idle, _waiting, *rest = map(
+        int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:9]
+    )
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
@@ -142,9 +153,10 @@ def show(rounds: Sequence[Round], frames: int) -> None:
         runs: list[Run] = [getattr(each, way) for each in rounds]
         wall, cpu = median(run.wall for run in runs), median(run.cpu for run in runs)
         figures = (wall, min(run.wall for run in runs), ratio(rounds, way, "wall"), cpu, ratio(rounds, way, "cpu"))
+        others = f"{median(run.others for run in runs):.0%}"
         stages = " · ".join(f"{stage} {median(run.stages[stage] for run in runs):.2f}" for stage in runs[0].stages)
-        rows.append([label, figure(frames / wall, 1), *map(figure, figures), stages])
-    columns = ("", "frames/s", "seconds", "best", "over ffmpeg", "CPU seconds", "over ffmpeg", "seconds by stage")
+        rows.append([label, figure(frames / wall, 1), *map(figure, figures), others, stages])
+    columns = ("", "frames/s", "seconds", "best", "over ffmpeg", "CPU s", "over ffmpeg", "others", "seconds by stage")
     print_table(f"Speed: {frames} frames, median of {len(rounds)} rounds", columns, rows)
 
 
@@ -158,7 +170,6 @@ def main(
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure speed."""
-    load = os.getloadavg()[0]
     with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         folder = Path(temporary)
         clip, voice = make_inputs(face, audio, folder, size=SIZES[size], seconds=seconds)
@@ -170,7 +181,8 @@ def main(
         Goal("heygem --help", time_help(), 0.3, " s"),
     ]
     print_goals(goals)
-    typer.echo(f"{face.name} at {size}, {len(os.sched_getaffinity(0))} cores, load before the run {load:.1f}")
+    cores = len(os.sched_getaffinity(0))
+    typer.echo(f"{face.name} at {size}, {cores} cores; of which other programs took the share under 'others'")
     if json:
         write_json(json, {"size": size, "seconds": seconds, "rounds": [asdict(each) for each in rounds]}, goals)
 
