@@ -43,6 +43,10 @@ class HeygemError(Exception):
         self.hint = hint
         super().__init__(f"{self.message}. {hint}".rstrip() if hint else self.message)
 
+    def as_object(self) -> dict[str, object]:
+        """What ``--json`` prints of it."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 class InputError(HeygemError):
     """An input or an option cannot be used; nothing was started and nothing was written."""

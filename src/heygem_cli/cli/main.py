@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from heygem_cli import __version__
+from heygem_cli.cli.batch import batch
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.render import render
@@ -38,6 +39,7 @@ def heygem(
 
 
 app.command()(render)
+app.command()(batch)
 app.command()(doctor)
 app.command()(fix_config)
 

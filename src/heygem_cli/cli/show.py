@@ -50,7 +50,7 @@ def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None
         if debug:
             traceback.print_exc()
         if as_json:
-            print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+            print_json({"error": error.as_object()})
         line = Text.assemble(("error: ", "bold red"), str(error))
         console(stderr=True).print(line)
         raise typer.Exit(error.exit_code) from caught

@@ -1,0 +1,1 @@
+"""Many jobs, none lost: manifest → plan → runner → report, with a journal that survives anything."""

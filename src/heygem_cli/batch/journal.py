@@ -1,0 +1,142 @@
+"""The journal: what happened to every job, one JSON line an event, on the disk before the next thing happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from heygem_cli.batch.state import JobState, after
+from heygem_cli.errors import HeygemError, InputError, from_system, shown
+
+Event = dict[str, Any]
+
+
+def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
+    """Read events. What follows the last end of line was torn by the death of its writer and is left out.
+
+    Raises:
+        InputError: a whole line is no event.
+    """
+    events: list[Event] = []
+    for number, line in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not is_event(event):
+            message = f"line {number} is not an event of a batch"
+            hint = "Delete that line, or the whole file to begin anew"
+            raise InputError("bad-journal", f"{shown(name)}: {message}", hint=hint)
+        events.append(event)
+    return events
+
+
+def is_event(found: object) -> bool:
+    """Whether this is what a line of a journal can hold."""
+    if not isinstance(found, dict) or not isinstance(found.get("event"), str):
+        return False
+    names = ("run", "id", "key", "output") if found["event"] == "started" else ("run",)
+    return isinstance(found.get("time"), int | float) and all(isinstance(found.get(name), str) for name in names)
+
+
+def read_events(paths: Iterable[Path]) -> list[Event]:
+    """Read the events of several journals in the order in which they happened; nothing is written."""
+    timed: list[tuple[float, Event]] = []
+    for path in paths:
+        latest = 0.0
+        for event in parse_events(path.read_bytes(), str(path)):
+            latest = max(latest, event["time"])  # a clock that was set back does not change the order of one file
+            timed.append((latest, event))
+    return [event for _, event in sorted(timed, key=lambda pair: pair[0])]
+
+
+class Journal:
+    """A journal that is open for writing; the caller holds its lock.
+
+    Attributes:
+        states: of every job, as the events so far tell.
+    """
+
+    def __init__(self, path: Path, states: dict[str, JobState], descriptor: int) -> None:
+        self.path = path
+        self.states = states
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def write(self, event: str, **facts: object) -> None:
+        """Append an event; when this returns it is on the disk.
+
+        Raises:
+            HeygemError: ``journal-failed``.
+        """
+        content: Event = {"event": event, "time": round(time.time(), 3), **facts}
+        line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
+        with self._lock:
+            size = os.fstat(self._descriptor).st_size
+            try:
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                os.fsync(self._descriptor)
+            except OSError as error:
+                os.ftruncate(self._descriptor, size)
+                message = f"the journal cannot be written: {from_system(error).message}"
+                raise HeygemError(
+                    "journal-failed", message, hint="Run the same command again", path=self.path
+                ) from error
+            after(self.states, content)
+
+
+@contextmanager
+def opened(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
+    """Open a journal, or make it; a torn last line is cut off.
+
+    Args:
+        path: of the journal.
+        others: journals of the same manifest, whose jobs count too.
+
+    Raises:
+        InputError: a journal is damaged, or its folder cannot be written.
+    """
+    states: dict[str, JobState] = {}
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
+        raise InputError("journal-failed", from_system(error).message, hint=hint) from error
+    try:
+        data = path.read_bytes()
+        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
+        for event in read_events([path, *others]):
+            after(states, event)
+        _sync_folder(path.parent)
+        yield Journal(path, states, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replay(paths: Iterable[Path]) -> dict[str, JobState]:
+    """The state of every job by its id, as journals tell; nothing is written.
+
+    Raises:
+        InputError: a journal is damaged.
+    """
+    states: dict[str, JobState] = {}
+    for event in read_events(paths):
+        after(states, event)
+    return states
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the name of a new file to the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,227 @@
+"""The text of a manifest: CSV, JSON Lines or a JSON list becomes rows of named cells, or a list of what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from heygem_cli.batch.columns import COLUMNS, FILES, advice, column_name
+from heygem_cli.errors import InputError, shown
+
+SEPARATORS = (",", ";", "\t")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a manifest.
+
+    Attributes:
+        row: counted from 1, the header left out; None for what concerns the whole file.
+        line: of the file, where it has lines.
+        column: by its name.
+    """
+
+    message: str
+    hint: str = ""
+    row: int | None = None
+    line: int | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One row as it was written: its number from 1, its line in the file, and the cells that are not empty."""
+
+    number: int
+    line: int | None
+    values: dict[str, str]
+
+    def problem(self, column: str | None, message: str, hint: str = "") -> Problem:
+        """Make a problem of this row."""
+        return Problem(message, hint, self.number, self.line, column)
+
+
+class ManifestError(InputError):
+    """A manifest cannot be used; all that is wrong with it, together."""
+
+    def __init__(self, name: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        lines = "".join(f"\n  {line}" for line in describe(problems))
+        super().__init__("bad-manifest", f"{shown(name)}: {count}, nothing was started:{lines}")
+
+    def as_object(self) -> dict[str, object]:
+        """What ``--json`` prints of it."""
+        return {**super().as_object(), "problems": [asdict(problem) for problem in self.problems]}
+
+
+def describe(problems: Sequence[Problem]) -> list[str]:
+    """Write problems for a person, one line each; rows that have the same one share a line."""
+    groups: dict[tuple[str | None, str, str], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.column, problem.message, problem.hint), []).append(problem)
+    lines = []
+    for (column, message, hint), same in groups.items():
+        where = ", ".join(part for part in (_rows(same), f"column {column}" if column else "") if part)
+        lines.append(": ".join(part for part in (where, message) if part) + (f". {hint}" if hint else ""))
+    return lines
+
+
+def _rows(problems: Sequence[Problem]) -> str:
+    numbers = [problem.row for problem in problems if problem.row is not None]
+    if not numbers:
+        return ""
+    if len(numbers) == 1:
+        line = problems[0].line
+        return f"row {numbers[0]}" + (f" (line {line})" if line else "")
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"rows {', '.join(map(str, numbers[:5]))}{more}"
+
+
+def parse_manifest(data: bytes) -> tuple[list[Cells], list[Problem]]:
+    """Read a manifest; the kind is found by its first character.
+
+    Args:
+        data: CSV with a header, JSON Lines or a JSON list; UTF-8 with or without a byte order mark.
+
+    Returns:
+        The rows that can be read, and all that is wrong with the others.
+    """
+    problems: list[Problem] = []
+    try:
+        rows = list(_rows_of(_decode(data), problems))
+    except _UnreadableError as error:
+        return [], [error.problem]
+    if not rows and not problems:
+        problems.append(Problem("there is no row in it", "Give a header with audio and face, and a row for each video"))
+    return rows, problems
+
+
+class _UnreadableError(Exception):
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(problem.message)
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"line {line} is not UTF-8 text (byte {data[error.start]:#04x})"
+        raise _UnreadableError(Problem(message, "Save the manifest as UTF-8", line=line)) from error
+
+
+def _rows_of(text: str, problems: list[Problem]) -> Iterator[Cells]:
+    first = text.lstrip()[:1]
+    if first == "[":
+        return _from_list(text, problems)
+    if first == "{":
+        return _from_json_lines(text, problems)
+    return _from_csv(text, problems)
+
+
+def _from_csv(text: str, problems: list[Problem]) -> Iterator[Cells]:
+    separator = _separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    header: list[str] | None = None
+    number, line = 0, 1
+    try:
+        for cells in reader:
+            start, line = line, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [column_name(cell) for cell in cells]
+                while not header[-1]:  # spreadsheets leave empty columns at the end
+                    header.pop()
+                problems += _header_problems(header)
+                if not set(FILES) <= set(header):
+                    return
+                continue
+            number += 1
+            row = Cells(number, start, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
+            if any(cell.strip() for cell in cells[len(header) :]):
+                message = f"it has {len(cells)} cells, the header has {len(header)}"
+                problems.append(row.problem(None, message, 'Put a cell that holds the separator into "quotes"'))
+            yield row
+    except csv.Error as error:
+        raise _UnreadableError(
+            Problem(f"line {line} is not CSV ({error})", 'Close its "quotes"; write " in a cell as ""', line=line)
+        ) from error
+
+
+def _separator(text: str) -> str:
+    """The separator that gives the header the most columns that we know."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+
+    def known(separator: str) -> int:
+        return sum(column_name(cell.strip(' "')) in COLUMNS for cell in header.split(separator))
+
+    return max(SEPARATORS, key=known)
+
+
+def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
+    hint = "The first line names the columns: audio, face and, if you like, id, output and options"
+    for name in FILES:
+        if name not in header:
+            yield Problem("the column is missing", hint, column=name)
+    for name in sorted({name for name in header if header.count(name) > 1}):
+        yield Problem("the header names it twice", "Delete one of the two columns", column=name)
+    for name in dict.fromkeys(header):
+        if name not in COLUMNS:
+            yield Problem("there is no such column", advice(name), column=shown(name) or "without a name")
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, so that a name that comes twice is seen."""
+
+
+def _from_json_lines(text: str, problems: list[Problem]) -> Iterator[Cells]:
+    number = 0
+    # Not splitlines: JSON text may hold U+2028 and other separators of lines.
+    for line, part in enumerate(text.split("\n"), 1):
+        if not part.strip():
+            continue
+        number += 1
+        try:
+            found = json.loads(part, object_pairs_hook=_Pairs)
+        except (ValueError, RecursionError) as error:
+            message, hint = f"it is not JSON ({error})", "Write one JSON object a line, or one list of all"
+            problems.append(Problem(message, hint, number, line))
+            continue
+        yield from _from_object(found, number, line, problems)
+
+
+def _from_list(text: str, problems: list[Problem]) -> Iterator[Cells]:
+    try:
+        items = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError(Problem(f"it is not JSON ({error})", "Check it with `python -m json.tool`")) from error
+    for number, item in enumerate(items, 1):
+        yield from _from_object(item, number, None, problems)
+
+
+def _from_object(found: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[Cells]:
+    row = Cells(number, line, {})
+    if not isinstance(found, _Pairs):
+        hint = 'Write {"audio": "…", "face": "…"}'
+        problems.append(row.problem(None, "it is not a JSON object", hint))
+        return
+    seen = set()
+    for key, value in found:
+        name = column_name(key)
+        if name in seen:
+            problems.append(row.problem(shown(name), "it is given twice", "Delete one of the two"))
+        elif name not in COLUMNS:
+            problems.append(row.problem(shown(name), "there is no such column", advice(name)))
+        elif isinstance(value, list):
+            problems.append(row.problem(name, "it is neither text nor a number", "Write one value"))
+        elif value is not None and str(value).strip():
+            row.values[name] = str(value)
+        seen.add(name)
+    yield row

@@ -1,0 +1,169 @@
+"""What to do with each row: journal and files decide; rows that share a face stand together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+from heygem_cli.batch.check import CheckedRow
+from heygem_cli.batch.rows import Row
+from heygem_cli.batch.state import JobState
+from heygem_cli.content import content_digest
+from heygem_cli.errors import HeygemError
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.media.probe import probe_output
+from heygem_cli.pipeline import RenderOptions
+from heygem_cli.runtime import model_path
+from heygem_cli.speech.encoder import find_whisper
+from heygem_cli.speech.motion import MODEL
+
+Action = Literal["do", "changed", "done", "failed"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row and what is to happen with it.
+
+    Attributes:
+        key: says what the output depends on, see :func:`content_key`.
+        action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
+        reason: for the action, for a person.
+    """
+
+    row: Row
+    seconds: float
+    audio_digest: str
+    face_digest: str
+    key: str
+    action: Action
+    reason: str
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be rendered."""
+        return self.action in ("do", "changed")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line says about jobs that have been tried before.
+
+    Attributes:
+        run: what has ended in this run is never done again, whatever else is wished.
+    """
+
+    run: str
+    force: bool = False
+    retry_failed: bool = False
+
+
+def make_plan(rows: Iterable[CheckedRow], states: Mapping[str, JobState], models: str, wish: Wish) -> list[Job]:
+    """Decide about every row.
+
+    Args:
+        rows: the rows of this run.
+        states: of jobs by their id, as the journals tell.
+        models: of :func:`models_digest`.
+        wish: of the user.
+
+    Returns:
+        The jobs in the order in which to do them.
+
+    Raises:
+        OSError: an input cannot be read.
+    """
+    return in_order([_plan_one(checked, states.get(checked.row.id), models, wish) for checked in rows])
+
+
+def _plan_one(checked: CheckedRow, state: JobState | None, models: str, wish: Wish) -> Job:
+    render = checked.row.job
+    audio, face = content_digest(render.audio), content_digest(render.face)
+    key = content_key(audio, face, render.options, models)
+    action, reason = decide(checked.row, key, state, wish)
+    return Job(checked.row, checked.seconds, audio, face, key, action, reason)
+
+
+def in_order(jobs: Sequence[Job]) -> list[Job]:
+    """Put jobs in order: those of one face together, and of them the longest first, whose track serves the others."""
+    faces: dict[tuple[str, str], int] = {}
+    videos: dict[str, int] = {}
+
+    def place(job: Job) -> tuple[int, int, float, int]:
+        choice = str(job.row.job.options.face)
+        video = videos.setdefault(job.face_digest, len(videos))
+        face = faces.setdefault((job.face_digest, choice), len(faces))
+        return video, face, -job.seconds, job.row.cells.number
+
+    return sorted(jobs, key=place)
+
+
+def decide(row: Row, key: str, state: JobState | None, wish: Wish) -> tuple[Action, str]:
+    """Decide about one row, with the reason."""
+    if state is None:
+        return "do", "new"
+    forced = wish.force and state.run != wish.run
+    if state.key != key:
+        return ("changed", "inputs, options or models") if state.status in ("done", "failed") else ("do", "new")
+    if state.hopeless:
+        return "failed", "the process died twice during it"
+    if state.status == "done":
+        missing = "forced" if forced else what_is_wrong(row.job.output, row.output, state)
+        return ("do", missing) if missing else ("done", "")
+    if state.status == "failed":
+        again = forced or (wish.retry_failed and state.run != wish.run)
+        code = str((state.error or {}).get("code", ""))
+        return "do" if again else "failed", f"failed: {code}"
+    reasons = {"interrupted": "it was interrupted", "retrying": "it is tried again"}
+    return "do", reasons.get(state.status, "the process died during it")
+
+
+def what_is_wrong(path: Path, name: str, state: JobState) -> str:
+    """Say why a finished output does not count; empty when it is there and whole.
+
+    Args:
+        path: of the output.
+        name: of it in the manifest.
+        state: of the job.
+    """
+    result: Mapping[str, Any] = state.result or {}
+    try:
+        if state.output != name or not path.exists():
+            return "the output is missing"
+        if path.stat().st_size != result["bytes"]:
+            return "the output is not the one that was made"
+        probe_output(path).check(path, seconds=result["duration"], fps=Fraction(result["fps"]))
+    except (HeygemError, KeyError, ValueError):
+        return "the output is damaged"
+    return ""
+
+
+def content_key(audio: str, face: str, options: RenderOptions, models: str) -> str:
+    """Name all that an output depends on; another key means another video.
+
+    Args:
+        audio: digest of the audio.
+        face: digest of the face video.
+        options: resolved.
+        models: of :func:`models_digest`.
+    """
+    encode = options.encode
+    picture = (options.engine, str(options.face), options.loop, options.on_missing_face)
+    content = [audio, face, *picture, encode.encoder, encode.crf, encode.preset, models]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def models_digest() -> str:
+    """Name the models that outputs depend on.
+
+    Raises:
+        NotCapableError: one is missing.
+    """
+    files = (model_path(MODEL), model_path("canonical_face.npy"), find_whisper(os.environ) / "model.bin")
+    digests = [content_digest(path) for path in files]
+    return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

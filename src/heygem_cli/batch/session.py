@@ -1,0 +1,280 @@
+"""A batch from the manifest to the report: check everything, take the lock, do what is left, say what became of it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from heygem_cli import __version__
+from heygem_cli.batch.check import CheckedRow, Told, check_rows
+from heygem_cli.batch.executors import Executor
+from heygem_cli.batch.journal import Journal, opened, read_events, replay
+from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
+from heygem_cli.batch.plan import Job, Wish, make_plan, models_digest
+from heygem_cli.batch.report import Report, as_json, as_junit, as_manifest, report_job, write_whole
+from heygem_cli.batch.restart import restart, run_continued
+from heygem_cli.batch.rows import Row, make_rows
+from heygem_cli.batch.runner import Observer, Policy, Run
+from heygem_cli.batch.shard import Shard
+from heygem_cli.batch.state import JobState
+from heygem_cli.errors import InputError, LockedError, StoppedError, from_system, shown
+from heygem_cli.media.write import check_output, remove_stale_parts
+from heygem_cli.pipeline import RenderOptions
+
+STDIN = Path("-")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where reports go, each only if it is named."""
+
+    report: Path | None = None
+    junit: Path | None = None
+    failed_manifest: Path | None = None
+
+    def check(self, manifest: Path) -> None:
+        """See, before hours of work, that reports can be written.
+
+        Raises:
+            InputError: one cannot, or would replace the manifest.
+        """
+        for path in (self.report, self.junit, self.failed_manifest):
+            if path is not None:
+                check_output(path, [manifest])
+
+    def write(self, report: Report, rows: Iterable[Row] = ()) -> None:
+        """Write what is named; a manifest of failed rows only if there are any."""
+        if self.report is not None:
+            write_whole(self.report, as_json(report))
+        if self.junit is not None:
+            write_whole(self.junit, as_junit(report))
+        if self.failed_manifest is not None:
+            failed = {job.id for job in report.jobs if job.status == "failed"}
+            again = [row for row in rows if row.id in failed]
+            if again:
+                write_whole(self.failed_manifest, as_manifest(again, self.failed_manifest.suffix))
+            else:
+                self.failed_manifest.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for.
+
+    Attributes:
+        manifest: ``-`` for standard input.
+        defaults: options of rows that do not name them.
+        overwrite: whether outputs that no run of this manifest began may be replaced.
+        only: ids to restrict the run to; empty for all.
+    """
+
+    manifest: Path
+    defaults: RenderOptions
+    overwrite: bool = False
+    force: bool = False
+    retry_failed: bool = False
+    only: frozenset[str] = frozenset()
+    shard: Shard | None = None
+    targets: Targets = Targets()
+
+    @property
+    def name(self) -> str:
+        """The manifest for messages and file names."""
+        return "stdin" if self.manifest == STDIN else str(self.manifest)
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths are relative to, and where the journal lies."""
+        return Path() if self.manifest == STDIN else self.manifest.parent
+
+    @property
+    def journal(self) -> Path:
+        """The journal of this run: each shard has its own."""
+        shard = f".{self.shard.index}-of-{self.shard.count}" if self.shard else ""
+        return self.folder / f"{Path(self.name).name}{shard}.journal.jsonl"
+
+    def other_journals(self) -> list[Path]:
+        """Journals of other shards, or of runs without any: what they have done is done."""
+        name = re.compile(re.escape(Path(self.name).name) + r"(\.\d+-of-\d+)?\.journal\.jsonl")
+        found = (path for path in self.folder.iterdir() if name.fullmatch(path.name))
+        return sorted(path for path in found if path != self.journal)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A manifest that was read and checked.
+
+    Attributes:
+        data: the manifest as it was read.
+        rows: of this run.
+        unusable: rows whose inputs have gone since a run began that is continued, and why.
+    """
+
+    request: Request
+    data: bytes
+    run: str
+    rows: list[CheckedRow]
+    unusable: list[tuple[Row, Problem]]
+
+    def plan(self, states: dict[str, JobState]) -> list[Job]:
+        """Decide about every row, see :func:`heygem_cli.batch.plan.make_plan`."""
+        wish = Wish(self.run, self.request.force, self.request.retry_failed)
+        lost = [Job(row, 0.0, "", "", "", "failed", problem.message) for row, problem in self.unusable]
+        return make_plan(self.rows, states, models_digest(), wish) + lost
+
+
+def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
+    """Read a manifest and check everything before anything starts; nothing is written.
+
+    Raises:
+        ManifestError: all that is wrong with the manifest.
+        InputError: it cannot be read, or an id of ``only`` is not in it.
+        NotCapableError: an engine or an encoder does not work on this machine.
+    """
+    data = _read(request.manifest)
+    request.targets.check(request.manifest)
+    cells, problems = parse_manifest(data)
+    rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
+    begun = {state.output for state in replay(_existing(request)).values()}
+    manifest = [] if request.manifest == STDIN else [request.manifest]
+    checked, found = check_rows(rows, lambda row: row.output in begun, inputs=manifest, told=told)
+    continued = run_continued(os.environ)
+    if problems or more or (found and continued is None):
+        raise ManifestError(request.name, [*problems, *more, *found])
+    lost = {problem.row: problem for problem in found}
+    chosen = _chosen(rows, request)
+    return Batch(
+        request,
+        data,
+        continued or uuid.uuid4().hex[:12],
+        [row for row in checked if row.row.id in chosen],
+        [(row, lost[row.cells.number]) for row in rows if row.cells.number in lost and row.id in chosen],
+    )
+
+
+def dry_run(batch: Batch) -> list[Job]:
+    """Plan without doing anything; nothing is written and no lock is taken."""
+    return batch.plan(replay(_existing(batch.request)))
+
+
+def _read(manifest: Path) -> bytes:
+    if manifest == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        return manifest.read_bytes()
+    except OSError as error:
+        raise InputError("bad-manifest", from_system(error).message, hint="Name a manifest, or - for stdin") from error
+
+
+def _existing(request: Request) -> list[Path]:
+    own = [request.journal] if request.journal.exists() else []
+    return [*own, *request.other_journals()]
+
+
+def _chosen(rows: Iterable[Row], request: Request) -> set[str]:
+    ids = {row.id for row in rows}
+    for name in sorted(request.only - ids):
+        near = difflib.get_close_matches(name, ids, 1)
+        hint = f"Did you mean {shown(near[0])}?" if near else "`--dry-run` shows all ids"
+        raise InputError("unknown-id", f"--only {shown(name)}: no row has this id", hint=hint)
+    wanted = request.only or ids
+    return {name for name in wanted if request.shard is None or request.shard.holds(name)}
+
+
+@contextmanager
+def locked(journal: Path) -> Iterator[None]:
+    """Hold the lock of a journal.
+
+    Raises:
+        LockedError: another run holds it.
+        InputError: its folder cannot be written.
+    """
+    lock = FileLock(journal.with_suffix(".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        holder = [event for event in (read_events([journal]) if journal.exists() else []) if event["event"] == "run"]
+        who = "another run of this manifest is going on"
+        if holder:
+            last = holder[-1]
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["time"]))
+            who += f": process {last.get('pid')} on {last.get('host')}, since {since}"
+        raise LockedError("locked", who, hint="Wait for its end, or stop it", path=journal) from error
+    except OSError as error:
+        hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
+        raise InputError("no-permission", from_system(error).message, hint=hint) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def run_batch(
+    batch: Batch,
+    policy: Policy,
+    executor: Callable[[], Executor],
+    begin: Callable[[list[Job]], Observer],
+) -> Report:
+    """Do what is left of a batch, and write its reports whatever happens.
+
+    Args:
+        batch: checked.
+        policy: how to treat its jobs.
+        executor: makes what does them.
+        begin: is told the plan; gives who is told the rest.
+
+    Raises:
+        LockedError: another run holds the lock.
+        HeygemError: the journal or a report cannot be written, or the models cannot be loaded.
+    """
+    request = batch.request
+    with locked(request.journal), opened(request.journal, request.other_journals()) as journal:
+        began = time.time()
+        journal.write("run", run=batch.run, pid=os.getpid(), host=socket.gethostname(), version=__version__)
+        jobs = batch.plan(journal.states)
+        for folder in {job.row.job.output.parent for job in jobs}:
+            remove_stale_parts(folder)
+        write = partial(_write_reports, batch, jobs, journal, began)
+        run = Run(
+            jobs,
+            journal,
+            policy,
+            begin(jobs),
+            restart=lambda: restart(batch.run, batch.data if request.manifest == STDIN else None),
+            give_up=write,
+        )
+        stopped: int | None = None
+        try:
+            stopped = run.do(executor)
+        except StoppedError as error:
+            stopped = error.signum
+        finally:
+            report = write(stopped)
+    return report
+
+
+def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, began: float, stopped: int | None = None) -> Report:
+    in_order = sorted(jobs, key=lambda job: job.row.cells.number)
+    report = Report(
+        manifest=batch.request.name,
+        run=batch.run,
+        began=round(began, 3),
+        seconds=round(time.time() - began, 3),
+        jobs=[report_job(job, journal.states.get(job.row.id), batch.run) for job in in_order],
+        shard=None if batch.request.shard is None else str(batch.request.shard),
+        stopped=stopped,
+    )
+    batch.request.targets.write(report, [job.row for job in in_order])
+    return report

@@ -1,0 +1,207 @@
+"""What ``heygem batch`` shows: progress on stderr, plans and reports as tables on stdout."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from heygem_cli.cli.show import console
+from heygem_cli.errors import shown
+
+if TYPE_CHECKING:
+    from heygem_cli.batch.perform import Failure
+    from heygem_cli.batch.plan import Job
+    from heygem_cli.batch.report import Report
+    from heygem_cli.batch.state import JobState
+    from heygem_cli.pipeline import Progress
+
+ALL_ROWS = 40
+"""Jobs that the table lists one by one; of more, only those that are not done."""
+SHARE = {"speech": (0.0, 0.1), "track": (0.1, 0.3), "prepare": (0.4, 0.0), "render": (0.4, 0.6)}
+"""Where a stage begins in a job, and how much of the job it is; a rough guess is enough for a bar."""
+COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": "yellow", "changed": "cyan"}
+
+
+class _Screen(Console):
+    """A console whose reader may go away: the batch goes on without being watched."""
+
+    def on_broken_pipe(self) -> None:
+        """Stay silent from now on."""
+        self.quiet = True
+
+
+@dataclass(frozen=True)
+class Display:
+    """Where progress is shown.
+
+    Attributes:
+        bar: on a terminal; elsewhere a line a job.
+        quiet: only failures are shown.
+        debug: with where they happened.
+    """
+
+    screen: Console
+    bar: Bar | None
+    quiet: bool
+    debug: bool
+
+
+@contextmanager
+def display_open(*, quiet: bool, debug: bool) -> Iterator[Display]:
+    """Hold the place where progress is shown."""
+    screen = _Screen(stderr=True, highlight=False, soft_wrap=True)
+    if quiet or not screen.is_terminal:
+        yield Display(screen, None, quiet, debug)
+        return
+    columns = (TextColumn("{task.fields[jobs]} {task.description}"), BarColumn(), TimeElapsedColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=screen, transient=True, speed_estimate_period=3600) as bar:
+        yield Display(screen, bar, quiet, debug)
+
+
+class BatchProgress:
+    """Shows jobs, the current job, and the time left by seconds of audio.
+
+    Args:
+        jobs: the plan.
+        display: where to show it.
+    """
+
+    def __init__(self, jobs: Sequence[Job], display: Display) -> None:
+        wanted = [job for job in jobs if job.wanted]
+        self._display = display
+        self._bar = display.bar
+        self._count = len(wanted)
+        self._total = sum(job.seconds for job in wanted)
+        self._ended = 0
+        self._done = 0.0
+        self._began = time.monotonic()
+        if self._bar is not None:
+            self._task = self._bar.add_task("loading", total=self._total, jobs=f"0/{self._count}")
+
+    def started(self, job: Job) -> None:
+        """A job begins."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=shown(job.row.id), jobs=f"{self._ended + 1}/{self._count}")
+
+    def progressed(self, job: Job, progress: Progress) -> None:
+        """A job goes on."""
+        if self._bar is not None and progress.total:
+            begin, share = SHARE[progress.stage]
+            part = begin + share * min(1.0, progress.done / progress.total)
+            self._bar.update(self._task, completed=self._done + part * job.seconds)
+
+    def ended(self, job: Job, state: JobState, failure: Failure | None) -> None:
+        """A job has ended, for now or for good."""
+        if state.status in ("done", "failed"):
+            self._ended += 1
+            self._done += job.seconds
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done)
+        if failure is not None:
+            self._print(job, f"{state.status}: {failure.message}")
+            if self._display.debug and failure.trace:
+                self._display.screen.print(Text(failure.trace))
+        elif self._bar is None and not self._display.quiet:
+            self._print(job, f"done in {state.seconds:.1f} s{self._time_left()}")
+
+    def _print(self, job: Job, what: str) -> None:
+        self._display.screen.print(Text(f"[{self._ended}/{self._count}] {shown(job.row.id)}: {shown(what)}"))
+
+    def _time_left(self) -> str:
+        left = self._total - self._done
+        if not self._done or left <= 0:
+            return ""
+        return f" · {_duration((time.monotonic() - self._began) / self._done * left)} left"
+
+
+def plan_table(jobs: Sequence[Job]) -> Table:
+    """The table of ``--dry-run``."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("row", "id", "action", "why", "seconds", "output"):
+        table.add_column(name, justify="right" if name in ("row", "seconds") else "left")
+    for job in jobs:
+        table.add_row(
+            str(job.row.cells.number),
+            Text(shown(job.row.id)),
+            Text(job.action, style=COLORS.get(job.action, "")),
+            Text(shown(job.reason)),
+            f"{job.seconds:.1f}",
+            Text(shown(job.row.job.output)),
+        )
+    return table
+
+
+def plan_summary(jobs: Sequence[Job]) -> str:
+    """One line: how many jobs of each kind, and the audio that is left."""
+    counts = {action: sum(job.action == action for job in jobs) for action in ("do", "changed", "done", "failed")}
+    left = sum(job.seconds for job in jobs if job.wanted)
+    listed = ", ".join(f"{count} {action}" for action, count in counts.items() if count)
+    return f"{len(jobs)} jobs: {listed or 'none'}; {left:.1f} s of audio to render ({_duration(left)})"
+
+
+def plan_object(jobs: Sequence[Job]) -> dict[str, object]:
+    """What ``--dry-run --json`` prints."""
+    listed = [
+        {
+            "id": job.row.id,
+            "row": job.row.cells.number,
+            "action": job.action,
+            "why": job.reason,
+            "seconds": round(job.seconds, 3),
+            "output": str(job.row.job.output),
+        }
+        for job in jobs
+    ]
+    return {"seconds": round(sum(job.seconds for job in jobs if job.wanted), 3), "jobs": listed}
+
+
+def report_table(report: Report) -> Table:
+    """The table at the end."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("row", "id", "status", "tries", "seconds", "× real time", "no face", "error"):
+        table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
+    for job in report.jobs:
+        if len(report.jobs) <= ALL_ROWS or job.status != "done":
+            error = f"{job.error['code']}: {job.error['message']}. {job.error['hint']}" if job.error else ""
+            table.add_row(
+                str(job.row),
+                Text(shown(job.id)),
+                Text(job.status, style=COLORS[job.status]),
+                str(job.attempts),
+                f"{job.seconds:.1f}",
+                "" if job.real_time_factor is None else f"{job.real_time_factor:.2f}",
+                "" if job.frames_without_face is None else str(job.frames_without_face),
+                Text(shown(error.rstrip(". "))),
+            )
+    return table
+
+
+def report_summary(report: Report) -> str:
+    """One line: how the jobs ended."""
+    counts = ", ".join(f"{count} {ending}" for ending, count in report.counts.items() if count)
+    return f"{len(report.jobs)} jobs: {counts or 'none'}, in {_duration(report.seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def print_table(table: Table, summary: str) -> None:
+    """Print a table, if it has rows, and the line below it on stdout."""
+    screen = console()
+    if table.row_count:
+        screen.print(table)
+    screen.print(Text(summary))
