@@ -183,9 +183,10 @@ def test_a_slow_video_repeats_its_frames(tmp_path: Path):
     assert len(set(frames)) == 3
 
 
-def test_a_cut_off_file_gives_the_frames_it_has(tmp_path: Path):
-    whole = make_video(tmp_path / "whole.mkv", seconds=4, codec=(*X264, "-g", "10"))
-    cut = tmp_path / "cut.mkv"
+@pytest.mark.parametrize(("name", "extra"), [("whole.mkv", ()), ("whole.mp4", ("-movflags", "+faststart"))])
+def test_a_cut_off_file_gives_the_frames_it_has(name: str, extra: tuple[str, ...], tmp_path: Path):
+    whole = make_video(tmp_path / name, seconds=4, codec=(*X264, "-g", "10"), extra=extra)
+    cut = tmp_path / f"cut-{name}"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     video = probe_video(cut)
     expected = [digest(frame) for frame in read_frames(probe_video(whole))]
@@ -335,6 +336,13 @@ def test_odd_names_of_pictures(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     make_picture(Path("plain" + Path(name).suffix)).rename(name)
     assert len(list(read_frames(probe_video(Path(name))))) == 1
+
+
+def test_a_name_like_a_pattern_means_that_file_and_no_other(tmp_path: Path):
+    make_picture(tmp_path / "1.png", color="white")
+    make_picture(tmp_path / "red.png", color="red").rename(tmp_path / "%d.jpg")
+    (tmp_path / "1.png").rename(tmp_path / "1.jpg")
+    assert yuv_of(tmp_path / "%d.jpg") == pytest.approx(RED_709, abs=2)
 
 
 def test_a_name_that_is_not_utf_8(clip: Path, tmp_path: Path):
