@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -72,7 +71,9 @@ def _print_rows(out: Console, rows: list[Row]) -> None:
     table.add_column(max_width=30)
     table.add_column(overflow="fold")
     for status, name, found in rows:
-        table.add_row(Text(status, style=STYLES[status]), Text(name), Text(_one_line(found), style=_dim(status)))
+        table.add_row(
+            Text(f"{status:<4}", style=STYLES[status]), Text(name), Text(_one_line(found), style=_dim(status))
+        )
     out.print(table, soft_wrap=False)
 
 
@@ -81,13 +82,24 @@ def _dim(status: str) -> str:
 
 
 def _print_advice(out: Console, result: CheckResult) -> None:
+    heading = Text.assemble((f"{result.id}: ", "bold"), _one_line(result.found))
     out.print()
-    out.print(Text.assemble((result.status, STYLES[result.status]), "  ", (result.id, "bold"), f"  {result.title}"))
-    for label, text in (("found", result.found), ("why", result.why)):
-        line = Text.assemble((f"{label:<6}", "dim"), _one_line(text))
-        out.print(Padding(line, (0, 0, 0, 6), expand=False), soft_wrap=not out.is_terminal)
+    if out.is_terminal:
+        _print_indented(out, Text(f"{result.status:<4}", style=STYLES[result.status]), heading)
+        _print_indented(out, Text("why ", style="dim"), Text(_one_line(result.why)))
+    else:
+        out.print(Text(f"{result.status:<4}  ") + heading)
+        out.print(Text(f"why   {_one_line(result.why)}"))
     # Never broken by us, so that it can be pasted.
-    out.print(Text.assemble((f"      {'do':<6}", "dim"), (result.fix, "cyan")))
+    out.print(Text.assemble(("do    ", "dim"), (result.fix, "cyan")))
+
+
+def _print_indented(out: Console, label: Text, text: Text) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(label, text)
+    out.print(table, soft_wrap=False)
 
 
 def print_report(results: list[CheckResult], inputs: Inputs) -> None:

@@ -210,7 +210,7 @@ def gradio_queue(inputs: Inputs) -> Finding:
         return warn(f"line {call.line} starts without a queue", why, fix)
     if call.unclear:
         return warn(f"line {call.line}: arguments without a name", why, f"Write in app.py: .queue({queue.ARGUMENTS})")
-    wrong = [f"{name} is {given or 'not given'}, not {queue.WANTED[name]}" for name, given in call.wrong.items()]
+    wrong = [f"{name} is {given or 'not given'} (wanted: {queue.WANTED[name]})" for name, given in call.wrong.items()]
     return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(queue.ARGUMENTS)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from heygem_cli.doctor.log_messages import JOB_END, JOB_MOVES, JOB_START, MESSAGES, READY, TIME
-from heygem_cli.errors import InputError
-from heygem_cli.installation.files import unreadable
+from heygem_cli.installation.files import check_regular, unreadable
 
 TAIL = 8 << 20
 """Bytes that are read from the end."""
@@ -61,16 +58,13 @@ def read_log(path: Path) -> Log:
         InputError: it is missing, unreadable or no regular file.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        status = check_regular(path)
+        cut = status.st_size > TAIL
+        with path.open("rb") as file:
+            file.seek(max(0, status.st_size - TAIL))
+            data = file.read(TAIL)
     except OSError as error:
         raise unreadable(path, error) from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("not-a-file", "is no regular file", path=path)
-        cut = status.st_size > TAIL
-        file.seek(max(0, status.st_size - TAIL))
-        data = file.read(TAIL)
     try:
         text = data.decode()
     except UnicodeDecodeError:

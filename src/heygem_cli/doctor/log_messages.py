@@ -65,7 +65,7 @@ MESSAGES = (
         "video cannot be read (format video error)",
         re.compile("format video error"),
         "the video was not found, most often: the path is the container's, or has odd characters",
-        "Give a path that the server itself sees, in plain ASCII; or convert: ffmpeg -i IN -r 25 -pix_fmt yuv420p OUT.mp4",
+        "Use a path that the server sees, in ASCII; or ffmpeg -i IN -r 25 -pix_fmt yuv420p OUT.mp4",
     ),
     Message(
         "audio-length",

