@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(__file__).parent / "scripts"
+
+_ERROR = re.compile(r"error: |[A-Za-z_][\w.]*(?:Error|Exception)\b")
 
 
 @dataclass(frozen=True)
@@ -83,5 +86,7 @@ def _failure(code: int, stderr: str) -> str:
         return ""
     if code < 0:
         return f"crashed ({signal.Signals(-code).name})"
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"ended with status {code}"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    # The last line is the error's own, unless native code still had something to say.
+    errors = [line for line in lines if _ERROR.match(line)] or lines
+    return errors[-1] if errors else f"ended with status {code}"

@@ -61,7 +61,7 @@ def devices(inputs: Inputs) -> Finding:
     if missing:
         fix = "nvidia-modprobe -u -c=0  # on the host, then start the container again"
         return problem(inputs, f"{', '.join(missing)} missing", "CUDA cannot start without every one of them", fix)
-    closed = [node.name for node in needed if not os.access(node, os.R_OK | os.W_OK)]
+    closed = [node.name for node in needed if not os.access(node, os.R_OK | os.W_OK, effective_ids=True)]
     if closed:
         fix = f"ls -l {inputs.dev}/nvidia*; groups"
         return problem(inputs, f"no permission for {', '.join(closed)}", "CUDA cannot open the GPU", fix)

@@ -65,9 +65,8 @@ def opt_txt(inputs: Inputs) -> Finding:
     if any(value != "0" for value in values) or not values:
         return warn(found, stick, restart)
     if not stat.S_IMODE(path.stat().st_mode) & 0o222:
-        return fail(
-            f"{found}, but nobody may write the file", "HeyGem writes it at every start, and fails", f"chmod u+w {path}"
-        )
+        why = "HeyGem writes it at every start, and so its start fails"
+        return fail(f"{found}, but nobody may write the file", why, f"chmod u+w {shlex.quote(str(path))}")
     main = [each for each in running if "--multiprocessing-fork" not in each.command]
     if any("--num_threads 0" not in each.command for each in main):
         return warn(f"{found}, but HeyGem runs without --num_threads 0", stick, restart)

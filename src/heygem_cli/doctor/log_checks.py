@@ -57,5 +57,5 @@ def stuck(inputs: Inputs, log: Log | Finding) -> Finding:
     found = f"job {log.job} last moved {still / 60:.0f} minutes ago"
     if still < STUCK:
         return ok(found)
-    why = "a worker waits for an answer that will not come: the job never ends, and the next ones wait behind it"
+    why = "its worker has died, or waits for an answer that will not come; the next jobs wait behind it"
     return fail(found, why, f"tail -n 50 {shlex.quote(str(log.path))}; {RESTART}")

@@ -7,10 +7,11 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-LEAST = {".onnx": 4, ".pt": 100, ".pth": 100}
+LEAST_TORCH = 100
 """Bytes. Less holds no model."""
 
 _LENGTH_DELIMITED = 2
+_GRAPH = 7
 _FIXED = {1: 8, 5: 4}
 
 
@@ -25,33 +26,35 @@ def damage(path: Path) -> str:
             return "is a Git LFS pointer, not the file itself"
         if start.lstrip()[:1] == b"<":
             return "is a web page, not a model"
-        if size < LEAST[path.suffix]:
-            return "is empty" if size == 0 else "is cut off"
-        whole = _is_whole_protobuf(file, size) if path.suffix == ".onnx" else _is_whole_torch(file, start)
+        if size == 0:
+            return "is empty"
+        whole = _is_whole_onnx(file, size) if path.suffix == ".onnx" else _is_whole_torch(file, size, start)
         return "" if whole else "is cut off"
 
 
-def _is_whole_torch(file: BinaryIO, start: bytes) -> bool:
+def _is_whole_torch(file: BinaryIO, size: int, start: bytes) -> bool:
     """Whether a ZIP archive has the directory at its end; torch's format before 1.6, a pickle, cannot be judged."""
-    return zipfile.is_zipfile(file) if start.startswith(b"PK") else True
+    return zipfile.is_zipfile(file) if start.startswith(b"PK") else size >= LEAST_TORCH
 
 
-def _is_whole_protobuf(file: BinaryIO, size: int) -> bool:
-    """Whether the fields of a protobuf message end exactly where the file ends; only their headings are read."""
+def _is_whole_onnx(file: BinaryIO, size: int) -> bool:
+    """Whether the protobuf message has a graph and ends where the file ends; only the headings of fields are read."""
     file.seek(0)
+    fields = set()
     while file.tell() < size:
         heading = _varint(file)
-        kind = None if heading is None else heading & 7
+        kind = -1 if heading is None else heading & 7
+        fields.add(None if heading is None else heading >> 3)
         if kind == _LENGTH_DELIMITED:
             length = _varint(file)
         elif kind == 0:
             length = 0 if _varint(file) is not None else None
         else:
-            length = _FIXED.get(-1 if kind is None else kind)
+            length = _FIXED.get(kind)
         if length is None or file.tell() + length > size:
             return False
         file.seek(length, os.SEEK_CUR)
-    return True
+    return _GRAPH in fields
 
 
 def _varint(file: BinaryIO) -> int | None:

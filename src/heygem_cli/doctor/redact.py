@@ -19,7 +19,7 @@ _PATTERNS = (
     (
         re.compile(
             r"((?:\b|_)(?:token|secret|password|passwd|pwd|api_?key|access_?key|auth|signature|sig)[\"']?\s*[=:]\s*[\"']?)"
-            r"[^\s&;,\"']+",
+            r"[^\s&;,\"']*[^\s&;,\"':.]",
             re.IGNORECASE,
         ),
         rf"\1{HIDDEN}",

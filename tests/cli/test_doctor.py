@@ -1,0 +1,175 @@
+"""``heygem doctor`` as an operator, a CI and a probe run it."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.doctor.registry import CHECKS
+from heygem_cli.installation.tree import CONFIG_INI, OPT_TXT
+from heygem_tree import DANGEROUS, make_installation, opt_text
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+GPU = Path("/dev/nvidiactl").exists()
+
+
+@pytest.fixture
+def home(tmp_path):
+    return make_installation(tmp_path / "HeyGem")
+
+
+def run(*arguments, cwd, **environment):
+    command = [sys.executable, "-m", "heygem_cli", "doctor", *map(str, arguments)]
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_everything_on_a_healthy_installation(home):
+    done = run("--json", cwd=home / "config", OMP_NUM_THREADS="1")
+    result = json.loads(done.stdout)
+    failed = [(each["id"], each["found"]) for each in result["checks"] if each["status"] == "fail"]
+    # What this machine itself has to offer (memory, disks) may be little.
+    assert not [each for each in failed if not each[0].startswith("system.")]
+    assert done.returncode == (1 if failed else 0)
+    assert done.stderr == ""
+    assert result["schema"] == 1
+    assert result["home"] == str(home)
+    assert result["healthy"] == (not failed)
+    assert [each["id"] for each in result["checks"]] == [check.id for check in CHECKS]
+    assert sum(result["summary"].values()) == len(CHECKS)
+    assert result["seconds"] > 0
+    for each in result["checks"]:
+        assert set(each) == {"id", "group", "title", "status", "found", "why", "fix"}
+        assert each["found"]
+        assert bool(each["why"]) == bool(each["fix"]) == (each["status"] in ("warn", "fail")), each
+
+
+def test_a_broken_installation(home):
+    (home / CONFIG_INI).write_text(DANGEROUS)
+    (home / OPT_TXT).write_text(opt_text(threads="4"))
+    done = run("--only", "installation", "--home", home, cwd=home.parent)
+    assert done.returncode == 1
+    assert "  fail  temp-dir " in done.stdout
+    assert f"\ndo    heygem fix-config --home {home}\n" in done.stdout
+    # Failures come before warnings.
+    assert done.stdout.index("\nfail  installation.temp-dir: ") < done.stdout.index("\nwarn  installation.opt-txt: ")
+    assert "1 fail" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
+def test_warnings_fail_only_where_that_is_asked_for(home, strict, code):
+    (home / OPT_TXT).write_text(opt_text(threads="4"))
+    done = run("--only", "installation.opt-txt", *strict, cwd=home)
+    assert done.returncode == code
+    assert "1 warn, 0 fail" in done.stdout
+
+
+@pytest.mark.skipif(GPU, reason="there is a GPU")
+@pytest.mark.parametrize(("require", "code"), [([], 0), (["--require", "gpu"], 1)])
+def test_a_gpu_that_is_required(tmp_path, require, code):
+    done = run("--only", "gpu", *require, cwd=tmp_path)
+    assert done.returncode == code
+    # What was skipped for the same reason shares a line.
+    assert re.search(r"skip  driver … libcudnn \(13\) +no NVIDIA GPU here", done.stdout)
+
+
+def test_checks_are_chosen_by_name_and_group(tmp_path):
+    done = run(
+        "--only", "system,environment", "--skip", "system", "--skip", "environment.ORT_PARALLEL", "--json", cwd=tmp_path
+    )
+    names = [each["id"] for each in json.loads(done.stdout)["checks"]]
+    assert names == [f"environment.{name}" for name in (
+        "TORCH_DATALOADER_NUM_WORKERS", "OMP_NUM_THREADS", "TORCH_NUM_THREADS", "GRADIO_QUEUE_TIMEOUT",
+        "CUDA_LAUNCH_BLOCKING",
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "gpu.drivr"], "Did you mean gpu.driver?"),
+        (["--skip", "nothing"], "there is no check 'nothing'"),
+        (["--url", "ftp://127.0.0.1"], "is no http address"),
+        (["--url", "http://127.0.0.1:99999"], "Port out of range"),
+        (["--home", "missing"], "missing: there is no such folder"),
+        (["--python", "no-such-python"], "there is no such program"),
+        (["--json", "--report"], "exclude each other"),
+        (["--require", "cpu"], "gpu"),
+    ],
+)
+def test_wrong_usage(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_list_runs_nothing(tmp_path):
+    done = run("--list", "--only", "log", cwd=tmp_path, HEYGEM_HOME="/missing")
+    assert done.returncode == 0
+    assert "log.startup-timeout  start-up timeout (异常信息:[])" in done.stdout
+    listed = json.loads(run("--list", "--json", cwd=tmp_path).stdout)["checks"]
+    assert [each["id"] for each in listed] == [check.id for check in CHECKS]
+
+
+def test_a_report_shows_neither_names_nor_tokens(tmp_path):
+    user = tmp_path / "li.wei"
+    home = make_installation(user / "HeyGem")
+    url = "http://me:hunter2@127.0.0.1:1/?token=abcdef"
+    done = run("--report", "--only", "installation,service,log", "--url", url, cwd=home, HOME=str(user))
+    assert done.returncode == 1
+    assert "ok    installation.home  ~/HeyGem\n" in done.stdout
+    assert "fail  service.http  http://***@127.0.0.1:1/?token=***: Connection refused" in done.stdout
+    assert "li.wei" not in done.stdout
+    assert "hunter2" not in done.stdout
+    assert done.stdout.startswith("```text\nheygem ")
+    assert done.stdout.endswith("\n```\n")
+
+
+def test_in_a_pipe_it_is_plain_and_one_line_a_check(home):
+    done = run("--only", "environment,installation", cwd=home, FORCE_COLOR="", COLUMNS="40")
+    assert not ANSI.search(done.stdout)
+    assert re.search(
+        r"^  ok    GRADIO_QUEUE_TIMEOUT +unset, asked for 300; .* ends what hangs$", done.stdout, re.MULTILINE
+    )
+
+
+def test_on_a_terminal_it_is_coloured_and_fits(home):
+    (home / CONFIG_INI).write_text(DANGEROUS)
+    parent, child = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
+    environment.pop("NO_COLOR", None)
+    command = [sys.executable, "-m", "heygem_cli", "doctor", "--only", "environment,installation"]
+    with subprocess.Popen(command, cwd=home, env=environment, stdout=child, stderr=subprocess.DEVNULL) as running:
+        os.close(child)
+        shown = read_all(parent)
+    assert running.returncode == 1
+    assert "\x1b[1;31mfail\x1b[0m" in shown
+    lines = ANSI.sub("", shown).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("do ")) <= 80
+    assert f"do    heygem fix-config --home {home}" in lines
+
+
+def read_all(terminal: int) -> str:
+    """What a process prints on a terminal until it ends."""
+    parts = []
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            part = b""
+        if not part:
+            os.close(terminal)
+            return b"".join(parts).decode()
+        parts.append(part)
+
+
+def test_nothing_heavy_is_imported_for_help():
+    heavy = "torch, onnxruntime, cv2, mediapipe, ctranslate2, av, numpy, yaml"
+    code = f"import sys, heygem_cli.cli.main; print(sorted(set('{heavy}'.split(', ')) & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

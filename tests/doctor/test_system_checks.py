@@ -1,0 +1,160 @@
+"""Shared memory, limits, disks: folders that stand in for /dev, /proc and /sys/fs/cgroup."""
+
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.doctor import system_checks
+from heygem_cli.doctor.cgroup import Limits, read_limits
+from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.system_checks import GIB, MIB, SharedMemory
+from unprivileged import open_folder, unprivileged
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "status"),
+    [
+        (2 * GIB, 2 * GIB, "ok"),
+        (16 * GIB, 1 * GIB, "warn"),
+        (16 * GIB, 63 * MIB, "fail"),
+        (2 * GIB - 4096, 2 * GIB - 4096, "warn"),
+        # Docker's default, a little of which is always taken.
+        (64 * MIB, 64 * MIB, "warn"),
+        (64 * MIB, 60 * MIB, "warn"),
+        (64 * MIB, 1 * MIB, "fail"),
+        (64 * MIB - 4096, 64 * MIB - 4096, "fail"),
+    ],
+)
+def test_shared_memory(size, free, status):
+    assert system_checks.judge_shared_memory(Path("shm"), SharedMemory(size, free)).status == status
+
+
+def test_the_shared_memory_of_this_machine():
+    seen = system_checks.read_shared_memory(Path("/dev/shm"))  # noqa: S108
+    assert seen is not None
+    assert 0 <= seen.free <= seen.size
+
+
+def test_shared_memory_that_is_missing_or_closed(tmp_path):
+    finding = system_checks.shared_memory(Inputs(dev=tmp_path))
+    assert (finding.status, finding.found) == ("fail", f"{tmp_path}/shm is missing")
+    # Nobody can make a file there, not even root.
+    (tmp_path / "shm").symlink_to("/proc/self")
+    finding = system_checks.shared_memory(Inputs(dev=tmp_path))
+    assert finding.status == "fail"
+    assert "cannot be written" in finding.found
+
+
+CGROUP_2 = {
+    "proc/self/cgroup": "0::/system.slice/heygem.service\n",
+    "cgroup/memory.max": "max\n",
+    "cgroup/system.slice/memory.max": "8589934592\n",
+    "cgroup/system.slice/heygem.service/memory.max": "17179869184\n",
+    "cgroup/system.slice/heygem.service/memory.events": "low 0\nhigh 0\nmax 3\noom 2\noom_kill 2\n",
+    "cgroup/system.slice/cpu.max": "max 100000\n",
+    "cgroup/system.slice/heygem.service/cpu.max": "150000 100000\n",
+}
+CONTAINER_2 = {
+    "proc/self/cgroup": "0::/../../somewhere\n",
+    "cgroup/memory.max": "1073741824\n",
+    "cgroup/cpu.max": "50000 100000\n",
+    "cgroup/memory.events": "oom_kill 0\n",
+}
+CGROUP_1 = {
+    "proc/self/cgroup": "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n0::/\n",
+    "cgroup/memory/memory.limit_in_bytes": "4294967296\n",
+    "cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
+    "cgroup/cpu,cpuacct/cpu.cfs_quota_us": "200000\n",
+    "cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+}
+UNLIMITED_1 = {
+    "proc/self/cgroup": "5:memory:/\n4:cpu:/\n",
+    "cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+    "cgroup/cpu/cpu.cfs_quota_us": "-1\n",
+    "cgroup/cpu/cpu.cfs_period_us": "100000\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "limits"),
+    [
+        (CGROUP_2, Limits(8 * GIB, 1.5, 2)),
+        (CONTAINER_2, Limits(1 * GIB, 0.5, 0)),
+        (CGROUP_1, Limits(4 * GIB, 2.0, 1)),
+        (UNLIMITED_1, Limits()),
+        ({}, Limits()),
+        ({"cgroup/memory.max": "", "cgroup/cpu.max": "x\n", "cgroup/memory.events": "odd"}, Limits()),
+    ],
+)
+def test_limits_of_the_control_group(tmp_path, files, limits):
+    write(tmp_path, files)
+    assert read_limits(tmp_path / "cgroup", tmp_path / "proc") == limits
+
+
+@pytest.mark.parametrize(
+    ("limit", "available_kib", "status", "found"),
+    [
+        ("max", 8 << 20, "ok", "no limit, 8.0 GiB available"),
+        (str(1536 << 20), 8 << 20, "warn", "limit 1.5 GiB, 8.0 GiB available"),
+        (str(512 << 20), 8 << 20, "fail", "limit 512 MiB, 8.0 GiB available"),
+        ("max", 512 << 10, "fail", "no limit, 512 MiB available"),
+    ],
+)
+def test_memory(tmp_path, limit, available_kib, status, found):
+    meminfo = f"MemTotal: 99 kB\nMemAvailable:   {available_kib} kB\n"
+    write(tmp_path, {"cgroup/memory.max": limit, "proc/meminfo": meminfo})
+    finding = system_checks.memory(Inputs(cgroup=tmp_path / "cgroup", proc=tmp_path / "proc"))
+    assert (finding.status, finding.found) == (status, found)
+
+
+@pytest.mark.parametrize(("quota", "status"), [("50000 100000", "warn"), ("100000 100000", "ok"), ("max 100000", "ok")])
+def test_processors(tmp_path, quota, status):
+    write(tmp_path, {"cgroup/cpu.max": quota})
+    assert system_checks.cpus(Inputs(cgroup=tmp_path / "cgroup", proc=tmp_path)).status == status
+
+
+def test_processes_that_were_killed(tmp_path):
+    inputs = Inputs(cgroup=tmp_path, proc=tmp_path)
+    assert system_checks.oom_kills(inputs).status == "ok"
+    write(tmp_path, {"memory.events": "oom_kill 7\n"})
+    finding = system_checks.oom_kills(inputs)
+    assert (finding.status, finding.found) == ("warn", "7 since the start")
+
+
+def test_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_path):
+    check = system_checks.disk(lambda inputs: inputs.cache, "HEYGEM_CACHE_DIR")
+    finding = check(Inputs(cache=tmp_path / "a" / "b"))
+    assert f"free in {tmp_path}/a/b" in finding.found
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_or_closed():
+    check = system_checks.disk(lambda inputs: inputs.output, "-o")
+    with open_folder() as folder:
+        folder.chmod(0o555)
+        with unprivileged():
+            finding = check(Inputs(output=folder, cache=folder, temporary=folder, user_home=folder))
+        assert (finding.status, finding.found) == ("fail", f"{folder} cannot be written: Permission denied")
+    # A file system of no size at all.
+    finding = check(Inputs(output=Path("/proc/self")))
+    assert finding.status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("soft", "status"), [("1024", "ok"), ("unlimited", "ok"), ("1023", "warn"), ("256", "warn"), ("255", "fail")]
+)
+def test_open_files(tmp_path, soft, status):
+    text = f"Limit                     Soft Limit  Hard Limit  Units\nMax open files            {soft}  524288  files\n"
+    write(tmp_path, {"self/limits": text})
+    assert system_checks.open_files(Inputs(proc=tmp_path)).status == status
+
+
+def test_open_files_that_cannot_be_read(tmp_path):
+    assert system_checks.open_files(Inputs(proc=tmp_path)).status == "skip"
