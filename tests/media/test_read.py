@@ -1,7 +1,6 @@
 """Frames and samples: the right ones, wherever reading starts."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -233,10 +232,12 @@ def test_a_killed_reader_leaves_no_decoder_behind(tmp_path: Path):
         "for frame in read_frames(probe_video(Path(sys.argv[1]))): print('read', flush=True); time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(long)], stdout=subprocess.PIPE) as reader:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == b"read\n"
-        (decoder,) = children_of(reader.pid)
-        reader.send_signal(signal.SIGKILL)
+        try:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == b"read\n"
+            (decoder,) = children_of(reader.pid)
+        finally:
+            reader.kill()
     assert gone(decoder)
 
 

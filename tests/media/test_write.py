@@ -4,7 +4,6 @@ import fcntl
 import math
 import os
 import resource
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -247,12 +246,14 @@ def test_a_killed_run_leaves_no_output_and_its_litter_is_removed(
 ):
     command = [sys.executable, "-c", KILLED, str(clip), str(voice)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == b"writing\n"
-        remove_stale_parts(tmp_path)
-        (part,) = tmp_path.iterdir()  # it lives: nobody may take its file away
-        assert part.name.startswith(".out.")
-        run.send_signal(signal.SIGKILL)
+        try:
+            assert run.stdout is not None
+            assert run.stdout.readline() == b"writing\n"
+            remove_stale_parts(tmp_path)
+            (part,) = tmp_path.iterdir()  # it lives: nobody may take its file away
+            assert part.name.startswith(".out.")
+        finally:
+            run.kill()
     assert list(tmp_path.iterdir()) == [part]
     render(tmp_path / "other.mp4", small, probe_audio(voice))
     assert [path.name for path in tmp_path.iterdir()] == ["other.mp4"]
