@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.face.geometry import LANDMARKS, LEFT_EYE, RIGHT_EYE, STABLE, Array, similarity
+from training.clips import Clip, by_speaker
 
 
 def mirror_pairs(face: Array) -> list[int]:
@@ -38,6 +39,11 @@ def mean_face(faces: Sequence[Array], rounds: int = 10) -> Array:
     return np.asarray(mean, np.float32)
 
 
-def write_canonical_face(faces: Sequence[Array], path: Path) -> None:
-    """Write the mean of one mean face a speaker."""
-    np.save(path, mean_face(faces))
+def write_canonical_face(clips: Sequence[Clip], path: Path) -> Array:
+    """Write the mean face of all speakers, and return it (478, 3)."""
+    faces = [
+        np.mean([unit_frame(clip.landmarks.mean(0)) for clip in spoken], axis=0) for _, spoken in by_speaker(clips)
+    ]
+    canonical = mean_face(faces)
+    np.save(path, canonical)
+    return canonical

@@ -14,7 +14,7 @@ BAND = (150, 7000)
 """Hertz. Mains hum lies below, and speech is heard without what lies above."""
 FLOOR = -65.0
 """Decibels of full scale. Nothing below this is speech in any recording."""
-BELOW_SPEECH = 38.0
+BELOW_SPEECH = 44.0
 """Decibels. What lies this far below the speech of the same audio is a pause in it."""
 HYSTERESIS = 6.0
 """Decibels. Speech begins only this far above the level at which it ends."""

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.runtime import read_settings, sha256
+from heygem_cli.speech.encoder import FEATURES, SpeechEncoder, find_whisper
+
+pytest.importorskip("torch", reason="training needs the extra `train`")
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from training import augment, cards, clips, evaluate, network, train  # noqa: E402
+from training import canonical_face as recipe  # noqa: E402
+
+DATA = ROOT.parent / "shared" / "data"
+
+
+def talking(name: str, seed: int) -> clips.Clip:
+    """Three seconds of the canonical face at some place and size, its jaw going up and down as a sound swells."""
+    random = np.random.default_rng(seed)
+    frames = 75
+    swell = np.clip(np.sin(np.arange(frames) * 0.4 + seed), 0, 1)
+    face = np.repeat(canonical_face()[None], frames, axis=0)
+    lower = [*range(11, 20), *range(31, 40)]
+    face[:, np.array(LIPS)[lower], 1] += 0.12 * swell[:, None]
+    landmarks = face * random.uniform(80, 120) + np.array([180, 140, 0])
+    loudness = np.repeat(swell, 640)
+    samples = 0.3 * loudness * np.sin(np.arange(frames * 640) * 0.05)
+    return clips.Clip(name, 25.0, samples.astype(np.float32), landmarks.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def two() -> list[clips.Clip]:
+    return [talking("a_1.mpg", 1), talking("b_1.mpg", 2)]
+
+
+def gap(offsets: Array) -> Array:
+    points = offsets.reshape(len(offsets), -1, 2)
+    return points[:, LIPS.index(INNER_LOWER_MID), 1] - points[:, LIPS.index(INNER_UPPER_MID), 1]
+
+
+def test_offsets_are_measured_from_the_closed_mouth_in_interocular_distances(two: list[clips.Clip]) -> None:
+    offsets = clips.lip_offsets(two[0].landmarks, canonical_face())
+    assert offsets.shape == (75, 41, 2)
+    # The mean face is a little open, and offsets are measured from a mouth that is not.
+    least = gap(canonical_face()[None, [*LIPS, 152], :2])[0]
+    assert least > 0.04
+    assert np.isclose(gap(offsets).min(), least, atol=0.01)
+    assert np.isclose(gap(offsets).max(), least + 0.12, atol=0.01)
+
+
+def test_frames_without_a_face_are_filled() -> None:
+    landmarks = np.full((3, 478, 3), np.nan, np.float32)
+    landmarks[0], landmarks[2] = 1, 3
+    present = np.array([True, False, True])
+    assert np.allclose(clips.fill(landmarks, present)[1], 2)
+
+
+def test_faster_speech_is_shorter_and_moves_the_same(two: list[clips.Clip]) -> None:
+    said = train.utterances(two, canonical_face())[0]
+    for seed in range(20):
+        varied = augment.vary(said, np.random.default_rng(seed))
+        assert len(varied.samples) == 640 * len(varied.offsets)
+        assert 75 / 1.23 - 1 <= len(varied.offsets) <= 75 / 0.81
+        assert np.isclose(gap(varied.offsets).max(), gap(said.offsets).max(), atol=0.02)
+
+
+def test_recipe_ends_in_a_network_that_says_what_torch_says(two: list[clips.Clip], tmp_path: Path) -> None:
+    encoder = SpeechEncoder(find_whisper(os.environ), read_settings(os.environ))
+    said = train.utterances(two, canonical_face())
+    examples = list(augment.make_examples(said, encoder.encode, 2, np.random.default_rng(0)))
+    assert all(len(example.features) == 2 * len(example.offsets) for example in examples)
+    basis = network.principal_components(np.concatenate([part.offsets for part in said]))
+    place = network.place_means(examples)
+    nets = [network.train_network(examples, place, basis, 2, seed) for seed in (1, 2)]
+    path = tmp_path / "net.onnx"
+    network.export(nets, place, basis, path)
+    features = np.random.default_rng(0).standard_normal((1, 150, FEATURES)).astype(np.float32)
+    (made,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
+        None, {"features": features}
+    )
+    import torch
+
+    with torch.no_grad():
+        wanted = network.Exported(nets, place, basis)(torch.from_numpy(features)).numpy()
+    assert made.shape == (1, 75, 41, 2)
+    assert np.allclose(made, wanted, atol=1e-4)
+
+
+def test_the_same_seed_gives_the_same_network() -> None:
+    offsets = np.random.default_rng(0).standard_normal((60, 82)).astype(np.float32)
+    example = augment.Example(np.ones((120, FEATURES), np.float16), offsets, 1.0)
+    basis, place = network.principal_components(offsets), np.zeros((600, FEATURES), np.float32)
+    first, second, other = (network.train_network([example], place, basis, 2, seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.out.weight.detach(), second.out.weight.detach())
+    assert not np.array_equal(first.out.weight.detach(), other.out.weight.detach())
+
+
+def test_place_means_are_what_depends_on_the_place_alone() -> None:
+    place = np.linspace(0, 1, 600)[:, None] * np.ones((1, FEATURES))
+    noise = np.random.default_rng(0).standard_normal((50, 600, FEATURES)) * 0.1
+    examples = [
+        augment.Example((place + more).astype(np.float16), np.zeros((300, 82), np.float32), 1) for more in noise
+    ]
+    assert np.abs(network.place_means(examples) - place).max() < 0.05
+
+
+def test_principal_components_keep_the_motion() -> None:
+    random = np.random.default_rng(0)
+    offsets = (random.standard_normal((500, 4)) @ random.standard_normal((4, 82))).astype(np.float32)
+    basis = network.principal_components(offsets)
+    components = offsets @ (basis / (basis**2).sum(1, keepdims=True)).T
+    assert np.isclose(components[:, 0].std(), 1, atol=0.05)
+    assert np.allclose(components @ basis, offsets, atol=1e-3)
+
+
+def test_scores_find_the_lag() -> None:
+    curve = np.random.default_rng(0).standard_normal(60)
+    late = np.roll(curve, 2)
+    assert evaluate.correlation_at(late, curve, 2) > 0.99
+    assert evaluate.correlation_at(late, curve, 0) < 0.6
+    assert evaluate.correlation_at(np.ones(60), curve, 0) == 0
+
+
+def test_the_mean_face_is_symmetric_and_upright(two: list[clips.Clip], tmp_path: Path) -> None:
+    face = recipe.write_canonical_face(two, tmp_path / "face.npy")
+    assert np.array_equal(np.load(tmp_path / "face.npy"), face)
+    assert np.allclose(face[33] + face[263], 0, atol=1e-3)
+    assert np.isclose(np.linalg.norm(face[33] - face[263]), 1)
+
+
+def test_cards_name_the_files_that_they_describe(tmp_path: Path) -> None:
+    for name in cards.MODELS:
+        (tmp_path / name).write_bytes(name.encode())
+    cards.write_cards(tmp_path, {"grid/dev": [evaluate.Score("x", 0.8, 0.9, 1, 1.0)]})
+    for name in cards.MODELS:
+        text = (tmp_path / name).with_suffix(".md").read_text()
+        assert sha256(tmp_path / name) in text
+        assert "{" not in text
+    assert "| x | 0.80 | 0.90 | +1 | 1.00 |" in (tmp_path / "mouth_motion.md").read_text()
+    listed = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, check=False)
+    assert listed.returncode == 0
+
+
+def test_the_command_explains_itself() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "training.train", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "--data" in shown.stdout
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the corpus is not here")
+def test_a_real_clip_is_read_and_kept(tmp_path: Path) -> None:
+    source = DATA / "grid" / "dev" / "bbaf2n.mpg"
+    tracker = MediaPipeTracker()
+    clip = clips.load_clip(source, tracker, tmp_path / "track.npy")
+    assert clip is not None
+    assert clip.landmarks.shape == (75, 478, 3)
+    assert abs(len(clip.samples) / 16_000 - 2.98) < 0.05
+    again = clips.load_clip(source, tracker, tmp_path / "track.npy")
+    assert again is not None
+    assert np.array_equal(again.landmarks, clip.landmarks)

@@ -1,0 +1,1 @@
+"""The recipes that make ``models/``. The program never imports them."""

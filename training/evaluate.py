@@ -1,0 +1,70 @@
+"""How well predicted mouth motion follows a person who was filmed while speaking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
+from heygem_cli.speech.motion import MotionModel
+from training.clips import Clip
+
+LARGEST_LAG = 3
+
+
+@dataclass(frozen=True)
+class Score:
+    """One clip: predicted against real inner-lip opening.
+
+    Attributes:
+        name: of the clip.
+        correlation: frame against frame.
+        best: at the best lag.
+        lag: that lag in frames, within ±3; positive where the prediction comes late.
+        amplitude: deviation of the predicted opening over that of the real one.
+    """
+
+    name: str
+    correlation: float
+    best: float
+    lag: int
+    amplitude: float
+
+
+def score(model: MotionModel, clips: Sequence[Clip]) -> list[Score]:
+    """Predict the motion of each clip's own sound, by the way of the program, and compare."""
+    return [_score(clip, model.predict([clip.samples], Fraction(clip.fps)).offsets) for clip in clips]
+
+
+def _score(clip: Clip, offsets: Array) -> Score:
+    frames = min(len(offsets), len(clip.landmarks))
+    made, real = opening(offsets)[:frames], clip.openings[:frames]
+    by_lag = {lag: correlation_at(made, real, lag) for lag in range(-LARGEST_LAG, LARGEST_LAG + 1)}
+    lag = max(by_lag, key=lambda frames: by_lag[frames])
+    return Score(clip.name, by_lag[0], by_lag[lag], lag, float(made.std() / real.std()))
+
+
+def opening(offsets: Array) -> Array:
+    """Inner-lip opening (frames,) of offsets (frames, 41, 2 or more) from closed lips."""
+    lower, upper = (offsets[:, LIPS.index(point), 1] for point in (INNER_LOWER_MID, INNER_UPPER_MID))
+    return np.maximum(lower - upper, 0)
+
+
+def correlation_at(made: Array, real: Array, lag: int) -> float:
+    """Pearson's correlation of ``made`` with what ``real`` was ``lag`` frames before; 0 where one does not move."""
+    late, early = made[max(0, lag) :], real[max(0, -lag) :]
+    frames = min(len(late), len(early))
+    late, early = late[:frames] - late[:frames].mean(), early[:frames] - early[:frames].mean()
+    scale = float(np.sqrt((late**2).sum() * (early**2).sum()))
+    return float((late * early).sum()) / scale if scale > 1e-9 else 0.0
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Scores as a Markdown table, the mean in the last row."""
+    rows = ["| clip | correlation | at the best lag | lag (frames) | amplitude ratio |", "|---|---|---|---|---|"]
+    rows += [f"| {s.name} | {s.correlation:.2f} | {s.best:.2f} | {s.lag:+d} | {s.amplitude:.2f} |" for s in scores]
+    means = [float(np.mean([getattr(s, what) for s in scores])) for what in ("correlation", "best", "amplitude")]
+    return "\n".join([*rows, f"| **mean** | **{means[0]:.3f}** | **{means[1]:.3f}** | | {means[2]:.2f} |"])
