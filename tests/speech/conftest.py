@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from heygem_cli.runtime import read_settings
+from heygem_cli.speech.encoder import SpeechEncoder
+from heygem_cli.speech.motion import MotionModel, load_motion_model
+
+
+@pytest.fixture(scope="session")
+def model() -> MotionModel:
+    return load_motion_model("cpu", read_settings(os.environ))
+
+
+@pytest.fixture(scope="session")
+def encoder(model: MotionModel) -> SpeechEncoder:
+    return model.encoder
