@@ -20,9 +20,9 @@ HYSTERESIS = 6.0
 """Decibels. Speech begins only this far above the level at which it ends."""
 SHORTEST = 8
 """Motion frames (0.32 s). Shorter pauses are left to the network: closures of plosives are pauses too."""
-BEFORE, AFTER = 8, 6
+BEFORE, AFTER = 4, 4
 """Motion frames. The mouth opens this long before speech is heard, and takes this long to close after it."""
-FADE = 4
+FADE = 3
 """Motion frames in which the mouth closes and opens."""
 
 
