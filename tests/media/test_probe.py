@@ -72,6 +72,9 @@ def test_a_playlist_opens_nothing(clip: Path, tmp_path: Path):
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile part.ts\n")
     assert code_of(probe_video, tmp_path / "list.m3u8") == "unreadable-media"
     assert code_of(probe_video, tmp_path / "list.mp4") == "unreadable-media"
+    absolute = (tmp_path / "list.m3u8").read_text().replace("part.ts", f"file://{tmp_path}/part.ts")
+    (tmp_path / "list.m3u8").write_text(absolute)
+    assert code_of(probe_video, tmp_path / "list.m3u8") == "unreadable-media"
 
 
 def test_sound_is_no_face(voice: Path):
@@ -112,6 +115,7 @@ def test_a_picture_of_a_few_pixels(tmp_path: Path):
 def test_still_images(suffix: str, tmp_path: Path):
     info = probe_video(make_picture(tmp_path / f"still.{suffix}", size=(161, 121)))
     assert (info.width, info.height, info.frames, info.is_still, info.fps) == (160, 120, 1, True, 25)
+    assert info.demuxer.endswith("_pipe")  # image2 would take a name for a pattern
 
 
 def test_the_content_counts_and_not_the_name(picture: Path, tmp_path: Path):
@@ -174,6 +178,12 @@ def test_a_variable_rate_becomes_its_average(name: str, tmp_path: Path):
     info = probe_video(make_video(tmp_path / name, rate="50", seconds=1, filters=times))
     assert float(info.fps) == pytest.approx(50 / 3, rel=0.03)
     assert info.frames == pytest.approx(50, abs=1)
+
+
+def test_a_rate_that_the_file_names_wrongly_is_measured(tmp_path: Path):
+    uneven = "settb=1/1000,setpts='(N+0.35*sin(N*N))/28.3/TB'"
+    path = make_video(tmp_path / "a.mkv", rate="30", seconds=5, filters=uneven, extra=("-enc_time_base", "1:1000"))
+    assert float(probe_video(path).fps) == pytest.approx(28.3, rel=0.01)  # the header says 30
 
 
 def test_rates_that_make_no_sense_are_replaced(tmp_path: Path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.media.ffmpeg import program
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
@@ -27,6 +27,8 @@ SOURCES = {
     "variable.mp4": {"codec": B_FRAMES, "filters": VARIABLE},
     "variable.mkv": {"codec": B_FRAMES, "filters": VARIABLE},
     "variable.webm": {"codec": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"), "filters": VARIABLE},
+    "fragmented.mp4": {"codec": B_FRAMES, "extra": ("-movflags", "frag_keyframe+empty_moov")},
+    "no-index.mkv": {"codec": B_FRAMES, "extra": ("-live", "1")},
     "program.mpg": {"codec": ("-c:v", "mpeg2video", "-bf", "2", "-g", "12")},
     "transport.ts": {"codec": B_FRAMES},
     "old.avi": {"codec": ("-c:v", "mpeg4", "-bf", "2")},
@@ -252,6 +254,19 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize("name", ["missing", "not-a-program"])
+def test_without_ffmpeg(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "not-a-program").write_text("")
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / name))
+    program.cache_clear()
+    try:
+        with pytest.raises(NotCapableError, match="pip install --force-reinstall imageio-ffmpeg") as caught:
+            list(read_frames(probe_video(clip)))
+    finally:
+        program.cache_clear()
+    assert (caught.value.code, caught.value.path) == ("no-ffmpeg", tmp_path / name)
 
 
 def test_nothing_reaches_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

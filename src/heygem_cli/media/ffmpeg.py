@@ -19,15 +19,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 
 PIPE_BYTES = 1 << 20
 SEEKABLE = frozenset({"mov", "matroska"})
 """Formats with an index that seeks to the right place; all others are decoded from their beginning."""
 
-AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-AAC_MAX_CHANNELS = 8
+_AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+_AAC_MAX_CHANNELS = 8
+
+_AUDIO_CLOCK = "asetpts=PTS-STARTPTS,aresample=async=1"
+"""From the first sample on, gaps in the timestamps are filled with silence."""
+
+# A damaged file gives what can be decoded of it, however little that is.
+_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
+
+_INSTALL_FFMPEG = "Repair it: pip install --force-reinstall imageio-ffmpeg"
 
 _ORIENT = {
     1: [], 2: ["hflip"], 3: ["hflip", "vflip"], 4: ["vflip"],
@@ -37,10 +45,17 @@ _ORIENT = {
 
 @functools.cache
 def program() -> str:
-    """Give the path of the ffmpeg program."""
+    """Give the path of the ffmpeg program; ``IMAGEIO_FFMPEG_EXE`` names another than the installed one.
+
+    Raises:
+        NotCapableError: ``no-ffmpeg``.
+    """
     import imageio_ffmpeg
 
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise NotCapableError("no-ffmpeg", "there is no ffmpeg program", hint=_INSTALL_FFMPEG) from error
 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None, threads: int = 0) -> list[str]:
@@ -60,7 +75,7 @@ def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the first audio stream as mono float samples to stdout."""
     return [
-        *_QUIET, *_input(audio.path, audio.demuxer), "-map", "0:a:0", "-filter:a", f"{AUDIO_CLOCK},aresample={rate}",
+        *_QUIET, *_input(audio.path, audio.demuxer), "-map", "0:a:0", "-filter:a", f"{_AUDIO_CLOCK},aresample={rate}",
         "-ac", "1", "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1",
     ]  # fmt: skip
 
@@ -108,12 +123,6 @@ def encoder_test_args(encoder: str, width: int, height: int) -> list[str]:
     return [*_QUIET, "-f", "lavfi", "-i", source, "-c:v", encoder, "-f", "null", "-"]
 
 
-_QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
-
-AUDIO_CLOCK = "asetpts=PTS-STARTPTS,aresample=async=1"
-"""From the first sample on, gaps in the timestamps are filled with silence."""
-
-
 def _input(path: Path, demuxer: str) -> list[str]:
     return [*(["-f", demuxer] if demuxer else []), "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
 
@@ -157,10 +166,10 @@ def _setparams(color: ColorTags) -> dict[str, str]:
 
 
 def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
-    rate = next((rate for rate in AAC_RATES if rate >= audio.sample_rate), AAC_RATES[-1])
-    channels = audio.channels if 1 <= audio.channels <= AAC_MAX_CHANNELS else 2
+    rate = next((rate for rate in _AAC_RATES if rate >= audio.sample_rate), _AAC_RATES[-1])
+    channels = audio.channels if 1 <= audio.channels <= _AAC_MAX_CHANNELS else 2
     return [
-        "-filter:a", f"{AUDIO_CLOCK},atrim=end={seconds:.6f}",
+        "-filter:a", f"{_AUDIO_CLOCK},atrim=end={seconds:.6f}",
         "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
     ]  # fmt: skip
 
@@ -217,15 +226,7 @@ def running(args: list[str], *, stdin: bool = False, stdout: bool = False) -> It
     A Ctrl-C in the terminal does not reach the child (it has its own session): we decide when it ends. If this process
     is killed, the pipes break, and the child ends.
     """
-    process = subprocess.Popen(
-        [program(), *args],
-        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-        stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        start_new_session=True,
-        restore_signals=False,  # a broken pipe and a full disk are errors that ffmpeg words, not signals that kill it
-    )
+    process = _start(args, stdin=stdin, stdout=stdout)
     tail: deque[str] = deque(maxlen=20)
     drain = threading.Thread(target=_keep_last, args=(process.stderr, tail), daemon=True)
     drain.start()
@@ -236,6 +237,22 @@ def running(args: list[str], *, stdin: bool = False, stdout: bool = False) -> It
         yield Child(process, drain, tail)
     finally:
         _end(process, drain)
+
+
+def _start(args: list[str], *, stdin: bool, stdout: bool) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [program(), *args],
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+            restore_signals=False,  # broken pipes and full disks are errors that ffmpeg words, not signals that kill it
+        )
+    except OSError as error:
+        message = f"ffmpeg cannot be started ({error.strerror})"
+        raise NotCapableError("no-ffmpeg", message, hint=_INSTALL_FFMPEG, path=program()) from error
 
 
 def _end(process: subprocess.Popen[bytes], drain: threading.Thread) -> None:
@@ -249,10 +266,11 @@ def _end(process: subprocess.Popen[bytes], drain: threading.Thread) -> None:
 
 
 def _keep_last(stderr: IO[bytes], tail: deque[str]) -> None:
-    for line in stderr:
-        text = line[:1000].decode("utf-8", "replace").strip()
-        if text:
-            tail.append(text)
+    with open(stderr.fileno(), "rb", closefd=False) as lines:
+        for line in lines:
+            text = line[:1000].decode("utf-8", "replace").strip()
+            if text:
+                tail.append(text)
 
 
 def _enlarge(pipe: IO[bytes]) -> None:

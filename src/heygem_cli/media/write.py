@@ -129,13 +129,16 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
     """Make sure that a file can be made under this name, before anything is started.
 
     Raises:
-        InputError: ``output-is-a-directory``, ``no-such-folder``, ``no-permission``, ``output-is-an-input``,
-            ``bad-name``.
+        InputError: ``output-is-a-directory``, ``output-is-not-a-file``, ``no-such-folder``, ``no-permission``,
+            ``output-is-an-input``, ``bad-name``.
     """
     try:
         if output.is_dir():
             message = "the output is a folder"
             raise InputError("output-is-a-directory", message, hint="Give the name of a file", path=output)
+        if output.exists() and not output.is_file():
+            message = "the output is a pipe or a device, not a file"
+            raise InputError("output-is-not-a-file", message, hint="Give the name of a file", path=output)
         if not output.parent.is_dir():
             message = "the folder for the output does not exist"
             raise InputError("no-such-folder", message, hint="Make it first", path=output.parent)
