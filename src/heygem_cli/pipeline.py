@@ -17,7 +17,7 @@ from heygem_cli.choices import LoopMode, MissingFace
 from heygem_cli.engines.protocol import Face
 from heygem_cli.engines.registry import make_engine
 from heygem_cli.errors import InputError
-from heygem_cli.face.cache import cached_track, default_folder, track_key
+from heygem_cli.face.cache import cached_track, default_folder, errors_worded, track_key
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.smooth import bridge_gaps, smooth
@@ -26,7 +26,7 @@ from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
-from heygem_cli.media.write import EncodeOptions, VideoWriter, check_output
+from heygem_cli.media.write import EncodeOptions, VideoWriter, check_output, choose_encoder
 from heygem_cli.runtime import Device, Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
@@ -129,12 +129,29 @@ def check_job(job: RenderJob) -> Inputs:
 
     Raises:
         InputError: something cannot be used.
+        NotCapableError: the encoder that was asked for does not work on this machine.
     """
+    check_current_folder()
+    make_engine(job.options.engine)
     audio, video = probe_audio(job.audio), probe_video(job.face)
     check_output(job.output, (job.audio, job.face))
     if job.output.exists() and not job.overwrite:
         raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
+    choose_encoder(job.options.encode.encoder, video)
     return Inputs(audio, video)
+
+
+def check_current_folder() -> None:
+    """Make sure that the current folder exists: Intel's MKL ends a process that loads it without one.
+
+    Raises:
+        InputError: it has been deleted.
+    """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        message = "the current folder has been deleted"
+        raise InputError("no-current-folder", message, hint="Change into one that exists: cd ~") from error
 
 
 class Pipeline:
@@ -211,7 +228,8 @@ class Pipeline:
 
         if not job.options.cache:
             folder = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="heygem-")))
-            return write_track(folder / "face.track", landmarks(), limit=needed), False
+            with errors_worded(folder, hint="Free some space, or name another folder with TMPDIR"):
+                return write_track(folder / "face.track", landmarks(), limit=needed), False
         key = track_key(job.face, job.options.face, self.tracker.version)
         return cached_track(default_folder(), key, needed, landmarks)
 
@@ -259,11 +277,14 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
     options = job.options
     share = f"the face was found in {track.present.sum()} of {len(track)} frames"
     if not track.present.any():
-        which = "" if str(options.face) == "largest" else f" that --face {options.face} could mean"
+        chosen = str(options.face) != "largest"
+        which = f" that --face {options.face} could mean" if chosen else ""
         raise InputError(
             "no-face",
             f"no face{which}: {share} ({track.present.mean():.0%})",
-            hint="Use a face video that shows a real face, larger than 5 % of the picture, from the front",
+            hint="Choose another one with --face, or the largest by leaving it out"
+            if chosen
+            else "Use a face video that shows a real face, larger than 5 % of the picture, from the front",
             path=job.face,
         )
     if options.on_missing_face == "fail" and not track.present.all():

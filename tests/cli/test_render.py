@@ -81,6 +81,8 @@ def test_quiet_prints_nothing(heygem, face, voice):
         (["VOICE", "FACE", "--loop", "sideways"], 2, "pingpong"),
         (["VOICE", "FACE", "--loop", "none"], 2, "6 frames, the audio needs 12"),
         (["VOICE", "FACE", "--engine", "wav2lip"], 2, "mesh"),
+        (["VOICE", "FACE", "--threads", "100000"], 2, "128"),
+        (["VOICE", "FACE", "--face", "7", "--no-cache"], 2, "another one with --face"),
         (["VOICE"], 2, "FACE"),
     ],
 )
@@ -213,3 +215,51 @@ def test_help_names_every_option(heygem):
         assert option in done.stdout
     for variable in ("HEYGEM_CRF", "HEYGEM_FACE", "HEYGEM_DEVICE"):
         assert variable in done.stdout
+
+
+def test_a_device_or_a_pipe_is_never_replaced(heygem, face, voice):
+    pipe = heygem.folder / "pipe"
+    os.mkfifo(pipe)
+    done = heygem("render", voice, face, "-o", pipe, "--overwrite")
+    assert done.returncode == 2
+    assert "not a file" in done.stderr
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(("closed", "options"), [(">&-", ["--json"]), ("2>&-", []), ("<&- >&- 2>&-", [])])
+def test_closed_streams_do_no_harm(heygem, face, voice, closed, options):
+    command = [sys.executable, "-m", "heygem_cli", "render", str(voice), str(face), "-o", "out.mp4", *options]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *command], cwd=heygem.folder, capture_output=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert probe_output(heygem.folder / "out.mp4").width == 320
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
+def test_any_name_can_be_printed(heygem, face, voice, encoding):
+    output = "\udcff×.mp4"  # a byte that is not UTF-8
+    done = heygem("render", voice, face, "-o", output, "--json", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert left_in(heygem.folder) == [output]
+    assert heygem("render", voice, face, "-o", "b.mp4", PYTHONIOENCODING=encoding).returncode == 0
+
+
+def test_a_current_folder_that_is_gone_is_named(heygem, face, voice):
+    script = 'cd gone && rmdir ../gone && exec "$@"'
+    (heygem.folder / "gone").mkdir()
+    command = ["sh", "-c", script, "sh", sys.executable, "-m", "heygem_cli", "render", str(voice), str(face)]
+    done = subprocess.run(command, cwd=heygem.folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "current folder" in done.stderr
+
+
+def test_a_full_scratch_folder_is_named(heygem, face, voice):
+    script = 'trap "" XFSZ; ulimit -f 8; exec "$@"'
+    command = ["sh", "-c", script, "sh", sys.executable, "-m", "heygem_cli", "render", str(voice), str(face)]
+    done = subprocess.run(
+        [*command, "--no-cache"], cwd=heygem.folder, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 4
+    assert "TMPDIR" in done.stderr
+    assert left_in(heygem.folder) == []

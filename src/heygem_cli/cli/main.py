@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -46,4 +49,22 @@ app.command()(fix_config)
 
 def run() -> None:
     """Run the program."""
+    open_standard_streams()
     app()
+
+
+def open_standard_streams() -> None:
+    """Make the standard streams fit for use: none is closed, and none fails on a character.
+
+    One that the caller has closed leads nowhere; else the next file that is opened would take its place.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that is not UTF-8, a terminal that knows no ×
+            stream.reconfigure(errors="backslashreplace")

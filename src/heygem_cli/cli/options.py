@@ -47,7 +47,8 @@ DeviceOption = Annotated[
     Device, typer.Option(envvar="HEYGEM_DEVICE", help="Where the networks run; cuda fails where it cannot.")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, envvar="HEYGEM_THREADS", help="Threads of the networks and of the encoder.")
+    int | None,
+    typer.Option(min=1, max=128, envvar="HEYGEM_THREADS", help="Threads of the networks and of the encoder."),
 ]
 NoCacheOption = Annotated[
     bool, typer.Option("--no-cache", envvar="HEYGEM_NO_CACHE", help="Neither read nor keep the face's track.")

@@ -36,10 +36,14 @@ if TYPE_CHECKING:
 
 def render(
     audio: Annotated[
-        Path, typer.Argument(metavar="AUDIO", help="What is spoken: anything with sound that ffmpeg can decode.")
+        Path,
+        typer.Argument(
+            metavar="AUDIO", readable=False, help="What is spoken: anything with sound that ffmpeg can decode."
+        ),
     ],
     face: Annotated[
-        Path, typer.Argument(metavar="FACE", help="Who speaks: a video, or a still image (jpg, png, webp).")
+        Path,
+        typer.Argument(metavar="FACE", readable=False, help="Who speaks: a video, or a still image (jpg, png, webp)."),
     ],
     *,
     output: Annotated[

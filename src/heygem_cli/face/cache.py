@@ -69,15 +69,17 @@ def cached_track(
 
 
 @contextmanager
-def errors_worded(folder: Path) -> Iterator[None]:
-    """Say what to do where the cache cannot be written: no permission, a full disk, a read-only file system."""
+def errors_worded(
+    folder: Path, hint: str = "Use --no-cache, or name another folder with HEYGEM_CACHE_DIR"
+) -> Iterator[None]:
+    """Say what to do where a track cannot be written: no permission, a full disk, a read-only file system."""
     try:
         yield
     except OSError as error:
         raise NotCapableError(
             "cache-failed",
             f"the face's track cannot be kept there: {error.strerror or error}",
-            hint="Use --no-cache, or name another folder with HEYGEM_CACHE_DIR",
+            hint=hint,
             path=folder,
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
@@ -67,6 +68,8 @@ class MediaPipeTracker:
     version = "mediapipe-0.10.21/1"
 
     def __init__(self) -> None:
+        # Nothing is plotted, yet mediapipe imports matplotlib, which warns where the home folder is read-only.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         from mediapipe.python.solutions import face_detection, face_mesh
 
         self._detector: Any = face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
