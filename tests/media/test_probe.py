@@ -217,3 +217,10 @@ def test_kinds_of_sound(suffix: str, rate: int, channels: int, tmp_path: Path):
     info = probe_audio(make_audio(tmp_path / f"a.{suffix}", seconds=0.7, rate=rate, channels=channels))
     assert (info.sample_rate, info.channels) == (rate, channels)
     assert info.duration == pytest.approx(0.7, abs=0.002)
+
+
+def test_a_gif_of_one_picture_is_a_still_image(tmp_path: Path):
+    info = probe_video(make_picture(tmp_path / "still.gif"))
+    assert (info.is_still, info.fps, info.frames) == (True, 25, 1)
+    moving = make_video(tmp_path / "moving.gif", rate="10", codec=("-c:v", "gif"))
+    assert not probe_video(moving).is_still

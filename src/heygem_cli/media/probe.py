@@ -63,8 +63,9 @@ def probe_video(path: Path) -> VideoInfo:
     with _opened(path) as container:
         stream = _video_stream(container, path)
         demuxer = container.format.name.split(",")[0]
-        still = demuxer.endswith("_pipe") or demuxer == "image2"
         scan = _scan_video(container, stream, path)
+        # A GIF of one picture names 100 frames a second.
+        still = demuxer.endswith("_pipe") or demuxer == "image2" or (demuxer == "gif" and scan.packets == 1)
         frame = scan.frame
         orientation = _exif_orientation(path) if still else _orientation(frame)
         width, height = frame.width, frame.height
