@@ -27,7 +27,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
     native code: it is the only one, and it sleeps.
 
     Args:
-        on_stuck: called by the thread when a job has outlived its time and its grace; must not return.
+        on_stuck: called by the thread when a job takes too long; must not return.
         on_stop: called by the thread with the signal when the main thread did not react; must not return.
     """
 
@@ -61,14 +61,14 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     @contextlib.contextmanager
     def job(self, seconds: float) -> Iterator[None]:
-        """Run a job: a signal raises inside the block, and after ``seconds`` and the grace the thread steps in.
+        """Run a job: a signal raises inside the block, and after ``seconds`` the thread steps in.
 
         Raises:
             StoppedError: a signal came, now or before.
         """
         try:
             with self._turn:
-                self._end = time.monotonic() + seconds + GRACE
+                self._end = time.monotonic() + seconds
             self._wake()
             self._in_job = True
             if self.stopped is not None:

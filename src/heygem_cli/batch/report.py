@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -222,7 +223,7 @@ def as_manifest(rows: Iterable[Row], suffix: str) -> str:
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in cells)
     used = [name for name in COLUMNS if any(name in row for row in cells)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, used, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, used, restval="")
     writer.writeheader()
     writer.writerows(cells)
     return text.getvalue()
@@ -239,5 +240,6 @@ def write_whole(path: Path, text: str) -> None:
         part.write_text(text, "utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise HeygemError("report-failed", f"it cannot be written ({error.strerror})", path=path) from error

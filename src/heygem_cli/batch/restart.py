@@ -13,16 +13,18 @@ from heygem_cli.batch.children import end_children
 RUN_VARIABLE = "HEYGEM_BATCH_RUN"
 
 
-def run_continued(environment: MutableMapping[str, str]) -> str | None:
-    """The run that this process continues after a restart; asked once."""
-    return environment.pop(RUN_VARIABLE, None)
+def run_continued(environment: MutableMapping[str, str]) -> tuple[str, float] | None:
+    """The run that this process continues after a restart, and when it began; asked once."""
+    run, _, began = environment.pop(RUN_VARIABLE, "").partition(" ")
+    return (run, float(began)) if run else None
 
 
-def restart(run: str, stdin: bytes | None) -> NoReturn:
+def restart(run: str, began: float, stdin: bytes | None) -> NoReturn:
     """End the ffmpeg children and replace this process by the same command, which goes on with the run.
 
     Args:
         run: that goes on.
+        began: when it did, in seconds since 1970.
         stdin: the manifest, if it came that way: it is there again for the new process.
     """
     end_children()
@@ -35,5 +37,5 @@ def restart(run: str, stdin: bytes | None) -> NoReturn:
             file.flush()
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             os.dup2(file.fileno(), 0)
-    os.environ[RUN_VARIABLE] = run
+    os.environ[RUN_VARIABLE] = f"{run} {began}"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

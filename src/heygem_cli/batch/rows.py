@@ -92,7 +92,7 @@ def _row(cells: Cells, folder: Path, options: RenderOptions, *, overwrite: bool)
     audio, face = (folder / cells.values[name] for name in FILES)
     given = cells.values.get("id", "").strip()
     output = cells.values.get("output") or f"{given or f'{face.stem}_{audio.stem}'}.mp4"
-    name = given or (output[: -len(".mp4")] if output.endswith(".mp4") else output)
+    name = given or output.removesuffix(".mp4").strip() or output
     return Row(name, output, cells, RenderJob(audio, face, folder / output, overwrite, options))
 
 

@@ -118,6 +118,7 @@ class Batch:
 
     Attributes:
         data: the manifest as it was read.
+        began: when the run did, in seconds since 1970.
         rows: of this run.
         unusable: rows whose inputs have gone since a run began that is continued, and why.
     """
@@ -125,6 +126,7 @@ class Batch:
     request: Request
     data: bytes
     run: str
+    began: float
     rows: list[CheckedRow]
     unusable: list[tuple[Row, Problem]]
 
@@ -155,10 +157,12 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
         raise ManifestError(request.name, [*problems, *more, *found])
     lost = {problem.row: problem for problem in found}
     chosen = _chosen(rows, request)
+    run, began = continued or (uuid.uuid4().hex[:12], time.time())
     return Batch(
         request,
         data,
-        continued or uuid.uuid4().hex[:12],
+        run,
+        began,
         [row for row in checked if row.row.id in chosen],
         [(row, lost[row.cells.number]) for row in rows if row.cells.number in lost and row.id in chosen],
     )
@@ -241,18 +245,17 @@ def run_batch(
     """
     request = batch.request
     with locked(request.journal), opened(request.journal, request.other_journals()) as journal:
-        began = time.time()
         journal.write("run", run=batch.run, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
         for folder in {job.row.job.output.parent for job in jobs}:
             remove_stale_parts(folder)
-        write = partial(_write_reports, batch, jobs, journal, began)
+        write = partial(_write_reports, batch, jobs, journal)
         run = Run(
             jobs,
             journal,
             policy,
             begin(jobs),
-            restart=lambda: restart(batch.run, batch.data if request.manifest == STDIN else None),
+            restart=lambda: restart(batch.run, batch.began, batch.data if request.manifest == STDIN else None),
             give_up=write,
         )
         stopped: int | None = None
@@ -265,13 +268,13 @@ def run_batch(
     return report
 
 
-def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, began: float, stopped: int | None = None) -> Report:
+def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None) -> Report:
     in_order = sorted(jobs, key=lambda job: job.row.cells.number)
     report = Report(
         manifest=batch.request.name,
         run=batch.run,
-        began=round(began, 3),
-        seconds=round(time.time() - began, 3),
+        began=round(batch.began, 3),
+        seconds=round(time.time() - batch.began, 3),
         jobs=[report_job(job, journal.states.get(job.row.id), batch.run) for job in in_order],
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,

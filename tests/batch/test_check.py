@@ -1,0 +1,90 @@
+"""All that can be known before anything starts."""
+
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.batch.check import check_rows
+from heygem_cli.batch.manifest import Cells, describe
+from heygem_cli.batch.rows import make_rows
+from heygem_cli.errors import InputError, NotCapableError
+from heygem_cli.media.write import EncodeOptions, encoder_available
+from heygem_cli.pipeline import RenderOptions
+
+
+@pytest.fixture
+def rows_of(clip, voice, tmp_path):
+    def make(*rows, options=RenderOptions()):  # noqa: B008
+        usual = {"audio": str(voice), "face": str(clip)}
+        cells = [Cells(n, None, {**usual, "id": f"r{n}", **row}) for n, row in enumerate(rows, 1)]
+        made, problems = make_rows(cells, tmp_path, options)
+        assert problems == []
+        return made
+
+    return make
+
+
+def check(rows, **options):
+    checked, problems = check_rows(rows, lambda _: False, **options)
+    return [row.row.id for row in checked], describe(problems)
+
+
+def test_every_distinct_file_is_probed_once(rows_of):
+    told = []
+    ids, problems = check(rows_of(*[{}] * 5), told=lambda done, total: told.append((done, total)))
+    assert (ids, problems) == (["r1", "r2", "r3", "r4", "r5"], [])
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_the_seconds_of_audio_are_known(rows_of):
+    (row,), _ = check_rows(rows_of({}), lambda _: False)
+    assert row.seconds == pytest.approx(1.23, abs=0.01)
+
+
+def test_all_that_is_wrong_is_found(rows_of, tmp_path, picture):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "there.mp4").touch()
+    rows = rows_of(
+        {"audio": "no.wav", "face": "empty.mp4"},
+        {"audio": str(picture)},
+        {},
+        {"output": "no/folder/x.mp4"},
+        {"output": "there.mp4"},
+        {"audio": "no.wav"},
+    )
+    ids, problems = check(rows)
+    assert ids == ["r3"]
+    assert problems == [
+        f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file",
+        f"row 1, column face: {tmp_path}/empty.mp4: the file is empty",
+        f"row 2, column audio: {picture}: a picture has no sound. Give the audio first",
+        f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Make it first",
+        f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
+    ]
+
+
+def test_an_output_may_replace_what_the_batch_has_made_itself_or_was_told_to(rows_of, tmp_path):
+    (tmp_path / "r1.mp4").touch()
+    assert check_rows(rows_of({}), lambda row: row.id == "r1")[1] == []
+    assert check(rows_of({"overwrite": "yes"}))[1] == []
+
+
+@pytest.mark.parametrize("kind", ["audio", "face", "manifest"])
+def test_an_output_never_replaces_an_input(rows_of, tmp_path, clip, kind):
+    (tmp_path / "copy.mp4").write_bytes(Path(clip).read_bytes())
+    (tmp_path / "same.mp4").hardlink_to(tmp_path / "copy.mp4")
+    inputs = [tmp_path / "copy.mp4"] if kind == "manifest" else []
+    other = {} if kind == "manifest" else {kind: "copy.mp4"}
+    _, problems = check(rows_of({"output": "same.mp4", "overwrite": "yes"}, other), inputs=inputs)
+    assert problems == [f"row 1, column output: {tmp_path}/same.mp4 is an input or the manifest. Name another file"]
+
+
+def test_an_engine_that_does_not_exist_is_told_at_once(rows_of):
+    with pytest.raises(InputError, match="Did you mean mesh"):
+        check(rows_of({}, options=RenderOptions(engine="mash")))
+
+
+@pytest.mark.skipif(encoder_available("h264_nvenc"), reason="this machine has NVENC")
+def test_an_encoder_that_does_not_work_here_is_told_at_once(rows_of):
+    with pytest.raises(NotCapableError, match="h264_nvenc"):
+        check(rows_of({}, options=RenderOptions(encode=EncodeOptions("h264_nvenc"))))

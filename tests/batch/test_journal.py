@@ -1,0 +1,165 @@
+"""The journal loses nothing but the line that was being written."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.batch.journal import opened, parse_events, replay
+from heygem_cli.batch.state import JobState, after
+from heygem_cli.errors import InputError
+
+NAMES = st.sampled_from(["a", "b"])
+EVENTS = st.lists(
+    st.one_of(
+        st.fixed_dictionaries(
+            {"event": st.just("started"), "id": NAMES, "key": st.sampled_from(["k1", "k2"]), "output": st.just("o")}
+        ),
+        st.fixed_dictionaries(
+            {
+                "event": st.sampled_from(["done", "failed", "interrupted", "died", "retrying"]),
+                "id": NAMES,
+                "error": st.fixed_dictionaries({"message": st.text()}),
+            }
+        ),
+    ),
+    max_size=8,
+)
+
+
+def lines(events):
+    whole = [{"run": "r", "time": float(number), **event} for number, event in enumerate(events)]
+    return whole, b"".join(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for event in whole)
+
+
+@given(EVENTS, st.data())
+def test_any_truncation_of_a_journal_gives_a_prefix_of_its_events(events, data):
+    _, written = lines(events)
+    whole = parse_events(written)
+    cut = written[: data.draw(st.integers(0, len(written)))]
+    found = parse_events(cut)
+    assert found == whole[: len(found)]
+    assert len(found) == cut.count(b"\n")
+
+
+@given(EVENTS)
+def test_zeros_where_the_last_block_was_never_written_are_torn_too(events):
+    _, written = lines(events)
+    assert parse_events(written + b"\0" * 50) == parse_events(written)
+
+
+@given(EVENTS, st.integers(0, 60))
+def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
+    path = tmp_path_factory.mktemp("journal") / "j"
+    _, written = lines(events)
+    path.write_bytes(written[: max(0, len(written) - torn)])
+    before = parse_events(path.read_bytes())
+    with opened(path) as journal:
+        journal.write("run", run="new")
+    found = parse_events(path.read_bytes())
+    assert found[:-1] == before
+    assert found[-1]["run"] == "new"
+
+
+def test_a_line_that_is_no_event_is_an_error_with_its_place():
+    good = b'{"event": "run", "run": "r", "time": 1}\n'
+    for bad in (b"?\n", b"[]\n", b'{"event": "run", "run": "r"}\n', b'{"event": "started", "run": "r", "time": 1}\n'):
+        with pytest.raises(InputError, match="m\\.jsonl: line 2 is not an event"):
+            parse_events(good + bad + good, "m.jsonl")
+
+
+def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import opened\n"
+        "with opened(Path(sys.argv[1])) as journal:\n"
+        "    journal.write('started', run='r', id='ä\\n', key='k', output='o')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")], check=False)
+    assert replay([tmp_path / "j"]) == {"ä\n": JobState("started", "k", "o", "r", attempts=1)}
+
+
+def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
+    code = (
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import opened\n"
+        "from heygem_cli.errors import HeygemError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))\n"
+        "with opened(Path(sys.argv[1])) as journal:\n"
+        "    try:\n        while True: journal.write('run', run='x' * 100)\n"
+        "    except HeygemError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "j")], check=True, capture_output=True, text=True)
+    assert "the journal cannot be written: File too large" in done.stdout
+    assert (tmp_path / "j").read_bytes().endswith(b"\n")
+    assert len(parse_events((tmp_path / "j").read_bytes())) == 2
+
+
+def test_journals_of_shards_count_together_in_the_order_of_time(tmp_path):
+    def event(name, time, **facts):
+        return (
+            json.dumps({"event": name, "time": time, "run": "r", "id": "a", "key": "k", "output": "o", **facts}) + "\n"
+        )
+
+    (tmp_path / "1").write_text(event("started", 1) + event("started", 5) + event("done", 6))
+    # Its clock was set back between the two lines.
+    (tmp_path / "2").write_text(event("started", 3) + event("failed", 2, error={"code": "x"}))
+    assert replay([tmp_path / "1"])["a"].status == "done"
+    state = replay([tmp_path / "1", tmp_path / "2"])["a"]
+    assert (state.status, state.attempts) == ("done", 3)
+    assert replay([tmp_path / "2"])["a"].status == "failed"
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="beside the manifest"), opened(tmp_path / "no" / "j"):
+        pass
+
+
+def states_of(*kinds, key="k"):
+    states = {}
+    for kind in kinds:
+        after(states, {"event": kind, "id": "a", "key": key, "output": "o", "run": "r"})
+    return states["a"]
+
+
+def test_attempts_count_over_runs_until_the_inputs_change():
+    assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
+    states = {"a": states_of("started", "failed", "started")}
+    after(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
+    assert states["a"] == JobState("started", "other", "o", "r", attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hopeless"),
+    [
+        (["started"], False),
+        (["started", "started"], True),
+        (["started", "interrupted", "started"], False),
+        (["started", "started", "interrupted"], False),
+        (["started", "started", "interrupted", "started"], True),
+        (["started", "died", "started"], True),
+        (["started", "died"], False),
+        (["started", "died", "started", "died"], True),
+        (["started", "started", "failed"], False),
+        (["started", "started", "failed", "started"], False),
+        (["started", "started", "done"], False),
+    ],
+)
+def test_a_job_during_which_the_process_died_twice_is_hopeless(kinds, hopeless):
+    assert states_of(*kinds).hopeless is hopeless
+
+
+def test_an_event_of_a_job_that_never_started_has_no_effect():
+    states = {}
+    after(states, {"event": "done", "id": "a", "run": "r"})
+    after(states, {"event": "run", "run": "r"})
+    assert states == {}
+
+
+def test_a_state_knows_what_came_of_it():
+    states = {"a": states_of("started")}
+    after(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
+    assert states["a"] == replace(states_of("started"), status="done", run="s", seconds=2.5, result={"frames": 3})

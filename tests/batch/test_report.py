@@ -1,0 +1,161 @@
+"""What became of every job, for people, programs and CI."""
+
+import json
+import signal
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.batch.manifest import Cells, parse_manifest
+from heygem_cli.batch.plan import Job
+from heygem_cli.batch.report import (
+    JobReport,
+    Report,
+    as_json,
+    as_junit,
+    as_manifest,
+    merge,
+    read_report,
+    report_job,
+    write_whole,
+)
+from heygem_cli.batch.rows import make_rows
+from heygem_cli.batch.state import JobState
+from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.pipeline import RenderOptions
+from unprivileged import unprivileged
+
+ERROR = {"code": "no-face", "message": "x.mp4: no face", "hint": "Another"}
+DONE = JobReport("a", 1, "a.mp4", "done", 1, 2.0, 1.0, 2.0, 25, 3, None)
+FAILED = JobReport("b\x1b\n", 2, "b.mp4", "failed", 2, 0.5, 1.0, None, None, None, ERROR)
+WAITING = JobReport("c", 3, "c.mp4", "waiting", 0, 0.0, 1.0, None, None, None, None)
+
+
+def report_of(*jobs, **facts):
+    return Report("lists/m.csv", "r", 100.0, 9.0, jobs, **facts)
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        (report_of(), 0),
+        (report_of(DONE, DONE), 0),
+        (report_of(FAILED, FAILED), 1),
+        (report_of(FAILED, WAITING), 1),
+        (report_of(DONE, FAILED), 3),
+        (report_of(DONE, WAITING), 3),
+        (report_of(DONE, missing=["2/2"]), 3),
+        (report_of(DONE, FAILED, stopped=signal.SIGINT), 130),
+        (report_of(DONE, stopped=signal.SIGTERM), 143),
+    ],
+)
+def test_exit_codes(report, code):
+    assert report.exit_code == code
+
+
+def job(action="do", key="key"):
+    rows, _ = make_rows([Cells(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
+    return Job(rows[0], 2.0, "", "", key, action, "reason")
+
+
+RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1}
+
+
+@pytest.mark.parametrize(
+    ("planned", "state", "status"),
+    [
+        (job(), JobState("done", "key", "a.mp4", "now", result=RESULT), "done"),
+        (job("done"), JobState("done", "key", "a.mp4", "before", result=RESULT), "done"),
+        (job(), JobState("done", "key", "a.mp4", "before", result=RESULT), "waiting"),  # forced, and not come to
+        (job("changed"), JobState("done", "old", "a.mp4", "before", result=RESULT), "waiting"),
+        (job(), None, "waiting"),
+        (job(), JobState("interrupted", "key", "a.mp4", "now"), "interrupted"),
+        (job(), JobState("retrying", "key", "a.mp4", "now", error=ERROR), "waiting"),
+        (job("failed"), JobState("failed", "key", "a.mp4", "before", error=ERROR), "failed"),
+        (job("failed", key=""), JobState("done", "key", "a.mp4", "now", result=RESULT), "done"),
+        (job("failed", key=""), None, "failed"),
+    ],
+)
+def test_the_status_of_a_job(planned, state, status):
+    found = report_job(planned, state, "now")
+    assert (found.id, found.row, found.status) == ("a", 4, status)
+    assert (found.error is not None) == (status == "failed" or (state is not None and state.status == "retrying"))
+    assert (found.frames_without_face == 1) == (status == "done")
+
+
+def test_figures_of_a_job():
+    state = JobState("done", "key", "a.mp4", "now", attempts=2, seconds=5.0, result=RESULT)
+    assert report_job(job(), state, "now") == JobReport("a", 4, "a.mp4", "done", 2, 5.0, 2.0, 2.5, 50, 1, None)
+
+
+def test_a_report_is_read_as_it_was_written(tmp_path):
+    report = report_of(DONE, FAILED, WAITING, shard="1/2")
+    write_whole(tmp_path / "r.json", as_json(report))
+    read = read_report(tmp_path / "r.json")
+    assert replace(read, jobs=tuple(read.jobs), missing=()) == report
+    assert json.loads(as_json(report))["counts"] == {"done": 1, "failed": 1, "interrupted": 0, "waiting": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": [{"id": 1}]}', '{"schema": 1, "error": {}}'])
+def test_what_is_no_report_is_an_error(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(InputError, match="no report of a batch"):
+        read_report(tmp_path / "r.json")
+
+
+def test_junit_says_what_failed_and_holds_whatever_the_names():
+    suite = ET.fromstring(as_junit(report_of(DONE, FAILED, WAITING))).find("testsuite")  # noqa: S314
+    assert {name: suite.get(name) for name in ("name", "tests", "failures", "skipped", "time")} == {
+        "name": "m.csv", "tests": "3", "failures": "1", "skipped": "1", "time": "9.000",
+    }  # fmt: skip
+    done, failed, waiting = suite.findall("testcase")
+    assert (done.get("name"), done.get("time"), list(done)) == ("a", "2.000", [])
+    assert failed.get("name") == "b\\x1b\n"
+    assert failed.find("failure").attrib == {"type": "no-face", "message": "x.mp4: no face"}
+    assert failed.find("failure").text == "Another"
+    assert waiting.find("skipped").get("message") == "waiting"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ""])
+def test_failed_rows_become_a_manifest_that_means_the_same(suffix):
+    cells = [
+        Cells(1, None, {"audio": 'a ",\n\r.wav', "face": "f;.mp4", "crf": "3"}),
+        Cells(2, None, {"audio": "ä", "face": "f"}),
+    ]
+    rows, _ = make_rows(cells, Path("somewhere"), RenderOptions())
+    written, problems = parse_manifest(as_manifest(rows, suffix).encode())
+    again, more = make_rows(written, Path("elsewhere"), RenderOptions())
+    assert (problems, more) == ([], [])
+    assert [(row.id, row.job.options) for row in again] == [(row.id, row.job.options) for row in rows]
+    assert [row.job.audio for row in again] == [row.job.audio.absolute() for row in rows]
+
+
+def test_shards_are_put_together():
+    first = report_of(DONE, FAILED, shard="1/3")
+    second = replace(report_of(WAITING, shard="2/3"), began=104.0, seconds=20.0, run="s")
+    merged = merge([second, first])
+    assert [job.id for job in merged.jobs] == ["a", "b\x1b\n", "c"]
+    assert (merged.began, merged.seconds, merged.missing, merged.exit_code) == (100.0, 24.0, ["3/3"], 3)
+
+
+def test_of_two_reports_of_a_job_the_later_counts():
+    again = replace(report_of(replace(FAILED, status="done", error=None)), began=200.0)
+    stopped = report_of(DONE, FAILED, stopped=2)
+    merged = merge([again, stopped])
+    assert (merged.counts["done"], merged.exit_code) == (2, 0)
+    assert merge([report_of(DONE, WAITING, stopped=2)]).exit_code == 130
+
+
+def test_reports_of_different_manifests_are_not_mixed():
+    with pytest.raises(InputError, match=r"m\.csv, n\.csv"):
+        merge([report_of(DONE), replace(report_of(DONE), manifest="n.csv")])
+
+
+def test_a_report_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "full").mkdir(mode=0o555)
+    monkeypatch.chdir(tmp_path)
+    with unprivileged(), pytest.raises(HeygemError, match="cannot be written"):
+        write_whole(Path("full/r.json"), "{}")

@@ -1,0 +1,133 @@
+"""Cells become rows that could be rendered alone."""
+
+import typing
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from heygem_cli.batch.columns import COLUMNS, NAMES, OPTIONS, OVERWRITE, RUN_WIDE
+from heygem_cli.batch.manifest import Cells, describe, parse_manifest
+from heygem_cli.batch.rows import cells_of, make_rows
+from heygem_cli.cli.main import app
+from heygem_cli.face.select import FaceChoice
+from heygem_cli.media.write import EncodeOptions
+from heygem_cli.pipeline import RenderOptions
+
+
+def rows_of(*values, folder=Path("lists"), **options):
+    cells = [Cells(number, None, {"audio": "a.wav", "face": "f.mp4", **row}) for number, row in enumerate(values, 1)]
+    return make_rows(cells, folder, RenderOptions(), **options)
+
+
+def problems_of(*values, **options):
+    return describe(rows_of(*values, **options)[1])
+
+
+def test_every_option_of_render_is_a_column_or_belongs_to_the_whole_run():
+    options = {parameter.name for parameter in get_command(app).commands["render"].params}
+    not_of_a_video = {"audio", "face", "output", "as_json", "quiet", "debug"}
+    assert options - not_of_a_video == {*OPTIONS, OVERWRITE, *RUN_WIDE}
+
+
+def test_every_option_of_render_is_an_option_of_batch():
+    commands = get_command(typing.cast(typer.Typer, app)).commands
+    render = {parameter.name: parameter.default for parameter in commands["render"].params}
+    batch = {parameter.name: parameter.default for parameter in commands["batch"].params}
+    assert {name: batch.get(name, "missing") for name in render if name not in ("audio", "face", "output")} == {
+        name: default for name, default in render.items() if name not in ("audio", "face", "output")
+    }
+
+
+def test_columns_become_options_and_what_is_not_named_stays():
+    given = {
+        "engine": "mesh", "face_choice": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
+        "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1",
+    }  # fmt: skip
+    assert set(given) == set(COLUMNS) - {"audio", "face", *NAMES}
+    (row, plain), problems = rows_of({**given, "output": "x.mp4"}, {})
+    assert problems == []
+    assert row.job.options == RenderOptions(
+        face=FaceChoice(None, point=(10.0, 20.0)),
+        loop="hold",
+        on_missing_face="fail",
+        encode=EncodeOptions("libx264", crf=30, preset="slow"),
+        cache=False,
+    )
+    assert (row.job.overwrite, plain.job.overwrite) == (True, False)
+    assert plain.job.options == RenderOptions()
+
+
+def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
+    rows, problems = rows_of(
+        {}, {"id": "greeting"}, {"output": "out/x.mp4"}, {"output": "/abs/y.mp4", "id": "y"}, {"audio": "/abs/b.wav"}
+    )
+    assert problems == []
+    assert [row.id for row in rows] == ["f_a", "greeting", "out/x", "y", "f_b"]
+    assert [str(row.job.output) for row in rows] == [
+        "lists/f_a.mp4", "lists/greeting.mp4", "lists/out/x.mp4", "/abs/y.mp4", "lists/f_b.mp4",
+    ]  # fmt: skip
+    assert (rows[0].job.audio, rows[4].job.audio) == (Path("lists/a.wav"), Path("/abs/b.wav"))
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"crf": "52"}, "column crf: '52' is not a whole number from 0 to 51"),
+        ({"crf": "2e1"}, "column crf: '2e1' is not a whole number"),
+        ({"crf": "²"}, "column crf: '²' is not a whole number"),
+        ({"loop": "never"}, "column loop: 'never' is not one of pingpong, forward, hold, none"),
+        ({"engine": "wav2lib"}, "column engine: 'wav2lib' is not one of "),
+        ({"face_choice": "biggest"}, "column face_choice: --face 'biggest' is not understood. Use largest"),
+        ({"no_cache": "maybe"}, "column no_cache: 'maybe' is neither true nor false"),
+        ({"overwrite": "maybe"}, "column overwrite: 'maybe' is neither true nor false"),
+        ({"audio": "a\0.wav"}, "column audio: it holds characters that no name can have"),
+        ({"id": "half \ud800"}, "column id: it holds characters that no name can have"),
+    ],
+)
+def test_a_cell_that_cannot_be_used_is_named(row, says):
+    (line,) = problems_of(row)
+    assert line.startswith(f"row 1, {says}")
+
+
+def test_an_empty_cell_for_a_file_is_a_problem_and_not_the_manifests_folder():
+    rows, problems = make_rows([Cells(1, 2, {"audio": "a.wav"})], Path(), RenderOptions())
+    assert rows == []
+    assert describe(problems) == [
+        "row 1 (line 2), column face: it is empty. Name the video or the picture of the person"
+    ]
+
+
+def test_all_that_is_wrong_with_a_row_is_said_at_once():
+    assert len(problems_of({"crf": "x", "loop": "y", "id": "\0"})) == 3
+
+
+def test_ids_and_outputs_are_used_once(tmp_path):
+    assert problems_of({}, {}) == [
+        "row 2, column output: lists/f_a.mp4 is the output of row 1 too. Give each row an output or an id of its own"
+    ]
+    assert problems_of({"id": "x", "output": "1.mp4"}, {"id": "x", "output": "2.mp4"}) == [
+        "row 2, column id: 'x' is the id of row 1 too. Give each row an id of its own"
+    ]
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    same = problems_of({"output": "real/x.mp4"}, {"output": "link/../link/x.mp4"}, folder=tmp_path)
+    assert len(same) == 1
+
+
+def test_a_row_written_anew_means_the_same_elsewhere(tmp_path):
+    rows, _ = rows_of({"crf": "30", "output": "x.mp4"}, folder=Path("lists"))
+    again, problems = make_rows([Cells(1, None, dict(cells_of(rows[0])))], tmp_path, RenderOptions())
+    assert problems == []
+    assert again[0].id == rows[0].id
+    assert again[0].job.audio == Path("lists/a.wav").absolute()
+    assert again[0].job.output == Path("lists/x.mp4").absolute()
+    assert again[0].job.options == rows[0].job.options
+
+
+def test_a_manifest_of_many_rows_is_read_at_once():
+    text = "audio,face,id\n" + "".join(f"a.wav,f.mp4,{number}\n" for number in range(1000))
+    cells, problems = parse_manifest(text.encode())
+    rows, more = make_rows(cells, Path(), RenderOptions())
+    assert (len(rows), problems, more) == (1000, [], [])
