@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -19,15 +18,15 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.runtime import Settings, apply_settings, models_folder, native_output_hidden, read_settings
 from heygem_cli.speech.encoder import SpeechEncoder, find_whisper
-from heygem_cli.speech.motion import MODEL, load_motion_model
+from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples
 from training.canonical_face import write_canonical_face
-from training.cards import write_cards
 from training.clips import Clip, by_speaker, lip_offsets, load_clips
-from training.evaluate import opening, score, table
+from training.evaluate import opening
+from training.measure import SETS, arguments, measure
 from training.network import export, place_means, principal_components, train_network
 
-SETS = ("grid/train", "grid/dev", "wild")
+TRAIN = "grid/train"
 FPS = 25
 PASSES = 12
 STEPS = 1000
@@ -68,19 +67,6 @@ def learn(spoken: Sequence[Utterance], encoder: SpeechEncoder, path: Path) -> No
     export(networks, place, basis, path)
 
 
-def main() -> None:
-    """Read the command line and make the models."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and perhaps wild")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="folder for tracks, kept for the next time")
-    options = parser.parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
-    torch.set_num_threads(settings.torch_threads)
-    with native_output_hidden():
-        make_models(options.data, options.work, models_folder(), settings)
-
-
 def make_models(data: Path, work: Path, models: Path, settings: Settings) -> None:
     """Track, learn, export, measure, write the cards.
 
@@ -91,15 +77,24 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
         settings: of the process.
     """
     tracker = MediaPipeTracker()
-    sets = {name: load_clips(data / name, tracker, work / name) for name in SETS if (data / name).is_dir()}
+    present = [name for name in (TRAIN, *SETS) if (data / name).is_dir()]
+    sets = {name: load_clips(data / name, tracker, work / name) for name in present}
     print("tracked", {name: len(clips) for name, clips in sets.items()}, flush=True)
-    canonical = write_canonical_face(sets["grid/train"], models / "canonical_face.npy")
-    learn(utterances(sets["grid/train"], canonical), SpeechEncoder(find_whisper(os.environ), settings), models / MODEL)
+    learned = sets.pop(TRAIN)
+    canonical = write_canonical_face(learned, models / "canonical_face.npy")
+    learn(utterances(learned, canonical), SpeechEncoder(find_whisper(os.environ), settings), models / MODEL)
     print("trained", models / MODEL, flush=True)
-    model = load_motion_model("cpu", settings)
-    scores = {name: score(model, clips) for name, clips in sets.items() if name != "grid/train"}
-    write_cards(models, scores)
-    print(*map(table, scores.values()), sep="\n\n")
+    measure(sets, models, settings)
+
+
+def main() -> None:
+    """Read the command line and make the models."""
+    options = arguments(__doc__ or "")
+    settings = read_settings(os.environ)
+    apply_settings(settings, os.environ)
+    torch.set_num_threads(settings.torch_threads)
+    with native_output_hidden():
+        make_models(options.data, options.work, models_folder(), settings)
 
 
 if __name__ == "__main__":

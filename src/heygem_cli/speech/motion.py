@@ -92,7 +92,7 @@ def load_motion_model(device: Device, settings: Settings) -> MotionModel:
     """Load the speech encoder and the mouth-motion network.
 
     Args:
-        device: of the network; the encoder always runs on the CPU, where it takes 1 % of the audio's length.
+        device: of the network; the encoder always runs on the CPU, where it takes about 2 % of the audio's length.
         settings: of the process.
 
     Raises:

@@ -1,0 +1,52 @@
+"""Measure the mouth motion in ``models/`` and write the cards: ``python -m training.measure --data DIR``.
+
+Needed by itself when what the program puts around the network has changed; ``training.train`` ends with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.runtime import Settings, apply_settings, models_folder, native_output_hidden, read_settings
+from heygem_cli.speech.motion import load_motion_model
+from training.cards import write_cards
+from training.clips import Clip, load_clips
+from training.evaluate import score, table
+
+SETS = ("grid/dev", "wild")
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """Read ``--data`` and ``--work``."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and perhaps wild")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="folder for tracks, kept for the next time")
+    return parser.parse_args()
+
+
+def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings) -> None:
+    """Score the program's mouth motion on each set of clips, print the tables and write the cards."""
+    model = load_motion_model("cpu", settings)
+    scores = {name: score(model, clips) for name, clips in sets.items()}
+    write_cards(models, scores)
+    print(*map(table, scores.values()), sep="\n\n")
+
+
+def main() -> None:
+    """Read the command line, track and measure."""
+    options = arguments(__doc__ or "")
+    settings = read_settings(os.environ)
+    apply_settings(settings, os.environ)
+    with native_output_hidden():
+        tracker = MediaPipeTracker()
+        present = [name for name in SETS if (options.data / name).is_dir()]
+        sets = {name: load_clips(options.data / name, tracker, options.work / name) for name in present}
+        measure(sets, models_folder(), settings)
+
+
+if __name__ == "__main__":
+    main()
