@@ -58,6 +58,7 @@ CGROUP_2 = {
     "cgroup/system.slice/memory.max": "8589934592\n",
     "cgroup/system.slice/heygem.service/memory.max": "17179869184\n",
     "cgroup/system.slice/heygem.service/memory.events": "low 0\nhigh 0\nmax 3\noom 2\noom_kill 2\n",
+    "cgroup/system.slice/memory.events": "oom_kill 9\n",
     "cgroup/system.slice/cpu.max": "max 100000\n",
     "cgroup/system.slice/heygem.service/cpu.max": "150000 100000\n",
 }

@@ -136,7 +136,14 @@ def test_a_byte_order_mark_goes(home):
     (home / CONFIG_INI).write_bytes(b"\xef\xbb\xbf" + CONFIG.encode())
     edit = edit_of(plan_of(home), home / CONFIG_INI)
     assert edit.after == CONFIG.encode()
+    assert edit.what == "byte-order mark removed"
     assert edit.folder is None
+
+
+def test_a_folder_for_temporary_files_that_leads_back_to_the_installation(home):
+    (home / CONFIG_INI).write_text(DANGEROUS)
+    (home / "heygem_temp").symlink_to(".")
+    assert problem_of(plan_of(home), home / CONFIG_INI) == "odd-config"
 
 
 @pytest.mark.parametrize(

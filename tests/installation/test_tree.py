@@ -52,19 +52,25 @@ def test_running_processes_and_their_environment(home):
     (home / "run.py").write_text("print(flush=True); import time; time.sleep(60)")
     command = [sys.executable, "run.py", "--num_threads", "0"]
     environment = {"OMP_NUM_THREADS": "7"}
-    # A process beside it that is none of HeyGem's.
+    sleep = [sys.executable, "-c", "print(flush=True); import time; time.sleep(60)"]
+    pipe = subprocess.PIPE
     with (
-        subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE) as running,
-        subprocess.Popen(["sleep", "60"], cwd=home) as other,
+        subprocess.Popen(command, cwd=home, env=environment, stdout=pipe) as running,
+        subprocess.Popen([*sleep, "--multiprocessing-fork"], cwd=home, stdout=pipe) as worker,
+        # Processes beside them that are none of HeyGem's.
+        subprocess.Popen(sleep, cwd=home, stdout=pipe) as other,
+        subprocess.Popen(["sleep", "60"], cwd=home) as another,
     ):
+        everybody = (running, worker, other, another)
         try:
-            running.stdout.readline()
+            for each in everybody[:3]:
+                each.stdout.readline()
             found = tree.processes(home, Path("/proc"))
-            assert [each.pid for each in found] == [running.pid]
-            assert found[0].command.endswith("run.py --num_threads 0")
+            assert [each.pid for each in found] == sorted([running.pid, worker.pid])
+            assert {each.pid: each.command for each in found}[running.pid].endswith("run.py --num_threads 0")
             assert tree.process_environment(running.pid, Path("/proc"))["OMP_NUM_THREADS"] == "7"
         finally:
-            running.kill()
-            other.kill()
+            for each in everybody:
+                each.kill()
     assert tree.processes(home, Path("/proc")) == []
     assert tree.process_environment(running.pid, Path("/proc")) is None
