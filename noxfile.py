@@ -1,9 +1,9 @@
 """Sessions: ``nox`` runs tests, lint and types; ``nox -s minimums`` and ``nox -s bench`` on demand."""
 
-import tomllib
 from pathlib import Path
 
 import nox
+import tomllib
 
 nox.options.sessions = ["tests", "lint", "types"]
 nox.options.default_venv_backend = "venv"

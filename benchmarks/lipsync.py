@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ import typer
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
 from heygem_cli.cli.show import errors_shown
 from heygem_cli.errors import InputError
-from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
     from benchmarks.judge import Scores, Verdict
@@ -55,17 +56,17 @@ def judge_all(clips: Sequence[tuple[str, Path]], folder: Path) -> list[Verdict]:
     """Render and judge clips with one loaded pipeline."""
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
-    with native_output_hidden() as stderr:
-        from benchmarks.judge import judge  # noqa: PLC0415 - after the settings
-        from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
+    hide_native_output()
+    from benchmarks.judge import judge  # noqa: PLC0415 - after the settings
+    from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
-        pipeline = Pipeline("auto", settings)
-        verdicts = []
-        for number, (group, clip) in enumerate(clips, 1):
-            start = time.perf_counter()
-            verdicts.append(judge(clip, group, pipeline, folder))
-            took = time.perf_counter() - start
-            stderr.write(f"{number}/{len(clips)} {clip.name}: r {verdicts[-1].heygem.correlation:.2f}, {took:.0f} s\n")
+    pipeline = Pipeline("auto", settings)
+    verdicts = []
+    for number, (group, clip) in enumerate(clips, 1):
+        start = time.perf_counter()
+        verdicts.append(judge(clip, group, pipeline, folder))
+        took = time.perf_counter() - start
+        sys.stderr.write(f"{number}/{len(clips)} {clip.name}: r {verdicts[-1].heygem.correlation:.2f}, {took:.0f} s\n")
     return verdicts
 
 

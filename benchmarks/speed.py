@@ -24,7 +24,7 @@ from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
 from heygem_cli.cli.show import errors_shown
 from heygem_cli.errors import HeygemError
-from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
     from heygem_cli.pipeline import Pipeline, RenderJob, RenderResult
@@ -91,13 +91,13 @@ def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
     """
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
-    with native_output_hidden():
-        from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions  # noqa: PLC0415 - after the settings
+    hide_native_output()
+    from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions  # noqa: PLC0415 - after the settings
 
-        pipeline = Pipeline("auto", settings)
-        job = RenderJob(audio, face, folder / "rendered.mp4", overwrite=True)
-        pipeline.render(replace(job, options=RenderOptions(cache=False)))
-        return [one_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]
+    pipeline = Pipeline("auto", settings)
+    job = RenderJob(audio, face, folder / "rendered.mp4", overwrite=True)
+    pipeline.render(replace(job, options=RenderOptions(cache=False)))
+    return [one_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]
 
 
 def one_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:

@@ -21,7 +21,7 @@ from benchmarks.sheets import face_crop, mouth_crop
 from heygem_cli.cli.show import errors_shown
 from heygem_cli.face.geometry import Array
 from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions
-from heygem_cli.runtime import native_output_hidden, read_settings
+from heygem_cli.runtime import hide_native_output, read_settings
 
 PICTURE = Path(__file__).parents[1] / "docs" / "strip.png"
 COLUMNS = 7
@@ -93,7 +93,8 @@ def main(
     out: Annotated[Path, typer.Option(help="The picture to make.")] = PICTURE,
 ) -> None:
     """Make the picture of README."""
-    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary, native_output_hidden():
+    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+        hide_native_output()
         made = Path(temporary) / "rendered.mp4"
         pipeline = Pipeline("auto", read_settings(os.environ))
         pipeline.render(RenderJob(audio, face, made, options=RenderOptions(cache=False)))

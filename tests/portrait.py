@@ -13,6 +13,8 @@ from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.ffmpeg import program
 
+EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
+
 
 @cache
 def portrait() -> np.ndarray:
@@ -54,15 +56,15 @@ def make_face_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> P
 
 
 def make_voice(path: Path, seconds: float = 1.0) -> Path:
-    """Something like a voice: vowels of a buzzing source, four syllables a second."""
-    rate = 16000
-    t = np.arange(int(seconds * rate)) / rate
-    buzz = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 30))
-    syllables = np.clip(np.sin(2 * np.pi * 4 * t), 0, None)
-    samples = (buzz * syllables / np.abs(buzz).max() * 0.8 * 32767).astype(np.int16)
+    """Speech of any length: the example's first words, said again and again."""
+    with wave.open(str(EXAMPLE_VOICE), "rb") as file:
+        rate = file.getframerate()
+        file.setpos(int(0.4 * rate))
+        words = file.readframes(int(1.2 * rate))
+    needed = 2 * int(seconds * rate)
     with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, rate, len(samples), "NONE", "NONE"))
-        file.writeframes(samples.tobytes())
+        file.setparams((1, 2, rate, 0, "NONE", "NONE"))
+        file.writeframes((words * (needed // len(words) + 1))[:needed])
     return path
 
 

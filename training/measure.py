@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.runtime import Settings, apply_settings, models_folder, native_output_hidden, read_settings
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, models_folder, read_settings
 from heygem_cli.speech.motion import load_motion_model
 from training.cards import write_cards
 from training.clips import Clip, load_clips
@@ -41,11 +41,11 @@ def main() -> None:
     options = arguments(__doc__ or "")
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
-    with native_output_hidden():
-        tracker = MediaPipeTracker()
-        present = [name for name in SETS if (options.data / name).is_dir()]
-        sets = {name: load_clips(options.data / name, tracker, options.work / name) for name in present}
-        measure(sets, models_folder(), settings)
+    hide_native_output()
+    tracker = MediaPipeTracker()
+    present = [name for name in SETS if (options.data / name).is_dir()]
+    sets = {name: load_clips(options.data / name, tracker, options.work / name) for name in present}
+    measure(sets, models_folder(), settings)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.runtime import Settings, apply_settings, models_folder, native_output_hidden, read_settings
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, models_folder, read_settings
 from heygem_cli.speech.encoder import SpeechEncoder, find_whisper
 from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples
@@ -93,8 +93,8 @@ def main() -> None:
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     torch.set_num_threads(settings.torch_threads)
-    with native_output_hidden():
-        make_models(options.data, options.work, models_folder(), settings)
+    hide_native_output()
+    make_models(options.data, options.work, models_folder(), settings)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Literal
 
 from heygem_cli.errors import InputError, NotCapableError
 
@@ -207,32 +206,14 @@ def cuda_usable() -> bool:
     return True
 
 
-@contextmanager
-def native_output_hidden(*, shown: bool = False) -> Iterator[TextIO]:
-    """Keep what native code writes to file descriptor 2 off the user's terminal.
+def hide_native_output() -> None:
+    """Keep what native code writes to file descriptor 2 off the user's terminal, until the process ends.
 
-    MediaPipe, ONNX Runtime and others write there past ``sys.stderr``; Python's own stderr keeps working.
-
-    Args:
-        shown: leave everything as it is (``--debug``).
-
-    Yields:
-        The stream that reaches the user.
+    MediaPipe, ONNX Runtime and others write there past ``sys.stderr``, some from threads that outlive their work.
+    Python's own stderr keeps working.
     """
-    if shown:
-        yield sys.stderr
-        return
     sys.stderr.flush()
-    kept = os.dup(2)
-    before = sys.stderr
-    with os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as stream:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        sys.stderr = stream
-        try:
-            yield stream
-        finally:
-            sys.stderr = before
-            os.dup2(kept, 2)
-            os.close(kept)
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)

@@ -76,6 +76,7 @@ def test_quiet_prints_nothing(heygem, face, voice):
         (["FACE", "FACE"], 2, "no sound"),
         (["VOICE", "VOICE"], 2, "half a second.wav: "),
         (["VOICE", "FACE", "-o", "no/folder/out.mp4"], 2, "no/folder"),
+        (["VOICE", "FACE", "-o", "out.mkv"], 2, "ends in .mp4"),
         (["VOICE", "FACE", "--face", "biggest"], 2, "largest, left, center, right"),
         (["VOICE", "FACE", "--crf", "99"], 2, "crf"),
         (["VOICE", "FACE", "--loop", "sideways"], 2, "pingpong"),

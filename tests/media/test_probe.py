@@ -224,3 +224,19 @@ def test_a_gif_of_one_picture_is_a_still_image(tmp_path: Path):
     assert (info.is_still, info.fps, info.frames) == (True, 25, 1)
     moving = make_video(tmp_path / "moving.gif", rate="10", codec=("-c:v", "gif"))
     assert not probe_video(moving).is_still
+
+
+def test_a_file_that_holds_less_than_it_promises_is_cut_off(tmp_path: Path):
+    movie = make_video(tmp_path / "movie.mp4", sound=True, seconds=2, extra=("-movflags", "+faststart"))
+    voice, picture = make_audio(tmp_path / "voice.wav"), make_picture(tmp_path / "picture.jpg")
+    for probe_it, whole in ((probe_video, movie), (probe_audio, movie), (probe_audio, voice), (probe_video, picture)):
+        cut = tmp_path / f"cut-{whole.name}"
+        cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
+        assert code_of(probe_it, cut) == "cut-off-file"
+
+
+def test_a_wav_of_unknown_length_is_whole(tmp_path: Path):
+    data = bytearray(make_audio(tmp_path / "voice.wav").read_bytes())
+    data[4:8] = b"\xff\xff\xff\xff"
+    (tmp_path / "streamed.wav").write_bytes(data)
+    assert probe_audio(tmp_path / "streamed.wav").duration == pytest.approx(1, abs=0.01)

@@ -184,10 +184,9 @@ def test_a_slow_video_repeats_its_frames(tmp_path: Path):
     assert len(set(frames)) == 3
 
 
-@pytest.mark.parametrize(("name", "extra"), [("whole.mkv", ()), ("whole.mp4", ("-movflags", "+faststart"))])
-def test_a_cut_off_file_gives_the_frames_it_has(name: str, extra: tuple[str, ...], tmp_path: Path):
-    whole = make_video(tmp_path / name, seconds=4, codec=(*X264, "-g", "10"), extra=extra)
-    cut = tmp_path / f"cut-{name}"
+def test_a_cut_off_file_without_an_index_gives_the_frames_it_has(tmp_path: Path):
+    whole = make_video(tmp_path / "whole.mkv", seconds=4, codec=(*X264, "-g", "10"))
+    cut = tmp_path / "cut-whole.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     video = probe_video(cut)
     expected = [digest(frame) for frame in read_frames(probe_video(whole))]

@@ -324,7 +324,7 @@ def test_a_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     "name",
     ["with space.mp4", "it's \"quoted\".mp4", "$HOME `id`.mp4", "new\nline.mp4", "-dash.mp4", "a%d%03d.mp4",
-     "中文.mp4", "c:olon.mp4", "no suffix", "tee|x.mp4", "y" * 251 + ".mp4", "汉" * 83 + ".mp4",
+     "中文.mp4", "c:olon.mp4", "tee|x.mp4", "y" * 251 + ".mp4", "汉" * 83 + ".mp4",
      os.fsdecode(b"\xff.mp4")],
 )  # fmt: skip
 def test_odd_names(name: str, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

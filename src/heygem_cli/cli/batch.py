@@ -29,7 +29,7 @@ from heygem_cli.cli.options import (
 from heygem_cli.cli.show import console, errors_shown, print_json
 from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import InputError
-from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
     from heygem_cli.batch.plan import Job
@@ -96,44 +96,45 @@ def batch(
     with errors_shown(as_json=as_json, debug=debug), signals_raised():
         settings = read_settings(os.environ, threads)
         apply_settings(settings, os.environ)
-        with native_output_hidden(shown=debug):
-            from heygem_cli.batch import executors, session
-            from heygem_cli.batch.runner import Policy
-            from heygem_cli.batch.shard import parse_shard
-            from heygem_cli.cli.batch_show import BatchProgress, display_open
+        if not debug:
+            hide_native_output()
+        from heygem_cli.batch import executors, session
+        from heygem_cli.batch.runner import Policy
+        from heygem_cli.batch.shard import parse_shard
+        from heygem_cli.cli.batch_show import BatchProgress, display_open
 
-            targets = session.Targets(report, junit, failed_manifest)
-            if merge_reports:
-                done = _merged(manifest, targets)
-            else:
-                request = session.Request(
-                    manifest=_only_one(manifest),
-                    defaults=render_options(
-                        engine=engine,
-                        face=face_choice,
-                        loop=loop,
-                        on_missing_face=on_missing_face,
-                        crf=crf,
-                        preset=preset,
-                        encoder=encoder,
-                        threads=threads,
-                        no_cache=no_cache,
-                    ),
-                    overwrite=overwrite,
-                    force=force,
-                    retry_failed=retry_failed,
-                    only=frozenset(only or ()),
-                    shard=None if shard is None else parse_shard(shard, os.environ),
-                    targets=targets,
-                )
-                checked = session.check_batch(request)
-                if dry_run:
-                    _show_plan(session.dry_run(checked), as_json=as_json)
-                    return
-                policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
-                executor = partial(executors.Isolated if isolate else executors.Local, device, settings)
-                with display_open(quiet=quiet, debug=debug) as display:
-                    done = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
+        targets = session.Targets(report, junit, failed_manifest)
+        if merge_reports:
+            done = _merged(manifest, targets)
+        else:
+            request = session.Request(
+                manifest=_only_one(manifest),
+                defaults=render_options(
+                    engine=engine,
+                    face=face_choice,
+                    loop=loop,
+                    on_missing_face=on_missing_face,
+                    crf=crf,
+                    preset=preset,
+                    encoder=encoder,
+                    threads=threads,
+                    no_cache=no_cache,
+                ),
+                overwrite=overwrite,
+                force=force,
+                retry_failed=retry_failed,
+                only=frozenset(only or ()),
+                shard=None if shard is None else parse_shard(shard, os.environ),
+                targets=targets,
+            )
+            checked = session.check_batch(request)
+            if dry_run:
+                _show_plan(session.dry_run(checked), as_json=as_json)
+                return
+            policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
+            executor = partial(executors.Isolated if isolate else executors.Local, device, settings)
+            with display_open(quiet=quiet, debug=debug) as display:
+                done = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)
         raise typer.Exit(done.exit_code)
 

@@ -28,7 +28,7 @@ from heygem_cli.cli.options import (
 from heygem_cli.cli.progress import progress_shown
 from heygem_cli.cli.show import errors_shown, print_facts, print_json
 from heygem_cli.cli.signals import signals_raised
-from heygem_cli.runtime import apply_settings, native_output_hidden, read_settings
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
     from heygem_cli.pipeline import RenderResult
@@ -69,7 +69,9 @@ def render(
     with errors_shown(as_json=as_json, debug=debug), signals_raised():
         settings = read_settings(os.environ, threads)
         apply_settings(settings, os.environ)
-        with native_output_hidden(shown=debug), progress_shown(quiet=quiet) as report:
+        if not debug:
+            hide_native_output()
+        with progress_shown(quiet=quiet) as report:
             from heygem_cli.pipeline import Pipeline, RenderJob, check_job
 
             options = render_options(

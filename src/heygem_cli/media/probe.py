@@ -30,6 +30,9 @@ MIN_SIDE = 16
 AUDIO_PACKET_SECONDS = 0.13
 """The longest packet of sound (AAC at 8 kHz): a copied stream ends with a whole one."""
 
+STREAMED_RIFF = 0x7FFF_F000
+"""Sizes from here on in a RIFF header (wav, avi) mean that the writer did not know."""
+
 MAX_SCANNED_PACKETS = 20_000
 """Timestamps looked at for the frame rate: ten minutes of video, a second's work at most."""
 
@@ -64,6 +67,7 @@ def probe_video(path: Path) -> VideoInfo:
         stream = _video_stream(container, path)
         demuxer = container.format.name.split(",")[0]
         scan = _scan_video(container, stream, path)
+        _refuse_cut_off(stream, path)
         # A GIF of one picture names 100 frames a second.
         still = demuxer.endswith("_pipe") or demuxer == "image2" or (demuxer == "gif" and scan.packets == 1)
         frame = scan.frame
@@ -110,6 +114,7 @@ def probe_audio(path: Path) -> AudioInfo:
             raise _no_audio(container, path)
         stream = container.streams.audio[0]
         start, end = _scan_audio(container, stream, path)
+        _refuse_cut_off(stream, path)
         return AudioInfo(
             path=path,
             duration=float(end - start or Fraction(container.duration or 0, av.time_base)),
@@ -218,6 +223,21 @@ def _unreadable(path: Path, head: bytes) -> InputError:
         return InputError("cut-off-file", message, hint="Copy or export it again", path=path)
     message = "not a media file that can be decoded, or it is damaged"
     return InputError("unreadable-media", message, hint="Play it, or convert it to mp4, wav or png", path=path)
+
+
+def _refuse_cut_off(stream: av.VideoStream | av.AudioStream, path: Path) -> None:
+    """Refuse a file that promises more than it holds; ffmpeg would play what is there and not say a word."""
+    size = path.stat().st_size
+    promised = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[:4] == b"RIFF":
+        # Recorders that cannot go back write the largest number there is.
+        chunk = int.from_bytes(head[4:8], "little")
+        promised = max(promised, chunk + 8 if chunk < STREAMED_RIFF else 0)
+    if promised > size:
+        message = f"the file is cut off: {size / promised:.0%} of it is there"
+        raise InputError("cut-off-file", message, hint="Copy or download it again", path=path)
 
 
 def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -350,6 +370,10 @@ def _exif_orientation(path: Path) -> int:
     try:
         with Image.open(path) as image:
             tag = image.getexif().get(0x0112, 1)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+            image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if "truncated" in str(error):
+            message = "the picture is cut off"
+            raise InputError("cut-off-file", message, hint="Copy or download it again", path=path) from error
         return 1  # a format without EXIF that Pillow does not know
     return tag if tag in range(1, 9) else 1

@@ -136,6 +136,9 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
         if output.is_dir():
             message = "the output is a folder"
             raise InputError("output-is-a-directory", message, hint="Give the name of a file", path=output)
+        if output.suffix.lower() != ".mp4":
+            message = "the output is an mp4, and its name says something else"
+            raise InputError("not-an-mp4", message, hint="Give a name that ends in .mp4", path=output)
         if output.exists() and not output.is_file():
             message = "the output is a pipe or a device, not a file"
             raise InputError("output-is-not-a-file", message, hint="Give the name of a file", path=output)
