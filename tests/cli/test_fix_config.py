@@ -44,7 +44,7 @@ def test_it_repairs_says_so_and_has_nothing_to_do_afterwards(home):
     assert "+              num_threads: 0" in done.stdout
     assert "No effect by itself: HeyGem writes this file at every start" in done.stdout
     assert f"cd '{home}' && python run.py --num_threads 0" in done.stdout
-    assert "only shown; --app makes this edit" in done.stdout
+    assert "only shown, --app makes this edit" in done.stdout
     after = files(home)
     backups = {path: content for path, content in after.items() if path.suffix == ".bak"}
     assert sorted(backups.values()) == sorted([before[OPT_TXT], before[CONFIG_INI]])

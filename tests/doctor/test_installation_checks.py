@@ -39,6 +39,7 @@ def test_without_one_everything_is_skipped():
 
 def test_a_folder_that_is_none(tmp_path):
     assert checks.home(Inputs(home=tmp_path)).status == "fail"
+    assert {check(Inputs(home=tmp_path)).status for check in ALONE if check is not checks.home} == {"skip"}
 
 
 @pytest.mark.parametrize(

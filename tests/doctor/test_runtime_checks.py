@@ -180,6 +180,12 @@ def test_models(models):
     assert (finding.status, finding.found) == ("fail", "missing or damaged: a.onnx, b.npy")
 
 
+@pytest.mark.parametrize("sums", ["a.onnx\n", "\0", f"{'0' * 64}  a.onnx\n"])
+def test_sums_that_are_damaged_themselves(models, sums):
+    (models / "SHA256SUMS").write_text(sums)
+    assert runtime_checks.models(Inputs(models=models)).status == "fail"
+
+
 def test_models_without_sums(tmp_path):
     assert runtime_checks.models(Inputs(models=tmp_path)).status == "warn"
 

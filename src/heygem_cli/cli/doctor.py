@@ -14,6 +14,7 @@ import typer
 from heygem_cli import __version__
 from heygem_cli.cli.doctor_show import STATUSES, print_report, print_results, waiting
 from heygem_cli.cli.show import errors_shown, print_facts, print_json
+from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Check this machine, and a HeyGem installation and service: what is wrong, why it matters, what to do."""
-    with errors_shown(as_json=as_json):
+    """Check this machine and the HeyGem on it.
+
+    Says what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
+    """
+    with errors_shown(as_json=as_json), signals_raised():
         from heygem_cli.doctor.examine import examine
         from heygem_cli.doctor.inputs import Inputs
         from heygem_cli.doctor.registry import select

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from heygem_cli.cli.show import console, errors_shown, print_json
+from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import HeygemError, InputError, shown
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ def fix_config(
     compose: Annotated[Path | None, typer.Option(metavar="FILE", help="Add shm_size: 2g to this compose file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Repair a HeyGem installation's opt.txt, config.ini and environment, with a backup of every file."""
-    with errors_shown(as_json=as_json):
+    """Repair the configuration of a HeyGem.
+
+    opt.txt, config.ini and heygem.env; on request app.py and a compose file. Every file is backed up beside itself.
+    """
+    with errors_shown(as_json=as_json), signals_raised():
         from heygem_cli.fixconfig.plan import make_plan
         from heygem_cli.installation.tree import HOME_VARIABLE, find_home
 
@@ -47,7 +51,7 @@ def fix_config(
         plan = make_plan(root, app=app, compose_file=compose, user_home=Path.home())
         only_look = dry_run or check
         if not as_json:
-            _show(plan)
+            _show(plan, root)
         asks = bool(plan.edits) and not only_look and not yes
         if asks and (as_json or not sys.stdin.isatty()):
             raise InputError("needs-yes", "nobody is there to ask", hint="Add --yes, or --dry-run to look only")
@@ -58,7 +62,7 @@ def fix_config(
         if as_json:
             print_json(_as_object(root, plan, written, problems))
         else:
-            _show_written(plan, written, problems, only_look=only_look)
+            _show_written(plan, root, written, problems, only_look=only_look)
         if problems or (check and plan.edits):
             raise typer.Exit(1)
 
@@ -80,14 +84,16 @@ def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
     return written
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: Plan, root: Path) -> None:
     out = console()
+    out.print(Text.assemble("HeyGem in ", (shown(root), "bold")))
     for edit in plan.edits:
-        _show_edit(edit, "")
+        _show_edit(edit, root, "")
     for edit in plan.by_hand:
-        _show_edit(edit, "only shown; --app makes this edit: ")
+        _show_edit(edit, root, "only shown, --app makes this edit: ")
+    out.print()
     for edit in plan.right:
-        out.print(Text.assemble(("ok    ", "green"), shown(edit.path)))
+        out.print(Text.assemble(("ok    ", "green"), _name(edit.path, root)))
         if edit.inert:
             _show_effect(edit)
     if plan.running:
@@ -101,14 +107,19 @@ def _show(plan: Plan) -> None:
         )
 
 
-def _show_edit(edit: Edit, note: str) -> None:
+def _name(path: Path, root: Path) -> str:
+    return shown(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def _show_edit(edit: Edit, root: Path, note: str) -> None:
     out = console()
-    out.print(Text.assemble(("edit  ", "bold yellow"), (shown(edit.path), "bold"), f"  {note}{edit.what}"))
+    out.print()
+    out.print(Text.assemble(("edit  ", "bold yellow"), (_name(edit.path, root), "bold")))
+    out.print(Text(f"      {note}{edit.what}"))
     colors = {"+": "green", "-": "red", "@": "cyan"}
     for line in _diff(edit):
         out.print(Text(f"      {line}", style=colors.get(line[:1], "")))
     _show_effect(edit)
-    out.print()
 
 
 def _show_effect(edit: Edit) -> None:
@@ -130,11 +141,12 @@ def _diff(edit: Edit) -> list[str]:
     return ["".join(c if c.isprintable() or c == "\t" else "�" for c in line) for line in lines]
 
 
-def _show_written(plan: Plan, written: Written, problems: list[HeygemError], *, only_look: bool) -> None:
+def _show_written(plan: Plan, root: Path, written: Written, problems: list[HeygemError], *, only_look: bool) -> None:
     out = console()
+    out.print()
     for path, backup in written.items():
         kept = f", backup {shown(backup.name)}" if backup else ""
-        out.print(Text.assemble(("wrote ", "bold green"), shown(path), kept))
+        out.print(Text.assemble(("wrote ", "bold green"), _name(path, root), kept))
     for problem in problems:
         console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(problem)))
     if only_look and plan.edits:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +47,18 @@ def ask_script(python: str, script: str, *arguments: str, environment: Mapping[s
     answer = ask(command, environment=environment, limit=limit)
     if answer.failure:
         return answer
-    lines = answer.stdout.strip().splitlines()
+    return with_facts(answer, answer.stdout.strip().rpartition("\n")[2])
+
+
+def with_facts(answer: Answer, text: str) -> Answer:
+    """Read the object that a child printed."""
     try:
-        facts = json.loads(lines[-1]) if lines else None
+        facts = json.loads(text)
     except ValueError:
         facts = None
     if not isinstance(facts, dict):
-        return Answer(failure="gave no answer", stdout=answer.stdout, stderr=answer.stderr)
-    return Answer(facts, stdout=answer.stdout, stderr=answer.stderr)
+        return replace(answer, failure="gave no answer")
+    return replace(answer, facts=facts)
 
 
 def ask(command: Sequence[str], *, environment: Mapping[str, str], limit: float, folder: Path | None = None) -> Answer:

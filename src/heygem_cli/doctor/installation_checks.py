@@ -27,6 +27,8 @@ def _needs_home(check: Callable[[Inputs], Finding]) -> Callable[[Inputs], Findin
     def checked(inputs: Inputs) -> Finding:
         if inputs.home is None:
             return skip(NO_HOME)
+        if not tree.looks_like_home(inputs.home):
+            return skip("no installation: see installation.home")
         try:
             return check(inputs)
         except InputError as error:
@@ -125,7 +127,7 @@ def models(inputs: Inputs) -> Finding:
 
 def python(inputs: Inputs, answer: Answer) -> Finding:
     """The compiled modules against HeyGem's interpreter."""
-    if inputs.home is None:
+    if inputs.home is None or not tree.looks_like_home(inputs.home):
         return skip(NO_HOME)
     built = tree.compiled_modules(inputs.home)
     text = ", ".join(f"{count} for Python {version}" for version, count in sorted(built.items()))

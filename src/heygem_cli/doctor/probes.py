@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from heygem_cli.doctor.children import Answer, ask, ask_script
+from heygem_cli.doctor.children import Answer, ask, ask_script, with_facts
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.runtime import CUDA_LIBRARIES
 
@@ -72,9 +72,7 @@ def render(inputs: Inputs) -> Answer:
         # In a folder of its own: modules of the folder we stand in, HeyGem's perhaps, must not be taken for ours.
         environment = {**inputs.environment, "PYTHONPATH": os.pathsep.join(inputs.packages)}
         answer = ask(command, environment=environment, limit=10 * inputs.limit, folder=Path(name))
-        if answer.failure:
-            return answer
-        return Answer(json.loads(answer.stdout), stderr=answer.stderr)
+        return answer if answer.failure else with_facts(answer, answer.stdout)
 
 
 def nvml(inputs: Inputs) -> Answer:

@@ -148,8 +148,9 @@ def models(inputs: Inputs) -> Finding:
     sums = inputs.models / SUMS
     if not sums.is_file():
         return warn(f"{sums} is missing", "damaged models cannot be told from whole ones", _REINSTALL)
-    lines = [line.split(maxsplit=1) for line in sums.read_text(encoding="utf-8").splitlines() if line.strip()]
-    wanted = {name.strip().removeprefix("*"): digest for digest, name in lines}
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+    # As sha256sum writes them: the digest, a space, a space or an asterisk, the name.
+    wanted = {line[66:]: line[:64] for line in lines if line.strip()}
     wrong = [name for name, digest in wanted.items() if not _is_whole(inputs.models / name, digest)]
     if wrong:
         return fail(f"missing or damaged: {', '.join(wrong)}", "renders fail, or come out wrong", _REINSTALL)

@@ -44,9 +44,9 @@ class Process:
 
 
 def looks_like_home(folder: Path) -> bool:
-    """Whether a folder is the root of an installation."""
-    starts = (folder / "run.py").is_file() or (folder / APP).is_file()
-    return starts and ((folder / "landmark2face_wy").is_dir() or (folder / CONFIG_INI).is_file())
+    """Whether a folder is the root of an installation: it has at least two of the parts that tell it from others."""
+    parts = ("run.py", APP, CONFIG_INI, OPT_TXT.parts[0])
+    return sum((folder / part).exists() for part in parts) >= 2
 
 
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
