@@ -98,7 +98,7 @@ def _faults(batch: BatchFolder, inputs: Path, wanted: dict[str, str]) -> dict[st
     late = sum(any(e["event"] == "done" and e["id"] == b["id"] for e in events[:n]) for n, b in enumerate(events))
     kept = {path.name for path in inputs.iterdir()} | {"m.csv", "m.csv.journal.jsonl", "m.csv.journal.lock"}
     litter = {path.name for path in batch.folder.iterdir()} - kept - set(wanted)
-    cache = [path for path in (batch.cache / "tracks").iterdir() if path.suffix not in (".track", ".lock")]
+    cache = [path for path in batch.cache.glob("tracks/*") if path.suffix not in (".track", ".lock")]
     return {
         "outputs that are missing or not those of a run that was not killed": len(
             dict(wanted.items() ^ _digests(batch).items())
@@ -169,6 +169,8 @@ def _mounted(place: Path) -> Iterator[None]:
 def _make_trouble(batch: BatchFolder, process: subprocess.Popen[str], bad: dict[str, str]) -> None:
     """Spoil the bad rows as soon as the first check is over, and kill their encoders while they last."""
     while not batch.events("started"):
+        if process.poll() is not None:
+            raise HeygemError("batch-failed", f"the batch ended with status {process.returncode} before its first job")
         time.sleep(0.01)
     for name, kind in bad.items():
         if kind == "changed":
