@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
-from heygem_cli.engines.mesh.field import Field, MouthFrame, dense, fit_field
+from heygem_cli.engines.mesh.field import Field, Grid, MouthFrame, dense, evaluate, fit_field
 from heygem_cli.engines.mesh.interior import Interior, fill_opening, lip_light
 from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior
 from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
@@ -19,6 +19,8 @@ from heygem_cli.media.types import Frame, VideoInfo
 
 GRID = 24
 """Nodes of the displacement grid in an inter-ocular distance."""
+STANDSTILL = 1 / 64
+"""Pixels. OpenCV's remap rounds smaller displacements to none."""
 UPPER_EDGE, LOWER_EDGE = 0.35, 0.2
 """Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
 
@@ -110,13 +112,10 @@ class MeshFace:
         if not box.width or not box.height:
             return drawn
         field = warp_field(landmarks, targets)
-        upper, lower = dense(field, box, step)
-        line = mouth_line(targets)
-        across = np.array([-field.frame.axis[1], field.frame.axis[0]], np.float32) * 40
-        below = polygon(np.concatenate([line, [line[-1] + across, line[0] + across]]), box)[..., None]
-        displacement = upper + (lower - upper) * below
-        displacement *= fade(landmarks, around, box, step)[..., None]
-        warp_box(frame, drawn, box, displacement)
+        grid = evaluate(field, box, step).faded(fade(landmarks, around, box, step))
+        moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > STANDSTILL)
+        if moving:
+            warp_box(frame, drawn, moving.box, displacements(moving, mouth_line(targets)))
         self._fill(frame, drawn, landmarks, targets, unit)
         return drawn
 
@@ -130,18 +129,30 @@ class MeshFace:
         blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
 
 
+def displacements(grid: Grid, line: Array) -> Array:
+    """Displacements (height, width, 2) of every pixel of a grid's box, torn along the line where the lips meet."""
+    displacement = dense(grid.upper, grid.box)
+    mouth = grid.trimmed(np.abs(grid.tear).max(-1) > 0)
+    if mouth:
+        down = np.array([line[0, 1] - line[-1, 1], line[-1, 0] - line[0, 0]], np.float32)
+        below = polygon(np.concatenate([line, [line[-1] + down, line[0] + down]]), mouth.box)
+        left, top = mouth.box.left - grid.box.left, mouth.box.top - grid.box.top
+        part = displacement[top : top + mouth.box.height, left : left + mouth.box.width]
+        part += dense(mouth.tear, mouth.box) * below[..., None]
+    return displacement
+
+
 def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
-    """Weight of the warp (height, width): 1 on the lower face, 0 at the ring and beyond."""
-    coarse = np.zeros((box.height // step, box.width // step), np.float32)
+    """Weight of the warp at the nodes of a grid (rows, columns): 1 on the lower face, 0 at the ring and beyond."""
+    weight = np.zeros((box.height // step, box.width // step), np.float32)
     hull = np.concatenate([around, landmarks[[127, 6, 356], :2]])
     nodes = (hull - box.corner) / step
     middle = nodes.mean(0)
     inner = middle + 0.9 * (nodes - middle)
-    cv2.fillConvexPoly(coarse, cv2.convexHull(np.round(inner * 16).astype(np.int32)), [1.0], cv2.LINE_AA, 4)
-    coarse[[0, -1]] = 0
-    coarse[:, [0, -1]] = 0
-    soft = cv2.GaussianBlur(coarse, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT)
-    return np.asarray(cv2.resize(soft, (box.width, box.height), interpolation=cv2.INTER_LINEAR))
+    cv2.fillConvexPoly(weight, cv2.convexHull(np.round(inner * 16).astype(np.int32)), [1.0], cv2.LINE_AA, 4)
+    weight[[0, -1]] = 0
+    weight[:, [0, -1]] = 0
+    return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
 class MeshEngine:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.geometry import Array
@@ -87,26 +88,57 @@ def fit_field(frame: MouthFrame, places: Array, displacements: Array, side: Arra
     return Field(frame, centres, np.linalg.solve(system, right).astype(np.float32))
 
 
-def dense(field: Field, box: Box, step: int) -> tuple[Array, Array]:
-    """Evaluate a field on every pixel of a box, by way of a grid.
+@dataclass(frozen=True)
+class Grid:
+    """A displacement field at the nodes of a grid over a box.
 
-    Args:
-        field: the field.
+    Attributes:
         box: its sides are multiples of ``step``.
-        step: of the grid, in pixels.
-
-    Returns:
-        Displacements (height, width, 2) in pixels of the upper and of the lower side.
+        step: distance of two nodes in pixels; each stands in the middle of its cell.
+        upper: (rows, columns, 2) displacements on the upper side, in pixels.
+        tear: (rows, columns, 2) what must be added below the line where the lips meet; 0 away from the mouth.
     """
+
+    box: Box
+    step: int
+    upper: Array
+    tear: Array
+
+    def faded(self, weight: Array) -> Grid:
+        """The grid times a weight (rows, columns)."""
+        return Grid(self.box, self.step, self.upper * weight[..., None], self.tear * weight[..., None])
+
+    def trimmed(self, keep: npt.NDArray[np.bool_]) -> Grid | None:
+        """The smallest part that holds the nodes ``keep`` (rows, columns) and two more around; None without any."""
+        if not keep.any():
+            return None
+        (top, bottom), (left, right) = (_span(keep.any(axis)) for axis in (1, 0))
+        box = Box(
+            self.box.left + left * self.step,
+            self.box.top + top * self.step,
+            (right - left) * self.step,
+            (bottom - top) * self.step,
+        )
+        return Grid(box, self.step, self.upper[top:bottom, left:right], self.tear[top:bottom, left:right])
+
+
+def _span(keep: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    kept = np.flatnonzero(keep)
+    return max(0, int(kept[0]) - 2), min(len(keep), int(kept[-1]) + 3)
+
+
+def evaluate(field: Field, box: Box, step: int) -> Grid:
+    """Evaluate a field at the nodes of a grid over a box, whose sides are multiples of ``step``."""
     xs = box.left + (np.arange(box.width // step, dtype=np.float32) + 0.5) * step - 0.5
     ys = box.top + (np.arange(box.height // step, dtype=np.float32) + 0.5) * step - 0.5
     nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
     upper = field.at(nodes, 1.0)
-    lower = upper.copy()
+    tear = np.zeros_like(upper)
     torn = lift(field.frame.local(nodes), 1.0)[:, 2] > 1e-3
-    lower[torn] = field.at(nodes[torn], -1.0)
-    dense_upper, dense_lower = (
-        cv2.resize(side.reshape(len(ys), len(xs), 2), (box.width, box.height), interpolation=cv2.INTER_CUBIC)
-        for side in (upper, lower)
-    )
-    return np.asarray(dense_upper, np.float32), np.asarray(dense_lower, np.float32)
+    tear[torn] = field.at(nodes[torn], -1.0) - upper[torn]
+    return Grid(box, step, *(side.reshape(len(ys), len(xs), 2) for side in (upper, tear)))
+
+
+def dense(nodes: Array, box: Box) -> Array:
+    """Bring values at the nodes of a grid (rows, columns, 2) to every pixel of its box (height, width, 2)."""
+    return np.asarray(cv2.resize(nodes, (box.width, box.height), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -47,11 +47,13 @@ def warp_box(frame: Frame, target: Frame, box: Box, displacement: Array) -> None
     halved = cv2.resize(displacement, (box.width // 2, box.height // 2), interpolation=cv2.INTER_AREA) / 2
     for source, drawn, step in zip(planes(frame), planes(target), (1, 2, 2), strict=True):
         field = displacement if step == 1 else halved
+        # Colour is soft: what a finer kernel would gain there, nobody sees.
+        kernel = cv2.INTER_CUBIC if step == 1 else cv2.INTER_LINEAR
         rows, columns = field.shape[:2]
         x = field[..., 0] + np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
         y = field[..., 1] + np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
         drawn[box.top // step :, box.left // step :][:rows, :columns] = cv2.remap(
-            source, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            source, x, y, kernel, borderMode=cv2.BORDER_REPLICATE
         )
 
 
