@@ -107,7 +107,7 @@ def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Calla
             return [row.cells.problem("output", f"{shown(output)} is an input or the manifest", "Name another file")]
         if output.exists() and not (row.job.overwrite or replaceable(row)):
             return [row.cells.problem("output", f"{shown(output)}: the output exists", "Use --overwrite to replace it")]
-    except InputError as error:
+    except HeygemError as error:
         return [row.cells.problem("output", error.message, error.hint)]
     return []
 

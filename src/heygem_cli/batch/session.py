@@ -52,7 +52,7 @@ class Targets:
         """
         for path in (self.report, self.junit, self.failed_manifest):
             if path is not None:
-                check_output(path, [manifest])
+                check_output(path, [manifest], suffix=None)
 
     def write(self, report: Report, rows: Iterable[Row] = ()) -> None:
         """Write what is named; a manifest of failed rows only if there are any."""

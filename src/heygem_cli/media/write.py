@@ -125,8 +125,13 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
             _raise_unwritable(self.output, error)
 
 
-def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
+def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:
     """Make sure that a file can be made under this name, before anything is started.
+
+    Args:
+        output: the file to make.
+        inputs: files that it must not replace.
+        suffix: that its name must have; None for a report, which may have any.
 
     Raises:
         InputError: ``output-is-a-directory``, ``output-is-not-a-file``, ``no-such-folder``, ``no-permission``,
@@ -136,7 +141,7 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
         if output.is_dir():
             message = "the output is a folder"
             raise InputError("output-is-a-directory", message, hint="Give the name of a file", path=output)
-        if output.suffix.lower() != ".mp4":
+        if suffix is not None and output.suffix.lower() != suffix:
             message = "the output is an mp4, and its name says something else"
             raise InputError("not-an-mp4", message, hint="Give a name that ends in .mp4", path=output)
         if output.exists() and not output.is_file():
@@ -147,7 +152,7 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
             raise InputError("no-such-folder", message, hint="Make it first", path=output.parent)
         if output.exists() and any(source.exists() and source.samefile(output) for source in inputs):
             message = "the output would replace an input"
-            raise InputError("output-is-an-input", message, hint="Choose another name with -o", path=output)
+            raise InputError("output-is-an-input", message, hint="Choose another name", path=output)
         if not os.access(output.parent, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "no permission")
     except OSError as error:
@@ -157,7 +162,7 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
 def _raise_unwritable(output: Path, error: OSError) -> NoReturn:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         message = "no permission to write into this folder"
-        raise InputError("no-permission", message, hint="Choose another with -o", path=output.parent) from error
+        raise InputError("no-permission", message, hint="Choose another folder", path=output.parent) from error
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         raise HeygemError("disk-full", "the disk is full", hint="Free some space", path=output) from error
     if error.errno == errno.ENAMETOOLONG:
