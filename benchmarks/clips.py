@@ -7,7 +7,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from heygem_cli.errors import InputError
+from heygem_cli.errors import HeygemError, InputError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FACE, AUDIO = EXAMPLES / "face.mp4", EXAMPLES / "audio.wav"
@@ -21,10 +21,12 @@ def ffmpeg(*arguments: str | Path) -> None:
     """Run ffmpeg to its end.
 
     Raises:
-        subprocess.CalledProcessError: it failed; what it said is on stderr.
+        HeygemError: it failed.
     """
-    program = imageio_ffmpeg.get_ffmpeg_exe()
-    subprocess.run([program, "-hide_banner", "-nostdin", "-v", "error", "-y", *map(str, arguments)], check=True)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise HeygemError("ffmpeg-failed", f"ffmpeg failed: {done.stderr.strip()}")
 
 
 def reverse(clip: Path, made: Path) -> None:
