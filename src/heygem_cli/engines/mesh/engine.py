@@ -19,8 +19,8 @@ from heygem_cli.media.types import Frame, VideoInfo
 
 GRID = 24
 """Nodes of the displacement grid in an inter-ocular distance."""
-STANDSTILL = 1 / 64
-"""Pixels. OpenCV's remap rounds smaller displacements to none."""
+LEAST = 0.001
+"""Inter-ocular distances. Nobody sees a smaller displacement."""
 UPPER_EDGE, LOWER_EDGE = 0.35, 0.2
 """Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
 
@@ -112,8 +112,8 @@ class MeshFace:
         if not box.width or not box.height:
             return drawn
         field = warp_field(landmarks, targets)
-        grid = evaluate(field, box, step).faded(fade(landmarks, around, box, step))
-        moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > STANDSTILL)
+        grid = evaluate(field, box, step).settled(fade(landmarks, around, box, step), LEAST * unit)
+        moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
         if moving:
             warp_box(frame, drawn, moving.box, displacements(moving, mouth_line(targets)))
         self._fill(frame, drawn, landmarks, targets, unit)

@@ -104,9 +104,14 @@ class Grid:
     upper: Array
     tear: Array
 
-    def faded(self, weight: Array) -> Grid:
-        """The grid times a weight (rows, columns)."""
-        return Grid(self.box, self.step, self.upper * weight[..., None], self.tear * weight[..., None])
+    def settled(self, weight: Array, least: float) -> Grid:
+        """The grid times a weight (rows, columns), each displacement ``least`` pixels shorter and none below that.
+
+        What hardly moves then does not move at all, and need not be drawn.
+        """
+        lower = _shorter((self.upper + self.tear) * weight[..., None], least)
+        upper = _shorter(self.upper * weight[..., None], least)
+        return Grid(self.box, self.step, upper, lower - upper)
 
     def trimmed(self, keep: npt.NDArray[np.bool_]) -> Grid | None:
         """The smallest part that holds the nodes ``keep`` (rows, columns) and two more around; None without any."""
@@ -120,6 +125,11 @@ class Grid:
             (bottom - top) * self.step,
         )
         return Grid(box, self.step, self.upper[top:bottom, left:right], self.tear[top:bottom, left:right])
+
+
+def _shorter(displacements: Array, by: float) -> Array:
+    lengths = np.linalg.norm(displacements, axis=-1, keepdims=True)
+    return np.asarray(displacements * np.clip(1 - by / np.maximum(lengths, 1e-6), 0, None), np.float32)
 
 
 def _span(keep: npt.NDArray[np.bool_]) -> tuple[int, int]:
