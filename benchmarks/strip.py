@@ -38,7 +38,10 @@ def choose_frames(shapes: Array) -> list[int]:
     Args:
         shapes: lips (frames, points, 2), NaN where there is no face.
     """
-    parts = [part for part in np.array_split(np.arange(len(shapes)), COLUMNS) if len(part)]
+    # Not from the edges of a part, so that each frame stands above its moment.
+    parts = [
+        part[len(part) // 6 : len(part) - len(part) // 6] for part in np.array_split(np.arange(len(shapes)), COLUMNS)
+    ]
     flat = np.nan_to_num(shapes).reshape(len(shapes), -1)
     apart = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
     apart[np.isnan(shapes[:, 0, 0])] = -1
