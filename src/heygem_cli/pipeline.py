@@ -24,7 +24,7 @@ from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.media.read import loop_frames, read_audio, read_frames
+from heygem_cli.media.read import ahead, loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.media.write import EncodeOptions, VideoWriter, check_output, choose_encoder
 from heygem_cli.runtime import Device, Settings
@@ -222,14 +222,15 @@ class Pipeline:
         total = min(needed, video.frames)
 
         def landmarks() -> Iterator[Array | None]:
-            with closing(read_frames(video, count=needed)) as frames:
+            with closing(ahead(read_frames(video, count=needed))) as frames:
                 counted = _counted(frames, "track", total, report)
                 yield from smooth(bridge_gaps(self.tracker.track(counted, job.options.face)))
 
         if not job.options.cache:
-            folder = Path(scratch.enter_context(tempfile.TemporaryDirectory(prefix="heygem-")))
-            with errors_worded(folder, hint="Free some space, or name another folder with TMPDIR"):
-                return write_track(folder / "face.track", landmarks(), limit=needed), False
+            with errors_worded(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
+                # It has no name in the folder, so that nothing stays behind even if the process is killed.
+                file = scratch.enter_context(tempfile.TemporaryFile())
+                return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.face, self.tracker.version)
         return cached_track(default_folder(), key, needed, landmarks)
 
@@ -256,7 +257,7 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
     seen = 0
     last: Frame | None = None
     writer = VideoWriter(job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode)
-    with writer, closing(loop_frames(inputs.video, total, job.options.loop)) as frames:
+    with writer, closing(ahead(loop_frames(inputs.video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is not None:

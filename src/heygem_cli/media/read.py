@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from heygem_cli.choices import LoopMode
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
+
+_Item = TypeVar("_Item")
 
 LOOP_BYTES = 256 << 20
 """Frames held to play a clip backwards. More is faster: every chunk is decoded from the key frame before it."""
@@ -44,6 +47,15 @@ def read_frames(
             raise child.error(video.path, "reading")
     if start == done == 0:
         raise InputError("no-frames", "not one picture in it can be decoded", path=video.path)
+
+
+def ahead(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
+    """Give the same items, the next of which is read in a thread while the one before it is used."""
+    with closing(items), ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item
 
 
 def loop_index(i: int, n: int, mode: LoopMode) -> int:

@@ -9,6 +9,7 @@ import functools
 import os
 import secrets
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +77,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         self.seconds = seconds
         self.options = options or EncodeOptions()
         self.frames = 0
+        self._writing: Future[None] | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> VideoWriter:
@@ -93,19 +95,31 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
                 copy_audio=copies_audio(self.audio, self.seconds),
                 metadata=SYNTHETIC,
             )
+            # Outlives ffmpeg: a write that waits for it ends when it is gone.
+            self._thread = stack.enter_context(ThreadPoolExecutor(1))
             self._child = stack.enter_context(ffmpeg.running(args, stdin=True))
             self._stack = stack.pop_all()
         return self
 
     def write(self, frame: Frame) -> None:
-        """Append one frame, I420 of shape (height * 3 // 2, width)."""
-        rest = memoryview(frame.data).cast("B")
+        """Append one frame, I420 of shape (height * 3 // 2, width), which must not change any more.
+
+        It is written in a thread, so that the next one can be drawn; what goes wrong is raised by the next call.
+        """
+        self._wait()
+        self._writing = self._thread.submit(self._write, memoryview(frame.data).cast("B"))
+        self.frames += 1
+
+    def _wait(self) -> None:
         try:
-            while rest:
-                rest = rest[self._child.stdin.write(rest) :]
+            if self._writing is not None:
+                self._writing.result()
         except BrokenPipeError as error:
             raise self._child.error(self.output, "writing") from error
-        self.frames += 1
+
+    def _write(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[self._child.stdin.write(rest) :]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -115,6 +129,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
                 self._finish()
 
     def _finish(self) -> None:
+        self._wait()
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
         probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
