@@ -229,7 +229,7 @@ class Pipeline:
         if not job.options.cache:
             with errors_worded(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
                 # It has no name in the folder, so that nothing stays behind even if the process is killed.
-                file = scratch.enter_context(tempfile.TemporaryFile())
+                file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the job closes it
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.face, self.tracker.version)
         return cached_track(default_folder(), key, needed, landmarks)
