@@ -145,7 +145,7 @@ def _make_inputs(batch: BatchFolder, bad: dict[str, str]) -> None:
     for n in range(4):
         make_face(folder / f"face{n}.mp4", n)
         make_voice(folder / f"{n}.wav", n, 0.4 + n / 10)
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=256x256:r=25:d=1", folder / "nobody.mp4")
+    ffmpeg("-f", "lavfi", "-i", "smptebars=s=256x256:r=25:d=1", folder / "nobody.mp4")
     rows = [{"audio": f"{n % 4}.wav", "face": f"face{n % 4}.mp4", "id": f"good{n}"} for n in range(ROWS - BAD)]
     for n, (name, kind) in enumerate(bad.items()):
         shutil.copy(folder / "0.wav", folder / f"{name}.wav")

@@ -51,20 +51,41 @@ def batch(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try rows again that have failed.")] = False,
     only: Annotated[list[str] | None, typer.Option(metavar="ID", help="Only this row; may be repeated.")] = None,
     retries: Annotated[
-        int, typer.Option(min=0, help="How often a job is tried again in a run if its error can pass.")
+        int,
+        typer.Option(
+            min=0, envvar="HEYGEM_RETRIES", help="How often a job is tried again in a run if its error can pass."
+        ),
     ] = 1,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failed job.")] = False,
-    max_failures: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after N failed jobs.")] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", envvar="HEYGEM_FAIL_FAST", help="Stop at the first failed job.")
+    ] = False,
+    max_failures: Annotated[
+        int | None, typer.Option(min=1, envvar="HEYGEM_MAX_FAILURES", metavar="N", help="Stop after N failed jobs.")
+    ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=1, metavar="SECONDS", help="Time for each job. Default: 300 and ten times its audio."),
+        typer.Option(
+            min=1,
+            envvar="HEYGEM_TIMEOUT",
+            metavar="SECONDS",
+            help="Time for each job. Default: 300 and ten times its audio.",
+        ),
     ] = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Render in a child process, so that the batch survives a crash by itself.")
+        bool,
+        typer.Option(
+            "--isolate",
+            envvar="HEYGEM_ISOLATE",
+            help="Render in a child process, so that the batch survives a crash by itself.",
+        ),
     ] = False,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N|auto|auto/N", help="Only share I of N; auto: as Slurm or Kubernetes tell."),
+        typer.Option(
+            metavar="I/N|auto|auto/N",
+            envvar="HEYGEM_SHARD",
+            help="Only share I of N; auto: as Slurm or Kubernetes tell.",
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as JUnit XML.")] = None,

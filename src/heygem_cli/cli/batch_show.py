@@ -167,7 +167,7 @@ def plan_object(jobs: Sequence[Job]) -> dict[str, object]:
 def report_table(report: Report) -> Table:
     """The table at the end."""
     table = Table(box=None, pad_edge=False)
-    for name in ("row", "id", "status", "tries", "seconds", "× real time", "no face", "error"):
+    for name in ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "error"):
         table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
     for job in report.jobs:
         if len(report.jobs) <= ALL_ROWS or job.status != "done":

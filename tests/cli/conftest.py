@@ -1,0 +1,28 @@
+"""Inputs of batches, made once, and a folder with a copy of them for each test."""
+
+import shutil
+
+import pytest
+
+from batch_program import Batch
+from portrait import make_face_video, make_voice, scene
+
+
+@pytest.fixture(scope="session")
+def batch_inputs(media, clip):
+    """A folder with a face, another one, a video without any, and voices."""
+    folder = media / "batch"
+    folder.mkdir()
+    for name, size in (("face.mp4", 200), ("other.mp4", 180)):
+        make_face_video(folder / name, [scene(256, 256, (128 + k, 140, size)) for k in range(4)])
+    shutil.copy(clip, folder / "nobody.mp4")
+    for name, seconds in (("a.wav", 0.4), ("b.wav", 0.6), ("c.wav", 0.5), ("long.wav", 10), ("minute.wav", 60)):
+        make_voice(folder / name, seconds)
+    return folder
+
+
+@pytest.fixture
+def batch(batch_inputs, tmp_path):
+    folder = tmp_path / "list"
+    shutil.copytree(batch_inputs, folder)
+    return Batch(folder, tmp_path / "cache")

@@ -1,0 +1,68 @@
+"""The recipes of examples/scale, run as far as they can be without a cluster."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCALE = Path(__file__).parents[2] / "examples" / "scale"
+ROWS = "audio,face,id\n" + "".join(f"{audio}.wav,face.mp4,{audio}\n" for audio in "abc")
+
+
+@pytest.fixture
+def shell(batch, tmp_path):
+    """Run a script where ``heygem`` is on the PATH and the folder has a space in its name."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "heygem"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heygem_cli "$@" --preset ultrafast\n')
+    program.chmod(0o755)
+    batch.folder = batch.folder.rename(batch.folder.with_name("the list"))
+    batch.manifest = batch.folder / "m.csv"
+    batch.manifest.write_text(ROWS)
+
+    def run(*command, **environment):
+        path = f"{tmp_path / 'bin'}:{batch.environment['PATH']}"
+        return subprocess.run(
+            list(map(str, command)), env={**batch.environment, "PATH": path, **environment}, cwd=tmp_path,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.skipif(shutil.which("parallel") is None, reason="needs GNU parallel")
+def test_gnu_parallel(shell, batch):
+    done = shell(SCALE / "parallel.sh", batch.manifest, 2)
+    assert done.returncode == 0, done.stderr
+    assert "3 jobs: 3 done" in done.stdout
+    assert json.loads((batch.folder / "m.csv.report.json").read_text())["counts"]["done"] == 3
+    shards = [event for n in (1, 2) for event in batch.events("done", f"m.csv.{n}-of-2.journal.jsonl")]
+    assert sorted(event["id"] for event in shards) == ["a", "b", "c"]
+
+
+def test_the_script_of_the_slurm_array(shell, batch):
+    """Slurm runs the script with bash and tells the index in the environment."""
+    for index in "01":
+        done = shell("bash", SCALE / "slurm-array.sbatch", batch.manifest, SLURM_ARRAY_TASK_ID=index, HEYGEM_SHARDS="2")
+        assert done.returncode == 0, done.stderr
+    reports = [batch.folder / f"m.csv.report-{index}.json" for index in "01"]
+    assert "3 jobs: 3 done" in shell("heygem", "batch", "--merge-reports", *reports).stdout
+
+
+def test_the_command_of_the_kubernetes_job(shell, batch):
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load((SCALE / "kubernetes-indexed-job.yaml").read_text())["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    args = [
+        arg.replace("/data/manifest.csv", str(batch.manifest))
+        .replace("/data", str(batch.folder))
+        .replace("$(JOB_COMPLETION_INDEX)", "2")
+        for arg in container["args"]
+    ]
+    done = shell(*args, JOB_COMPLETION_INDEX="2")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((batch.folder / "report-2.json").read_text())
+    assert report["shard"] == f"3/{job['completions']}"
