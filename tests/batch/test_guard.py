@@ -139,6 +139,21 @@ print("fine", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
     assert (done.stdout, done.returncode) == ("fine True\n", 0)
 
 
+def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored():
+    done = run(
+        """
+from heygem_cli.cli.signals import signals_raised
+with signals_raised(), guard.Guard(stuck, stop) as g:
+    with g.job(9):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+    print("went on", g.stopped)
+""",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("went on None\n", "", 0)
+
+
 def test_handlers_are_put_back():
     before = signal.getsignal(signal.SIGTERM)
     with module.Guard(lambda: None, lambda _: None) as guard:

@@ -43,7 +43,9 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     def __enter__(self) -> Guard:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._handlers = {n: signal.signal(n, self._raise) for n in (signal.SIGINT, signal.SIGTERM)}
+        # What the parent lets this process ignore stays ignored: a shell's & keeps Ctrl-C from it.
+        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+        self._handlers = {n: signal.signal(n, self._raise) for n in heeded}
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -80,7 +82,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
                 self._end = None
 
     def _raise(self, signum: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in self._handlers:
             signal.signal(number, signal.SIG_DFL)
         self.stopped = signum
         if self._in_job:
