@@ -156,12 +156,12 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None =
         if output.is_dir():
             message = "the output is a folder"
             raise InputError("output-is-a-directory", message, hint="Give the name of a file", path=output)
-        if suffix is not None and output.suffix.lower() != suffix:
-            message = "the output is an mp4, and its name says something else"
-            raise InputError("not-an-mp4", message, hint="Give a name that ends in .mp4", path=output)
         if output.exists() and not output.is_file():
             message = "the output is a pipe or a device, not a file"
             raise InputError("output-is-not-a-file", message, hint="Give the name of a file", path=output)
+        if suffix is not None and output.suffix.lower() != suffix:
+            message = "the output is an mp4, and its name says something else"
+            raise InputError("not-an-mp4", message, hint="Give a name that ends in .mp4", path=output)
         if not output.parent.is_dir():
             message = "the folder for the output does not exist"
             raise InputError("no-such-folder", message, hint="Make it first", path=output.parent)
