@@ -110,6 +110,34 @@ def encode_args(
     ]  # fmt: skip
 
 
+def stage_audio_args(audio: AudioInfo, output: Path, rate: int) -> list[str]:
+    """Build the arguments that write the first audio stream into a wav of 16-bit mono samples."""
+    return [
+        *_QUIET, "-y", *_input(audio.path, audio.demuxer), "-map", "0:a:0", "-map_metadata", "-1",
+        "-filter:a", f"{_AUDIO_CLOCK},aresample={rate}", "-ac", "1", "-c:a", "pcm_s16le", "-f", "wav", f"file:{output}",
+    ]  # fmt: skip
+
+
+def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) -> list[str]:
+    """Build the arguments that write the first ``count`` frames, upright and at the rate ``video.fps``, into an mp4.
+
+    With ``hold`` the last frame is repeated until there are ``count``.
+    """
+    filters = ["setpts=PTS-STARTPTS", *_picture_filters(video, 0)]
+    if video.is_still:
+        filters.append(f"fps={_ratio(video.fps)}")
+    if hold:
+        filters.append("tpad=stop=-1:stop_mode=clone")
+    tags = [f"{key}={value}" for key, value in _setparams(video.color).items()]
+    filters += [f"setparams={':'.join(tags)}", f"setsar={_ratio(video.sample_aspect_ratio)}"]
+    return [
+        *_QUIET, "-y", "-noautorotate", "-display_rotation", "0", *_input(video.path, video.demuxer),
+        "-map", "0:V:0", "-map_metadata", "-1",
+        "-filter:v", ",".join(filters), "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
+        "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "mp4", f"file:{output}",
+    ]  # fmt: skip
+
+
 def encoder_args(encoder: str, crf: int, preset: str, threads: int) -> list[str]:
     """Build the arguments of a video encoder; NVENC has presets of its own, and takes ``crf`` as its CQ."""
     if encoder == "h264_nvenc":
