@@ -11,7 +11,7 @@ from heygem_cli.doctor import installation_checks as checks
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.children import Answer
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.model_files import damage
+from heygem_cli.installation.model_files import damage
 from heygem_cli.installation.tree import APP, CONFIG_INI, MODEL_FILES, OPT_TXT
 from heygem_tree import APP as APP_TEXT
 from heygem_tree import COMPOSE, CONFIG, DANGEROUS, QUEUE, make_installation, onnx_file, opt_text

@@ -10,9 +10,9 @@ import pytest
 from batch_program import children, command_of
 from heygem_cli.engines.staging import stage_inputs
 from heygem_cli.errors import InputError, StoppedError
+from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.pipeline import Inputs
 from media_factory import digest, ffmpeg, make_audio, make_picture, make_video
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")

@@ -134,7 +134,9 @@ def what_is_wrong(path: Path, name: str, state: JobState) -> str:
             return "the output is missing"
         if path.stat().st_size != result["bytes"]:
             return "the output is not the one that was made"
-        probe_output(path).check(path, seconds=result["duration"], fps=Fraction(result["fps"]))
+        fps = Fraction(result["fps"])
+        picture = float(result["frames"] / fps) if "frames" in result else None
+        probe_output(path).check(path, seconds=result["duration"], fps=fps, picture=picture)
     except (HeygemError, KeyError, ValueError):
         return "the output is damaged"
     return ""

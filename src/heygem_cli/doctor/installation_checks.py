@@ -11,12 +11,12 @@ from heygem_cli import optfile
 from heygem_cli.doctor import runtime_checks
 from heygem_cli.doctor.children import Answer
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.model_files import damage
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.errors import InputError
 from heygem_cli.installation import compose, config_ini, tree
 from heygem_cli.installation import gradio_queue as queue
 from heygem_cli.installation.files import decode_transparent, read_small
+from heygem_cli.installation.model_files import damage
 
 NO_HOME = "no installation: name its folder with --home"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.log_file import TAIL, Log, Seen, read_log
-from heygem_cli.doctor.log_messages import RESTART, Message
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.errors import InputError
+from heygem_cli.installation.log_messages import RESTART, Message
 from heygem_cli.installation.tree import LOG
 
 STUCK = 10 * 60

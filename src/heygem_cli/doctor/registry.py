@@ -18,9 +18,9 @@ from heygem_cli.doctor import (
     system_checks,
 )
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.log_messages import MESSAGES
 from heygem_cli.doctor.result import Finding
 from heygem_cli.errors import InputError
+from heygem_cli.installation.log_messages import MESSAGES
 from heygem_cli.installation.variables import VARIABLES
 from heygem_cli.runtime import CUDA_LIBRARIES
 

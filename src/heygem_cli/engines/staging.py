@@ -21,8 +21,8 @@ from heygem_cli.media.probe import probe_output
 
 if TYPE_CHECKING:
     from heygem_cli.choices import LoopMode
+    from heygem_cli.job import Inputs
     from heygem_cli.media.types import VideoInfo
-    from heygem_cli.pipeline import Inputs
 
 RATE = 16000
 SPARE_SECONDS = 1

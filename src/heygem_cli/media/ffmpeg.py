@@ -105,8 +105,21 @@ def encode_args(
         *shift, *_input(audio.path, audio.demuxer),
         "-map", "0:v:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1",
         "-filter:v", filters, *codec, "-pix_fmt", "yuv420p", *sound,
-        *(part for key, value in metadata.items() for part in ("-metadata", f"{key}={value}")),
-        "-movflags", "+faststart", "-f", "mp4", f"file:{output}",
+        *_metadata_args(metadata), "-movflags", "+faststart", "-f", "mp4", f"file:{output}",
+    ]  # fmt: skip
+
+
+def join_args(
+    picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, copy_audio: bool, metadata: Mapping[str, str]
+) -> list[str]:
+    """Build the arguments that make an mp4 of the pictures of a video, as they are encoded, and of the audio."""
+    sound = ["-c:a", "copy"] if copy_audio else _aac_args(audio, seconds)
+    return [
+        *_QUIET, "-y", "-copyts",
+        "-itsoffset", f"{-float(picture.start):.6f}", *_input(picture.path, picture.demuxer),
+        "-itsoffset", f"{-float(audio.start):.6f}", *_input(audio.path, audio.demuxer),
+        "-map", "0:V:0", "-map", "1:a:0", "-map_metadata", "-1", "-map_chapters", "-1", "-c:v", "copy", *sound,
+        *_metadata_args(metadata), "-movflags", "+faststart", "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
 
 
@@ -153,6 +166,10 @@ def encoder_test_args(encoder: str, width: int, height: int) -> list[str]:
 
 def _input(path: Path, demuxer: str) -> list[str]:
     return [*(["-f", demuxer] if demuxer else []), "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+
+
+def _metadata_args(metadata: Mapping[str, str]) -> list[str]:
+    return [part for key, value in metadata.items() for part in ("-metadata", f"{key}={value}")]
 
 
 def _seek_args(video: VideoInfo, start: int) -> list[str]:

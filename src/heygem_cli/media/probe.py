@@ -135,19 +135,25 @@ class OutputInfo:
     width: int
     height: int
 
-    def check(self, path: Path, *, seconds: float, fps: Fraction) -> None:
-        """Make sure that picture and sound last ``seconds``, to within a frame (and a packet of sound).
+    def check(self, path: Path, *, seconds: float, fps: Fraction, picture: float | None = None) -> None:
+        """Make sure that sound and picture last as long as they should, to within a frame (and a packet of sound).
+
+        Args:
+            path: for the error.
+            seconds: of sound.
+            fps: of the picture.
+            picture: seconds of it, where that is not as long as the sound.
 
         Raises:
             HeygemError: ``bad-output``.
         """
         frame = float(1 / fps) + 0.001
-        for what, found, leeway in (
-            ("picture", self.video_seconds, frame),
-            ("sound", self.audio_seconds, max(frame, AUDIO_PACKET_SECONDS)),
+        for what, found, wanted, leeway in (
+            ("picture", self.video_seconds, seconds if picture is None else picture, frame),
+            ("sound", self.audio_seconds, seconds, max(frame, AUDIO_PACKET_SECONDS)),
         ):
-            if not found or abs(found - seconds) > leeway:
-                message = f"the finished video has {found:.3f} s of {what} instead of {seconds:.3f} s"
+            if not found or abs(found - wanted) > leeway:
+                message = f"the finished video has {found:.3f} s of {what} instead of {wanted:.3f} s"
                 raise HeygemError("bad-output", message, path=path)
 
 

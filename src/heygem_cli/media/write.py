@@ -133,11 +133,43 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
         probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
-        os.fsync(self._part.lock)
-        try:
-            self._part.path.replace(self.output)
-        except OSError as error:
-            _raise_unwritable(self.output, error)
+        _take_name(self._part, self.output)
+
+
+def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float) -> None:
+    """Make an mp4 of a finished video's pictures, as they are, and of the original sound.
+
+    Like :class:`VideoWriter` it appears under its name only when it is complete and has been checked.
+
+    Args:
+        picture: the finished video, of which only the pictures are taken.
+        audio: the sound; ``seconds`` of it are taken.
+        output: the file to make or to replace.
+        seconds: the length of the sound.
+
+    Raises:
+        InputError: the output cannot be made there.
+        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``.
+    """
+    check_output(output)
+    remove_stale_parts(output.parent)
+    with _part_file(output) as part:
+        copied = copies_audio(audio, seconds)
+        args = ffmpeg.join_args(picture, audio, part.path, seconds=seconds, copy_audio=copied, metadata=SYNTHETIC)
+        with ffmpeg.running(args) as child:
+            if child.finish() != 0:
+                raise child.error(output, "writing")
+        length = picture.frames / picture.fps
+        probe_output(part.path).check(output, seconds=seconds, fps=picture.fps, picture=float(length))
+        _take_name(part, output)
+
+
+def _take_name(part: _Part, output: Path) -> None:
+    os.fsync(part.lock)
+    try:
+        part.path.replace(output)
+    except OSError as error:
+        _raise_unwritable(output, error)
 
 
 def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:

@@ -130,8 +130,14 @@ MESSAGES = (
 )
 """A line counts for the first that it matches."""
 
-READY = re.compile("init_wh_process进程启动|数字人图片处理进程启动")
+READY_PARTS = ("init_wh_process进程启动", "数字人图片处理进程启动")
+"""Each of the two processes that the worker starts says that it is there."""
+READY = re.compile("|".join(READY_PARTS))
 TIME = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+\]")
 JOB_START = re.compile(r"\[([^\[\]]+)\]任务视频驱动队列启动")
+JOB_TOTAL = re.compile(r"任务视频驱动队列启动.*?\blen:(\d+)")
+JOB_ANSWERED = re.compile(r"init_wh result\s*:")
+"""The face has been looked for: the start-up of a job is over."""
 JOB_MOVES = re.compile("发送完成数据大小")
+JOB_FRAME = re.compile(r"发送完成数据大小:(\d+), frameId:(\d+)")
 JOB_END = re.compile(r">>>\s*任务:(\S+)\s*耗时")
