@@ -32,13 +32,14 @@ class WorkerProcess:
     Args:
         installation: whose worker it is.
         environment: of this process.
+        lock: descriptor of a lock that the guard holds too, until all has ended.
         patience: seconds that no wait for a queue of HeyGem's may fall short of.
 
     Raises:
         NotCapableError: it cannot be started.
     """
 
-    def __init__(self, installation: Installation, environment: Mapping[str, str], patience: float) -> None:
+    def __init__(self, installation: Installation, environment: Mapping[str, str], lock: int, patience: float) -> None:
         self._ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         given = worker_environment(installation.python, environment)
@@ -53,7 +54,7 @@ class WorkerProcess:
                 stderr=subprocess.STDOUT,
                 cwd=installation.home,
                 env=given,
-                pass_fds=(lifeline, theirs.fileno()),
+                pass_fds=(lifeline, theirs.fileno(), lock),
                 start_new_session=True,
             )
         except OSError as error:

@@ -31,7 +31,10 @@ def start(command: list[str], passed: int) -> int:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    os.set_inheritable(passed, True)
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - a path object would hold one more
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), int(name) == passed)
     try:
         os.execv(command[0], command)  # noqa: S606
     except OSError as error:
@@ -88,7 +91,6 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     wakeup, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    os.set_inheritable(lifeline, False)
     signal.set_wakeup_fd(write)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     child = start(command, passed)
