@@ -35,8 +35,9 @@ def check_result(result: Path, staged: Staged, face: Path, tick: Callable[[], No
     except InputError as error:
         raise failure("false-success", face, error.message) from error
     lengths = {"picture": streams.video_seconds, "sound": streams.audio_seconds}
+    leeway = min(LEEWAY, staged.seconds / 2)
     for what, seconds in lengths.items():
-        if abs(seconds - staged.seconds) > LEEWAY:
+        if abs(seconds - staged.seconds) > leeway:
             raise failure("false-success", face, f"{seconds:.2f} s of {what} instead of {staged.seconds:.2f} s")
     if is_unchanged(made, probe_video(staged.video), tick):
         raise failure("no-face", face)

@@ -142,9 +142,6 @@ class Session:
         self._job = job = _Job(code, face)
         self._process.send({"code": code, **message})
         self._until(lambda: job.status is not None, tick)
-        self._listen(0.0)
-        if job.failures:
-            raise self._failure()
         return None if job.status is None else job.status[0]
 
     def explained(self, error: HeygemError) -> HeygemError:
@@ -169,7 +166,7 @@ class Session:
             if self._listen(TICK):
                 moved = time.monotonic()
             job, now = self._job, time.monotonic()
-            if job.failed is not None and now - job.failed >= SETTLE and not done():
+            if job.failed is not None and now - job.failed >= SETTLE:
                 raise self._failure()
             death = self._process.death()
             if death is not None:
@@ -179,11 +176,13 @@ class Session:
                 self._fail("stalled" if job.answered else "startup-timeout", f"nothing for {now - moved:.0f} s")
                 raise self._failure()
             tick()
+        if self._job.failures:
+            raise self._failure()
 
     def _listen(self, seconds: float) -> bool:
         """Take in what there is to hear; say whether it is progress."""
-        heard = self._process.messages(seconds)
-        moved = [self._hear(message) for message in heard]
+        # The log after the messages: what HeyGem has logged before it was done counts.
+        moved = [self._hear(message) for message in self._process.messages(seconds)]
         moved += [self._read(line) for line in self._log.lines()]
         for line in self._process.output():
             codes = recognised(line)

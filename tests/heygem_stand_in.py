@@ -1,0 +1,215 @@
+"""A HeyGem installation that can be started: it behaves as HeyGem is known to, and fails in the ways that are known.
+
+What it does is in ``stand_in.json``: ``start`` for the start of the worker, ``jobs`` for one job after another (the
+last for all that follow), whichever worker they fall to. It draws a bar where a mouth would be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from heygem_cli.media.ffmpeg import program
+from heygem_tree import make_installation
+
+ONNXRUNTIME = """
+import json, sys
+
+def get_available_providers():
+    return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+class InferenceSession:
+    def __init__(self, model, providers):
+        assert isinstance(model, bytes) and "CUDAExecutionProvider" in providers
+        self.providers = list(providers)
+        if json.load(open("stand_in.json"))["start"] == "cpu":
+            sys.stderr.write("Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.11\\n")
+            self.providers = ["CPUExecutionProvider"]
+
+    def get_providers(self):
+        return self.providers
+"""
+
+SERVICE = '''
+import json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
+
+SETTINGS = json.load(open("stand_in.json"))
+os.makedirs("log", exist_ok=True)
+logging.basicConfig(
+    filename="log/dh.log", level=logging.INFO,
+    format="[%(asctime)s] [%(filename)s[line:%(lineno)d]] [%(levelname)s] [%(message)s]",
+)
+log = logging.info
+assert sys.argv == ["run.py", "--num_threads", "0"], sys.argv
+assert os.environ["OMP_NUM_THREADS"] == "1" and os.environ["ORT_PARALLEL"] == "0"
+
+
+def next_mode():
+    """What this job does; the count outlives the worker."""
+    with open("jobs.txt", "a+") as file:
+        file.seek(0)
+        count = len(file.read().splitlines())
+        file.write("job\\n")
+    modes = SETTINGS["jobs"]
+    mode = modes[min(count, len(modes) - 1)]
+    if mode == "random":
+        rarely = ["hang", "crash", "child-crash", "queue-full", "false-success", "poison", "startup-log"]
+        chance = random.Random(count)
+        mode = chance.choice(rarely) if chance.random() < SETTINGS["share"] else "ok"
+    return mode
+
+
+def look_for_faces(tasks, answers):
+    """The process init_wh."""
+    if SETTINGS["start"] == "slow":
+        time.sleep(2)
+    if SETTINGS["start"] == "never":
+        time.sleep(1000)
+    if SETTINGS["start"] == "child-crash":
+        os._exit(3)
+    log(">>> init_wh_process进程启动")
+    while True:
+        mode, code, video = tasks.get()
+        if mode == "no-answer":
+            continue
+        if mode == "late":
+            time.sleep(11)
+        if mode == "many-faces":
+            log("[%s]存在多人脸", code)
+            time.sleep(1000)
+        score = 0 if mode == "no-face" else 0.88
+        log("[%s]init_wh result :[%s]， cost: 0.38 s", code, score)
+        answers.put(video)
+
+
+def draw(tasks, results):
+    """The process that draws."""
+    log(">>> 数字人图片处理进程启动")
+    while True:
+        mode, code, video, audio, first, last = tasks.get()
+        if mode in ("hang", "stuck-group") and first >= 4:
+            time.sleep(1000)
+        if mode == "child-crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if mode == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        log("[%s]>>> 发送完成数据大小:4, frameId:%d, cost:0.01s", code, first + 4)
+        if last:
+            results.put(encode(mode, code, video, audio))
+
+
+def encode(mode, code, video, audio):
+    bar = "null" if mode in ("no-face", "unchanged") else "drawbox=x=iw/4:y=ih/2:w=iw/2:h=ih/4:color=red:t=fill"
+    result = "./result/%s-r.mp4" % code
+    if mode == "nothing":
+        return result
+    length = "-t 0.1" if mode == "false-success" else "-shortest"
+    loop = "-stream_loop -1"
+    os.system(
+        "ffmpeg -nostdin -loglevel error -y %s -i %s -i %s -map 0:v -map 1:a -vf %s -c:v libx264 -preset ultrafast "
+        "-c:a aac %s %s" % (loop, video, audio, bar, length, result)
+    )
+    return result
+
+
+class TransDhTask:
+    def __init__(self):
+        if SETTINGS["start"] == "import":
+            raise ImportError("libcudart.so.11.0: cannot open shared object file")
+        print("loading models")
+        self.task_dic = {}
+        spawn = multiprocessing.get_context("spawn")
+        self.videos, self.faces, self.frames, self.results = (spawn.Queue(4) for _ in range(4))
+        for target, queues in ((look_for_faces, (self.videos, self.faces)), (draw, (self.frames, self.results))):
+            spawn.Process(target=target, args=queues, daemon=True).start()
+        print("检测人脸使用GPU")
+
+    def work(self, audio_url, video_url, code, watermark_switch, digital_auth, chaofen, pn):
+        assert (watermark_switch, digital_auth, chaofen) == (0, 0, 0) and code in self.task_dic
+        assert pn == SETTINGS.get("pn", 1), pn
+        try:
+            result = self._work(next_mode(), audio_url, video_url, code)
+            self.task_dic[code] = (2, 100, result, "")
+            log(">>> 任务:%s 耗时:59.3", code)
+        except Exception as error:
+            log("[%s]任务执行失败，异常信息:[%s]", code, error)
+            self.task_dic[code] = (3, 0, "", str(error))
+
+    def _work(self, mode, audio, video, code):
+        print("mode", mode)
+        open("./temp/%s_format.wav" % code, "w").close()
+        open("./temp/1.png", "w").close()
+        if mode == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if mode == "orphans":  # children of their own session, and a worker that dies before them
+            subprocess.Popen(["sleep", "1000"], start_new_session=True)
+            subprocess.Popen(["sh", "-c", "sleep 1000 & sleep 1000"])
+            os._exit(1)
+        if mode == "exit":
+            sys.exit(2)
+        if mode == "memory":
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        if mode == "kernel":
+            raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+        if mode == "format":
+            log("[%s]预处理失败，异常信息:[format video error]", code)
+            raise RuntimeError("format video error")
+        if mode == "startup-log":
+            raise RuntimeError("")
+        self.videos.put((mode, code, video))
+        if mode == "poison":  # the answer stays in the queue, for the next job to take
+            raise RuntimeError("poisoned")
+        video = self.faces.get(timeout=10)
+        total = 10
+        log("[%s]任务视频驱动队列启动 batch_size:4, len:%d", code, total)
+        self.task_dic[code] = (1, 20, "", "")
+        if mode == "queue-full":
+            log("任务视频驱动队列满，严重阻塞，下游队列异常")
+            time.sleep(1000)
+        for first in range(0, total, 4):
+            self.frames.put((mode, code, video, audio, first, first + 4 >= total), timeout=60)
+        return self.results.get(timeout=600)
+'''
+
+
+def make_stand_in(folder: Path) -> Path:
+    """Write it; give its root."""
+    home = make_installation(folder)
+    for path in home.rglob("*.so"):
+        path.unlink()
+    (home / "service/__init__.py").write_text("")
+    (home / "service/trans_dh_service.py").write_text(SERVICE)
+    (home / "onnxruntime.py").write_text(ONNXRUNTIME)
+    (home / "torch.py").write_text("")
+    for name in ("result", "temp", "bin"):
+        (home / name).mkdir()
+    (home / "bin/ffmpeg").symlink_to(program())
+    behave(home)
+    return home
+
+
+def behave(home: Path, *jobs: str, start: str = "ok", **more: object) -> None:
+    """Say what it does from now on."""
+    (home / "stand_in.json").write_text(json.dumps({"start": start, "jobs": jobs or ["ok"], **more}))
+    (home / "jobs.txt").unlink(missing_ok=True)
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The environment of ``heygem`` for it."""
+    path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    own = {"HEYGEM_ENGINE": "heygem", "HEYGEM_HOME": str(home), "HEYGEM_PYTHON": sys.executable, "PATH": path}
+    return os.environ | own | more
+
+
+def processes_of(home: Path) -> list[int]:
+    """Processes that run in it, zombies too."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cwd").readlink() == home:
+                found.append(int(folder.name))
+        except OSError:
+            continue  # it has ended
+    return found
