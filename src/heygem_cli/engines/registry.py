@@ -29,6 +29,22 @@ def _mesh(settings: EngineSettings) -> Engine:
     return MeshEngine(settings.device, settings.process)
 
 
+def _service_problems(settings: EngineSettings) -> list[HeygemError]:
+    from heygem_cli.engines.heygem_http.engine import service_problems
+
+    return service_problems(settings.service)
+
+
+def _service_identity(_settings: EngineSettings) -> str:
+    return ""  # it does not tell what models it has
+
+
+def _service(settings: EngineSettings) -> Engine:
+    from heygem_cli.engines.heygem_http.engine import ServiceEngine
+
+    return ServiceEngine(settings.service)
+
+
 _ENTRIES = (
     EngineEntry(
         name="mesh",
@@ -37,6 +53,14 @@ _ENTRIES = (
         problems=_mesh_problems,
         identity=_mesh_identity,
         make=_mesh,
+    ),
+    EngineEntry(
+        name="heygem-http",
+        summary="HeyGem's official service (the container of Duix.Heygem), asked over HTTP",
+        needs=("the running service (--url)", "a folder that its container shares with this machine (--map)"),
+        problems=_service_problems,
+        identity=_service_identity,
+        make=_service,
     ),
 )
 
