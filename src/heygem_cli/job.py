@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -93,3 +95,17 @@ class RenderResult:
     def real_time_factor(self) -> float:
         """Seconds of work a second of video."""
         return sum(self.seconds.values()) / self.duration
+
+
+@dataclass
+class Clock:
+    """Takes the seconds of each stage of one job."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: Stage) -> Iterator[None]:
+        """Time a stage while the block lasts."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start

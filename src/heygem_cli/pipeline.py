@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from heygem_cli.engines.protocol import Engine
-from heygem_cli.engines.registry import find_engine
+from heygem_cli.engines.registry import check_options, find_engine
 from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError
 from heygem_cli.job import Inputs, RenderJob, RenderResult, Report
@@ -17,11 +17,11 @@ def check_job(job: RenderJob) -> Inputs:
     """Probe the inputs of a job and see whether its output can be made; nothing is written.
 
     Raises:
-        InputError: something cannot be used.
+        InputError: something cannot be used, or the engine cannot heed an option.
         NotCapableError: the encoder that was asked for does not work on this machine.
     """
     check_current_folder()
-    find_engine(job.options.engine)
+    check_options(job.options)
     audio, video = probe_audio(job.audio), probe_video(job.face)
     check_output(job.output, (job.audio, job.face))
     if job.output.exists() and not job.overwrite:

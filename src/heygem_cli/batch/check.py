@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
-from heygem_cli.engines.registry import check_engine
+from heygem_cli.engines.registry import check_engine, check_options
 from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError, from_system, shown
 from heygem_cli.media.probe import probe_audio, probe_video
@@ -71,7 +71,7 @@ def check_rows(
             for column, path, bad in (("audio", audio, heard.bad), ("face", face, seen.bad))
             if path in bad
         ]
-        found += _output_problems(row, sources, replaceable)
+        found += _option_problems(row) + _output_problems(row, sources, replaceable)
         problems += found
         if not found:
             checked.append(CheckedRow(row, float(heard.good[audio].duration)))
@@ -101,6 +101,14 @@ def _look_at(paths: Iterable[Path], probe: Callable[[Path], Info], told: Callabl
 def _identity(path: Path) -> tuple[int, int]:
     found = path.stat()
     return found.st_dev, found.st_ino
+
+
+def _option_problems(row: Row) -> list[Problem]:
+    try:
+        check_options(row.job.options)
+    except InputError as error:
+        return [row.cells.problem("engine", error.message, error.hint)]
+    return []
 
 
 def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Callable[[Row], bool]) -> list[Problem]:

@@ -49,6 +49,8 @@ class EngineEntry:
         identity: names what outputs depend on besides inputs and options, such as models; asked for every engine
             of a batch before it begins.
         make: makes it.
+        refuses: options that it cannot heed, by their names in :class:`heygem_cli.job.RenderOptions`, and that must
+            therefore be as they are by default.
     """
 
     name: str
@@ -57,3 +59,4 @@ class EngineEntry:
     problems: Callable[[EngineSettings], list[HeygemError]]
     identity: Callable[[EngineSettings], str]
     make: Callable[[EngineSettings], Engine]
+    refuses: tuple[str, ...] = ()

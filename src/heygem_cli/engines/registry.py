@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from heygem_cli.engines.protocol import Engine, EngineEntry
 from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.job import RenderOptions
 
 
 def _mesh_problems(_settings: EngineSettings) -> list[HeygemError]:
@@ -27,6 +28,24 @@ def _mesh(settings: EngineSettings) -> Engine:
     from heygem_cli.engines.mesh.render import MeshEngine
 
     return MeshEngine(settings.device, settings.process)
+
+
+def _heygem_problems(settings: EngineSettings) -> list[HeygemError]:
+    from heygem_cli.engines.heygem.locate import problems
+
+    return problems(settings.heygem, os.environ)
+
+
+def _heygem_identity(settings: EngineSettings) -> str:
+    from heygem_cli.engines.heygem.locate import identity
+
+    return identity(settings.heygem, os.environ)
+
+
+def _heygem(settings: EngineSettings) -> Engine:
+    from heygem_cli.engines.heygem.engine import HeygemEngine
+
+    return HeygemEngine(settings.heygem, os.environ)
 
 
 def _service_problems(settings: EngineSettings) -> list[HeygemError]:
@@ -55,12 +74,28 @@ _ENTRIES = (
         make=_mesh,
     ),
     EngineEntry(
+        name="heygem",
+        summary="drives an existing HeyGem installation with its own weights, and without its hangs",
+        needs=(
+            "HeyGem's root folder (--home)",
+            "its weights",
+            "its Python (--python, --conda-env)",
+            "ffmpeg on the PATH",
+            "an NVIDIA GPU, or --allow-cpu",
+        ),
+        problems=_heygem_problems,
+        identity=_heygem_identity,
+        make=_heygem,
+        refuses=("face", "on_missing_face"),
+    ),
+    EngineEntry(
         name="heygem-http",
         summary="HeyGem's official service (the container of Duix.Heygem), asked over HTTP",
         needs=("the running service (--url)", "a folder that its container shares with this machine (--map)"),
         problems=_service_problems,
         identity=_service_identity,
         make=_service,
+        refuses=("face", "on_missing_face"),
     ),
 )
 
@@ -78,6 +113,20 @@ def find_engine(name: str) -> EngineEntry:
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(ENGINES)}"
         raise InputError("unknown-engine", f"--engine {name!r} is not known", hint=hint)
     return ENGINES[name]
+
+
+def check_options(options: RenderOptions) -> None:
+    """Make sure that an engine can do what is asked of it.
+
+    Raises:
+        InputError: there is no engine of this name, or it cannot heed an option.
+    """
+    usual = RenderOptions()
+    for name in find_engine(options.engine).refuses:
+        if getattr(options, name) != getattr(usual, name):
+            option = f"--{name.replace('_', '-')} {getattr(options, name)}"
+            hint = "Leave it out, or use --engine mesh"
+            raise InputError("unheeded-option", f"{option}: the engine {options.engine} cannot heed it", hint=hint)
 
 
 def check_engine(name: str, settings: EngineSettings) -> None:

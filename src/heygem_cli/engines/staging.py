@@ -21,7 +21,7 @@ from heygem_cli.media.probe import probe_output
 
 if TYPE_CHECKING:
     from heygem_cli.choices import LoopMode
-    from heygem_cli.job import Inputs, RenderOptions
+    from heygem_cli.job import Inputs
     from heygem_cli.media.types import VideoInfo
 
 RATE = 16000
@@ -83,19 +83,6 @@ def stage_inputs(
         hint = "Use --loop pingpong, or a longer face video"
         raise InputError("video-too-short", message, hint=hint, path=inputs.video.path)
     return Staged(audio, video, seconds, int(source.fps))
-
-
-def check_options(options: RenderOptions, engine: str) -> None:
-    """Refuse what HeyGem cannot be told.
-
-    Raises:
-        InputError: ``unsupported-option``.
-    """
-    wrong = [("--face", str(options.face), "largest"), ("--on-missing-face", options.on_missing_face, "pass")]
-    for name, given, only in wrong:
-        if given != only:
-            message = f"{name} {given}: --engine {engine} cannot choose that, only {only}"
-            raise InputError("unsupported-option", message, hint="Leave it out, or use --engine mesh")
 
 
 def whole_rate(video: VideoInfo) -> VideoInfo:

@@ -12,10 +12,10 @@ from heygem_cli.engines.heygem_http.client import Client, checked_url
 from heygem_cli.engines.heygem_http.maps import Map, map_problems, temp_folders
 from heygem_cli.engines.heygem_http.task import Task, Watch, submit
 from heygem_cli.engines.settings import ServiceSettings
-from heygem_cli.engines.staging import Staged, check_options, stage_inputs
+from heygem_cli.engines.staging import Staged, stage_inputs
 from heygem_cli.engines.workfolder import work_folder
 from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.job import Inputs, Progress, RenderJob, RenderResult, Report
+from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 
@@ -62,24 +62,23 @@ class ServiceEngine:
 
     def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.protocol.Engine`."""
-        check_options(job.options, self.name)
-        began = time.perf_counter()
+        clock = Clock()
         shared = self._maps[0]
         with work_folder(shared.host) as folder:
-            staged = stage_inputs(
-                inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
-            )
-            prepared = time.perf_counter()
+            with clock.stage("prepare"):
+                staged = stage_inputs(
+                    inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
+                )
             task = _task(staged, shared, job)
             with _swept(task.code, self._maps):
-                self._submit(task, staged, report)
-                started = time.perf_counter()
-                result = self._watch(task, staged, report)
-                made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
-                report(_share(staged, 100))
-                join_sound(made, inputs.audio, job.output, seconds=staged.seconds)
-        seconds = {"prepare": prepared - began, "start": started - prepared, "render": time.perf_counter() - started}
-        return _result(job, made, staged, seconds)
+                with clock.stage("start"):
+                    self._submit(task, staged, report)
+                with clock.stage("render"):
+                    result = self._watch(task, staged, report)
+                    made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
+                    report(_share(staged, 100))
+                    join_sound(made, inputs.audio, job.output, seconds=staged.seconds)
+        return _result(job, made, staged, clock.seconds)
 
     def close(self) -> None:
         """There is nothing to let go of: the service belongs to others."""
@@ -100,7 +99,7 @@ def _task(staged: Staged, shared: Map, job: RenderJob) -> Task:
     return Task(
         audio=str(shared.to_container(staged.audio)),
         video=str(shared.to_container(staged.video)),
-        pingpong=job.options.loop == "pingpong",
+        pingpong=job.options.loop != "forward",
         face=job.face,
     )
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,12 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
-from heygem_cli.job import Inputs, Progress, RenderJob, RenderResult, Report, Stage
+from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report, Stage
 from heygem_cli.media.read import ahead, loop_frames, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import VideoWriter
 from heygem_cli.runtime import Device, Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
-
-
-@dataclass
-class _Clock:
-    """Adds up the seconds of each stage of one job."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
 
 
 def _counted(frames: Iterable[Frame], stage: Stage, total: int, report: Report) -> Iterator[Frame]:
@@ -64,7 +50,7 @@ class MeshEngine:
 
     def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.protocol.Engine`."""
-        clock = _Clock()
+        clock = Clock()
         with clock.stage("speech"):
             motion = self._motion(inputs, report)
         with ExitStack() as scratch:
