@@ -37,8 +37,8 @@ class Service:
     Behaviours: ``ok``; ``busy``; those of :data:`FAILED` and :data:`REFUSED`; ``forgets`` (10004 as soon as it is
     done), ``loses`` (10004 without any result), ``no-file``, ``cut-off``, ``too-short``, ``silent``, ``unchanged``,
     ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``stale`` (another job's result), ``escapes`` (a result
-    outside of the folder), ``dies`` (the server ends while the job runs), ``html``, ``half`` (answers that break off),
-    ``stutters`` (every other answer is garbage), ``mute`` (no answer at all).
+    outside of the folder), ``dies`` (the server ends while the job runs), ``html``, ``http-500``,
+    ``half`` (answers that break off), ``stutters`` (every other answer is garbage), ``mute`` (no answer at all).
     """
 
     def __init__(self, shared: Path, *script: str) -> None:
@@ -160,7 +160,7 @@ class Service:
                 body = b"<html>busy</html>" if mode == "html" else json.dumps(content, ensure_ascii=False).encode()
                 if mode == "mute":
                     time.sleep(60)
-                self.send_response(200)
+                self.send_response(500 if mode == "http-500" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body[: len(body) // 2] if mode == "half" else body)

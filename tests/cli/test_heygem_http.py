@@ -34,6 +34,7 @@ CODES = {
     "escapes": "false-success",
     "html": "service-garbage",
     "half": "service-garbage",
+    "http-500": "service-http-error",
 }
 RAW = ("-c:v", "ffv1", "-pix_fmt", "yuv444p")
 GOOD = ["ok", "slow", "forgets", "late", "stutters"]

@@ -43,7 +43,8 @@ def parse_map(text: str) -> Map:
     if not host or not path.is_absolute() or ".." in path.parts:
         message = f"--map {shown(text)}: is not HOST:CONTAINER, two folders of which the second begins with /"
         raise InputError("bad-map", message, hint=f"Like this: {EXAMPLE}")
-    return Map(Path(host).expanduser().absolute(), path)
+    # os.path leaves a user that does not exist as it is, where pathlib would raise.
+    return Map(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
 
 
 def map_problems(maps: Sequence[Map]) -> list[HeygemError]:
