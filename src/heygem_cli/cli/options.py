@@ -149,14 +149,14 @@ def render_options(
 
 def engine_settings(
     *,
-    device: Device,
-    process: Settings,
+    device: Device = "auto",
+    process: Settings | None = None,
     home: Path | None,
     python: str | None,
     conda_env: str | None,
-    stall_timeout: float,
-    recycle_after: int,
-    allow_cpu: bool,
+    stall_timeout: float = 120.0,
+    recycle_after: int = 25,
+    allow_cpu: bool = False,
     url: str,
     maps: list[str] | None,
 ) -> EngineSettings:
@@ -170,7 +170,7 @@ def engine_settings(
 
     return EngineSettings(
         device=device,
-        process=process,
+        process=process or Settings(),
         heygem=HeygemSettings(
             home=home,
             python=python,
