@@ -16,7 +16,7 @@ FILES = ("audio", "face")
 NAMES = ("id", "output")
 OVERWRITE = "overwrite"
 RUN_WIDE = (
-    "device", "threads", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu",
+    "device", "threads", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu", "url", "map",
 )  # fmt: skip
 """Options of the process, which loads its engines once for all rows."""
 

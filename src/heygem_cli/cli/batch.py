@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heygem_cli.cli.options import (
+    SERVICE_URL,
     AllowCpuOption,
     CondaEnvOption,
     CrfOption,
@@ -20,6 +21,7 @@ from heygem_cli.cli.options import (
     HomeOption,
     JsonOption,
     LoopOption,
+    MapOption,
     MissingFaceOption,
     NoCacheOption,
     OverwriteOption,
@@ -29,6 +31,7 @@ from heygem_cli.cli.options import (
     RecycleAfterOption,
     StallTimeoutOption,
     ThreadsOption,
+    UrlOption,
     engine_settings,
     render_options,
 )
@@ -118,6 +121,8 @@ def batch(
     stall_timeout: StallTimeoutOption = 120.0,
     recycle_after: RecycleAfterOption = 25,
     allow_cpu: AllowCpuOption = False,
+    url: UrlOption = SERVICE_URL,
+    maps: MapOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -149,6 +154,8 @@ def batch(
                 stall_timeout=stall_timeout,
                 recycle_after=recycle_after,
                 allow_cpu=allow_cpu,
+                url=url,
+                maps=maps,
             )
             request = session.Request(
                 manifest=_only_one(manifest),

@@ -12,6 +12,7 @@ import typer
 from heygem_cli import __version__
 from heygem_cli.cli.batch import batch
 from heygem_cli.cli.doctor import doctor
+from heygem_cli.cli.engines import engines
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.render import render
 
@@ -43,6 +44,7 @@ def heygem(
 
 app.command()(render)
 app.command()(batch)
+app.command()(engines)
 app.command()(doctor)
 app.command()(fix_config)
 

@@ -78,7 +78,7 @@ StallTimeoutOption = Annotated[
         min=1,
         metavar="SECONDS",
         envvar="HEYGEM_STALL_TIMEOUT",
-        help="Engine heygem: end a job that makes no progress for so long.",
+        help="Engines heygem, heygem-http: end a job that makes no progress for so long.",
     ),
 ]
 RecycleAfterOption = Annotated[
@@ -94,6 +94,20 @@ RecycleAfterOption = Annotated[
 AllowCpuOption = Annotated[
     bool,
     typer.Option("--allow-cpu", envvar="HEYGEM_ALLOW_CPU", help="Engine heygem: go on where it only gets the CPU."),
+]
+SERVICE_URL = "http://127.0.0.1:8383"
+UrlOption = Annotated[
+    str,
+    typer.Option("--url", envvar="HEYGEM_URL", help="Engine heygem-http: the address of the service."),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="HOST:CONTAINER",
+        envvar="HEYGEM_MAP",
+        help="Engine heygem-http: a folder here, and its name in the container; may be repeated.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", envvar="HEYGEM_QUIET", help="Print errors only.")]
@@ -135,21 +149,28 @@ def render_options(
 
 def engine_settings(
     *,
-    device: Device,
-    process: Settings,
+    device: Device = "auto",
+    process: Settings | None = None,
     home: Path | None,
     python: str | None,
     conda_env: str | None,
-    stall_timeout: float,
-    recycle_after: int,
-    allow_cpu: bool,
+    stall_timeout: float = 120.0,
+    recycle_after: int = 25,
+    allow_cpu: bool = False,
+    url: str,
+    maps: list[str] | None,
 ) -> EngineSettings:
-    """Put together what engines are made with."""
-    from heygem_cli.engines.settings import EngineSettings, HeygemSettings
+    """Put together what engines are made with.
+
+    Raises:
+        InputError: a map is none.
+    """
+    from heygem_cli.engines.heygem_http.maps import parse_map
+    from heygem_cli.engines.settings import EngineSettings, HeygemSettings, ServiceSettings
 
     return EngineSettings(
         device=device,
-        process=process,
+        process=process or Settings(),
         heygem=HeygemSettings(
             home=home,
             python=python,
@@ -157,5 +178,10 @@ def engine_settings(
             stall_timeout=stall_timeout,
             recycle_after=recycle_after,
             allow_cpu=allow_cpu,
+        ),
+        service=ServiceSettings(
+            url=url,
+            maps=tuple(parse_map(each) for each in maps or ()),
+            stall_timeout=stall_timeout,
         ),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from heygem_cli.cli.options import (
+    SERVICE_URL,
     AllowCpuOption,
     CondaEnvOption,
     CrfOption,
@@ -21,6 +22,7 @@ from heygem_cli.cli.options import (
     HomeOption,
     JsonOption,
     LoopOption,
+    MapOption,
     MissingFaceOption,
     NoCacheOption,
     OverwriteOption,
@@ -30,6 +32,7 @@ from heygem_cli.cli.options import (
     RecycleAfterOption,
     StallTimeoutOption,
     ThreadsOption,
+    UrlOption,
     engine_settings,
     render_options,
 )
@@ -75,6 +78,8 @@ def render(
     stall_timeout: StallTimeoutOption = 120.0,
     recycle_after: RecycleAfterOption = 25,
     allow_cpu: AllowCpuOption = False,
+    url: UrlOption = SERVICE_URL,
+    maps: MapOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -109,6 +114,8 @@ def render(
                 stall_timeout=stall_timeout,
                 recycle_after=recycle_after,
                 allow_cpu=allow_cpu,
+                url=url,
+                maps=maps,
             )
             job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), overwrite, options)
             # Bad input is told at once, not after the models have loaded.

@@ -48,6 +48,22 @@ def _heygem(settings: EngineSettings) -> Engine:
     return HeygemEngine(settings.heygem, os.environ)
 
 
+def _service_problems(settings: EngineSettings) -> list[HeygemError]:
+    from heygem_cli.engines.heygem_http.engine import service_problems
+
+    return service_problems(settings.service)
+
+
+def _service_identity(_settings: EngineSettings) -> str:
+    return ""  # it does not tell what models it has
+
+
+def _service(settings: EngineSettings) -> Engine:
+    from heygem_cli.engines.heygem_http.engine import ServiceEngine
+
+    return ServiceEngine(settings.service)
+
+
 _ENTRIES = (
     EngineEntry(
         name="mesh",
@@ -70,6 +86,15 @@ _ENTRIES = (
         problems=_heygem_problems,
         identity=_heygem_identity,
         make=_heygem,
+        refuses=("face", "on_missing_face"),
+    ),
+    EngineEntry(
+        name="heygem-http",
+        summary="HeyGem's official service (the container of Duix.Heygem), asked over HTTP",
+        needs=("the running service (--url)", "a folder that its container shares with this machine (--map)"),
+        problems=_service_problems,
+        identity=_service_identity,
+        make=_service,
         refuses=("face", "on_missing_face"),
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heygem_cli.engines.heygem_http.maps import Map
 from heygem_cli.runtime import Device, Settings
 
 
@@ -35,11 +36,13 @@ class ServiceSettings:
 
     Attributes:
         url: its address.
-        maps: folders of this machine and the container's names of them.
+        maps: folders that it shares with this machine.
+        stall_timeout: seconds without progress after which a job is given up.
     """
 
     url: str = "http://127.0.0.1:8383"
-    maps: tuple[tuple[Path, str], ...] = ()
+    maps: tuple[Map, ...] = ()
+    stall_timeout: float = 120.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,93 @@
+"""``heygem engines``: what can render, what it needs, and whether it would work here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from heygem_cli.cli.doctor_show import waiting
+from heygem_cli.cli.options import (
+    SERVICE_URL,
+    CondaEnvOption,
+    HomeOption,
+    JsonOption,
+    MapOption,
+    PythonOption,
+    UrlOption,
+    engine_settings,
+)
+from heygem_cli.cli.show import console, errors_shown, print_json
+from heygem_cli.cli.signals import signals_raised
+
+if TYPE_CHECKING:
+    from heygem_cli.engines.protocol import EngineEntry
+    from heygem_cli.errors import HeygemError
+
+STYLES = {"ready": "green", "not ready": "yellow", "needs": "dim", "why": "dim", "do": "dim"}
+Found = dict[str, "list[HeygemError]"]
+"""By the name of the engine, what keeps it from working."""
+
+
+def engines(
+    *,
+    home: HomeOption = None,
+    python: PythonOption = None,
+    conda_env: CondaEnvOption = None,
+    url: UrlOption = SERVICE_URL,
+    maps: MapOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the engines, what each needs, and whether it is ready here.
+
+    Nothing is started or loaded. Exit 0, whatever is ready.
+    """
+    with errors_shown(as_json=as_json), signals_raised():
+        from heygem_cli.engines.registry import ENGINES
+
+        settings = engine_settings(home=home, python=python, conda_env=conda_env, url=url, maps=maps)
+        with waiting("looking"):
+            found = {name: entry.problems(settings) for name, entry in ENGINES.items()}
+        if as_json:
+            print_json({"engines": [_as_object(entry, found) for entry in ENGINES.values()]})
+        else:
+            _print(list(ENGINES.values()), found)
+
+
+def _as_object(entry: EngineEntry, found: Found) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "needs": list(entry.needs),
+        "ready": not found[entry.name],
+        "problems": [problem.as_object() for problem in found[entry.name]],
+    }
+
+
+def _print(entries: list[EngineEntry], found: Found) -> None:
+    rows = [row for entry in entries for row in _rows(entry, found[entry.name])]
+    out = console()
+    if not out.is_terminal:
+        # One line a fact, whole: for grep.
+        for name, label, text in rows:
+            out.print(Text(f"{name:<11}  {label:<9}  {text}"))
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, label, text in rows:
+        table.add_row(Text(name), Text(label, style=STYLES[label]), Text(text, style="cyan" if label == "do" else ""))
+    out.print(table, soft_wrap=False)
+
+
+def _rows(entry: EngineEntry, problems: list[HeygemError]) -> Iterator[tuple[str, str, str]]:
+    yield entry.name, "not ready" if problems else "ready", entry.summary
+    yield "", "needs", ", ".join(entry.needs)
+    for number, problem in enumerate(problems):
+        yield "", "why", problem.message
+        # Neighbours with the same remedy share it.
+        if problem.hint and [each.hint for each in problems[number + 1 : number + 2]] != [problem.hint]:
+            yield "", "do", problem.hint

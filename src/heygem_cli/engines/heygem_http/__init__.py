@@ -1,0 +1,1 @@
+"""The engine ``heygem-http``: HeyGem's official service, asked over HTTP."""

@@ -1,0 +1,139 @@
+"""The engine ``heygem-http`` from end to end, and what keeps it from working."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from heygem_cli.engines.finish import check_result
+from heygem_cli.engines.heygem_http.client import Client, checked_url
+from heygem_cli.engines.heygem_http.maps import Map, map_problems, temp_folders
+from heygem_cli.engines.heygem_http.task import Task, Watch, submit
+from heygem_cli.engines.settings import ServiceSettings
+from heygem_cli.engines.staging import Staged, stage_inputs
+from heygem_cli.engines.workfolder import work_folder
+from heygem_cli.errors import HeygemError, NotCapableError
+from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
+from heygem_cli.media.types import VideoInfo
+from heygem_cli.media.write import join_sound
+
+NAME = "heygem-http"
+PROBE = "heygem-doctor"
+"""The code of a job that does not exist: to ask for it changes nothing at the service."""
+
+
+def service_problems(settings: ServiceSettings) -> list[HeygemError]:
+    """Say what keeps the service from being used."""
+    try:
+        checked_url(settings.url)
+        Client(settings.url).query(PROBE)
+    except HeygemError as error:
+        found = [error if error.exit_code != HeygemError.exit_code else _incapable(error)]
+    else:
+        found = []
+    return [*map_problems(settings.maps), *found]
+
+
+def _incapable(error: HeygemError) -> NotCapableError:
+    return NotCapableError(error.code, error.message, hint=error.hint)
+
+
+class ServiceEngine:
+    """Drives the official service, see :class:`heygem_cli.engines.protocol.Engine`.
+
+    Args:
+        settings: where it is, and what folders it shares with this machine.
+
+    Raises:
+        InputError: ``no-map``, ``bad-map``, ``bad-url``.
+        NotCapableError: the service does not answer as HeyGem's does.
+    """
+
+    name = NAME
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        for problem in service_problems(settings):
+            raise problem
+        self._client = Client(settings.url)
+        self._maps = settings.maps
+        self._stall = settings.stall_timeout
+
+    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+        """Render one job, see :class:`heygem_cli.engines.protocol.Engine`."""
+        clock = Clock()
+        shared = self._maps[0]
+        with work_folder(shared.host) as folder:
+            with clock.stage("prepare"):
+                staged = stage_inputs(
+                    inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
+                )
+            task = _task(staged, shared, job)
+            with _swept(task.code, self._maps):
+                with clock.stage("start"):
+                    self._submit(task, staged, report)
+                with clock.stage("render"):
+                    result = self._watch(task, staged, report)
+                    made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
+                    report(_share(staged, 100))
+                    join_sound(made, inputs.audio, job.output, seconds=staged.seconds)
+        return _result(job, made, staged, clock.seconds)
+
+    def close(self) -> None:
+        """There is nothing to let go of: the service belongs to others."""
+
+    def _submit(self, task: Task, staged: Staged, report: Report) -> None:
+        began = time.monotonic()
+        limit = 300 + 10 * staged.seconds  # the time that a batch gives a job
+        submit(self._client, task, limit, lambda: report(Progress("start", time.monotonic() - began, None)))
+
+    def _watch(self, task: Task, staged: Staged, report: Report) -> Path:
+        def told(percent: float) -> None:
+            report(_share(staged, min(99, percent)))
+
+        return Watch(self._client, task, self._maps, self._stall, told).result()
+
+
+def _task(staged: Staged, shared: Map, job: RenderJob) -> Task:
+    return Task(
+        audio=str(shared.to_container(staged.audio)),
+        video=str(shared.to_container(staged.video)),
+        pingpong=job.options.loop != "forward",
+        face=job.face,
+    )
+
+
+def _share(staged: Staged, percent: float) -> Progress:
+    """The service's progress in frames; all of them only when the result has been checked."""
+    total = round(staged.seconds * staged.fps)
+    return Progress("render", total * percent / 100, total)
+
+
+@contextlib.contextmanager
+def _swept(code: str, maps: Sequence[Map]) -> Iterator[None]:
+    """Remove what the service made for a job, whatever became of it; its names begin with the job's code."""
+    try:
+        yield
+    finally:
+        for folder in temp_folders(maps):
+            for path in folder.glob(f"{code}*"):
+                with contextlib.suppress(OSError):  # of the container's own user: `heygem doctor` tells of it
+                    path.unlink()
+
+
+def _result(job: RenderJob, made: VideoInfo, staged: Staged, seconds: dict[str, float]) -> RenderResult:
+    return RenderResult(
+        output=job.output,
+        width=made.width,
+        height=made.height,
+        fps=made.fps,
+        frames=made.frames,
+        duration=staged.seconds,
+        frames_with_face=None,
+        frames_without_face=None,
+        seconds=seconds,
+        track_cached=False,
+        engine=NAME,
+        provider=None,
+    )

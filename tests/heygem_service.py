@@ -1,0 +1,176 @@
+"""A stand-in for HeyGem's official service, written from its published contract; no file of HeyGem's is in it.
+
+Each submission takes the next behaviour of a script; the last one goes on for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from media_factory import ffmpeg
+
+CONTAINER = "/code/data"
+MOUTH = "drawbox=x=iw*0.42:y=ih*0.6:w=iw*0.16:h=ih*0.1:color=black:t=fill:enable='mod(n,5)'"
+FAILED = {
+    "many-faces": "[{code}]预处理失败，异常信息:[存在多人脸]",
+    "format-error": "[{code}]预处理失败，异常信息:[format video error]",
+    "startup-timeout": "[{code}]任务执行失败，异常信息:[]",
+    "queue-full": "任务视频驱动队列满，严重阻塞，下游队列异常",
+    "audio-length": "三次获取音频时长失败",
+    "no-result": "no final result",
+    "digital-human": "数字人处理失败，失败原因:[x]",
+    "unknown-failure": "something new",
+}
+"""Behaviours that end with status 3, and what the service says then."""
+REFUSED = {"bad-parameter": 10002, "lock": 10003, "error": 9999, "strange-code": 12345}
+
+
+class Service:
+    """The service at ``url``, which shares a folder with this machine.
+
+    Behaviours: ``ok``; ``busy``; those of :data:`FAILED` and :data:`REFUSED`; ``forgets`` (10004 as soon as it is
+    done), ``loses`` (10004 without any result), ``no-file``, ``cut-off``, ``too-short``, ``silent``, ``unchanged``,
+    ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``stale`` (another job's result), ``escapes`` (a result
+    outside of the folder), ``dies`` (the server ends while the job runs), ``html``, ``http-500``,
+    ``half`` (answers that break off), ``stutters`` (every other answer is garbage), ``mute`` (no answer at all).
+    """
+
+    def __init__(self, shared: Path, *script: str) -> None:
+        self.shared = shared
+        self.temp = shared / "temp"
+        self.temp.mkdir(parents=True, exist_ok=True)
+        self.script = list(script) or ["ok"]
+        self.jobs: dict[str, dict] = {}
+        self.submitted: list[dict] = []
+        self.reads: list[str] = []
+        self._turn = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def map(self) -> str:
+        return f"{self.shared}:{CONTAINER}"
+
+    def host(self, name: str) -> Path:
+        assert name.startswith(CONTAINER + "/"), name
+        return self.shared / name.removeprefix(CONTAINER + "/")
+
+    def submit(self, task: dict) -> dict:
+        with self._turn:
+            mode = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+            self.submitted.append({**task, "mode": mode})
+            if mode == "busy":
+                return {"code": 10001, "success": True, "msg": "忙碌中", "data": {}}
+            if mode in REFUSED:
+                return {"code": REFUSED[mode], "success": False, "msg": "refused", "data": {}}
+            self.jobs[task["code"]] = {"mode": mode, "status": 1, "progress": 0, "began": time.monotonic()}
+            threading.Thread(target=self._work, args=(task, mode), daemon=True).start()
+            return {"code": 10000, "success": True, "msg": "任务提交成功", "data": {}}
+
+    def query(self, code: str) -> dict:
+        with self._turn:
+            self.reads.append(code)
+            job = self.jobs.get(code)
+            if job is None or (job["mode"] == "late" and self.reads.count(code) < 3):
+                return {"code": 10004, "success": True, "msg": "任务不存在", "data": {}}
+            told = {key: job.get(key, "") for key in ("status", "progress", "result", "msg")}
+            if job["status"] != 1:
+                del self.jobs[code]
+                if job["mode"] == "forgets":
+                    return {"code": 10004, "success": True, "msg": "任务不存在", "data": {}}
+            return {"code": 10000, "success": True, "msg": "", "data": {"code": code, **told}}
+
+    def _work(self, task: dict, mode: str) -> None:
+        code, job = task["code"], self.jobs[task["code"]]
+        audio, video = self.host(task["audio_url"]), self.host(task["video_url"])
+        try:
+            (self.temp / f"{code}_format.mp4").write_bytes(video.read_bytes())
+        except FileNotFoundError:  # the other side has given up already
+            job.update(status=3, msg="[{code}]预处理失败，异常信息:[format video error]")
+            return
+        if mode == "hangs":
+            return
+        if mode == "loses":
+            time.sleep(0.7)
+            del self.jobs[code]
+            return
+        if mode in FAILED:
+            job.update(status=3, msg=FAILED[mode].format(code=code))
+            return
+        for percent in range(20, 100, 20):
+            job["progress"] = percent
+            time.sleep(0.4 if mode == "slow" else 0.02)
+        made = self.temp / f"{code}-r.mp4"
+        if mode != "no-file" and audio.exists():
+            self._make(audio, video, made, mode)
+        name = {"stale": "/0123-r.mp4", "escapes": f"/../../{code}-r.mp4"}.get(mode, f"/{code}-r.mp4")
+        job.update(status=2, progress=100, result=name, msg="任务完成")
+
+    def _make(self, audio: Path, video: Path, made: Path, mode: str) -> None:
+        whole = made.with_suffix(".t.mp4")
+        sound = () if mode == "silent" else ("-map", "1:a", "-c:a", "aac")
+        length = ("-t", "0.1") if mode == "too-short" else ()
+        filters = "null" if mode == "unchanged" else MOUTH
+        ffmpeg(
+            "-stream_loop", "-1", "-i", video, "-i", audio, "-map", "0:v", *sound, "-vf", filters, "-c:v", "libx264",
+            "-preset", "ultrafast", "-t", duration(audio), *length, whole,
+        )  # fmt: skip
+        if mode == "cut-off":
+            whole.write_bytes(whole.read_bytes()[:-2000])
+        shutil.move(whole, made)
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                assert urlsplit(self.path).path == "/easy/submit"
+                self.answer(service.submit(json.loads(body)), service.submitted[-1]["mode"])
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                assert parts.path == "/easy/query"
+                code = parse_qs(parts.query)["code"][0]
+                mode = service.jobs.get(code, {}).get("mode", "")
+                if mode == "dies":
+                    threading.Thread(target=service.close, daemon=True).start()
+                if mode == "stutters" and service.reads.count(code) % 2 == 0:
+                    service.reads.append(code)
+                    self.answer({}, "html")
+                else:
+                    self.answer(service.query(code), mode)
+
+            def answer(self, content: dict, mode: str) -> None:
+                body = b"<html>busy</html>" if mode == "html" else json.dumps(content, ensure_ascii=False).encode()
+                if mode == "mute":
+                    time.sleep(60)
+                self.send_response(500 if mode == "http-500" else 200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if mode == "half" else body)
+
+        return Handler
+
+
+def duration(audio: Path) -> float:
+    import wave
+
+    with wave.open(str(audio), "rb") as file:
+        assert (file.getframerate(), file.getnchannels()) == (16000, 1)
+        return file.getnframes() / 16000
