@@ -36,6 +36,7 @@ SERVICE = '''
 import json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
 
 SETTINGS = json.load(open("stand_in.json"))
+PATIENCE = SETTINGS.get("patience", 10)
 os.makedirs("log", exist_ok=True)
 logging.basicConfig(
     filename="log/dh.log", level=logging.INFO,
@@ -75,7 +76,7 @@ def look_for_faces(tasks, answers):
         if mode == "no-answer":
             continue
         if mode == "late":
-            time.sleep(11)
+            time.sleep(PATIENCE + 0.5)
         if mode == "many-faces":
             log("[%s]存在多人脸", code)
             time.sleep(1000)
@@ -88,7 +89,7 @@ def draw(tasks, results):
     """The process that draws."""
     log(">>> 数字人图片处理进程启动")
     while True:
-        mode, code, video, audio, first, last = tasks.get()
+        mode, code, video, audio, first, last = tasks.get(timeout=PATIENCE)
         if mode in ("hang", "stuck-group") and first >= 4:
             time.sleep(1000)
         if mode == "child-crash":
@@ -161,7 +162,7 @@ class TransDhTask:
         self.videos.put((mode, code, video))
         if mode == "poison":  # the answer stays in the queue, for the next job to take
             raise RuntimeError("poisoned")
-        video = self.faces.get(timeout=10)
+        video = self.faces.get(timeout=PATIENCE)
         total = 10
         log("[%s]任务视频驱动队列启动 batch_size:4, len:%d", code, total)
         self.task_dic[code] = (1, 20, "", "")
@@ -200,11 +201,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """The environment of ``heygem`` for it."""
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
     own = {"HEYGEM_ENGINE": "heygem", "HEYGEM_HOME": str(home), "HEYGEM_PYTHON": sys.executable, "PATH": path}
+    own["HEYGEM_STALL_TIMEOUT"] = "20"
     return os.environ | own | more
 
 
 def processes_of(home: Path) -> list[int]:
-    """Processes that run in it, zombies too."""
+    """Processes that run in it."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -10,13 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 
 import cv2
 import pytest
 
 from batch_program import Batch, children, command_of, whole, worker_of
+from heygem_cli.engines.heygem.engine import HeygemEngine
+from heygem_cli.engines.settings import HeygemSettings
 from heygem_cli.installation.tree import MODEL_FILES
+from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import read_frames
 from heygem_stand_in import behave, environment, make_stand_in, processes_of
@@ -106,9 +111,28 @@ def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
     assert b"compositeWithTrainedAlgorithmicMedia" in (heygem.folder / "out.mp4").read_bytes()
 
 
+def test_progress_is_read_from_the_log(heygem):
+    job = RenderJob(heygem.clips / "voice.wav", heygem.clips / "grey.mp4", heygem.folder / "out.mp4")
+    settings = HeygemSettings(home=heygem.home, python=sys.executable)
+    told = []
+    with closing(HeygemEngine(settings, environment(heygem.home))) as engine:
+        engine.render(job, Inputs(probe_audio(job.audio), probe_video(job.face)), told.append)
+    assert [stage for stage, _ in groupby(told, lambda progress: progress.stage)] == ["prepare", "start", "render"]
+    frames = [progress.done for progress in told if progress.stage == "render"]
+    assert frames == sorted(frames)
+    assert (told[-1].done, told[-1].total) == (10, 10)
+    assert sum(progress.done == progress.total for progress in told) == 1  # the inputs are looked at once more then
+    heygem.nothing_is_left()
+
+
 def test_a_slow_start_is_waited_for(heygem):
     behave(heygem.home, start="slow")
     assert heygem.render("--stall-timeout", 10).returncode == 0
+
+
+def test_heygem_waits_longer_for_its_own_queues_than_it_would_by_itself(heygem):
+    behave(heygem.home, "late", patience=5)  # in the worker, and in the process that waits for frames
+    assert heygem.render().returncode == 0
 
 
 @pytest.mark.parametrize(("loop", "pn"), [("forward", 0), ("hold", 1)])
@@ -276,17 +300,20 @@ def test_rows_can_name_their_engines_and_only_what_is_named_is_loaded(batch, hom
     assert batch.statuses() == {"a": "done"}
 
 
+def until_begun(process, home, jobs=1):
+    """Wait until HeyGem has begun so many jobs."""
+    begun = home / "jobs.txt"
+    while not begun.exists() or len(begun.read_text().splitlines()) < jobs:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def stuck(heygem):
     """A render that hangs in the installation."""
     behave(heygem.home, "hang")
     process = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "grey.mp4", "-o", "out.mp4")
-    deadline = time.monotonic() + 60
-    while not (heygem.home / "jobs.txt").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.3)
+    until_begun(process, heygem.home)
     yield process
     process.kill()
     process.wait()
@@ -326,13 +353,36 @@ def test_a_child_process_that_is_killed_takes_the_worker_along(batch, home, clip
     behave(home, "hang", "ok")
     batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/grey.mp4")
     process = batch.start("--isolate", "--json")
-    batch.until(process, "started", "a")
-    while not (home / "jobs.txt").exists():
-        time.sleep(0.02)
+    until_begun(process, home)
     os.kill(worker_of(process), signal.SIGKILL)
     out, _ = process.communicate(timeout=60)
     assert [job["status"] for job in json.loads(out)["jobs"]] == ["done"]
     assert processes_of(home) == []
+
+
+def test_a_batch_that_is_stopped_goes_on_where_it_was(batch, home, clips):
+    behave(home, "ok", "hang", "ok")
+    batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/grey.mp4" for n in range(3)))
+    process = batch.start()
+    until_begun(process, home, 2)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert processes_of(home) == []
+    assert batch.statuses() == {"j0": "done", "j1": "done", "j2": "done"}
+
+
+def test_heygem_that_runs_by_itself_is_not_disturbed(heygem):
+    (heygem.home / "app.py").write_text("import time; time.sleep(100)")
+    with subprocess.Popen([sys.executable, "app.py"], cwd=heygem.home) as app:
+        try:
+            other = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "grey.mp4", "--json")
+            out, _ = other.communicate(timeout=60)
+        finally:
+            app.kill()
+    error = json.loads(out)["error"]
+    assert (other.returncode, error["code"]) == (5, "in-use")
+    assert str(app.pid) in error["message"]
 
 
 def test_two_runs_do_not_share_an_installation(heygem, stuck):

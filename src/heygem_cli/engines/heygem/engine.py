@@ -19,6 +19,7 @@ from heygem_cli.engines.settings import HeygemSettings
 from heygem_cli.engines.staging import Staged, stage_inputs
 from heygem_cli.engines.workfolder import work_folder
 from heygem_cli.errors import HeygemError, InputError, LockedError
+from heygem_cli.installation.tree import processes
 from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
@@ -42,7 +43,7 @@ class HeygemEngine:
     Raises:
         InputError: what was named is not there, or not enough was named.
         NotCapableError: it does not work here: ``wrong-python``, ``cuda-missing``, ``model-missing``, …
-        LockedError: another heygem uses it.
+        LockedError: another heygem uses it, or HeyGem itself runs in it.
         HeygemError: its worker did not start.
     """
 
@@ -55,6 +56,7 @@ class HeygemEngine:
         self._session: Session | None = None
         self._lock = _lock(self._installation.home)
         try:
+            _check_alone(self._installation.home)
             self._remove_traces(time.time())
             # Python and ONNX Runtime are checked before the first job, so that not every row of a batch fails by them.
             self._started().check(lambda: None)
@@ -137,7 +139,8 @@ class HeygemEngine:
 
         def tick() -> None:
             frames, total = session.progress
-            report(Progress("render", frames, (total or 0) + 1))  # the last step is the finished video
+            # All frames are done when the video is finished and checked.
+            report(Progress("render", frames if total is None else min(frames, total - 1), total))
 
         code = f"heygem{secrets.token_hex(6)}"
         message = {"audio": str(staged.audio), "video": str(staged.video), "pn": int(job.options.loop != "forward")}
@@ -197,3 +200,15 @@ def _lock(home: Path) -> int:
         else:
             return lock
         time.sleep(0.1)
+
+
+def _check_alone(home: Path) -> None:
+    """Make sure that HeyGem does not run by itself: all its jobs write their frames under the same names.
+
+    Raises:
+        LockedError: it does.
+    """
+    for process in processes(home, Path("/proc")):
+        message = f"HeyGem itself runs in it (process {process.pid}: {process.command[:80]})"
+        hint = "Stop it: two at once take each other's frames. Or use --engine heygem-http with the official service"
+        raise LockedError("in-use", message, hint=hint, path=home)
