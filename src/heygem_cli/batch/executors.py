@@ -15,7 +15,7 @@ from heygem_cli.batch.children import die_with_parent, kill_children
 from heygem_cli.batch.guard import GRACE, STOP_WITHIN
 from heygem_cli.batch.perform import Facts, Failure, Task, TimeoutExceededError, failure_of, perform
 from heygem_cli.engines.settings import EngineSettings
-from heygem_cli.errors import HeygemError, NotCapableError
+from heygem_cli.errors import HeygemError
 from heygem_cli.job import Progress, Report
 from heygem_cli.pipeline import Pipeline
 
@@ -83,8 +83,8 @@ class Isolated:
     """Does jobs in one spawned child process, loaded once and started anew only after a death.
 
     Raises:
-        NotCapableError: a model is missing, or there is no GPU although it was asked for.
-        HeygemError: ``worker-died`` while it loaded.
+        NotCapableError: an engine does not work here.
+        HeygemError: as the engine raised it, or ``worker-died`` while it loaded.
     """
 
     # The child's own limit comes first, then this process kills it; the batch itself never has to start anew.
@@ -106,7 +106,8 @@ class Isolated:
             hint = "Run `heygem doctor`; --debug shows what it printed"
             raise HeygemError("worker-died", f"the child process {self._death()} while it loaded", hint=hint) from died
         if error is not None:
-            raise NotCapableError(error.code, error.message, hint=error.hint)
+            kind, code, text, hint = error
+            raise kind(code, text, hint=hint)
 
     def prepare(self) -> None:
         """Start the child anew if it is dead."""
@@ -153,7 +154,7 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
     try:
         pipeline = loaded(settings, engines)
     except HeygemError as error:
-        connection.send(failure_of(error))
+        connection.send((type(error), error.code, error.message, error.hint))
         return
     connection.send(None)
     with contextlib.closing(pipeline):

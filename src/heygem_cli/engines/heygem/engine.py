@@ -69,13 +69,13 @@ class HeygemEngine:
         clock = Clock()
         began = time.time()
         try:
-            self._started()  # it loads while the inputs are staged
+            session = self._started()  # it loads while the inputs are staged
             with work_folder(plain_folder()) as folder:
                 with clock.stage("prepare"):
                     staged = stage_inputs(
                         inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
                     )
-                with self._worker() as session:
+                with self._lent(session):
                     with clock.stage("start"):
                         session.ready(lambda: report(Progress("start", time.time() - began, None)))
                     with clock.stage("render"):
@@ -111,18 +111,17 @@ class HeygemEngine:
                 self._lock = -1
 
     def _started(self) -> Session:
-        if self._session is not None and self._session.dead:
+        if self._session is not None and not self._session.usable():
             self._end_session()
         if self._session is None:
             self._session = Session(self._installation, self._settings, self._environment, self._lock)
         return self._session
 
     @contextlib.contextmanager
-    def _worker(self) -> Iterator[Session]:
+    def _lent(self, session: Session) -> Iterator[None]:
         """Lend the worker to a job, and replace it when anything went wrong: stale answers would poison the next."""
-        session = self._started()
         try:
-            yield session
+            yield
         except BaseException:
             self._end_session()
             raise
@@ -148,7 +147,9 @@ class HeygemEngine:
         try:
             return check_result(self._result(code, status), staged, job.face, tick)
         except HeygemError as error:
-            raise session.explained(error) if error.code == "false-success" else error from error
+            if error.code != "false-success":
+                raise
+            raise session.explained(error) from error
 
     def _result(self, code: str, status: object) -> Path:
         """Where the result is: where HeyGem says, if that is a file, or where it always is."""

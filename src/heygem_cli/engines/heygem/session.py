@@ -93,10 +93,10 @@ class Session:
         self._log = LogTail(installation.log)
         self._process = WorkerProcess(installation, environment, lock, max(PATIENCE, 10 * settings.stall_timeout))
 
-    @property
-    def dead(self) -> bool:
-        """Whether the worker has ended."""
-        return self._process.death() is not None
+    def usable(self) -> bool:
+        """Whether it can take another job: it is alive, and so are its children."""
+        self._listen(0.0)
+        return self._process.death() is None and not self._job.failures
 
     @property
     def progress(self) -> tuple[int, int | None]:
@@ -173,7 +173,8 @@ class Session:
                 self._listen(0.0)
                 raise self._died(death)
             if now - moved >= self._settings.stall_timeout:
-                self._fail("stalled" if job.answered else "startup-timeout", f"nothing for {now - moved:.0f} s")
+                detail = f"{now - moved:.0f} s without a step in {self._installation.log}"
+                self._fail("stalled" if job.answered else "startup-timeout", detail)
                 raise self._failure()
             tick()
         if self._job.failures:
@@ -206,7 +207,7 @@ class Session:
             exitcode = message["exitcode"] or 0
             self._fail(*_death(-exitcode if exitcode < 0 else None, f"a child process ended with status {exitcode}"))
         elif event == "failed":
-            self._fail_of(message["error"], {"check": "load-failed", "load": "load-failed"}.get(message["doing"]))
+            self._fail_of(message["error"], "job-failed" if message["doing"] == "job" else "load-failed")
         elif event == "status":
             self._take_status(message["status"])
         elif event == "done" and message["code"] == self._job.code:
@@ -224,7 +225,7 @@ class Session:
 
     def _take_status(self, status: object) -> None:
         if isinstance(status, list) and status[:1] == [3]:
-            self._fail_of(" ".join(map(str, status[2:])).strip(), None)
+            self._fail_of(" ".join(map(str, status[2:])).strip())
 
     def _read(self, line: str) -> bool:
         """Take in a line of the log; only steps, and what is said of the job, are progress."""
@@ -243,8 +244,8 @@ class Session:
             self._fail(code, logged[1] if logged else line)
         return bool(_STEPS.search(line)) or (job.code != "" and job.code in line)
 
-    def _fail_of(self, text: str, otherwise: str | None) -> None:
-        for code in recognised(text) or {otherwise or "job-failed"}:
+    def _fail_of(self, text: str, otherwise: str = "job-failed") -> None:
+        for code in recognised(text) or {otherwise}:
             self._fail(code, text)
 
     def _fail(self, code: str, detail: str) -> None:

@@ -159,7 +159,8 @@ def main() -> None:
     """Load HeyGem, then do what is asked until nobody asks any more."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the guard may be killed as well
     channel = Channel(int(os.environ.pop("HEYGEM_WORKER_FD")))
-    sys.path[0] = str(Path.cwd())  # not the folder of this file: its neighbours are none of HeyGem's modules
+    # HeyGem's folder, not that of this file: its neighbours are none of HeyGem's modules.
+    sys.path = [str(Path.cwd()), *(each for each in sys.path if each != str(Path(__file__).parent))]
     sys.argv = ["run.py", "--num_threads", "0"]
     multiprocessing.set_start_method("spawn", force=True)
     channel.send("hello", version=sys.version_info[:2])
