@@ -36,9 +36,10 @@ class Service:
 
     Behaviours: ``ok``; ``busy``; those of :data:`FAILED` and :data:`REFUSED`; ``forgets`` (10004 as soon as it is
     done), ``loses`` (10004 without any result), ``no-file``, ``cut-off``, ``too-short``, ``silent``, ``unchanged``,
-    ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``stale`` (another job's result), ``escapes`` (a result
-    outside of the folder), ``dies`` (the server ends while the job runs), ``html``, ``http-500``,
-    ``half`` (answers that break off), ``stutters`` (every other answer is garbage), ``mute`` (no answer at all).
+    ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``stale`` (another job's result), ``stranger``
+    (another job's state), ``escapes`` (a result outside of the folder), ``dies`` (the server ends while the job runs),
+    ``html``, ``http-500``, ``half`` (answers that break off), ``stutters`` (every other answer is garbage), ``mute``
+    (no answer at all).
     """
 
     def __init__(self, shared: Path, *script: str) -> None:
@@ -90,7 +91,12 @@ class Service:
                 del self.jobs[code]
                 if job["mode"] == "forgets":
                     return {"code": 10004, "success": True, "msg": "任务不存在", "data": {}}
-            return {"code": 10000, "success": True, "msg": "", "data": {"code": code, **told}}
+            return {
+                "code": 10000,
+                "success": True,
+                "msg": "",
+                "data": {"code": "0123" if job["mode"] == "stranger" else code, **told},
+            }
 
     def _work(self, task: dict, mode: str) -> None:
         code, job = task["code"], self.jobs[task["code"]]

@@ -31,6 +31,7 @@ CODES = {
     "unchanged": "no-face",
     "hangs": "stalled",
     "stale": "service-stale",
+    "stranger": "service-stale",
     "escapes": "false-success",
     "html": "service-garbage",
     "half": "service-garbage",

@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_check_is_named_and_no_other(page):
-    named = set(re.findall(r"`((?:runtime|gpu|system|environment|installation|service|log)\.[\w-]+)`", read(page)))
+    named = set(
+        re.findall(r"`((?:runtime|gpu|system|environment|installation|service|engine|log)\.[\w-]+)`", read(page))
+    )
     assert named == {check.id for check in CHECKS}
 
 

@@ -10,7 +10,7 @@ from heygem_cli.doctor.registry import CHECKS, Check, select
 from heygem_cli.doctor.result import ok
 from heygem_cli.errors import InputError
 
-GROUPS = ["runtime", "gpu", "system", "environment", "installation", "service", "log"]
+GROUPS = ["runtime", "gpu", "system", "environment", "installation", "service", "engine", "log"]
 
 
 def test_names_are_stable_and_told_apart():

@@ -30,11 +30,28 @@ def doctor(
         typer.Option(metavar="DIR", help="HeyGem's root folder. Default: HEYGEM_HOME, else around this one."),
     ] = None,
     python: Annotated[
-        str | None, typer.Option(metavar="PROGRAM", help="HeyGem's interpreter, to be looked at as well.")
+        str | None,
+        typer.Option(
+            metavar="PROGRAM",
+            envvar="HEYGEM_PYTHON",
+            help="HeyGem's interpreter, to be looked at as well. Default: .venv of the installation.",
+        ),
     ] = None,
     compose: Annotated[Path | None, typer.Option(metavar="FILE", help="A compose file to look at.")] = None,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="HeyGem's address, such as http://127.0.0.1:7860 or …:8383.")
+        str | None,
+        typer.Option(
+            metavar="URL", envvar="HEYGEM_URL", help="HeyGem's address, such as http://127.0.0.1:7860 or …:8383."
+        ),
+    ] = None,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="HOST:CONTAINER",
+            envvar="HEYGEM_MAP",
+            help="A folder that the official service (…:8383) shares, and its name in the container.",
+        ),
     ] = None,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="HeyGem's log. Default: log/dh.log of the installation.")
@@ -65,6 +82,8 @@ def doctor(
         from heygem_cli.doctor.examine import examine
         from heygem_cli.doctor.inputs import Inputs
         from heygem_cli.doctor.registry import select
+        from heygem_cli.engines.heygem_http.client import checked_url
+        from heygem_cli.engines.heygem_http.maps import parse_map
         from heygem_cli.installation.tree import find_home
 
         if as_json and as_report:
@@ -73,11 +92,13 @@ def doctor(
         if as_list:
             _list(checks, as_json=as_json)
             return
+        found = find_home(home, os.environ, Path.cwd())
         inputs = Inputs(
-            home=find_home(home, os.environ, Path.cwd()),
-            home_python=None if python is None else _program(python),
+            home=found,
+            home_python=_own_python(found) if python is None else _program(python),
             compose=compose,
-            url=None if url is None else _address(url),
+            url=None if url is None else checked_url(url, example="http://127.0.0.1:7860"),
+            maps=tuple(parse_map(each) for each in maps or ()),
             log=log,
             output=output or Path.cwd(),
             require_gpu=require == "gpu",
@@ -109,18 +130,10 @@ def _program(name: str) -> str:
     return path
 
 
-def _address(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    hint = "Name it like this: --url http://127.0.0.1:7860"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        raise InputError("bad-url", f"--url {url}: {error}", hint=hint) from error
-    if not usable:
-        raise InputError("bad-url", f"--url {url}: is no http address", hint=hint)
-    return url
+def _own_python(home: Path | None) -> str | None:
+    """The interpreter of the virtual environment in the installation, which the engine takes too."""
+    path = None if home is None else home / ".venv/bin/python"
+    return str(path) if path is not None and os.access(path, os.X_OK) else None
 
 
 def _list(checks: list[Check], *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heygem_cli.engines.heygem_http.maps import Map
 from heygem_cli.runtime import models_folder
 
 
@@ -43,6 +44,7 @@ class Inputs:
         home_python: HeyGem's interpreter.
         compose: a compose file that was named.
         url: the address of the service.
+        maps: folders that the official service shares with this machine.
         log: a log file that was named.
         require_gpu: a GPU that is missing or unusable is a failure.
         deep: take seconds, not one: import torch, render.
@@ -69,6 +71,7 @@ class Inputs:
     home_python: str | None = None
     compose: Path | None = None
     url: str | None = None
+    maps: tuple[Map, ...] = ()
     log: Path | None = None
     require_gpu: bool = False
     deep: bool = False

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from heygem_cli.doctor import (
+    engine_checks,
     environment_checks,
     gpu_checks,
     installation_checks,
@@ -109,6 +110,19 @@ CHECKS = (
     Check("installation.compose-gpu", "compose file: GPU", installation_checks.compose_gpu),
     Check("service.process", "HeyGem's process", service_checks.process),
     Check("service.http", "HeyGem answers (--url)", service_checks.http, (probes.service,)),
+    Check("engine.mesh", "the built-in engine", engine_checks.mesh),
+    Check(
+        "engine.heygem",
+        "an installation, driven by heygem",
+        engine_checks.heygem,
+        (probes.home_interpreter, probes.home_onnx_session),
+    ),
+    Check(
+        "engine.heygem-http",
+        "the official service (--url) and its folder (--map)",
+        engine_checks.heygem_http,
+        (engine_checks.official_service,),
+    ),
     *(Check(f"log.{each.name}", each.title, log_checks.message(each), (log_checks.log,)) for each in MESSAGES),
     Check("log.stuck", "a job that does not move", log_checks.stuck, (log_checks.log,)),
 )

@@ -69,6 +69,8 @@ class ServiceEngine:
                 staged = stage_inputs(
                     inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
                 )
+            for path in (staged.audio, staged.video):
+                path.chmod(0o644)  # whoever the container's user is
             task = _task(staged, shared, job)
             with _swept(task.code, self._maps):
                 with clock.stage("start"):

@@ -112,7 +112,7 @@ class Watch:
                 return found
             if time.monotonic() - self._moved > self._stall:
                 detail = f"at {max(self._progress, 0):.0f} % for {self._stall:.0f} s"
-                raise failure("stalled", self._task.face, detail)
+                raise state if isinstance(state, HeygemError) else failure("stalled", self._task.face, detail)
             pause(POLL, self._tick)
 
     def _tick(self) -> None:
