@@ -44,7 +44,7 @@ def differs(one: Frame, other: Frame) -> bool:
     """
     difference = _coarse(one) - _coarse(other)
     distance = np.abs(difference - np.median(difference))
-    return bool(distance.max() > 14 + 8 * np.percentile(distance, 75))
+    return bool(distance.max() > 16 + 8 * np.percentile(distance, 75))
 
 
 def _coarse(frame: Frame) -> npt.NDArray[np.float32]:
