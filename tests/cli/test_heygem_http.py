@@ -203,6 +203,17 @@ def test_a_map_is_needed_and_may_come_from_the_environment(serve, heygem):
     assert done.returncode == 0, done.stderr
 
 
+def test_what_killed_runs_and_hanging_jobs_have_left_is_removed(serve, heygem):
+    service = serve("ok")
+    old = [service.temp / f"heygem0123456789ab{end}" for end in ("-r.mp4", "_format.mp4", "_format.wav")]
+    young, others = service.temp / "heygem0123456789ac-r.mp4", service.temp / "heygem-notes.txt"
+    for path in (*old, young, others):
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0) if path != young else None)
+    assert heygem("render", *options(service)).returncode == 0
+    assert sorted(left_in(service)) == sorted([young.name, others.name])
+
+
 def test_the_service_dies_in_the_middle(serve, heygem):
     service = serve("dies")
     done = heygem("render", *options(service, "--stall-timeout", 3))

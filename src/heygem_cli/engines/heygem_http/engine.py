@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,13 +14,18 @@ from heygem_cli.engines.heygem_http.maps import Map, map_problems, temp_folders
 from heygem_cli.engines.heygem_http.task import Task, Watch, submit
 from heygem_cli.engines.settings import ServiceSettings
 from heygem_cli.engines.staging import Staged, stage_inputs
-from heygem_cli.engines.workfolder import work_folder
+from heygem_cli.engines.workfolder import PREFIX, work_folder
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 
 NAME = "heygem-http"
+OURS = "heygem"
+"""What the codes of our jobs begin with; the name of the job's folder follows."""
+NAMED = re.compile(rf"{OURS}([0-9a-f]{{12}})[-_.]")
+OLD = 3600.0
+"""Seconds: runs that share the folder under other names are not disturbed."""
 PROBE = "heygem-doctor"
 """The code of a job that does not exist: to ask for it changes nothing at the service."""
 
@@ -64,6 +70,7 @@ class ServiceEngine:
         """Render one job, see :class:`heygem_cli.engines.protocol.Engine`."""
         clock = Clock()
         shared = self._maps[0]
+        _remove_old(self._maps)
         with work_folder(shared.host) as folder:
             with clock.stage("prepare"):
                 staged = stage_inputs(
@@ -71,7 +78,7 @@ class ServiceEngine:
                 )
             for path in (staged.audio, staged.video):
                 path.chmod(0o644)  # whoever the container's user is
-            task = _task(staged, shared, job)
+            task = _task(staged, shared, job, code=f"{OURS}{folder.name.removeprefix(PREFIX)}")
             with _swept(task.code, self._maps):
                 with clock.stage("start"):
                     self._submit(task, staged, report)
@@ -97,8 +104,9 @@ class ServiceEngine:
         return Watch(self._client, task, self._maps, self._stall, told).result()
 
 
-def _task(staged: Staged, shared: Map, job: RenderJob) -> Task:
+def _task(staged: Staged, shared: Map, job: RenderJob, code: str) -> Task:
     return Task(
+        code=code,
         audio=str(shared.to_container(staged.audio)),
         video=str(shared.to_container(staged.video)),
         pingpong=job.options.loop != "forward",
@@ -121,6 +129,17 @@ def _swept(code: str, maps: Sequence[Map]) -> Iterator[None]:
         for folder in temp_folders(maps):
             for path in folder.glob(f"{code}*"):
                 with contextlib.suppress(OSError):  # of the container's own user: `heygem doctor` tells of it
+                    path.unlink()
+
+
+def _remove_old(maps: Sequence[Map]) -> None:
+    """Remove what the service made for jobs that nobody waits for: killed ones, and those that were given up."""
+    for folder in temp_folders(maps):
+        for path in folder.glob(f"{OURS}*"):
+            code = NAMED.match(path.name)
+            waited_for = code and any((each.host / f"{PREFIX}{code[1]}").exists() for each in maps)
+            with contextlib.suppress(OSError):  # gone already, or of the container's own user
+                if code and not waited_for and time.time() - path.stat().st_mtime > OLD:
                     path.unlink()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.engines.heygem.failures import failure, most_telling, recognised
@@ -29,18 +28,18 @@ class Task:
     """A job as the service shall do it.
 
     Attributes:
+        code: never used before, so that no answer and no file of another attempt can be taken for this one's.
         audio: as the container names it.
         video: likewise.
         pingpong: play the video forwards and backwards where the audio is longer.
         face: the user's face video, for errors.
-        code: never used before, so that no answer and no file of another attempt can be taken for this one's.
     """
 
+    code: str
     audio: str
     video: str
     pingpong: bool
     face: Path
-    code: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def as_object(self) -> dict[str, object]:
         """What is submitted."""
