@@ -24,7 +24,7 @@ from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Rep
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 
-LOCK_WITHIN = 10.0
+LOCK_WITHIN = 5.0
 """Seconds in which the worker of a run that was killed has ended."""
 OURS = re.compile(r"heygem[0-9a-f]{12}[-_.].*")
 """Files that HeyGem names by our codes."""
