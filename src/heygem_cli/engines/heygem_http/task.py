@@ -123,7 +123,8 @@ class Watch:
         try:
             state = asked(lambda: self._client.query(self._task.code), self._tick)
         except HeygemError as error:
-            if time.monotonic() - self._heard > min(SILENCE, self._stall):
+            hopeless = error.code == "service-stale"
+            if hopeless or time.monotonic() - self._heard > min(SILENCE, self._stall):
                 raise
             return error
         self._heard = time.monotonic()
