@@ -105,6 +105,13 @@ def test_a_job_goes_through_the_installation(heygem):
     assert {path: path.read_bytes() for path in heygem.home.glob("config/*")} == before
 
 
+def test_the_worker_runs_in_heygems_own_python_3_8(heygem):
+    python = shutil.which("python3.8")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip("there is no Python 3.8 here")
+    assert heygem.render("--python", python).returncode == 0
+
+
 def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
     heygem.render(audio="longer.m4a")
     sound = probe_audio(heygem.folder / "out.mp4")
