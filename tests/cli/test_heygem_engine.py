@@ -6,6 +6,7 @@ had.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,10 +36,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
-    """Two tiny faces of different colours, a voice, and a longer one."""
+    """A tiny face, a voice, and a longer one."""
     folder = tmp_path_factory.mktemp("clips")
-    for name, filters in (("grey", "hue=s=0"), ("blue", "colorchannelmixer=rr=0:gg=0:bb=0.5:br=0.5")):
-        make_video(folder / f"{name}.mp4", size=(128, 128), seconds=0.4, filters=filters)
+    make_video(folder / "face.mp4", size=(128, 128), seconds=0.4, filters="hue=s=0")
     make_audio(folder / "voice.wav", seconds=0.4)
     make_audio(folder / "longer.m4a", seconds=1.0, channels=2, extra=("-c:a", "aac"))
     return folder
@@ -57,7 +57,7 @@ class Program:
             stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def render(self, *args, audio="voice.wav", face="grey.mp4", **more):
+    def render(self, *args, audio="voice.wav", face="face.mp4", **more):
         process = self.start("render", self.clips / audio, self.clips / face, "-o", "out.mp4", *args, **more)
         out, err = process.communicate(timeout=100)
         assert "Traceback" not in err
@@ -93,7 +93,8 @@ def drawn(path):
 
 def test_a_job_goes_through_the_installation(heygem):
     before = {path: path.read_bytes() for path in heygem.home.glob("config/*")}
-    done = heygem.render("--json", audio="longer.m4a")
+    shutil.copy(heygem.clips / "face.mp4", heygem.clips / "新闻 '$(exit).mp4")  # HeyGem puts names into shell commands
+    done = heygem.render("--json", audio="longer.m4a", face="新闻 '$(exit).mp4")
     told = json.loads(done.stdout)
     assert (told["engine"], told["provider"], told["duration"]) == ("heygem", "CUDAExecutionProvider", 1.0)
     made = probe_output(heygem.folder / "out.mp4")
@@ -104,6 +105,13 @@ def test_a_job_goes_through_the_installation(heygem):
     assert {path: path.read_bytes() for path in heygem.home.glob("config/*")} == before
 
 
+def test_the_worker_runs_in_heygems_own_python_3_8(heygem):
+    python = shutil.which("python3.8")
+    if python is None or subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode:
+        pytest.skip("there is no Python 3.8 here")
+    assert heygem.render("--python", python).returncode == 0
+
+
 def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
     heygem.render(audio="longer.m4a")
     sound = probe_audio(heygem.folder / "out.mp4")
@@ -112,7 +120,7 @@ def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
 
 
 def test_progress_is_read_from_the_log(heygem):
-    job = RenderJob(heygem.clips / "voice.wav", heygem.clips / "grey.mp4", heygem.folder / "out.mp4")
+    job = RenderJob(heygem.clips / "voice.wav", heygem.clips / "face.mp4", heygem.folder / "out.mp4")
     settings = HeygemSettings(home=heygem.home, python=sys.executable)
     told = []
     with closing(HeygemEngine(settings, environment(heygem.home))) as engine:
@@ -239,7 +247,7 @@ def many(home, clips, tmp_path_factory):
     batch = Batch(folder, folder)
     batch.environment = environment(home)
     names = [name for failing in FAILURES for name in (failing, f"after-{failing}")]
-    batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/grey.mp4" for name in names))
+    batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/face.mp4" for name in names))
     report = batch.json("--retries", 0, "--stall-timeout", 2)
     assert processes_of(home) == []
     return {job["id"]: job for job in report["jobs"]}, folder
@@ -263,12 +271,12 @@ def batch(home, tmp_path):
 
 
 def test_a_batch_over_a_worker_that_fails_at_random_ends_with_every_good_job_done(batch, home, clips):
-    behave(home, "random", share=0.25)
-    voices, face = f"{clips}/voice.wav", f"{clips}/grey.mp4"
+    behave(home, "random", share=0.15)
+    voices, face = f"{clips}/voice.wav", f"{clips}/face.mp4"
     batch.rows("id,audio,face\n" + "\n".join(f"good{n},{voices},{face}" for n in range(50)))
     report = batch.json("--retries", 8, "--stall-timeout", 2, "--recycle-after", 7)
     assert {job["status"] for job in report["jobs"]} == {"done"}
-    assert sum(job["attempts"] for job in report["jobs"]) > 55
+    assert sum(job["attempts"] for job in report["jobs"]) > 52
     assert all(whole(batch.folder / f"good{n}.mp4", 0.4) for n in range(50))
     assert processes_of(home) == []
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
@@ -278,14 +286,14 @@ def test_the_worker_serves_many_jobs_and_is_replaced_after_as_many_as_were_named
     behave(home, "ok")
     log = home / "log/dh.log"
     log.unlink()
-    batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/grey.mp4" for n in range(5)))
+    batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/face.mp4" for n in range(5)))
     assert set(batch.statuses("--recycle-after", 2).values()) == {"done"}
     assert log.read_text().count("init_wh_process进程启动") == 3
 
 
 def test_what_is_done_stays_done_until_the_installation_changes(batch, home, clips):
     behave(home, "ok")
-    batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/grey.mp4")
+    batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/face.mp4")
     assert batch.statuses() == {"a": "done"}
     plan = batch.json("--dry-run")["jobs"]
     assert [job["action"] for job in plan] == ["done"]
@@ -295,7 +303,7 @@ def test_what_is_done_stays_done_until_the_installation_changes(batch, home, cli
 
 def test_rows_can_name_their_engines_and_only_what_is_named_is_loaded(batch, home, clips):
     behave(home, "ok")
-    batch.rows(f"id,audio,face,engine\na,{clips}/voice.wav,{clips}/grey.mp4,heygem")
+    batch.rows(f"id,audio,face,engine\na,{clips}/voice.wav,{clips}/face.mp4,heygem")
     batch.environment |= {"HEYGEM_WHISPER_MODEL": str(home), "HEYGEM_ENGINE": "mesh"}
     assert batch.statuses() == {"a": "done"}
 
@@ -312,7 +320,7 @@ def until_begun(process, home, jobs=1):
 def stuck(heygem):
     """A render that hangs in the installation."""
     behave(heygem.home, "hang")
-    process = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "grey.mp4", "-o", "out.mp4")
+    process = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "face.mp4", "-o", "out.mp4")
     until_begun(process, heygem.home)
     yield process
     process.kill()
@@ -340,8 +348,8 @@ def test_the_guard_may_be_killed_as_well(heygem, stuck):
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]])
 def test_a_job_that_hangs_longer_than_its_time_is_ended_with_all_its_processes(batch, home, clips, isolate):
     behave(home, "hang", "ok")
-    batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/grey.mp4" for name in ("a", "b")))
-    report = batch.json("--timeout", 5, *isolate)
+    batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/face.mp4" for name in ("a", "b")))
+    report = batch.json("--timeout", 4, *isolate)
     assert [(job["status"], (job["error"] or {}).get("code")) for job in report["jobs"]] == [
         ("failed", "timeout"),
         ("done", None),
@@ -351,7 +359,7 @@ def test_a_job_that_hangs_longer_than_its_time_is_ended_with_all_its_processes(b
 
 def test_a_child_process_that_is_killed_takes_the_worker_along(batch, home, clips):
     behave(home, "hang", "ok")
-    batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/grey.mp4")
+    batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/face.mp4")
     process = batch.start("--isolate", "--json")
     until_begun(process, home)
     os.kill(worker_of(process), signal.SIGKILL)
@@ -362,7 +370,7 @@ def test_a_child_process_that_is_killed_takes_the_worker_along(batch, home, clip
 
 def test_a_batch_that_is_stopped_goes_on_where_it_was(batch, home, clips):
     behave(home, "ok", "hang", "ok")
-    batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/grey.mp4" for n in range(3)))
+    batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/face.mp4" for n in range(3)))
     process = batch.start()
     until_begun(process, home, 2)
     process.send_signal(signal.SIGTERM)
@@ -376,7 +384,7 @@ def test_heygem_that_runs_by_itself_is_not_disturbed(heygem):
     (heygem.home / "app.py").write_text("import time; time.sleep(100)")
     with subprocess.Popen([sys.executable, "app.py"], cwd=heygem.home) as app:
         try:
-            other = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "grey.mp4", "--json")
+            other = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "face.mp4", "--json")
             out, _ = other.communicate(timeout=60)
         finally:
             app.kill()
@@ -386,7 +394,7 @@ def test_heygem_that_runs_by_itself_is_not_disturbed(heygem):
 
 
 def test_two_runs_do_not_share_an_installation(heygem, stuck):
-    other = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "grey.mp4", "--json")
+    other = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "face.mp4", "--json")
     out, _ = other.communicate(timeout=60)
     assert (other.returncode, json.loads(out)["error"]["code"]) == (5, "locked")
     assert stuck.poll() is None

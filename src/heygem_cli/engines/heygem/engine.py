@@ -24,8 +24,8 @@ from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Rep
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 
-LOCK_WITHIN = 10.0
-"""Seconds in which the worker of a run that was killed has ended."""
+ENDED_WITHIN = 3.0
+"""Seconds in which the worker of a run that was killed has ended, with all that it started."""
 OURS = re.compile(r"heygem[0-9a-f]{12}[-_.].*")
 """Files that HeyGem names by our codes."""
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
@@ -189,7 +189,7 @@ def _lock(home: Path) -> int:
         LockedError: another run has it.
     """
     lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    end = time.monotonic() + LOCK_WITHIN
+    end = time.monotonic() + ENDED_WITHIN
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -198,6 +198,8 @@ def _lock(home: Path) -> int:
                 os.close(lock)
                 hint = "Wait for its end, or stop it: two at once take each other's frames"
                 raise LockedError("locked", "another heygem uses this installation", hint=hint, path=home) from None
+        except OSError:
+            return lock  # a file system without locks
         else:
             return lock
         time.sleep(0.1)
@@ -209,7 +211,10 @@ def _check_alone(home: Path) -> None:
     Raises:
         LockedError: it does.
     """
-    for process in processes(home, Path("/proc")):
-        message = f"HeyGem itself runs in it (process {process.pid}: {process.command[:80]})"
-        hint = "Stop it: two at once take each other's frames. Or use --engine heygem-http with the official service"
-        raise LockedError("in-use", message, hint=hint, path=home)
+    end = time.monotonic() + ENDED_WITHIN
+    while running := processes(home, Path("/proc")):
+        if time.monotonic() > end:
+            message = f"HeyGem itself runs in it (process {running[0].pid}: {running[0].command[:80]})"
+            hint = "Stop it: two at once take each other's frames; or ask its service with --engine heygem-http"
+            raise LockedError("in-use", message, hint=hint, path=home)
+        time.sleep(0.1)
