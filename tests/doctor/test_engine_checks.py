@@ -96,6 +96,13 @@ def test_the_wrong_interpreter(home):
     assert "installation.python" in finding.found
 
 
+def test_the_worker_is_tried_in_the_interpreter(home):
+    answer = probes.home_interpreter(Inputs(home=home, home_python=sys.executable))
+    assert answer.facts["unreadable"] == []
+    facts = {**PYTHON38.facts, "unreadable": ["worker.py: invalid syntax"]}
+    assert "worker.py: invalid syntax" in look(home, Answer(facts)).found
+
+
 def test_a_processor_instead_of_a_gpu(home):
     finding = look(home, session=CPU)
     assert finding.status in ("warn", "fail")  # where there is a GPU, that it is not used is a failure

@@ -62,6 +62,9 @@ def _failures(inputs: Inputs, interpreter: Answer, session: Answer) -> Iterator[
     if not any((inputs.home / SERVICE.parent).glob(f"{SERVICE.name}.*")):
         fix = f"cd {shlex.quote(str(inputs.home))} && git status"
         yield str(SERVICE), fail("the module is missing", "the engine's worker imports it", fix)
+    for complaint in interpreter.facts.get("unreadable", []):
+        fix = f"{shlex.quote(str(inputs.home_python))} --version   # 3.8 or later; else reinstall heygem"
+        yield "the engine's worker", fail(complaint, "HeyGem's interpreter runs it", fix)
     opt = inputs.home / tree.OPT_TXT
     if findings["installation.opt-txt"].status != "fail" and opt.exists() and not os.access(opt, os.W_OK):
         fix = f"sudo chown $USER {shlex.quote(str(opt))}"

@@ -99,8 +99,10 @@ def cuda_libraries(inputs: Inputs) -> Answer:
 
 
 def home_interpreter(inputs: Inputs) -> Answer:
-    """HeyGem's interpreter and its packages."""
-    return _theirs(inputs, "ask_interpreter")
+    """HeyGem's interpreter and its packages, and whether it can run the engine's worker."""
+    from heygem_cli.engines.heygem.worker_process import SCRIPTS
+
+    return _theirs(inputs, "ask_interpreter", str(SCRIPTS / "worker.py"))
 
 
 def home_onnx_session(inputs: Inputs) -> Answer:
