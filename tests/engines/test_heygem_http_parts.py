@@ -1,5 +1,6 @@
 """The parts of the engine ``heygem-http``; ``tests/cli/test_heygem_http.py`` has the whole."""
 
+import json
 import time
 from pathlib import Path, PurePosixPath
 
@@ -76,6 +77,44 @@ def test_what_is_no_address(url):
     with pytest.raises(InputError) as caught:
         checked_url(url)
     assert caught.value.code == "bad-url"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([10000, 10001, 10004, 1, 2]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["code", "data", "status", "x"]), inner),
+)
+STATE = st.fixed_dictionaries(
+    {"code": st.just("x"), "status": st.sampled_from([1, 2, 3]) | JSON},
+    optional={"progress": JSON, "result": JSON, "msg": JSON},
+)
+ANSWER = st.fixed_dictionaries({"code": st.sampled_from([10000, 10000, 10002, 10004, 5]), "data": STATE | JSON})
+
+
+class Said(Client):
+    """A client to whom something was answered."""
+
+    def __init__(self, body):
+        super().__init__("http://x")
+        self.body = body
+
+    def _fetch(self, _path, _body):
+        return self.body
+
+
+@given(st.binary() | (JSON | ANSWER).map(lambda answer: json.dumps(answer).encode()))
+def test_whatever_is_answered_is_a_state_or_an_error_of_ours(body):
+    for ask in (lambda: Said(body).query("x"), lambda: Said(body).submit({})):
+        try:
+            told = ask()
+        except HeygemError as error:
+            assert error.code.startswith("service-")
+        else:
+            assert told is None or isinstance(told, bool) or 0 <= told.progress <= 100
+
+
+def test_json_that_never_ends():
+    with pytest.raises(HeygemError, match="no JSON"):
+        Said(b"[" * 1_000_000).query("x")
 
 
 def test_a_service_that_says_nothing(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from heygem_cli.errors import HeygemError, InputError
 
 ACCEPTED, BUSY, BAD_PARAMETER, LOCKED, UNKNOWN, ERROR = 10000, 10001, 10002, 10003, 10004, 9999
-STATUSES: Mapping[object, Literal["running", "done", "failed"]] = {1: "running", 2: "done", 3: "failed"}
+STATUSES: Mapping[int, Literal["running", "done", "failed"]] = {1: "running", 2: "done", 3: "failed"}
 SECONDS = 10.0
 """Until an answer is given up."""
 MOST_BYTES = 1 << 20
@@ -72,20 +72,19 @@ class Client:
         data = answer.get("data")
         if answer["code"] != ACCEPTED:
             raise self._refusal(answer)
-        if not isinstance(data, dict) or data.get("status") not in STATUSES:
+        status = data.get("status") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or not isinstance(status, int) or status not in STATUSES:
             raise self._garbage("an answer without a state")
         if data.get("code") != code:
             message = f"{self.url} answers with the state of another job, {str(data.get('code'))[:80]!r}"
             raise HeygemError("service-stale", message, hint="Restart the service: its answers are out of step")
         texts = (data.get(name) for name in ("result", "msg"))
-        return State(
-            STATUSES[data["status"]], _percent(data.get("progress")), *("" if t is None else str(t) for t in texts)
-        )
+        return State(STATUSES[status], _percent(data.get("progress")), *("" if t is None else str(t) for t in texts))
 
     def _ask(self, path: str, body: bytes | None = None) -> dict[str, Any]:
         try:
             answer = json.loads(self._fetch(path, body))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._garbage("no JSON") from error
         if not isinstance(answer, dict) or not isinstance(answer.get("code"), int):
             raise self._garbage("JSON without a code")
@@ -102,8 +101,6 @@ class Client:
             raise HeygemError("service-http-error", message, hint=hint) from error
         except TimeoutError as error:
             raise self._timeout() from error
-        except http.client.HTTPException as error:
-            raise self._garbage(f"no whole HTTP ({type(error).__name__})") from error
         except OSError as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
@@ -111,6 +108,8 @@ class Client:
             message = f"{self.url} cannot be reached ({getattr(reason, 'strerror', None) or reason})"
             hint = "Start the service (docker ps, docker logs), or name it with --url"
             raise HeygemError("service-unreachable", message, hint=hint) from error
+        except http.client.HTTPException as error:
+            raise self._garbage(f"no whole HTTP ({type(error).__name__})") from error
 
     def _timeout(self) -> HeygemError:
         message = f"{self.url} gave no answer within {SECONDS:.0f} s"
