@@ -26,9 +26,10 @@ def problems_of(*values, **options):
 
 
 def test_every_option_of_render_is_a_column_or_belongs_to_the_whole_run():
-    options = {parameter.name for parameter in get_command(app).commands["render"].params}
+    parameters = {parameter.name: parameter for parameter in get_command(app).commands["render"].params}
     not_of_a_video = {"audio", "face", "output", "as_json", "quiet", "debug"}
-    assert options - not_of_a_video == {*OPTIONS, OVERWRITE, *RUN_WIDE}
+    of_the_run = parameters.keys() - not_of_a_video - {*OPTIONS, OVERWRITE}
+    assert {parameters[name].opts[0].removeprefix("--").replace("-", "_") for name in of_the_run} == {*RUN_WIDE}
 
 
 def test_every_option_of_render_is_an_option_of_batch():
