@@ -119,12 +119,16 @@ def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
     assert b"compositeWithTrainedAlgorithmicMedia" in (heygem.folder / "out.mp4").read_bytes()
 
 
-def test_progress_is_read_from_the_log(heygem):
+def test_progress_is_read_from_the_log_and_a_worker_that_dies_between_two_jobs_is_replaced(heygem):
     job = RenderJob(heygem.clips / "voice.wav", heygem.clips / "face.mp4", heygem.folder / "out.mp4")
-    settings = HeygemSettings(home=heygem.home, python=sys.executable)
+    inputs = Inputs(probe_audio(job.audio), probe_video(job.face))
     told = []
-    with closing(HeygemEngine(settings, environment(heygem.home))) as engine:
-        engine.render(job, Inputs(probe_audio(job.audio), probe_video(job.face)), told.append)
+    with closing(HeygemEngine(HeygemSettings(heygem.home, sys.executable), environment(heygem.home))) as engine:
+        engine.render(job, inputs, told.append)
+        drawing = next(pid for pid in processes_of(heygem.home) if b"spawn_main" in command_of(pid))
+        os.kill(drawing, signal.SIGKILL)
+        time.sleep(0.5)
+        engine.render(job, inputs, lambda _: None)
     assert [stage for stage, _ in groupby(told, lambda progress: progress.stage)] == ["prepare", "start", "render"]
     frames = [progress.done for progress in told if progress.stage == "render"]
     assert frames == sorted(frames)
@@ -248,7 +252,7 @@ def many(home, clips, tmp_path_factory):
     batch.environment = environment(home)
     names = [name for failing in FAILURES for name in (failing, f"after-{failing}")]
     batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/face.mp4" for name in names))
-    report = batch.json("--retries", 0, "--stall-timeout", 2)
+    report = batch.json("--retries", 0, "--stall-timeout", 4)
     assert processes_of(home) == []
     return {job["id"]: job for job in report["jobs"]}, folder
 
