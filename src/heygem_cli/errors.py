@@ -81,7 +81,13 @@ class StoppedError(HeygemError):
         super().__init__("stopped", f"stopped by signal {signum}")
 
 
-def from_system(error: OSError, hint: str = "") -> HeygemError:
-    """Word an error of the operating system as one of ours: what it is about, and what is wrong."""
-    about = error.filename if isinstance(error.filename, str) else None
+def from_system(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:
+    """Word an error of the operating system as one of ours: what it is about, and what is wrong.
+
+    Args:
+        error: of the operating system.
+        hint: what to do about it.
+        path: what it is about if it does not say so itself: one that comes while a file is read does not.
+    """
+    about = error.filename if isinstance(error.filename, str) else path
     return HeygemError("system-error", error.strerror or str(error), path=about, hint=hint)

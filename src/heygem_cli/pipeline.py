@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -135,7 +136,7 @@ def check_job(job: RenderJob) -> Inputs:
     make_engine(job.options.engine)
     audio, video = probe_audio(job.audio), probe_video(job.face)
     check_output(job.output, (job.audio, job.face))
-    if job.output.exists() and not job.overwrite:
+    if os.path.lexists(job.output) and not job.overwrite:
         raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
     choose_encoder(job.options.encode.encoder, video)
     return Inputs(audio, video)
@@ -256,7 +257,14 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
     hold = job.options.on_missing_face == "hold"
     seen = 0
     last: Frame | None = None
-    writer = VideoWriter(job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode)
+    writer = VideoWriter(
+        job.output,
+        inputs.video,
+        inputs.audio,
+        seconds=motion.duration,
+        options=job.options.encode,
+        overwrite=job.overwrite,
+    )
     with writer, closing(ahead(loop_frames(inputs.video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None

@@ -129,7 +129,7 @@ def test_attempts_count_over_runs_until_the_inputs_change():
     assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
     states = {"a": states_of("started", "failed", "started")}
     after(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
-    assert states["a"] == JobState("started", "other", "o", "r", attempts=1)
+    assert states["a"] == JobState("started", "other", "o", "r", attempts=1, made=True)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,29 @@ def test_an_event_of_a_job_that_never_started_has_no_effect():
 def test_a_state_knows_what_came_of_it():
     states = {"a": states_of("started")}
     after(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
-    assert states["a"] == replace(states_of("started"), status="done", run="s", seconds=2.5, result={"frames": 3})
+    result = {"frames": 3}
+    assert states["a"] == replace(states_of("started"), status="done", run="s", made=True, seconds=2.5, result=result)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "owns"),
+    [
+        (["started", "failed"], False),
+        (["started", "retrying"], False),
+        (["started"], True),  # the process died, perhaps after the output got its name
+        (["started", "done"], True),
+        (["started", "interrupted"], True),
+        (["started", "died"], True),
+        (["started", "done", "started", "failed"], True),  # the old output is still there
+        (["started", "started", "failed"], True),
+    ],
+)
+def test_an_output_is_the_job_s_own_if_the_job_can_have_made_it(kinds, owns):
+    assert states_of(*kinds).owns_output is owns
+
+
+def test_an_output_of_another_name_is_not_its_own():
+    states = {"a": states_of("started", "done")}
+    after(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
+    after(states, {"event": "failed", "id": "a", "run": "r"})
+    assert not states["a"].owns_output

@@ -15,7 +15,7 @@ from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.state import JobState
 from heygem_cli.content import content_digest
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, from_system
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe import probe_output
 from heygem_cli.pipeline import RenderOptions
@@ -74,16 +74,16 @@ def make_plan(rows: Iterable[CheckedRow], states: Mapping[str, JobState], models
 
     Returns:
         The jobs in the order in which to do them.
-
-    Raises:
-        OSError: an input cannot be read.
     """
     return in_order([_plan_one(checked, states.get(checked.row.id), models, wish) for checked in rows])
 
 
 def _plan_one(checked: CheckedRow, state: JobState | None, models: str, wish: Wish) -> Job:
     render = checked.row.job
-    audio, face = content_digest(render.audio), content_digest(render.face)
+    try:
+        audio, face = content_digest(render.audio), content_digest(render.face)
+    except OSError as error:  # it was there when it was checked, and costs the others nothing
+        return Job(checked.row, checked.seconds, "", "", "", "failed", from_system(error).message)
     key = content_key(audio, face, render.options, models)
     action, reason = decide(checked.row, key, state, wish)
     return Job(checked.row, checked.seconds, audio, face, key, action, reason)
@@ -138,7 +138,7 @@ def what_is_wrong(path: Path, name: str, state: JobState) -> str:
         if path.stat().st_size != result["bytes"]:
             return "the output is not the one that was made"
         probe_output(path).check(path, seconds=result["duration"], fps=Fraction(result["fps"]))
-    except (HeygemError, KeyError, ValueError):
+    except (HeygemError, OSError, KeyError, ValueError):
         return "the output is damaged"
     return ""
 

@@ -73,7 +73,7 @@ def _options(cells: Cells, defaults: RenderOptions) -> tuple[RenderOptions, list
             try:
                 options = put(options, parse(cells.values[name].strip()))
             except ValueError as error:
-                problems.append(cells.problem(name, str(error)))
+                problems.append(cells.problem(name, str(error), "Correct it, or leave it empty"))
             except HeygemError as error:
                 problems.append(cells.problem(name, error.message, error.hint))
     return options, problems
@@ -85,7 +85,7 @@ def _overwrite(cells: Cells, default: bool) -> tuple[bool, list[Problem]]:
     try:
         return flag(cells.values[OVERWRITE].strip()), []
     except ValueError as error:
-        return default, [cells.problem(OVERWRITE, str(error))]
+        return default, [cells.problem(OVERWRITE, str(error), "Correct it, or leave it empty")]
 
 
 def _row(cells: Cells, folder: Path, options: RenderOptions, *, overwrite: bool) -> Row:

@@ -123,7 +123,8 @@ class Run:
         """Record the jobs that are not tried again, since the process died twice during them."""
         for job in self._jobs:
             state = self._journal.states.get(job.row.id)
-            if job.action == "failed" and state is not None and state.status != "failed":
+            # A row whose input has gone since is left out too, whatever became of it before.
+            if job.action == "failed" and state is not None and state.hopeless:
                 self._write("failed", job, state.seconds, error=DIED.as_object())
 
     def _enough_failures(self) -> bool:
@@ -142,8 +143,9 @@ class Run:
         executor.prepare()
         self._journal.write("started", run=self._policy.run, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.started(job)
-        # Whether an existing output may be replaced was asked before anything started.
-        render = replace(job.row.job, overwrite=True)
+        # An earlier attempt whose process died may have made it.
+        made = self._journal.states[job.row.id].made
+        render = replace(job.row.job, overwrite=job.row.job.overwrite or made)
         task = Task(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
         began = time.monotonic()
         self._current = job

@@ -76,7 +76,7 @@ class Request:
     Attributes:
         manifest: ``-`` for standard input.
         defaults: options of rows that do not name them.
-        overwrite: whether outputs that no run of this manifest began may be replaced.
+        overwrite: whether outputs that no run of this manifest made may be replaced.
         only: ids to restrict the run to; empty for all.
     """
 
@@ -149,9 +149,9 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
     request.targets.check(request.manifest)
     cells, problems = parse_manifest(data)
     rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
-    begun = {state.output for state in replay(_existing(request)).values()}
+    own = {state.output for state in replay(_existing(request)).values() if state.owns_output}
     manifest = [] if request.manifest == STDIN else [request.manifest]
-    checked, found = check_rows(rows, lambda row: row.output in begun, inputs=manifest, told=told)
+    checked, found = check_rows(rows, lambda row: row.output in own, inputs=manifest, told=told)
     continued = run_continued(os.environ)
     if problems or more or (found and continued is None):
         raise ManifestError(request.name, [*problems, *more, *found])

@@ -61,17 +61,26 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         audio: the sound; ``seconds`` of it are taken, copied where mp4 players understand it, else encoded to AAC.
         seconds: the length of the sound.
         options: how to encode.
+        overwrite: whether what has this name when the block ends is replaced.
 
     Raises:
         InputError: the output cannot be made there; nothing was started.
         NotCapableError: the encoder that was asked for does not work on this machine.
-        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``.
+        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
 
     def __init__(
-        self, output: Path, video: VideoInfo, audio: AudioInfo, *, seconds: float, options: EncodeOptions | None = None
+        self,
+        output: Path,
+        video: VideoInfo,
+        audio: AudioInfo,
+        *,
+        seconds: float,
+        options: EncodeOptions | None = None,
+        overwrite: bool = True,
     ) -> None:
         self.output = output
+        self.overwrite = overwrite
         self.video = video
         self.audio = audio
         self.seconds = seconds
@@ -133,11 +142,22 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
         probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
-        os.fsync(self._part.lock)
-        try:
-            self._part.path.replace(self.output)
-        except OSError as error:
-            _raise_unwritable(self.output, error)
+        _take_name(self._part, self.output, overwrite=self.overwrite)
+
+
+def _take_name(part: _Part, output: Path, *, overwrite: bool = True) -> None:
+    try:
+        os.fsync(part.lock)
+        if overwrite:
+            part.path.replace(output)
+        else:
+            _rename_if_free(part.path, output)
+    except FileExistsError as error:
+        message = "a file of this name appeared while it was rendered, and was kept"
+        hint = "Move it, or use --overwrite to replace it"
+        raise HeygemError("output-exists", message, hint=hint, path=output) from error
+    except OSError as error:
+        _raise_unwritable(output, error)
 
 
 def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:
@@ -247,6 +267,21 @@ def _create_part(output: Path) -> _Part:
         if os.fstat(lock).st_nlink:
             return _Part(path, lock)
         os.close(lock)  # another run removed it in the moment before it was locked
+
+
+def _rename_if_free(part: Path, output: Path) -> None:
+    """Rename a file unless another has the name: unlike a rename, a link replaces nothing."""
+    try:
+        output.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without hard links, such as FAT: there a moment is left in which the name can be taken.
+        if os.path.lexists(output):
+            raise FileExistsError from error
+        part.replace(output)
+    else:
+        part.unlink()
 
 
 def remove_stale_parts(folder: Path) -> None:
