@@ -7,7 +7,7 @@
     ├── PartialFailureError  3    some jobs of a batch failed
     ├── NotCapableError      4    this machine cannot do it: no model, no GPU that was asked for
     ├── LockedError          5    another run holds the lock
-    └── StoppedError         130  SIGINT, or 143 for SIGTERM
+    └── StoppedError         130  SIGINT; 143 for SIGTERM, 129 for SIGHUP
 
 An error is one line: what it is about, what is wrong, and what to do. ``code`` is stable and meant for programs.
 """

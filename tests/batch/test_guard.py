@@ -75,6 +75,22 @@ with guard.Guard(stuck, stop) as g:
     assert (done.stdout, done.returncode) == ("", -signal.SIGTERM)
 
 
+def test_a_closed_terminal_may_say_so_twice():
+    done = run(
+        """
+with guard.Guard(stuck, stop) as g:
+    soon(signal.SIGHUP); soon(signal.SIGHUP, 0.2)
+    try:
+        with g.job(9):
+            time.sleep(5)
+    except StoppedError as error:
+        time.sleep(0.2)
+        print("stopped", error.exit_code)
+"""
+    )
+    assert (done.stdout, done.returncode) == ("stopped 129\n", 0)
+
+
 # A call of libc through ctypes is native code from which Python's handler of a signal does not get the turn.
 NATIVE = """
 import ctypes

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,19 @@ def test_shards_side_by_side_and_their_reports_together(batch):
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
     lonely = batch.run("--merge-reports", manifest="r1.json")
     assert (lonely.returncode, lonely.stderr) == (3, "There is no report of shard 2/2\n")
+
+
+def test_nobody_has_to_watch(batch):
+    batch.rows("audio,face\na.wav,face.mp4\nb.wav,face.mp4")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "w") as full, open(writing, "w") as broken:  # noqa: PTH123
+        assert batch.start(stdout=broken, stderr=full).wait(120) == 0
+    assert batch.made() == ["face_a.mp4", "face_b.mp4"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        lost = batch.start("--dry-run", stdout=full)
+        assert lost.communicate(timeout=120)[1] == "error: <stdout>: No space left on device\n"
+    assert lost.returncode == 1
 
 
 def test_the_example_can_be_rendered():

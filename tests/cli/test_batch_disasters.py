@@ -88,7 +88,9 @@ def test_a_job_stuck_in_native_code_ends_and_the_batch_goes_on(batch):
     assert batch.made() == ["next.mp4", "stdin.journal.jsonl", "stdin.journal.lock"]
 
 
-@pytest.mark.parametrize(("signum", "isolate"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--isolate",))])
+@pytest.mark.parametrize(
+    ("signum", "isolate"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--isolate",)), (signal.SIGHUP, ())]
+)
 def test_a_signal_drops_the_job_and_the_next_run_goes_on(batch, signum, isolate):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long\na.wav,face.mp4,short")
     process = batch.start("--report", "r.json", *isolate)

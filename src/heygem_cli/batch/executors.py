@@ -132,7 +132,8 @@ def _serve(connection: Connection, device: Device, settings: Settings) -> None:
     """The child: load, then do what is asked until nobody asks any more."""
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent and parent.pid else 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach both; the parent decides
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         pipeline = Pipeline(device, settings)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from heygem_cli.errors import StoppedError
+from heygem_cli.stopping import SIGNALS, heeded, let_the_next_end
 
 GRACE = 5.0
 """Seconds that a job gets after its time to end between two frames, before the process is started anew."""
@@ -22,7 +23,7 @@ STOP_WITHIN = 3.5
 class Guard(contextlib.AbstractContextManager["Guard"]):
     """Watches the main thread while jobs run.
 
-    The first SIGINT or SIGTERM raises :class:`StoppedError` inside a job, waits between jobs, and is kept in
+    The first signal that stops a run raises :class:`StoppedError` inside a job, waits between jobs, and is kept in
     ``stopped``; the second ends the process at once. A thread steps in where the main thread does not come back from
     native code: it is the only one, and it sleeps.
 
@@ -43,9 +44,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     def __enter__(self) -> Guard:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # What the parent lets this process ignore stays ignored: a shell's & keeps Ctrl-C from it.
-        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._handlers = {n: signal.signal(n, self._raise) for n in heeded}
+        self._handlers = {number: signal.signal(number, self._raise) for number in heeded()}
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -56,8 +55,9 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
         self._wake()
         self._thread.join()
         signal.set_wakeup_fd(self._wakeup)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler if self.stopped is None else signal.SIG_DFL)
+        if self.stopped is None:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
         os.close(self._read)
         os.close(self._write)
 
@@ -82,8 +82,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
                 self._end = None
 
     def _raise(self, signum: int, _frame: FrameType | None) -> None:
-        for number in self._handlers:
-            signal.signal(number, signal.SIG_DFL)
+        let_the_next_end(self._handlers)
         self.stopped = signum
         if self._in_job:
             self._in_job = False
@@ -108,7 +107,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
     def _heed(self, written: bytes) -> None:
         """Note signals; Python's own handler runs only when the main thread comes back from native code."""
         for signum in written:
-            if signum in (signal.SIGINT, signal.SIGTERM):
-                if self._stop is not None:
-                    os._exit(128 + signum)
+            if signum in SIGNALS and self._stop is None:
                 self._stop = (signum, time.monotonic() + STOP_WITHIN)
+            elif signum in SIGNALS and signum != signal.SIGHUP:
+                os._exit(128 + signum)

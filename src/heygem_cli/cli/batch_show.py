@@ -31,14 +31,6 @@ SHARE = {"speech": (0.0, 0.1), "track": (0.1, 0.3), "prepare": (0.4, 0.0), "rend
 COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": "yellow", "changed": "cyan"}
 
 
-class _Screen(Console):
-    """A console whose reader may go away: the batch goes on without being watched."""
-
-    def on_broken_pipe(self) -> None:
-        """Stay silent from now on."""
-        self.quiet = True
-
-
 @dataclass(frozen=True)
 class Display:
     """Where progress is shown.
@@ -58,7 +50,7 @@ class Display:
 @contextmanager
 def display_open(*, quiet: bool, debug: bool) -> Iterator[Display]:
     """Hold the place where progress is shown."""
-    screen = _Screen(stderr=True, highlight=False, soft_wrap=True)
+    screen = console(stderr=True)
     if quiet or not screen.is_terminal:
         yield Display(screen, None, quiet, debug)
         return

@@ -8,20 +8,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 from heygem_cli.errors import StoppedError
-
-
-def heeded() -> list[signal.Signals]:
-    """SIGINT and SIGTERM, without what the parent lets this process ignore: a shell's ``&`` keeps Ctrl-C from it."""
-    return [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+from heygem_cli.stopping import heeded, let_the_next_end
 
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Raise :class:`StoppedError` on the first SIGINT or SIGTERM; the second one ends the process at once."""
+    """Raise :class:`StoppedError` on the first signal that stops a run; the second one ends the process at once."""
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
+        let_the_next_end(before)
         raise StoppedError(signum)
 
     before = {number: signal.signal(number, stop) for number in heeded()}
