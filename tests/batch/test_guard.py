@@ -1,5 +1,7 @@
 """What ends a job from outside. Each case is a process of its own: signals and exits are real."""
 
+import math
+import select
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import time
 import pytest
 
 from heygem_cli.batch import guard as module
+from heygem_cli.batch.runner import LONGEST, Policy
 
 COMMON = """
 import os, signal, sys, threading, time
@@ -168,6 +171,21 @@ with signals_raised(), guard.Guard(stuck, stop) as g:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     assert (done.stdout, done.stderr, done.returncode) == ("went on None\n", "", 0)
+
+
+def test_a_time_without_end_is_one_that_the_system_can_wait_for(tmp_path):
+    assert Policy("r", timeout=math.inf).seconds_for(None) == LONGEST
+    done = run(
+        f"""
+with guard.Guard(stuck, stop) as g, g.job({LONGEST + 20}):
+    time.sleep(0.1)
+"""
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    with (tmp_path / "file").open("w") as file:
+        ready = select.poll()
+        ready.register(file)
+        assert ready.poll((LONGEST + 20) * 1000)
 
 
 def test_handlers_are_put_back():

@@ -67,7 +67,11 @@ def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
 
 def test_a_line_that_is_no_event_is_an_error_with_its_place():
     good = b'{"event": "run", "run": "r", "time": 1}\n'
-    for bad in (b"?\n", b"[]\n", b'{"event": "run", "run": "r"}\n', b'{"event": "started", "run": "r", "time": 1}\n'):
+    failed = {"event": "failed", "run": "r", "time": 1, "id": "a"}
+    others = [failed | {"error": 5}, failed | {"error": {"code": 1}}, failed | {"seconds": "1"}, failed | {"id": 1},
+              failed | {"result": []}, failed | {"result": {"bytes": "1"}}, failed | {"time": 1e999}]  # fmt: skip
+    bad_lines = [b"?\n", b"[]\n", b'{"event": "run", "run": "r"}\n', b'{"event": "started", "run": "r", "time": 1}\n']
+    for bad in (*bad_lines, *(json.dumps(other).encode() + b"\n" for other in others)):
         with pytest.raises(InputError, match="m\\.jsonl: line 2 is not an event"):
             parse_events(good + bad + good, "m.jsonl")
 

@@ -138,7 +138,7 @@ def what_is_wrong(path: Path, name: str, state: JobState) -> str:
         if path.stat().st_size != result["bytes"]:
             return "the output is not the one that was made"
         probe_output(path).check(path, seconds=result["duration"], fps=Fraction(result["fps"]))
-    except (HeygemError, OSError, KeyError, ValueError):
+    except (HeygemError, OSError, KeyError, ValueError, ArithmeticError):
         return "the output is damaged"
     return ""
 

@@ -26,6 +26,9 @@ DIED = Failure(
     "Try it with `heygem render --debug`; --retry-failed tries it again, best with --isolate",
 )
 
+LONGEST = 2_000_000.0
+"""Seconds, 23 days: the system waits for no more than 2^31 milliseconds."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -45,7 +48,7 @@ class Policy:
 
     def seconds_for(self, job: Job) -> float:
         """The time that a job may take."""
-        return 300 + 10 * job.seconds if self.timeout is None else self.timeout
+        return min(LONGEST, 300 + 10 * job.seconds if self.timeout is None else self.timeout)
 
 
 class Observer(Protocol):

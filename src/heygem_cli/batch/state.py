@@ -38,7 +38,7 @@ class JobState:
     made: bool = False
     seconds: float = 0.0
     result: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
+    error: Mapping[str, str] | None = None
 
     @property
     def hopeless(self) -> bool:
