@@ -11,8 +11,10 @@ from benchmarks import metrics
 from benchmarks.clips import reverse
 from benchmarks.observe import Observed, listen, observe, sharpness
 from heygem_cli.errors import InputError
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions
+from heygem_cli.pipeline import Pipeline
 
 REACH = 3
 """Frames of lag that are looked at on each side."""
@@ -79,7 +81,8 @@ def judge(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> Verdict:
     backwards, made = folder / f"{clip.stem}.backwards.mp4", folder / f"{clip.stem}.mp4"
     reverse(clip, backwards)
     pipeline.render(RenderJob(clip, backwards, made, overwrite=True, options=RenderOptions(cache=False)))
-    real, source, output = (observe(pipeline.tracker, path) for path in (clip, backwards, made))
+    tracker = MediaPipeTracker()
+    real, source, output = (observe(tracker, path) for path in (clip, backwards, made))
     count = min(len(seen.landmarks) for seen in (real, source, output))
     real, source, output = (Observed(seen.video, seen.landmarks[:count]) for seen in (real, source, output))
     silent = metrics.silent_frames(listen(clip), 16000, float(video.fps), count)

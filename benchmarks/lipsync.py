@@ -58,9 +58,10 @@ def judge_all(clips: Sequence[tuple[str, Path]], folder: Path) -> list[Verdict]:
     apply_settings(settings, os.environ)
     hide_native_output()
     from benchmarks.judge import judge  # noqa: PLC0415 - after the settings
+    from heygem_cli.engines.settings import EngineSettings  # noqa: PLC0415
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
-    pipeline = Pipeline("auto", settings)
+    pipeline = Pipeline(EngineSettings(process=settings))
     verdicts = []
     for number, (group, clip) in enumerate(clips, 1):
         start = time.perf_counter()

@@ -27,7 +27,8 @@ from heygem_cli.errors import HeygemError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
-    from heygem_cli.pipeline import Pipeline, RenderJob, RenderResult
+    from heygem_cli.job import RenderJob, RenderResult
+    from heygem_cli.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,11 @@ def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions  # noqa: PLC0415 - after the settings
+    from heygem_cli.engines.settings import EngineSettings  # noqa: PLC0415 - after the settings
+    from heygem_cli.job import RenderJob, RenderOptions  # noqa: PLC0415
+    from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
-    pipeline = Pipeline("auto", settings)
+    pipeline = Pipeline(EngineSettings(process=settings))
     job = RenderJob(audio, face, folder / "rendered.mp4", overwrite=True)
     pipeline.render(replace(job, options=RenderOptions(cache=False)))
     return [one_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]

@@ -19,8 +19,11 @@ from benchmarks.metrics import lip_shapes
 from benchmarks.observe import Observed, listen, observe, pick_frames
 from benchmarks.sheets import face_crop, mouth_crop
 from heygem_cli.cli.show import errors_shown
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.face.geometry import Array
-from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.job import RenderJob, RenderOptions
+from heygem_cli.pipeline import Pipeline
 from heygem_cli.runtime import hide_native_output, read_settings
 
 PICTURE = Path(__file__).parents[1] / "docs" / "strip.png"
@@ -99,9 +102,9 @@ def main(
     with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         hide_native_output()
         made = Path(temporary) / "rendered.mp4"
-        pipeline = Pipeline("auto", read_settings(os.environ))
+        pipeline, tracker = Pipeline(EngineSettings(process=read_settings(os.environ))), MediaPipeTracker()
         pipeline.render(RenderJob(audio, face, made, options=RenderOptions(cache=False)))
-        source, output = (observe(pipeline.tracker, path) for path in (face, made))
+        source, output = (observe(tracker, path) for path in (face, made))
         out.parent.mkdir(parents=True, exist_ok=True)
         draw_strip(source, output, listen(audio), (face.name, audio.name)).save(out, optimize=True)
     typer.echo(f"{out}: {out.stat().st_size // 1000} kB")

@@ -7,14 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.select import FaceChoice, parse_choice
 from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.pipeline import Pipeline, RenderJob, RenderOptions
-from heygem_cli.runtime import Settings
+from heygem_cli.pipeline import Pipeline
 from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_one
 
 SIZE = (480, 360)
@@ -22,7 +23,7 @@ SIZE = (480, 360)
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return Pipeline("cpu", Settings())
+    return Pipeline(EngineSettings("cpu"))
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,10 @@ import pytest
 from heygem_cli.batch.check import check_rows
 from heygem_cli.batch.manifest import Cells, describe
 from heygem_cli.batch.rows import make_rows
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError, NotCapableError
+from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import EncodeOptions, encoder_available
-from heygem_cli.pipeline import RenderOptions
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def rows_of(clip, voice, tmp_path):
 
 
 def check(rows, **options):
-    checked, problems = check_rows(rows, lambda _: False, **options)
+    checked, problems = check_rows(rows, lambda _: False, EngineSettings(), **options)
     return [row.row.id for row in checked], describe(problems)
 
 
@@ -37,7 +38,7 @@ def test_every_distinct_file_is_probed_once(rows_of):
 
 
 def test_the_seconds_of_audio_are_known(rows_of):
-    (row,), _ = check_rows(rows_of({}), lambda _: False)
+    (row,), _ = check_rows(rows_of({}), lambda _: False, EngineSettings())
     assert row.seconds == pytest.approx(1.23, abs=0.01)
 
 
@@ -71,12 +72,12 @@ def test_an_error_of_the_disk_names_the_file(rows_of):
 
 def test_an_output_may_replace_what_the_batch_has_made_itself_or_was_told_to(rows_of, tmp_path):
     (tmp_path / "r1.mp4").touch()
-    assert check_rows(rows_of({}), lambda row: row.id == "r1")[1] == []
+    assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineSettings())[1] == []
     assert check(rows_of({"overwrite": "yes"}))[1] == []
 
 
 def test_what_only_appears_later_may_not_be_replaced(rows_of):
-    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2")
+    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineSettings())
     assert [row.row.job.overwrite for row in checked] == [False, True, True]
 
 

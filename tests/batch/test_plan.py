@@ -1,5 +1,6 @@
 """What is done, and in which order."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.manifest import Cells
-from heygem_cli.batch.plan import Job, Wish, content_key, decide, in_order, make_plan, models_digest, what_is_wrong
+from heygem_cli.batch.plan import Job, Wish, content_key, decide, in_order, make_plan, what_is_wrong
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.state import JobState
+from heygem_cli.engines.mesh.models import models_digest
 from heygem_cli.face.select import FaceChoice
+from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.write import EncodeOptions
-from heygem_cli.pipeline import RenderJob, RenderOptions
 
 
 def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
@@ -146,22 +148,22 @@ def test_the_key_is_all_that_the_output_depends_on_and_nothing_else():
 
 
 def test_the_models_are_part_of_it(monkeypatch, tmp_path):
-    usual = models_digest()
+    usual = models_digest(os.environ)
     (tmp_path / "model.bin").write_bytes(b"another")
     monkeypatch.setenv("HEYGEM_WHISPER_MODEL", str(tmp_path))
-    assert models_digest() != usual
+    assert models_digest(os.environ) != usual
 
 
 def test_a_plan_reads_the_files(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"a")
     (tmp_path / "f.mp4").write_bytes(b"f")
     rows = [CheckedRow(make_row(1, folder=tmp_path), 2.0)]
-    (job,) = make_plan(rows, {}, "m", Wish("now"))
+    (job,) = make_plan(rows, {}, {"mesh": "m"}, Wish("now"))
     assert (job.action, job.seconds, job.wanted) == ("do", 2.0, True)
     state = JobState("failed", job.key, "out.mp4", "before")
-    assert make_plan(rows, {"row1": state}, "m", Wish("now"))[0].action == "failed"
+    assert make_plan(rows, {"row1": state}, {"mesh": "m"}, Wish("now"))[0].action == "failed"
     (tmp_path / "a.wav").write_bytes(b"b")
-    (changed,) = make_plan(rows, {"row1": state}, "m", Wish("now"))
+    (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, Wish("now"))
     assert (changed.action, changed.wanted) == ("changed", True)
 
 

@@ -24,7 +24,7 @@ from heygem_cli.batch.report import (
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.batch.state import JobState
 from heygem_cli.errors import HeygemError, InputError
-from heygem_cli.pipeline import RenderOptions
+from heygem_cli.job import RenderOptions
 from unprivileged import unprivileged
 
 ERROR = {"code": "no-face", "message": "x.mp4: no face", "hint": "Another"}

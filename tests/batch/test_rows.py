@@ -12,8 +12,8 @@ from heygem_cli.batch.manifest import Cells, describe, parse_manifest
 from heygem_cli.batch.rows import cells_of, make_rows
 from heygem_cli.cli.main import app
 from heygem_cli.face.select import FaceChoice
+from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import EncodeOptions
-from heygem_cli.pipeline import RenderOptions
 
 
 def rows_of(*values, folder=Path("lists"), **options):

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
-from heygem_cli.engines.registry import make_engine
+from heygem_cli.engines.registry import check_engine
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError, from_system, shown
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
@@ -44,6 +45,7 @@ class CheckedRow:
 def check_rows(
     rows: Sequence[Row],
     replaceable: Callable[[Row], bool],
+    engines: EngineSettings,
     *,
     inputs: Iterable[Path] = (),
     told: Told = lambda *_: None,
@@ -53,6 +55,7 @@ def check_rows(
     Args:
         rows: of the manifest.
         replaceable: whether the output of a row may be replaced if it exists.
+        engines: what engines are made with.
         inputs: more files that no output may replace, such as the manifest.
         told: see :data:`Told`.
 
@@ -60,6 +63,7 @@ def check_rows(
         The rows that can be rendered, and what is wrong with the others.
 
     Raises:
+        InputError: what an engine was told cannot be used.
         NotCapableError: an engine or an encoder does not work on this machine.
     """
     audios = dict.fromkeys(row.job.audio for row in rows)
@@ -81,7 +85,7 @@ def check_rows(
         if not found:
             job = replace(row.job, overwrite=row.job.overwrite or replaceable(row))
             checked.append(CheckedRow(replace(row, job=job), float(heard.good[audio].duration)))
-    _check_machine(rows, seen.good)
+    _check_machine(rows, engines, seen.good)
     return checked, problems
 
 
@@ -122,10 +126,10 @@ def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Calla
     return []
 
 
-def _check_machine(rows: Iterable[Row], videos: Mapping[Path, VideoInfo]) -> None:
+def _check_machine(rows: Iterable[Row], engines: EngineSettings, videos: Mapping[Path, VideoInfo]) -> None:
     """Find out at once, not in every row, that an engine or an encoder does not work here."""
-    for engine in {row.job.options.engine for row in rows}:
-        make_engine(engine)
+    for name in {row.job.options.engine for row in rows}:
+        check_engine(name, engines)
     for row in rows:
         encoder = row.job.options.encode.encoder
         if encoder != "auto" and row.job.face in videos:

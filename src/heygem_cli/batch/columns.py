@@ -10,13 +10,15 @@ from typing import Any, get_args
 from heygem_cli.choices import Encoder, LoopMode, MissingFace, Preset
 from heygem_cli.engines.registry import ENGINES
 from heygem_cli.face.select import parse_choice
-from heygem_cli.pipeline import RenderOptions
+from heygem_cli.job import RenderOptions
 
 FILES = ("audio", "face")
 NAMES = ("id", "output")
 OVERWRITE = "overwrite"
-RUN_WIDE = ("device", "threads")
-"""Options of the process, which loads its networks once for all rows."""
+RUN_WIDE = (
+    "device", "threads", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu",
+)  # fmt: skip
+"""Options of the process, which loads its engines once for all rows."""
 
 Parser = Callable[[str], Any]
 
@@ -82,6 +84,6 @@ def column_name(text: str) -> str:
 def advice(name: str) -> str:
     """What to do about a column that does not exist."""
     if name in RUN_WIDE:
-        return f"The networks are loaded once for all rows: give --{name} on the command line"
+        return f"Engines are loaded once for all rows: give --{name.replace('_', '-')} on the command line"
     near = difflib.get_close_matches(name, COLUMNS, 1)
     return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(COLUMNS)}"

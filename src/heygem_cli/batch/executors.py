@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 from heygem_cli.batch.children import die_with_parent, kill_children
 from heygem_cli.batch.guard import GRACE, STOP_WITHIN
 from heygem_cli.batch.perform import Facts, Failure, Task, TimeoutExceededError, failure_of, perform
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.pipeline import Pipeline, Progress, Report
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.job import Progress, Report
+from heygem_cli.pipeline import Pipeline
 
 TOLD_EVERY = 0.2
 """Seconds between two messages of progress from the child."""
@@ -45,12 +47,17 @@ class Executor(Protocol):
 
 
 class Local:
-    """Does jobs in this process."""
+    """Does jobs in this process.
+
+    Raises:
+        InputError: what an engine was told cannot be used.
+        NotCapableError: an engine does not work here.
+    """
 
     patience = GRACE
 
-    def __init__(self, device: Device, settings: Settings) -> None:
-        self._pipeline = Pipeline(device, settings)
+    def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
+        self._pipeline = loaded(settings, engines)
 
     def prepare(self) -> None:
         """It is always ready."""
@@ -60,7 +67,16 @@ class Local:
         return perform(self._pipeline, task, report)
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Close the engines."""
+        self._pipeline.close()
+
+
+def loaded(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
+    """Make a pipeline with engines that are loaded before the first job begins."""
+    pipeline = Pipeline(settings)
+    for name in engines:
+        pipeline.engine(name)
+    return pipeline
 
 
 class Isolated:
@@ -74,8 +90,8 @@ class Isolated:
     # The child's own limit comes first, then this process kills it; the batch itself never has to start anew.
     patience = 4 * GRACE
 
-    def __init__(self, device: Device, settings: Settings) -> None:
-        self._args = (device, settings)
+    def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
+        self._args = (settings, engines)
         self._start()
 
     def _start(self) -> None:
@@ -128,7 +144,7 @@ class Isolated:
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
-def _serve(connection: Connection, device: Device, settings: Settings) -> None:
+def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[str]) -> None:
     """The child: load, then do what is asked until nobody asks any more."""
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent and parent.pid else 0)
@@ -136,17 +152,18 @@ def _serve(connection: Connection, device: Device, settings: Settings) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        pipeline = Pipeline(device, settings)
-    except NotCapableError as error:
+        pipeline = loaded(settings, engines)
+    except HeygemError as error:
         connection.send(failure_of(error))
         return
     connection.send(None)
-    while True:
-        try:
-            task = connection.recv()
-        except EOFError:
-            return
-        connection.send(perform(pipeline, task, _throttled(connection.send)))
+    with contextlib.closing(pipeline):
+        while True:
+            try:
+                task = connection.recv()
+            except EOFError:
+                return
+            connection.send(perform(pipeline, task, _throttled(connection.send)))
 
 
 def _throttled(send: Callable[[Progress], None]) -> Report:

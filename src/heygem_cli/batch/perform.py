@@ -9,7 +9,8 @@ from typing import Any
 
 from heygem_cli.content import content_digest
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_system
-from heygem_cli.pipeline import Pipeline, Progress, RenderJob, RenderResult, Report
+from heygem_cli.job import Progress, RenderJob, RenderResult, Report
+from heygem_cli.pipeline import Pipeline
 
 
 @dataclass(frozen=True)

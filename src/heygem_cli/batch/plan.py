@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +15,8 @@ from heygem_cli.batch.rows import Row
 from heygem_cli.batch.state import JobState
 from heygem_cli.content import content_digest
 from heygem_cli.errors import HeygemError, from_system
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.job import RenderOptions
 from heygem_cli.media.probe import probe_output
-from heygem_cli.pipeline import RenderOptions
-from heygem_cli.runtime import model_path
-from heygem_cli.speech.encoder import find_whisper
-from heygem_cli.speech.motion import MODEL
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -63,28 +58,30 @@ class Wish:
     retry_failed: bool = False
 
 
-def make_plan(rows: Iterable[CheckedRow], states: Mapping[str, JobState], models: str, wish: Wish) -> list[Job]:
+def make_plan(
+    rows: Iterable[CheckedRow], states: Mapping[str, JobState], engines: Mapping[str, str], wish: Wish
+) -> list[Job]:
     """Decide about every row.
 
     Args:
         rows: the rows of this run.
         states: of jobs by their id, as the journals tell.
-        models: of :func:`models_digest`.
+        engines: the identity of each engine that a row names, see :class:`heygem_cli.engines.protocol.EngineEntry`.
         wish: of the user.
 
     Returns:
         The jobs in the order in which to do them.
     """
-    return in_order([_plan_one(checked, states.get(checked.row.id), models, wish) for checked in rows])
+    return in_order([_plan_one(checked, states.get(checked.row.id), engines, wish) for checked in rows])
 
 
-def _plan_one(checked: CheckedRow, state: JobState | None, models: str, wish: Wish) -> Job:
+def _plan_one(checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], wish: Wish) -> Job:
     render = checked.row.job
     try:
         audio, face = content_digest(render.audio), content_digest(render.face)
     except OSError as error:  # it was there when it was checked, and costs the others nothing
         return Job(checked.row, checked.seconds, "", "", "", "failed", from_system(error).message)
-    key = content_key(audio, face, render.options, models)
+    key = content_key(audio, face, render.options, engines[render.options.engine])
     action, reason = decide(checked.row, key, state, wish)
     return Job(checked.row, checked.seconds, audio, face, key, action, reason)
 
@@ -143,27 +140,16 @@ def what_is_wrong(path: Path, name: str, state: JobState) -> str:
     return ""
 
 
-def content_key(audio: str, face: str, options: RenderOptions, models: str) -> str:
+def content_key(audio: str, face: str, options: RenderOptions, engine: str) -> str:
     """Name all that an output depends on; another key means another video.
 
     Args:
         audio: digest of the audio.
         face: digest of the face video.
         options: resolved.
-        models: of :func:`models_digest`.
+        engine: its identity.
     """
     encode = options.encode
     picture = (options.engine, str(options.face), options.loop, options.on_missing_face)
-    content = [audio, face, *picture, encode.encoder, encode.crf, encode.preset, models]
+    content = [audio, face, *picture, encode.encoder, encode.crf, encode.preset, engine]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-
-
-def models_digest() -> str:
-    """Name the models that outputs depend on.
-
-    Raises:
-        NotCapableError: one is missing.
-    """
-    files = (model_path(MODEL), model_path("canonical_face.npy"), find_whisper(os.environ) / "model.bin")
-    digests = [content_digest(path) for path in files]
-    return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ from pathlib import Path
 from heygem_cli.batch.columns import FILES, OPTIONS, OVERWRITE, flag
 from heygem_cli.batch.manifest import Cells, Problem
 from heygem_cli.errors import HeygemError, shown
-from heygem_cli.pipeline import RenderJob, RenderOptions
+from heygem_cli.job import RenderJob, RenderOptions
 
 
 @dataclass(frozen=True)

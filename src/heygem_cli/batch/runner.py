@@ -18,7 +18,7 @@ from heygem_cli.batch.perform import Facts, Failure, Task, TimeoutExceededError,
 from heygem_cli.batch.plan import Job
 from heygem_cli.batch.state import JobState
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.pipeline import Progress
+from heygem_cli.job import Progress
 
 DIED = Failure(
     "process-died",

@@ -22,16 +22,18 @@ from heygem_cli.batch.check import CheckedRow, Told, check_rows
 from heygem_cli.batch.executors import Executor
 from heygem_cli.batch.journal import Journal, opened, read_events, replay
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
-from heygem_cli.batch.plan import Job, Wish, make_plan, models_digest
+from heygem_cli.batch.plan import Job, Wish, make_plan
 from heygem_cli.batch.report import Report, as_json, as_junit, as_manifest, report_job, write_whole
 from heygem_cli.batch.restart import restart, run_continued
 from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.runner import Observer, Policy, Run
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.state import JobState
+from heygem_cli.engines.registry import find_engine
+from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError, LockedError, StoppedError, from_system, shown
+from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import check_output, remove_stale_parts
-from heygem_cli.pipeline import RenderOptions
 
 STDIN = Path("-")
 
@@ -76,12 +78,14 @@ class Request:
     Attributes:
         manifest: ``-`` for standard input.
         defaults: options of rows that do not name them.
+        engines: what engines are made with.
         overwrite: whether outputs that no run of this manifest made may be replaced.
         only: ids to restrict the run to; empty for all.
     """
 
     manifest: Path
     defaults: RenderOptions
+    engines: EngineSettings
     overwrite: bool = False
     force: bool = False
     retry_failed: bool = False
@@ -134,7 +138,11 @@ class Batch:
         """Decide about every row, see :func:`heygem_cli.batch.plan.make_plan`."""
         wish = Wish(self.run, self.request.force, self.request.retry_failed)
         lost = [Job(row, 0.0, "", "", "", "failed", problem.message) for row, problem in self.unusable]
-        return make_plan(self.rows, states, models_digest(), wish) + lost
+        return make_plan(self.rows, states, self._identities(), wish) + lost
+
+    def _identities(self) -> dict[str, str]:
+        names = {each.row.job.options.engine for each in self.rows}
+        return {name: find_engine(name).identity(self.request.engines) for name in names}
 
 
 def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
@@ -151,7 +159,7 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
     rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
     own = {state.output for state in replay(_existing(request)).values() if state.owns_output}
     manifest = [] if request.manifest == STDIN else [request.manifest]
-    checked, found = check_rows(rows, lambda row: row.output in own, inputs=manifest, told=told)
+    checked, found = check_rows(rows, lambda row: row.output in own, request.engines, inputs=manifest, told=told)
     continued = run_continued(os.environ)
     if problems or more or (found and continued is None):
         raise ManifestError(request.name, [*problems, *more, *found])
@@ -228,7 +236,7 @@ def locked(journal: Path) -> Iterator[None]:
 def run_batch(
     batch: Batch,
     policy: Policy,
-    executor: Callable[[], Executor],
+    executor: Callable[[EngineSettings, list[str]], Executor],
     begin: Callable[[list[Job]], Observer],
 ) -> Report:
     """Do what is left of a batch, and write its reports whatever happens.
@@ -236,7 +244,7 @@ def run_batch(
     Args:
         batch: checked.
         policy: how to treat its jobs.
-        executor: makes what does them.
+        executor: makes what does them, with the engines that they need.
         begin: is told the plan; gives who is told the rest.
 
     Raises:
@@ -260,7 +268,8 @@ def run_batch(
         )
         stopped: int | None = None
         try:
-            stopped = run.do(executor)
+            needed = sorted({job.row.job.options.engine for job in jobs if job.wanted})
+            stopped = run.do(lambda: executor(request.engines, needed))
         except StoppedError as error:
             stopped = error.signum
         finally:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heygem_cli.cli.options import (
+    AllowCpuOption,
+    CondaEnvOption,
     CrfOption,
     DebugOption,
     DeviceOption,
     EncoderOption,
     EngineOption,
     FaceOption,
+    HomeOption,
     JsonOption,
     LoopOption,
     MissingFaceOption,
     NoCacheOption,
     OverwriteOption,
     PresetOption,
+    PythonOption,
     QuietOption,
+    RecycleAfterOption,
+    StallTimeoutOption,
     ThreadsOption,
+    engine_settings,
     render_options,
 )
 from heygem_cli.cli.show import console, errors_shown, print_json
@@ -106,6 +112,12 @@ def batch(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     no_cache: NoCacheOption = False,
+    home: HomeOption = None,
+    python: PythonOption = None,
+    conda_env: CondaEnvOption = None,
+    stall_timeout: StallTimeoutOption = 120.0,
+    recycle_after: RecycleAfterOption = 25,
+    allow_cpu: AllowCpuOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -128,6 +140,16 @@ def batch(
         if merge_reports:
             done = _merged(manifest, targets)
         else:
+            engines = engine_settings(
+                device=device,
+                process=settings,
+                home=home,
+                python=python,
+                conda_env=conda_env,
+                stall_timeout=stall_timeout,
+                recycle_after=recycle_after,
+                allow_cpu=allow_cpu,
+            )
             request = session.Request(
                 manifest=_only_one(manifest),
                 defaults=render_options(
@@ -141,6 +163,7 @@ def batch(
                     threads=threads,
                     no_cache=no_cache,
                 ),
+                engines=engines,
                 overwrite=overwrite,
                 force=force,
                 retry_failed=retry_failed,
@@ -153,7 +176,7 @@ def batch(
                 _show_plan(session.dry_run(checked), as_json=as_json)
                 return
             policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
-            executor = partial(executors.Isolated if isolate else executors.Local, device, settings)
+            executor = executors.Isolated if isolate else executors.Local
             with display_open(quiet=quiet, debug=debug) as display:
                 done = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heygem_cli.choices import Encoder, LoopMode, MissingFace, Preset
-from heygem_cli.runtime import Device
+from heygem_cli.runtime import Device, Settings
 
 if TYPE_CHECKING:
-    from heygem_cli.pipeline import RenderOptions
+    from heygem_cli.engines.settings import EngineSettings
+    from heygem_cli.job import RenderOptions
 
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", envvar="HEYGEM_OVERWRITE", help="Replace the output if it exists.")
 ]
-EngineOption = Annotated[str, typer.Option(envvar="HEYGEM_ENGINE", help="What draws the face.")]
+EngineOption = Annotated[str, typer.Option(envvar="HEYGEM_ENGINE", help="What renders: mesh is built in.")]
 FaceOption = Annotated[
     str,
     typer.Option(
@@ -53,6 +55,46 @@ ThreadsOption = Annotated[
 NoCacheOption = Annotated[
     bool, typer.Option("--no-cache", envvar="HEYGEM_NO_CACHE", help="Neither read nor keep the face's track.")
 ]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="DIR", envvar="HEYGEM_HOME", help="Engine heygem: the root of the installation."),
+]
+PythonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--python", metavar="PROGRAM", envvar="HEYGEM_PYTHON", help="Engine heygem: the installation's interpreter."
+    ),
+]
+CondaEnvOption = Annotated[
+    str | None,
+    typer.Option(
+        "--conda-env", metavar="NAME", envvar="HEYGEM_CONDA_ENV", help="Engine heygem: the conda environment with it."
+    ),
+]
+StallTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--stall-timeout",
+        min=1,
+        metavar="SECONDS",
+        envvar="HEYGEM_STALL_TIMEOUT",
+        help="Engine heygem: end a job that makes no progress for so long.",
+    ),
+]
+RecycleAfterOption = Annotated[
+    int,
+    typer.Option(
+        "--recycle-after",
+        min=1,
+        metavar="JOBS",
+        envvar="HEYGEM_RECYCLE_AFTER",
+        help="Engine heygem: replace its worker after so many jobs.",
+    ),
+]
+AllowCpuOption = Annotated[
+    bool,
+    typer.Option("--allow-cpu", envvar="HEYGEM_ALLOW_CPU", help="Engine heygem: go on where it only gets the CPU."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[bool, typer.Option("-q", "--quiet", envvar="HEYGEM_QUIET", help="Print errors only.")]
 DebugOption = Annotated[
@@ -78,8 +120,8 @@ def render_options(
         InputError: ``face`` names nobody.
     """
     from heygem_cli.face.select import parse_choice
+    from heygem_cli.job import RenderOptions
     from heygem_cli.media.write import EncodeOptions
-    from heygem_cli.pipeline import RenderOptions
 
     return RenderOptions(
         engine=engine,
@@ -88,4 +130,32 @@ def render_options(
         on_missing_face=on_missing_face,
         encode=EncodeOptions(encoder=encoder, crf=crf, preset=preset, threads=threads or 0),
         cache=not no_cache,
+    )
+
+
+def engine_settings(
+    *,
+    device: Device,
+    process: Settings,
+    home: Path | None,
+    python: str | None,
+    conda_env: str | None,
+    stall_timeout: float,
+    recycle_after: int,
+    allow_cpu: bool,
+) -> EngineSettings:
+    """Put together what engines are made with."""
+    from heygem_cli.engines.settings import EngineSettings, HeygemSettings
+
+    return EngineSettings(
+        device=device,
+        process=process,
+        heygem=HeygemSettings(
+            home=home,
+            python=python,
+            conda_env=conda_env,
+            stall_timeout=stall_timeout,
+            recycle_after=recycle_after,
+            allow_cpu=allow_cpu,
+        ),
     )

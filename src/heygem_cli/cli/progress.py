@@ -14,16 +14,24 @@ from rich.text import Text
 from heygem_cli.cli.show import console
 
 if TYPE_CHECKING:
-    from heygem_cli.pipeline import Progress
+    from heygem_cli.job import Progress
 
-LABELS = {"speech": "listening", "track": "tracking", "prepare": "preparing", "render": "rendering"}
+LABELS = {
+    "speech": "listening",
+    "track": "tracking",
+    "prepare": "preparing",
+    "start": "starting",
+    "render": "rendering",
+}
+SECONDS = ("speech", "start")
+"""Stages that are measured in seconds, not in frames."""
 EVERY = 10.0
 """Seconds between two plain lines."""
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        unit = "s/s" if task.fields.get("stage") == "speech" else "fps"
+        unit = "s/s" if task.fields.get("stage") in SECONDS else "fps"
         return Text(f"{task.speed:.0f} {unit}" if task.speed else "", style="dim")
 
 
@@ -32,7 +40,7 @@ def progress_shown(*, quiet: bool = False) -> Iterator[Callable[[Progress], None
     """Show progress while the block runs.
 
     Yields:
-        What to call with every :class:`heygem_cli.pipeline.Progress`.
+        What to call with every :class:`heygem_cli.job.Progress`.
     """
     screen = console(stderr=True)
     if quiet:
@@ -66,7 +74,7 @@ def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
         if time.monotonic() - last < EVERY:
             return
         last = time.monotonic()
-        unit = "s" if progress.stage == "speech" else "frames"
+        unit = "s" if progress.stage in SECONDS else "frames"
         total = f" of {progress.total:.0f}" if progress.total else ""
         write(f"{LABELS[progress.stage]}: {progress.done:.0f}{total} {unit}")
 

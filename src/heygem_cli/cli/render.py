@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from heygem_cli.cli.options import (
+    AllowCpuOption,
+    CondaEnvOption,
     CrfOption,
     DebugOption,
     DeviceOption,
     EncoderOption,
     EngineOption,
     FaceOption,
+    HomeOption,
     JsonOption,
     LoopOption,
     MissingFaceOption,
     NoCacheOption,
     OverwriteOption,
     PresetOption,
+    PythonOption,
     QuietOption,
+    RecycleAfterOption,
+    StallTimeoutOption,
     ThreadsOption,
+    engine_settings,
     render_options,
 )
 from heygem_cli.cli.progress import progress_shown
@@ -31,7 +39,7 @@ from heygem_cli.cli.signals import signals_raised
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
-    from heygem_cli.pipeline import RenderResult
+    from heygem_cli.job import RenderResult
 
 
 def render(
@@ -61,6 +69,12 @@ def render(
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     no_cache: NoCacheOption = False,
+    home: HomeOption = None,
+    python: PythonOption = None,
+    conda_env: CondaEnvOption = None,
+    stall_timeout: StallTimeoutOption = 120.0,
+    recycle_after: RecycleAfterOption = 25,
+    allow_cpu: AllowCpuOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -72,7 +86,8 @@ def render(
         if not debug:
             hide_native_output()
         with progress_shown(quiet=quiet) as report:
-            from heygem_cli.pipeline import Pipeline, RenderJob, check_job
+            from heygem_cli.job import RenderJob
+            from heygem_cli.pipeline import Pipeline, check_job
 
             options = render_options(
                 engine=engine,
@@ -85,10 +100,21 @@ def render(
                 threads=threads,
                 no_cache=no_cache,
             )
+            engines = engine_settings(
+                device=device,
+                process=settings,
+                home=home,
+                python=python,
+                conda_env=conda_env,
+                stall_timeout=stall_timeout,
+                recycle_after=recycle_after,
+                allow_cpu=allow_cpu,
+            )
             job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), overwrite, options)
             # Bad input is told at once, not after the models have loaded.
             check_job(job)
-            result = Pipeline(device, settings).render(job, report)
+            with closing(Pipeline(engines)) as pipeline:
+                result = pipeline.render(job, report)
         if as_json:
             print_json(as_object(result))
         elif not quiet:
@@ -118,18 +144,18 @@ def summary(result: RenderResult) -> dict[str, str]:
     """The result as a person reads it."""
     from heygem_cli.errors import shown
 
-    device = "GPU" if result.provider == "CUDAExecutionProvider" else "CPU"
+    device = {None: "", "CUDAExecutionProvider": " on the GPU"}.get(result.provider, " on the CPU")
     stages = " · ".join(
         f"{stage}{' (cached)' if stage == 'track' and result.track_cached else ''} {seconds:.1f}"
         for stage, seconds in result.seconds.items()
     )
-    faces = f"{result.frames_with_face} with the face"
+    faces = "" if result.frames_with_face is None else f": {result.frames_with_face} with the face"
     if result.frames_without_face:
         faces += f", {result.frames_without_face} without"
     return {
         "output": shown(result.output),
         "video": f"{result.duration:.2f} s, {result.width}×{result.height}, {float(result.fps):g} fps",
-        "frames": f"{result.frames}: {faces}",
+        "frames": f"{result.frames}{faces}",
         "seconds": stages,
-        "speed": f"{result.real_time_factor:.2f} s a second of video, {result.engine} engine on the {device}",
+        "speed": f"{result.real_time_factor:.2f} s a second of video, {result.engine} engine{device}",
     }

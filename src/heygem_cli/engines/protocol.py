@@ -1,37 +1,59 @@
-"""What an engine is: it learns one person once, then draws frames of that person speaking."""
+"""What an engine is: it renders whole jobs, one after another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from heygem_cli.face.geometry import Array
-from heygem_cli.face.track import FaceTrack
-from heygem_cli.media.types import Frame, VideoInfo
-
-
-class Face(Protocol):
-    """One person of one face video, ready to be drawn."""
-
-    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame:
-        """Draw one frame.
-
-        Args:
-            frame: I420; left as it is.
-            landmarks: (478, 3) of the person in this frame, in pixels.
-            motion: (41, 3) offsets of the lip points and the chin from the person's closed mouth, in the canonical
-                frame in inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
-
-        Returns:
-            A new frame.
-        """
-        ...
+from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.errors import HeygemError
+from heygem_cli.job import Inputs, RenderJob, RenderResult, Report
 
 
 class Engine(Protocol):
-    """Makes faces."""
+    """Renders jobs; what costs time to load is loaded once, when it is made or at the first job."""
 
     name: str
 
-    def prepare(self, video: VideoInfo, track: FaceTrack) -> Face:
-        """Learn the person of a track: the closed mouth, what the inside of the mouth looks like."""
+    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+        """Render one job.
+
+        Args:
+            job: checked: its output can be made there, and may be replaced if it exists.
+            inputs: of the job.
+            report: is told how far it is, at least once a second: it ends jobs whose time is up by raising.
+
+        Raises:
+            InputError: an input cannot be used; nothing was written.
+            NotCapableError: no job can be rendered here.
+            HeygemError: it failed on the way; nothing half-written stays behind, and the next job can be rendered.
+        """
         ...
+
+    def close(self) -> None:
+        """Let go of everything, whatever state it is in; nothing that it started goes on."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """An engine that can be chosen.
+
+    Attributes:
+        name: of the engine.
+        summary: one line for a person.
+        needs: what must be there, a few words each.
+        problems: says all that keeps it from working here, as far as that can be seen without loading anything;
+            exit codes and hints are the errors' own.
+        identity: names what outputs depend on besides inputs and options, such as models; asked for every engine
+            of a batch before it begins.
+        make: makes it.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+    problems: Callable[[EngineSettings], list[HeygemError]]
+    identity: Callable[[EngineSettings], str]
+    make: Callable[[EngineSettings], Engine]

@@ -101,7 +101,17 @@ class MeshFace:
     interior: Interior
 
     def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame:
-        """Draw one frame, see :class:`heygem_cli.engines.protocol.Face`."""
+        """Draw one frame.
+
+        Args:
+            frame: I420; left as it is.
+            landmarks: (478, 3) of the person in this frame, in pixels.
+            motion: (41, 3) offsets of the lip points and the chin from the person's closed mouth, in the canonical
+                frame in inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
+
+        Returns:
+            A new frame.
+        """
         pose = head_pose(landmarks, canonical_face())
         unit = float(pose.scale)
         targets = aim(landmarks, pose, self.closed, motion)
@@ -155,11 +165,6 @@ def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-class MeshEngine:
-    """The built-in engine."""
-
-    name = "mesh"
-
-    def prepare(self, video: VideoInfo, track: FaceTrack) -> MeshFace:
-        """Learn the person of a track."""
-        return MeshFace(learn_closed_mouth(track), learn_interior(video, track))
+def learn_face(video: VideoInfo, track: FaceTrack) -> MeshFace:
+    """Learn the person of a track: the closed mouth, what the inside of the mouth looks like."""
+    return MeshFace(learn_closed_mouth(track), learn_interior(video, track))

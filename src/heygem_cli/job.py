@@ -1,0 +1,95 @@
+"""One video to make: what is wanted, how far it is, and what was made; plain data that every engine takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from heygem_cli.choices import LoopMode, MissingFace
+from heygem_cli.face.select import FaceChoice
+from heygem_cli.media.types import AudioInfo, VideoInfo
+from heygem_cli.media.write import EncodeOptions
+
+Stage = Literal["speech", "track", "prepare", "start", "render"]
+"""``start``: an engine of another process becomes ready."""
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How a job is rendered; the same words as the command line's."""
+
+    engine: str = "mesh"
+    face: FaceChoice = field(default_factory=FaceChoice)
+    loop: LoopMode = "pingpong"
+    on_missing_face: MissingFace = "pass"
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    cache: bool = True
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """One video to make."""
+
+    audio: Path
+    face: Path
+    output: Path
+    overwrite: bool = False
+    options: RenderOptions = field(default_factory=RenderOptions)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The probed inputs of a job."""
+
+    audio: AudioInfo
+    video: VideoInfo
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is; ``total`` is None while it is not known.
+
+    The unit is frames, of speech and of a start it is seconds.
+    """
+
+    stage: Stage
+    done: float
+    total: float | None
+
+
+Report = Callable[[Progress], None]
+"""Is told how far a job is, often; what it raises ends the job."""
+
+
+@dataclass(frozen=True)
+class RenderResult:
+    """What a job made.
+
+    Attributes:
+        frames_with_face: of the output; None where the engine does not tell.
+        frames_without_face: likewise.
+        seconds: wall-clock time of each stage.
+        track_cached: whether a track came from the cache.
+        provider: what ONNX Runtime really ran the engine's networks on; None where that cannot be known.
+    """
+
+    output: Path
+    width: int
+    height: int
+    fps: Fraction
+    frames: int
+    duration: float
+    frames_with_face: int | None
+    frames_without_face: int | None
+    seconds: dict[str, float]
+    track_cached: bool
+    engine: str
+    provider: str | None
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of work a second of video."""
+        return sum(self.seconds.values()) / self.duration
