@@ -187,6 +187,7 @@ def test_of_two_reports_of_a_job_the_later_counts():
     merged = merge([again, stopped])
     assert (merged.counts["done"], merged.exit_code) == (2, 0)
     assert merge([report_of(DONE, WAITING, stopped=2)]).exit_code == 130
+    assert merge([report_of(DONE, replace(WAITING, status="interrupted"), stopped=2)]).exit_code == 130
 
 
 def test_reports_of_different_manifests_are_not_mixed():

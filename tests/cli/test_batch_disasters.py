@@ -154,6 +154,17 @@ def test_isolated_work_survives_a_crash_by_itself(batch):
     ]  # fmt: skip
 
 
+def test_ctrl_c_reaches_a_child_that_loads_too(batch):
+    batch.rows("audio,face\na.wav,face.mp4")
+    process = batch.start("--isolate", start_new_session=True)
+    while not any(b"spawn_main" in command_of(pid) for pid in children(process.pid)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.kill(worker_of(process), signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
 def test_the_child_of_a_killed_run_dies_with_it(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start("--isolate")
@@ -174,5 +185,8 @@ def test_the_second_run_says_who_holds_the_lock(batch):
     second = batch.run()
     assert second.returncode == 5
     assert f"another run of this manifest is going on: process {process.pid} on " in second.stderr
+    share = batch.run("--shard", "1/2")
+    assert share.returncode == 5
+    assert f"m.csv.journal.jsonl: another run of this manifest is going on: process {process.pid} on " in share.stderr
     process.kill()
     process.communicate()

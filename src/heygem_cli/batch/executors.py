@@ -98,7 +98,13 @@ class Isolated:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
         self._child = context.Process(target=_serve, args=(theirs, *self._args), name="heygem-worker", daemon=True)
-        self._child.start()
+        signals = {signal.SIGINT, signal.SIGHUP}
+        # They wait until the child, which inherits the mask, has learnt to ignore them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            self._child.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         try:
             error = self._ours.recv()
@@ -150,6 +156,7 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
     die_with_parent(parent.pid if parent and parent.pid else 0)
     for number in (signal.SIGINT, signal.SIGHUP):  # they reach both; the parent decides
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         pipeline = loaded(settings, engines)

@@ -25,6 +25,8 @@ from heygem_cli.errors import HeygemError, InputError
 SCHEMA = 1
 Ending = Literal["done", "failed", "interrupted", "waiting"]
 ENDINGS: tuple[Ending, ...] = ("done", "failed", "interrupted", "waiting")
+LEFT: tuple[Ending, ...] = ("interrupted", "waiting")
+"""What a run that was stopped has not brought to an end."""
 PROPERTIES = ("output", "attempts", "audio_seconds", "real_time_factor", "frames", "frames_without_face")
 """Of a job, beside its name, status, seconds and error: JUnit has no place of its own for them."""
 SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
@@ -149,7 +151,7 @@ def merge(reports: Sequence[Report]) -> Report:
         seconds=round(max(report.began + report.seconds for report in in_time) - in_time[0].began, 3),
         jobs=sorted(jobs.values(), key=lambda job: job.row),
         missing=_missing(report.shard for report in in_time),
-        stopped=stopped[-1] if stopped and any(job.status == "waiting" for job in jobs.values()) else None,
+        stopped=stopped[-1] if stopped and any(job.status in LEFT for job in jobs.values()) else None,
     )
 
 

@@ -193,6 +193,10 @@ def _only_one(manifests: list[Path]) -> Path:
 def _merged(paths: list[Path], targets: Targets) -> Report:
     from heygem_cli.batch.report import merge, read_report
 
+    if targets.failed_manifest is not None:
+        hint = "Run the manifest once more without --shard, which renders nothing that is done"
+        raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
+    targets.check((), ())
     merged = merge([read_report(path) for path in paths])
     targets.write(merged)
     return merged
