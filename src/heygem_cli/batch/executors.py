@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -98,6 +99,7 @@ class Isolated:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
         self._child = context.Process(target=_serve, args=(theirs, *self._args), name="heygem-worker", daemon=True)
+        resource_tracker.ensure_running()  # which would lift the mask
         signals = {signal.SIGINT, signal.SIGHUP}
         # They wait until the child, which inherits the mask, has learnt to ignore them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
