@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from batch_program import Batch, whole
 
@@ -185,6 +187,17 @@ def test_shards_side_by_side_and_their_reports_together(batch):
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
     lonely = batch.run("--merge-reports", manifest="r1.json")
     assert (lonely.returncode, lonely.stderr) == (3, "There is no report of shard 2/2\n")
+
+
+def test_a_narrow_terminal_shows_the_job_and_the_time_left(batch):
+    batch.rows("audio,face,id,output\nb.wav,nobody.mp4,[/red] a name that is much too long,x.mp4")
+    batch.environment |= {"FORCE_COLOR": "1", "COLUMNS": "40"}
+    done = batch.run()
+    plain = Text.from_ansi(done.stderr).plain
+    assert "1/1 [/red] a …" in plain
+    assert re.search(r"a … .*0:00:0\d (-:--:--|0:0\d:\d\d)", plain)
+    assert "row 1: no-face: nobody.mp4: no face" in " ".join(Text.from_ansi(done.stdout).plain.split())
+    assert "real-time factor" not in done.stdout
 
 
 def test_nobody_has_to_watch(batch):

@@ -212,12 +212,12 @@ def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
 
 
 def _show_report(report: Report, *, as_json: bool, quiet: bool) -> None:
-    from heygem_cli.cli.batch_show import print_table, report_summary, report_table
+    from heygem_cli.cli.batch_show import print_report
 
     if as_json:
         print_json(report.as_object())
     elif not quiet:
-        print_table(report_table(report), report_summary(report))
+        print_report(report)
     for name in report.missing:
         console(stderr=True).print(f"There is no report of shard {name}")
     if report.counts["failed"]:
