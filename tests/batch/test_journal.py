@@ -1,9 +1,11 @@
 """The journal loses nothing but the line that was being written."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,6 +76,15 @@ def test_a_line_that_is_no_event_is_an_error_with_its_place():
     for bad in (*bad_lines, *(json.dumps(other).encode() + b"\n" for other in others)):
         with pytest.raises(InputError, match="m\\.jsonl: line 2 is not an event"):
             parse_events(good + bad + good, "m.jsonl")
+
+
+def test_what_can_be_no_journal_is_an_error(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InputError, match="the journal is not a file"):
+            replay([path])
+    with pytest.raises(InputError, match=r"mem: the journal cannot be read \(Input/output error\)"):
+        replay([Path("/proc/self/mem")])
 
 
 def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):

@@ -28,12 +28,16 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
     native code: it is the only one, and it sleeps.
 
     Args:
+        on_signal: called by the thread at the first signal while a job runs, before the job knows.
         on_stuck: called by the thread when a job takes too long; must not return.
         on_stop: called by the thread with the signal when the main thread did not react; must not return.
     """
 
-    def __init__(self, on_stuck: Callable[[], None], on_stop: Callable[[int], None]) -> None:
+    def __init__(
+        self, on_signal: Callable[[], None], on_stuck: Callable[[], None], on_stop: Callable[[int], None]
+    ) -> None:
         self.stopped: int | None = None
+        self._on_signal = on_signal
         self._on_stuck = on_stuck
         self._on_stop = on_stop
         self._in_job = False
@@ -109,5 +113,8 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
         for signum in written:
             if signum in SIGNALS and self._stop is None:
                 self._stop = (signum, time.monotonic() + STOP_WITHIN)
+                with self._turn:
+                    if self._end is not None:
+                        self._on_signal()
             elif signum in SIGNALS and signum != signal.SIGHUP:
                 os._exit(128 + signum)

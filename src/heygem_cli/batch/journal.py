@@ -51,14 +51,29 @@ def is_event(found: object) -> bool:
 
 
 def read_events(paths: Iterable[Path]) -> list[Event]:
-    """Read the events of several journals in the order in which they happened; nothing is written."""
+    """Read the events of several journals in the order in which they happened; nothing is written.
+
+    Raises:
+        InputError: a journal is damaged or cannot be read.
+    """
     timed: list[tuple[float, Event]] = []
     for path in paths:
         latest = 0.0
-        for event in parse_events(path.read_bytes(), str(path)):
+        for event in parse_events(_read(path), str(path)):
             latest = max(latest, event["time"])  # a clock that was set back does not change the order of one file
             timed.append((latest, event))
     return [event for _, event in sorted(timed, key=lambda pair: pair[0])]
+
+
+def _read(path: Path) -> bytes:
+    hint = "Move it away to begin anew"
+    if not path.is_file():
+        raise InputError("bad-journal", "the journal is not a file", hint=hint, path=path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"the journal cannot be read ({error.strerror})"
+        raise InputError("bad-journal", message, hint=hint, path=path) from error
 
 
 class Journal:

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.state import JobState
 from heygem_cli.engines.registry import find_engine
 from heygem_cli.engines.settings import EngineSettings
-from heygem_cli.errors import InputError, StoppedError, from_system, shown
+from heygem_cli.errors import HeygemError, InputError, StoppedError, from_system, shown
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import check_output, remove_stale_parts
 
@@ -67,19 +67,32 @@ class Targets:
                 raise InputError("same-file", message, hint="Choose another name for the report", path=path)
             taken.add(place)
 
-    def write(self, report: Report, rows: Iterable[Row] = ()) -> None:
-        """Write what is named; a manifest of failed rows only if there are any."""
+    def write(self, report: Report, rows: Iterable[Row] = ()) -> list[HeygemError]:
+        """Write what is named; a manifest of failed rows only if there are any.
+
+        Returns:
+            What could not be written, and why; it keeps the others from nothing.
+        """
+        lost = []
+        for path, text in self._texts(report, rows):
+            try:
+                if text:
+                    write_whole(path, text)
+                else:
+                    path.unlink(missing_ok=True)
+            except HeygemError as error:
+                lost.append(error)
+        return lost
+
+    def _texts(self, report: Report, rows: Iterable[Row]) -> Iterator[tuple[Path, str]]:
         if self.report is not None:
-            write_whole(self.report, as_json(report))
+            yield self.report, as_json(report)
         if self.junit is not None:
-            write_whole(self.junit, as_junit(report))
+            yield self.junit, as_junit(report)
         if self.failed_manifest is not None:
             failed = {job.id for job in report.jobs if job.status == "failed"}
             again = [row for row in rows if row.id in failed]
-            if again:
-                write_whole(self.failed_manifest, as_manifest(again, self.failed_manifest.suffix))
-            else:
-                self.failed_manifest.unlink(missing_ok=True)
+            yield self.failed_manifest, as_manifest(again, self.failed_manifest.suffix) if again else ""
 
 
 @dataclass(frozen=True)
@@ -234,7 +247,7 @@ def run_batch(
     policy: Policy,
     executor: Callable[[EngineSettings, list[str]], Executor],
     begin: Callable[[list[Job]], Observer],
-) -> Report:
+) -> tuple[Report, list[HeygemError]]:
     """Do what is left of a batch, and write its reports whatever happens.
 
     Args:
@@ -243,9 +256,12 @@ def run_batch(
         executor: makes what does them, with the engines that they need.
         begin: is told the plan; gives who is told the rest.
 
+    Returns:
+        What became of it, and what could not be written of that.
+
     Raises:
         LockedError: another run holds the lock.
-        HeygemError: the journal or a report cannot be written, or the models cannot be loaded.
+        HeygemError: the journal cannot be written, or the models cannot be loaded.
     """
     request = batch.request
     with locked(request.journal, request.rival_locks), opened(request.journal, request.other_journals()) as journal:
@@ -269,11 +285,13 @@ def run_batch(
         except StoppedError as error:
             stopped = error.signum
         finally:
-            report = write(stopped)
-    return report
+            told = write(stopped)
+    return told
 
 
-def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None) -> Report:
+def _write_reports(
+    batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None
+) -> tuple[Report, list[HeygemError]]:
     in_order = sorted(jobs, key=lambda job: job.row.cells.number)
     report = Report(
         manifest=batch.request.name,
@@ -284,5 +302,4 @@ def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, stopped: int
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,
     )
-    batch.request.targets.write(report, [job.row for job in in_order])
-    return report
+    return report, batch.request.targets.write(report, [job.row for job in in_order])

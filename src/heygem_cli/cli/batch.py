@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from heygem_cli.batch.plan import Job
     from heygem_cli.batch.report import Report
     from heygem_cli.batch.session import Targets
+    from heygem_cli.errors import HeygemError
 
 
 def batch(
@@ -138,7 +139,7 @@ def batch(
 
         targets = session.Targets(report, junit, failed_manifest)
         if merge_reports:
-            done = _merged(manifest, targets)
+            done, lost = _merged(manifest, targets)
         else:
             engines = engine_settings(
                 device=device,
@@ -178,8 +179,10 @@ def batch(
             policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
             executor = executors.Isolated if isolate else executors.Local
             with display_open(quiet=quiet, debug=debug) as display:
-                done = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
+                done, lost = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)
+        for error in lost:
+            raise error
         raise typer.Exit(done.exit_code)
 
 
@@ -190,7 +193,7 @@ def _only_one(manifests: list[Path]) -> Path:
     return manifests[0]
 
 
-def _merged(paths: list[Path], targets: Targets) -> Report:
+def _merged(paths: list[Path], targets: Targets) -> tuple[Report, list[HeygemError]]:
     from heygem_cli.batch.report import merge, read_report
 
     if targets.failed_manifest is not None:
@@ -198,8 +201,7 @@ def _merged(paths: list[Path], targets: Targets) -> Report:
         raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
     targets.check((), ())
     merged = merge([read_report(path) for path in paths])
-    targets.write(merged)
-    return merged
+    return merged, targets.write(merged)
 
 
 def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
