@@ -54,6 +54,20 @@ def test_an_input_that_changes_or_goes_after_the_check_fails_its_job(batch):
     assert batch.made() == ["first.mp4"]
 
 
+def test_a_file_that_takes_the_name_of_an_output_is_kept(batch):
+    batch.rows("audio,face,id\nlong.wav,face.mp4,long\na.wav,face.mp4,next")
+    process = batch.start()
+    batch.until(process, "started", "long")
+    (batch.folder / "long.mp4").write_text("mine")
+    process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert {event["id"]: event["error"]["code"] for event in batch.events("failed")} == {"long": "output-exists"}
+    assert (batch.folder / "long.mp4").read_text() == "mine"
+    assert batch.made() == ["long.mp4", "next.mp4"]
+    assert "long.mp4: the output exists. Use --overwrite to replace it" in batch.run("--retry-failed").stderr
+    assert batch.statuses("--retry-failed", "--overwrite") == {"long": "done", "next": "done"}
+
+
 def test_a_job_that_takes_too_long_is_cancelled_between_frames(batch):
     batch.rows("audio,face\nminute.wav,face.mp4")
     done = batch.run("--timeout", 1)
