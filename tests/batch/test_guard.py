@@ -122,6 +122,19 @@ with guard.Guard(noted, stuck, stop) as g:
     assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
 
 
+def test_a_run_that_was_asked_to_stop_does_not_start_anew():
+    done = run(
+        NATIVE
+        + """
+with guard.Guard(noted, stuck, stop) as g:
+    soon(signal.SIGTERM)
+    with g.job(0.2):
+        native()
+"""
+    )
+    assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
+
+
 def test_the_second_signal_ends_it_in_native_code_too():
     done = run(
         NATIVE

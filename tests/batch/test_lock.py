@@ -1,11 +1,11 @@
-"""Who may run beside whom."""
+"""Who may run beside whom, and where."""
 
 from pathlib import Path
 
 import pytest
 
 from heygem_cli.batch.lock import locked
-from heygem_cli.batch.session import Request
+from heygem_cli.batch.session import STDIN, Request, check_batch
 from heygem_cli.batch.shard import Shard
 from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError, LockedError
@@ -44,3 +44,18 @@ def test_runs_that_could_do_the_same_rows_exclude_each_other(tmp_path, first, se
 def test_a_folder_without_permission_is_an_error(tmp_path):
     with pytest.raises(InputError, match="beside the manifest"), locked(tmp_path / ("x" * 300)):
         pass
+
+
+def test_a_journal_that_cannot_have_its_name_is_an_error(tmp_path):
+    manifest = tmp_path / ("m" * 245)
+    manifest.write_text("audio,face\na.wav,f.mp4\n")
+    with pytest.raises(InputError, match="give that a shorter name"):
+        check_batch(Request(manifest, RenderOptions(), EngineSettings()))
+
+
+def test_a_folder_that_has_been_deleted_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputError, match="the current folder has been deleted"):
+        check_batch(Request(STDIN, RenderOptions(), EngineSettings()))

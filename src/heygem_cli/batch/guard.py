@@ -98,14 +98,15 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     def _watch(self) -> None:
         while not self._closed:
-            ends = [end for end in (self._end, self._stop and self._stop[1]) if end is not None]
-            wait = max(0.0, min(ends) - time.monotonic()) if ends else None
+            # Whoever was asked to stop does not start anew, however long the job takes.
+            end = self._end if self._stop is None else self._stop[1]
+            wait = None if end is None else max(0.0, end - time.monotonic())
             if select.select([self._read], [], [], wait)[0]:
                 self._heed(os.read(self._read, 512))
             if self._stop is not None and time.monotonic() >= self._stop[1]:
                 self._on_stop(self._stop[0])
             with self._turn:
-                if self._end is not None and time.monotonic() >= self._end:
+                if self._stop is None and self._end is not None and time.monotonic() >= self._end:
                     self._on_stuck()
 
     def _heed(self, written: bytes) -> None:

@@ -32,6 +32,7 @@ from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError, StoppedError, from_system, shown
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import check_output, remove_stale_parts
+from heygem_cli.pipeline import check_current_folder
 
 STDIN = Path("-")
 
@@ -187,6 +188,7 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
         InputError: it cannot be read, or an id of ``only`` is not in it.
         NotCapableError: an engine or an encoder does not work on this machine.
     """
+    check_current_folder()
     data = _read(request.manifest)
     cells, problems = parse_manifest(data)
     rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
@@ -228,7 +230,11 @@ def _read(manifest: Path) -> bytes:
 
 
 def _existing(request: Request) -> list[Path]:
-    own = [request.journal] if request.journal.exists() else []
+    try:
+        own = [request.journal] if request.journal.exists() else []
+    except OSError as error:
+        hint = "The journal lies beside the manifest: give that a shorter name"
+        raise InputError("journal-failed", from_system(error).message, hint=hint) from error
     return [*own, *request.other_journals()]
 
 
