@@ -166,6 +166,7 @@ def test_isolated_work_survives_a_crash_by_itself(batch):
     assert [event["event"] for event in batch.events() if event.get("id") == "deadly"] == [
         "started", "died", "started", "died", "failed",
     ]  # fmt: skip
+    assert batch.made() == ["fine.mp4", "good.mp4"]
 
 
 def test_ctrl_c_reaches_a_child_that_loads_too(batch):

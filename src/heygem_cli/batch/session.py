@@ -273,8 +273,8 @@ def run_batch(
     with locked(request.journal, request.rival_locks), opened(request.journal, request.other_journals()) as journal:
         journal.write("run", run=batch.run, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
-        for folder in {job.row.job.output.parent for job in jobs}:
-            remove_stale_parts(folder)
+        folders = {job.row.job.output.parent for job in jobs}
+        _clear(folders)
         write = partial(_write_reports, batch, jobs, journal)
         run = Run(
             jobs,
@@ -291,8 +291,14 @@ def run_batch(
         except StoppedError as error:
             stopped = error.signum
         finally:
+            _clear(folders)  # a child process that died has left something, too
             told = write(stopped)
     return told
+
+
+def _clear(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        remove_stale_parts(folder)
 
 
 def _write_reports(
