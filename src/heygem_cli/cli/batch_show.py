@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from heygem_cli.batch.state import JobState
     from heygem_cli.job import Progress
 
-ALL_ROWS = 40
-"""Jobs that the table lists one by one; of more, only those that are not done."""
 WIDE = 100
 """Columns of a terminal in which a table of all that is known of a job can be read."""
+ALL_ROWS = 40
+"""Jobs that the table lists one by one; of more, only those that are not done."""
 SHARE = {"speech": (0.0, 0.1), "track": (0.1, 0.3), "prepare": (0.4, 0.0), "start": (0.1, 0.3), "render": (0.4, 0.6)}
 """Where a stage begins in a job, and how much of the job it is; a rough guess is enough for a bar."""
 COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": "yellow", "changed": "cyan"}
