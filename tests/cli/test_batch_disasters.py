@@ -197,6 +197,7 @@ def test_the_second_run_says_who_holds_the_lock(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start()
     batch.until(process, "started", "long")
+    process.send_signal(signal.SIGSTOP)  # however long the second one takes to start
     second = batch.run()
     assert second.returncode == 5
     assert f"another run of this manifest is going on: process {process.pid} on " in second.stderr
