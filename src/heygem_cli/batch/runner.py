@@ -153,10 +153,14 @@ class Run:
         task = Task(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
         self._began = time.monotonic()
         self._current = job
+        outcome: Facts | Failure | None
         try:
             with guard.job(task.timeout + executor.patience):
                 outcome = executor.render(task, lambda progress: self._observer.progressed(job, progress))
         except StoppedError:
+            outcome = None
+        # What the job fails with after a signal is the signal, whatever a library made of it.
+        if outcome is None or (guard.stopped is not None and isinstance(outcome, Failure)):
             self._interrupt()
             return None
         self._current = None
