@@ -152,9 +152,15 @@ def test_a_manifest_from_standard_input(batch):
 def test_a_report_that_could_not_be_written_is_told_before_the_work(batch):
     batch.rows("audio,face\na.wav,face.mp4")
     assert "no/r.json" in batch.run("--report", "no/r.json").stderr or batch.made() == []
-    done = batch.run("--failed-manifest", "m.csv")
-    assert (done.returncode, batch.made()) == (2, [])
-    assert "would replace an input" in done.stderr
+    for taken, says in {
+        "m.csv": "would replace an input",
+        "a.wav": "would replace an input",
+        "./face_a.mp4": "writes another file of this name",
+        "m.csv.journal.jsonl": "writes another file of this name",
+    }.items():
+        done = batch.run("--failed-manifest", taken)
+        assert (done.returncode, batch.made()) == (2, [])
+        assert says in done.stderr
 
 
 def test_failures_stop_the_batch_on_demand(batch):
@@ -185,6 +191,10 @@ def test_shards_side_by_side_and_their_reports_together(batch):
     # One face for both: whoever came second waited for its track and found it.
     assert sum(not e["result"]["track_cached"] for j in journals for e in batch.events("done", j)) <= 2
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
+    assert "would replace an input" in batch.run("--merge-reports", "--report", "r1.json", manifest="r1.json").stderr
+    assert (
+        "cannot be made of reports" in batch.run("--merge-reports", "--failed-manifest", "f", manifest="r1.json").stderr
+    )
     lonely = batch.run("--merge-reports", manifest="r1.json")
     assert (lonely.returncode, lonely.stderr) == (3, "There is no report of shard 2/2\n")
 

@@ -199,7 +199,7 @@ def _merged(paths: list[Path], targets: Targets) -> tuple[Report, list[HeygemErr
     if targets.failed_manifest is not None:
         hint = "Run the manifest once more without --shard, which renders nothing that is done"
         raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
-    targets.check((), ())
+    targets.check(paths, ())
     merged = merge([read_report(path) for path in paths])
     return merged, targets.write(merged)
 
