@@ -1,5 +1,6 @@
 """``heygem batch`` as a process in a folder of its own, and a look at its children."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -69,7 +70,11 @@ def whole(path: Path, seconds: float) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    pids: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended
+            pids += map(int, path.read_text().split())
+    return pids
 
 
 def command_of(pid: int) -> bytes:

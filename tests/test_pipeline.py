@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.engines.settings import EngineSettings
-from heygem_cli.errors import InputError
+from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.select import FaceChoice, parse_choice
 from heygem_cli.face.tracker import MediaPipeTracker
@@ -170,6 +170,13 @@ def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, fac
     with pytest.raises(InputError, match="would replace an input"):
         pipeline.render(replace(made, output=face, overwrite=True))
     assert made.output.read_bytes() == b"precious"
+
+
+def test_what_takes_the_name_of_the_output_on_the_way_is_kept(pipeline, tmp_path, face, voice):
+    made = job(tmp_path, voice, face)
+    with pytest.raises(HeygemError, match="appeared while it was rendered"):
+        pipeline.render(made, lambda _: made.output.write_bytes(b"precious"))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.glob("*.mp4")] == [(made.output.name, b"precious")]
 
 
 def test_an_unknown_engine_is_an_error_that_lists_them(pipeline, tmp_path, face, voice):

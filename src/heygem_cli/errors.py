@@ -7,7 +7,7 @@
     ├── PartialFailureError  3    some jobs of a batch failed
     ├── NotCapableError      4    this machine cannot do it: no model, no GPU that was asked for
     ├── LockedError          5    another run holds the lock
-    └── StoppedError         130  SIGINT, or 143 for SIGTERM
+    └── StoppedError         130  SIGINT; 143 for SIGTERM, 129 for SIGHUP
 
 An error is one line: what it is about, what is wrong, and what to do. ``code`` is stable and meant for programs.
 """
@@ -81,7 +81,13 @@ class StoppedError(HeygemError):
         super().__init__("stopped", f"stopped by signal {signum}")
 
 
-def from_system(error: OSError, hint: str = "") -> HeygemError:
-    """Word an error of the operating system as one of ours: what it is about, and what is wrong."""
-    about = error.filename if isinstance(error.filename, str) else None
+def from_system(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:
+    """Word an error of the operating system as one of ours: what it is about, and what is wrong.
+
+    Args:
+        error: of the operating system.
+        hint: what to do about it.
+        path: what it is about if it does not say so itself: one that comes while a file is read does not.
+    """
+    about = error.filename if isinstance(error.filename, str) else path
     return HeygemError("system-error", error.strerror or str(error), path=about, hint=hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from heygem_cli.engines.protocol import Engine
@@ -24,7 +25,7 @@ def check_job(job: RenderJob) -> Inputs:
     check_options(job.options)
     audio, video = probe_audio(job.audio), probe_video(job.face)
     check_output(job.output, (job.audio, job.face))
-    if job.output.exists() and not job.overwrite:
+    if os.path.lexists(job.output) and not job.overwrite:
         raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
     choose_encoder(job.options.encode.encoder, video)
     return Inputs(audio, video)

@@ -56,18 +56,36 @@ def test_all_that_is_wrong_is_found(rows_of, tmp_path, picture):
     ids, problems = check(rows)
     assert ids == ["r3"]
     assert problems == [
-        f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file",
-        f"row 1, column face: {tmp_path}/empty.mp4: the file is empty",
+        f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file. "
+        "Write its path as it is seen from the manifest's folder",
+        f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
         f"row 2, column audio: {picture}: a picture has no sound. Give the audio first",
         f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Make it first",
         f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
     ]
 
 
+def test_an_error_of_the_disk_names_the_file(rows_of):
+    _, problems = check(rows_of({"audio": "/proc/self/mem"}))  # it opens, and the first byte cannot be read
+    assert problems == ["row 1, column audio: /proc/self/mem: Input/output error"]
+
+
 def test_an_output_may_replace_what_the_batch_has_made_itself_or_was_told_to(rows_of, tmp_path):
     (tmp_path / "r1.mp4").touch()
     assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineSettings())[1] == []
     assert check(rows_of({"overwrite": "yes"}))[1] == []
+
+
+def test_what_only_appears_later_may_not_be_replaced(rows_of):
+    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineSettings())
+    assert [row.row.job.overwrite for row in checked] == [False, True, True]
+
+
+def test_a_link_that_leads_nowhere_is_there_too(rows_of, tmp_path):
+    (tmp_path / "r1.mp4").symlink_to("nowhere")
+    assert check(rows_of({}))[1] == [
+        f"row 1, column output: {tmp_path}/r1.mp4: the output exists. Use --overwrite to replace it"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["audio", "face", "manifest"])

@@ -1,5 +1,7 @@
 """What ends a job from outside. Each case is a process of its own: signals and exits are real."""
 
+import math
+import select
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import time
 import pytest
 
 from heygem_cli.batch import guard as module
+from heygem_cli.batch.runner import LONGEST, Policy
 
 COMMON = """
 import os, signal, sys, threading, time
@@ -15,6 +18,7 @@ from heygem_cli.batch import guard
 from heygem_cli.errors import StoppedError
 guard.STOP_WITHIN = 0.3
 
+def noted(): print("noted", flush=True)
 def stuck(): print("stuck", flush=True); os._exit(7)
 def stop(signum): print("gave up", signum, flush=True); os._exit(8)
 def soon(signum, seconds=0.1): threading.Timer(seconds, os.kill, (os.getpid(), signum)).start()
@@ -27,11 +31,16 @@ def run(body, **options):
     )
 
 
+def unnoted(done):
+    """What it printed, without what the thread did if it came before the end of the job."""
+    return done.stdout.replace("noted\n", "")
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_a_job_raises(signum):
     done = run(
         f"""
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     soon({int(signum)})
     try:
         with g.job(9):
@@ -40,13 +49,13 @@ with guard.Guard(stuck, stop) as g:
         print("stopped", error.signum, g.stopped == error.signum)
 """
     )
-    assert (done.stdout, done.stderr, done.returncode) == (f"stopped {int(signum)} True\n", "", 0)
+    assert (unnoted(done), done.stderr, done.returncode) == (f"stopped {int(signum)} True\n", "", 0)
 
 
 def test_a_signal_between_jobs_waits_for_the_next_one():
     done = run(
         """
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.1)
     print("journal written")
@@ -63,7 +72,7 @@ with guard.Guard(stuck, stop) as g:
 def test_the_second_signal_ends_the_process_at_once():
     done = run(
         """
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     soon(signal.SIGTERM); soon(signal.SIGTERM, 0.2)
     try:
         with g.job(9):
@@ -72,7 +81,23 @@ with guard.Guard(stuck, stop) as g:
         time.sleep(5)
 """
     )
-    assert (done.stdout, done.returncode) == ("", -signal.SIGTERM)
+    assert (unnoted(done), done.returncode) == ("", -signal.SIGTERM)
+
+
+def test_a_closed_terminal_may_say_so_twice():
+    done = run(
+        """
+with guard.Guard(noted, stuck, stop) as g:
+    soon(signal.SIGHUP); soon(signal.SIGHUP, 0.2)
+    try:
+        with g.job(9):
+            time.sleep(5)
+    except StoppedError as error:
+        time.sleep(0.2)
+        print("stopped", error.exit_code)
+"""
+    )
+    assert (unnoted(done), done.returncode) == ("stopped 129\n", 0)
 
 
 # A call of libc through ctypes is native code from which Python's handler of a signal does not get the turn.
@@ -88,13 +113,26 @@ def test_native_code_that_lets_no_signal_through_is_given_up_on():
     done = run(
         NATIVE
         + """
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     soon(signal.SIGTERM)
     with g.job(9):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("gave up 15\n", 8)
+    assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
+
+
+def test_a_run_that_was_asked_to_stop_does_not_start_anew():
+    done = run(
+        NATIVE
+        + """
+with guard.Guard(noted, stuck, stop) as g:
+    soon(signal.SIGTERM)
+    with g.job(0.2):
+        native()
+"""
+    )
+    assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
 
 
 def test_the_second_signal_ends_it_in_native_code_too():
@@ -102,20 +140,20 @@ def test_the_second_signal_ends_it_in_native_code_too():
         NATIVE
         + """
 guard.STOP_WITHIN = 5
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     soon(signal.SIGINT); soon(signal.SIGINT, 0.3)
     with g.job(9):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("", 130)
+    assert (done.stdout, done.returncode) == ("noted\n", 130)
 
 
 def test_a_job_that_outlives_its_time_in_native_code_is_stuck():
     done = run(
         NATIVE
         + """
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     for seconds in (5, 0.2):
         with g.job(0.2 if seconds == 5 else 5): pass
     with g.job(0.2):
@@ -128,7 +166,7 @@ with guard.Guard(stuck, stop) as g:
 def test_a_job_that_ends_in_time_is_left_alone_and_so_is_the_time_between_jobs():
     done = run(
         """
-with guard.Guard(stuck, stop) as g:
+with guard.Guard(noted, stuck, stop) as g:
     for _ in range(3):
         with g.job(0.2):
             pass
@@ -143,7 +181,7 @@ def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored():
     done = run(
         """
 from heygem_cli.cli.signals import signals_raised
-with signals_raised(), guard.Guard(stuck, stop) as g:
+with signals_raised(), guard.Guard(noted, stuck, stop) as g:
     with g.job(9):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.1)
@@ -154,9 +192,24 @@ with signals_raised(), guard.Guard(stuck, stop) as g:
     assert (done.stdout, done.stderr, done.returncode) == ("went on None\n", "", 0)
 
 
+def test_a_time_without_end_is_one_that_the_system_can_wait_for(tmp_path):
+    assert Policy("r", timeout=math.inf).seconds_for(None) == LONGEST
+    done = run(
+        f"""
+with guard.Guard(noted, stuck, stop) as g, g.job({LONGEST + 20}):
+    time.sleep(0.1)
+"""
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    with (tmp_path / "file").open("w") as file:
+        ready = select.poll()
+        ready.register(file)
+        assert ready.poll((LONGEST + 20) * 1000)
+
+
 def test_handlers_are_put_back():
     before = signal.getsignal(signal.SIGTERM)
-    with module.Guard(lambda: None, lambda _: None) as guard:
+    with module.Guard(lambda: None, lambda: None, lambda _: None) as guard:
         assert signal.getsignal(signal.SIGTERM) != before
         with guard.job(9):
             time.sleep(0)

@@ -1,9 +1,11 @@
 """The journal loses nothing but the line that was being written."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -67,9 +69,22 @@ def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
 
 def test_a_line_that_is_no_event_is_an_error_with_its_place():
     good = b'{"event": "run", "run": "r", "time": 1}\n'
-    for bad in (b"?\n", b"[]\n", b'{"event": "run", "run": "r"}\n', b'{"event": "started", "run": "r", "time": 1}\n'):
+    failed = {"event": "failed", "run": "r", "time": 1, "id": "a"}
+    others = [failed | {"error": 5}, failed | {"error": {"code": 1}}, failed | {"seconds": "1"}, failed | {"id": 1},
+              failed | {"result": []}, failed | {"result": {"bytes": "1"}}, failed | {"time": 1e999}]  # fmt: skip
+    bad_lines = [b"?\n", b"[]\n", b'{"event": "run", "run": "r"}\n', b'{"event": "started", "run": "r", "time": 1}\n']
+    for bad in (*bad_lines, *(json.dumps(other).encode() + b"\n" for other in others)):
         with pytest.raises(InputError, match="m\\.jsonl: line 2 is not an event"):
             parse_events(good + bad + good, "m.jsonl")
+
+
+def test_what_can_be_no_journal_is_an_error(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(InputError, match="the journal is not a file"):
+            replay([path])
+    with pytest.raises(InputError, match=r"mem: the journal cannot be read \(Input/output error\)"):
+        replay([Path("/proc/self/mem")])
 
 
 def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
@@ -129,7 +144,7 @@ def test_attempts_count_over_runs_until_the_inputs_change():
     assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
     states = {"a": states_of("started", "failed", "started")}
     after(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
-    assert states["a"] == JobState("started", "other", "o", "r", attempts=1)
+    assert states["a"] == JobState("started", "other", "o", "r", attempts=1, made=True)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +177,29 @@ def test_an_event_of_a_job_that_never_started_has_no_effect():
 def test_a_state_knows_what_came_of_it():
     states = {"a": states_of("started")}
     after(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
-    assert states["a"] == replace(states_of("started"), status="done", run="s", seconds=2.5, result={"frames": 3})
+    result = {"frames": 3}
+    assert states["a"] == replace(states_of("started"), status="done", run="s", made=True, seconds=2.5, result=result)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "owns"),
+    [
+        (["started", "failed"], False),
+        (["started", "retrying"], False),
+        (["started"], True),  # the process died, perhaps after the output got its name
+        (["started", "done"], True),
+        (["started", "interrupted"], True),
+        (["started", "died"], True),
+        (["started", "done", "started", "failed"], True),  # the old output is still there
+        (["started", "started", "failed"], True),
+    ],
+)
+def test_an_output_is_the_job_s_own_if_the_job_can_have_made_it(kinds, owns):
+    assert states_of(*kinds).owns_output is owns
+
+
+def test_an_output_of_another_name_is_not_its_own():
+    states = {"a": states_of("started", "done")}
+    after(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
+    after(states, {"event": "failed", "id": "a", "run": "r"})
+    assert not states["a"].owns_output

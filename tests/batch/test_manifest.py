@@ -79,6 +79,8 @@ def test_rows_and_lines_are_counted_as_a_person_counts_them():
         ('[{"audio": "a", "face": "b", "encoda": "x"}]', "row 1, column encoda: there is no such column. Did you mean"),
         ('[{"audio": "a"', "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
+        ("a," * 200_000, "column a: the header names it twice"),
+        ("a" * 100_000, f"column {'a' * 80}…: there is no such column"),
         ("audio,face\nä,b\n".encode("latin-1"), "line 2 is not UTF-8 text (byte 0xe4). Save the manifest as UTF-8"),
         ("audio,face\na,b\n".encode("utf-16"), "is not UTF-8 text"),
     ],
@@ -90,6 +92,11 @@ def test_what_is_wrong_is_said_with_its_place(data, says):
 def test_all_that_is_wrong_is_said_at_once():
     found = problems('{"audio": "a", "fase": "b"}\n[]\n{"audio": "a", "face": "b", "x": 1}\n')
     assert [problem.row for problem in found] == [1, 2, 3]
+
+
+def test_they_are_said_in_the_order_of_rows():
+    error = ManifestError("m", [Problem("x", row=2), Problem("y", row=1), Problem("z")])
+    assert [problem.message for problem in error.problems] == ["z", "y", "x"]
 
 
 def test_rows_with_the_same_problem_share_a_line():

@@ -165,3 +165,14 @@ def test_a_plan_reads_the_files(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"b")
     (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, Wish("now"))
     assert (changed.action, changed.wanted) == ("changed", True)
+
+
+def test_an_input_that_goes_while_the_plan_is_made_costs_the_others_nothing(tmp_path):
+    (tmp_path / "f.mp4").write_bytes(b"f")
+    rows = [CheckedRow(make_row(1, folder=tmp_path), 2.0), CheckedRow(make_row(2), 2.0)]
+    rows[1] = replace(
+        rows[1], row=replace(rows[1].row, job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
+    )
+    gone, unreadable = make_plan(rows, {}, "m", Wish("now"))
+    assert (gone.action, gone.reason) == ("failed", f"{tmp_path}/a.wav: No such file or directory")
+    assert (unreadable.action, unreadable.reason) == ("failed", "/proc/self/mem: Input/output error")

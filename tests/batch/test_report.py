@@ -99,11 +99,46 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"jobs": [{"id": 1}]}', '{"schema": 1, "error": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"jobs": [{"id": 1}]}', '{"jobs": [1]}', '{"schema": 1, "error": {}}', "[" * 100_000]
+)
 def test_what_is_no_report_is_an_error(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(InputError, match="no report of a batch"):
         read_report(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("of_run", "of_job"),
+    [
+        ({"began": "x"}, {}), ({"seconds": True}, {}), ({"began": 1e999}, {}), ({"shard": "1/9999999"}, {}),
+        ({"shard": "x/y"}, {}), ({"manifest": 5}, {}), ({"stopped": "x"}, {}), ({"missing": {}}, {}),
+        ({}, {"status": "sleeping"}), ({}, {"seconds": "x"}), ({}, {"error": "boo"}), ({}, {"error": {"code": 1}}),
+        ({}, {"frames": 1.5}), ({}, {"id": None}),
+    ],
+)  # fmt: skip
+def test_what_is_nearly_a_report_is_an_error_too(tmp_path, of_run, of_job):
+    whole = json.loads(as_json(report_of(DONE, FAILED)))
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(whole))
+    as_junit(merge([read_report(path)]))
+    path.write_text(json.dumps({**whole, **of_run, "jobs": [whole["jobs"][0], {**whole["jobs"][1], **of_job}]}))
+    with pytest.raises(InputError, match="no report of a batch"):
+        read_report(path)
+
+
+def test_a_report_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="there is no such file"):
+        read_report(tmp_path / "r.json")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_report(tmp_path)
+
+
+def test_any_name_can_be_written_down(tmp_path):
+    path = tmp_path / ("报" * 80 + ".json")
+    write_whole(path, as_json(report_of(replace(DONE, output="half\udcff.mp4"))))
+    assert read_report(path).jobs[0].output == "half\udcff.mp4"
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
 def test_junit_says_what_failed_and_holds_whatever_the_names():
@@ -112,7 +147,12 @@ def test_junit_says_what_failed_and_holds_whatever_the_names():
         "name": "m.csv", "tests": "3", "failures": "1", "skipped": "1", "time": "9.000",
     }  # fmt: skip
     done, failed, waiting = suite.findall("testcase")
-    assert (done.get("name"), done.get("time"), list(done)) == ("a", "2.000", [])
+    assert (done.get("name"), done.get("time")) == ("a", "2.000")
+    assert {found.get("name"): found.get("value") for found in done.iter("property")} == {
+        "output": "a.mp4", "attempts": "1", "audio_seconds": "1.0", "real_time_factor": "2.0", "frames": "25",
+        "frames_without_face": "3",
+    }  # fmt: skip
+    assert [child.tag for child in failed] == ["properties", "failure"]
     assert failed.get("name") == "b\\x1b\n"
     assert failed.find("failure").attrib == {"type": "no-face", "message": "x.mp4: no face"}
     assert failed.find("failure").text == "Another"
@@ -147,6 +187,7 @@ def test_of_two_reports_of_a_job_the_later_counts():
     merged = merge([again, stopped])
     assert (merged.counts["done"], merged.exit_code) == (2, 0)
     assert merge([report_of(DONE, WAITING, stopped=2)]).exit_code == 130
+    assert merge([report_of(DONE, replace(WAITING, status="interrupted"), stopped=2)]).exit_code == 130
 
 
 def test_reports_of_different_manifests_are_not_mixed():

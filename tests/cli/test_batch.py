@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from batch_program import Batch, whole
 
@@ -126,10 +129,11 @@ def test_nothing_is_started_while_anything_is_wrong(batch):
     assert done.stderr.splitlines() == [
         "error: m.csv: 5 problems, nothing was started:",
         "  column lop: there is no such column. Did you mean loop?",
-        "  row 2 (line 3), column crf: '99' is not a whole number from 0 to 51",
+        "  row 2 (line 3), column crf: '99' is not a whole number from 0 to 51. Correct it, or leave it empty",
         "  row 2 (line 3), column output: x.mp4 is the output of row 1 too. "
         "Give each row an output or an id of its own",
-        "  row 2 (line 3), column audio: no.wav: there is no such file",
+        "  row 2 (line 3), column audio: no.wav: there is no such file. "
+        "Write its path as it is seen from the manifest's folder",
         "  row 3 (line 4), column face: a.wav: no picture in it. Give a video or a picture of a face",
     ]
     error = json.loads(batch.run("--json").stdout)["error"]
@@ -148,9 +152,15 @@ def test_a_manifest_from_standard_input(batch):
 def test_a_report_that_could_not_be_written_is_told_before_the_work(batch):
     batch.rows("audio,face\na.wav,face.mp4")
     assert "no/r.json" in batch.run("--report", "no/r.json").stderr or batch.made() == []
-    done = batch.run("--failed-manifest", "m.csv")
-    assert (done.returncode, batch.made()) == (2, [])
-    assert "would replace an input" in done.stderr
+    for taken, says in {
+        "m.csv": "would replace an input",
+        "a.wav": "would replace an input",
+        "./face_a.mp4": "writes another file of this name",
+        "m.csv.journal.jsonl": "writes another file of this name",
+    }.items():
+        done = batch.run("--failed-manifest", taken)
+        assert (done.returncode, batch.made()) == (2, [])
+        assert says in done.stderr
 
 
 def test_failures_stop_the_batch_on_demand(batch):
@@ -181,8 +191,36 @@ def test_shards_side_by_side_and_their_reports_together(batch):
     # One face for both: whoever came second waited for its track and found it.
     assert sum(not e["result"]["track_cached"] for j in journals for e in batch.events("done", j)) <= 2
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
+    assert "would replace an input" in batch.run("--merge-reports", "--report", "r1.json", manifest="r1.json").stderr
+    assert (
+        "cannot be made of reports" in batch.run("--merge-reports", "--failed-manifest", "f", manifest="r1.json").stderr
+    )
     lonely = batch.run("--merge-reports", manifest="r1.json")
     assert (lonely.returncode, lonely.stderr) == (3, "There is no report of shard 2/2\n")
+
+
+def test_a_narrow_terminal_shows_the_job_and_the_time_left(batch):
+    batch.rows("audio,face,id,output\nb.wav,nobody.mp4,[/red] a name that is much too long,x.mp4")
+    batch.environment |= {"FORCE_COLOR": "1", "COLUMNS": "40"}
+    done = batch.run()
+    plain = Text.from_ansi(done.stderr).plain
+    assert "1/1 [/red] a …" in plain
+    assert re.search(r"a … .*0:00:0\d (-:--:--|0:0\d:\d\d)", plain)
+    assert "row 1: no-face: nobody.mp4: no face" in " ".join(Text.from_ansi(done.stdout).plain.split())
+    assert "real-time factor" not in done.stdout
+
+
+def test_nobody_has_to_watch(batch):
+    batch.rows("audio,face\na.wav,face.mp4\nb.wav,face.mp4")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full", "w") as full, open(writing, "w") as broken:  # noqa: PTH123
+        assert batch.start(stdout=broken, stderr=full).wait(120) == 0
+    assert batch.made() == ["face_a.mp4", "face_b.mp4"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        lost = batch.start("--dry-run", stdout=full)
+        assert lost.communicate(timeout=120)[1] == "error: <stdout>: No space left on device\n"
+    assert lost.returncode == 1
 
 
 def test_the_example_can_be_rendered():

@@ -54,6 +54,20 @@ def test_an_input_that_changes_or_goes_after_the_check_fails_its_job(batch):
     assert batch.made() == ["first.mp4"]
 
 
+def test_a_file_that_takes_the_name_of_an_output_is_kept(batch):
+    batch.rows("audio,face,id\nlong.wav,face.mp4,long\na.wav,face.mp4,next")
+    process = batch.start()
+    batch.until(process, "started", "long")
+    (batch.folder / "long.mp4").write_text("mine")
+    process.communicate(timeout=120)
+    assert process.returncode == 3
+    assert {event["id"]: event["error"]["code"] for event in batch.events("failed")} == {"long": "output-exists"}
+    assert (batch.folder / "long.mp4").read_text() == "mine"
+    assert batch.made() == ["long.mp4", "next.mp4"]
+    assert "long.mp4: the output exists. Use --overwrite to replace it" in batch.run("--retry-failed").stderr
+    assert batch.statuses("--retry-failed", "--overwrite") == {"long": "done", "next": "done"}
+
+
 def test_a_job_that_takes_too_long_is_cancelled_between_frames(batch):
     batch.rows("audio,face\nminute.wav,face.mp4")
     done = batch.run("--timeout", 1)
@@ -88,7 +102,9 @@ def test_a_job_stuck_in_native_code_ends_and_the_batch_goes_on(batch):
     assert batch.made() == ["next.mp4", "stdin.journal.jsonl", "stdin.journal.lock"]
 
 
-@pytest.mark.parametrize(("signum", "isolate"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--isolate",))])
+@pytest.mark.parametrize(
+    ("signum", "isolate"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--isolate",)), (signal.SIGHUP, ())]
+)
 def test_a_signal_drops_the_job_and_the_next_run_goes_on(batch, signum, isolate):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long\na.wav,face.mp4,short")
     process = batch.start("--report", "r.json", *isolate)
@@ -150,6 +166,18 @@ def test_isolated_work_survives_a_crash_by_itself(batch):
     assert [event["event"] for event in batch.events() if event.get("id") == "deadly"] == [
         "started", "died", "started", "died", "failed",
     ]  # fmt: skip
+    assert batch.made() == ["fine.mp4", "good.mp4"]
+
+
+def test_ctrl_c_reaches_a_child_that_loads_too(batch):
+    batch.rows("audio,face\na.wav,face.mp4")
+    process = batch.start("--isolate", start_new_session=True)
+    while not any(b"spawn_main" in command_of(pid) for pid in children(process.pid)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.kill(worker_of(process), signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 0
 
 
 def test_the_child_of_a_killed_run_dies_with_it(batch):
@@ -169,8 +197,12 @@ def test_the_second_run_says_who_holds_the_lock(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start()
     batch.until(process, "started", "long")
+    process.send_signal(signal.SIGSTOP)  # however long the second one takes to start
     second = batch.run()
     assert second.returncode == 5
     assert f"another run of this manifest is going on: process {process.pid} on " in second.stderr
+    share = batch.run("--shard", "1/2")
+    assert share.returncode == 5
+    assert f"m.csv.journal.jsonl: another run of this manifest is going on: process {process.pid} on " in share.stderr
     process.kill()
     process.communicate()

@@ -1,5 +1,6 @@
 """The finished file: complete and right, or not there at all."""
 
+import errno
 import fcntl
 import math
 import os
@@ -178,6 +179,17 @@ def test_other_sound_becomes_aac_at_its_own_rate(name: str, small: VideoInfo, tm
     assert abs(lag(samples_of(made, 48000), samples_of(original, 48000))) <= 7
 
 
+def test_samples_that_are_no_numbers_are_silence(small: VideoInfo, tmp_path: Path):
+    raw = np.zeros(32000, dtype="<f4")
+    raw[::50], raw[8000:8100], raw[16000], raw[16100] = 0.5, np.nan, np.inf, -1e30
+    raw.tofile(tmp_path / "raw")
+    ffmpeg("-f", "f32le", "-ar", 16000, "-ac", 2, "-i", tmp_path / "raw", "-c:a", "pcm_f32le", tmp_path / "a.wav")
+    render(tmp_path / "out.mp4", small, probe_audio(tmp_path / "a.wav"))
+    assert probe_audio(tmp_path / "out.mp4").channels == 2
+    assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(1, abs=0.002)
+    assert 0.1 < np.abs(samples_of(probe_audio(tmp_path / "out.mp4"), 16000)).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("name", "codec"),
     [("late.mp4", "aac"), ("late.mkv", "mp2"), ("late.ts", "aac"), ("late.ts", "mp2"), ("early.mov", "aac"),
@@ -225,6 +237,36 @@ def test_an_exception_leaves_nothing_behind(error: type[BaseException], small: V
         assert len(list(tmp_path.iterdir())) == 2
         raise error
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.mp4", b"what was there before")]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_appears_on_the_way_is_kept_unless_it_may_be_replaced(
+    links: bool, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    output, audio = tmp_path / "out.mp4", probe_audio(voice)
+    still = {"seconds": 0.04, "options": FAST, "overwrite": False}
+    with VideoWriter(output, small, audio, **still) as writer:
+        writer.write(next(read_frames(small)))
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    output.unlink()
+    with (
+        pytest.raises(HeygemError, match=r"out.mp4: a file of this name appeared .* --overwrite"),
+        VideoWriter(output, small, audio, **still) as writer,
+    ):
+        writer.write(next(read_frames(small)))
+        output.symlink_to("nowhere")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert output.is_symlink()
+    with VideoWriter(output, small, audio, **still | {"overwrite": True}) as writer:
+        writer.write(next(read_frames(small)))
+    assert probe_video(output).frames == 1
+
+
+def no_links(*_: object) -> None:
+    """As FAT answers."""
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 KILLED = """

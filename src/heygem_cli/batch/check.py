@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -17,6 +18,13 @@ from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
 
 Info = TypeVar("Info")
+HINTS = {
+    "not-found": "Write its path as it is seen from the manifest's folder",
+    "is-a-directory": "Name a file in it",
+    "no-permission": "Let this user read it",
+    "empty-file": "Copy or export it again",
+}
+"""What to do about a file that a manifest names."""
 Told = Callable[[int, int], None]
 """Is told how many files of how many were checked."""
 
@@ -26,6 +34,7 @@ class CheckedRow:
     """A row that can be rendered.
 
     Attributes:
+        row: its job says whether what is there now under the output's name may be replaced.
         seconds: of audio, and so of video to make.
     """
 
@@ -67,14 +76,15 @@ def check_rows(
     for row in rows:
         audio, face = row.job.audio, row.job.face
         found = [
-            row.cells.problem(column, bad[path].message, bad[path].hint)
+            row.cells.problem(column, bad[path].message, bad[path].hint or HINTS.get(bad[path].code, ""))
             for column, path, bad in (("audio", audio, heard.bad), ("face", face, seen.bad))
             if path in bad
         ]
         found += _option_problems(row) + _output_problems(row, sources, replaceable)
         problems += found
         if not found:
-            checked.append(CheckedRow(row, float(heard.good[audio].duration)))
+            job = replace(row.job, overwrite=row.job.overwrite or replaceable(row))
+            checked.append(CheckedRow(replace(row, job=job), float(heard.good[audio].duration)))
     _check_machine(rows, engines, seen.good)
     return checked, problems
 
@@ -93,7 +103,7 @@ def _look_at(paths: Iterable[Path], probe: Callable[[Path], Info], told: Callabl
         except InputError as error:
             looked.bad[path] = error
         except OSError as error:
-            looked.bad[path] = from_system(error)
+            looked.bad[path] = from_system(error, path=path)
         told(done)
     return looked
 
@@ -117,7 +127,7 @@ def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Calla
         check_output(output)
         if output.exists() and _identity(output) in sources:
             return [row.cells.problem("output", f"{shown(output)} is an input or the manifest", "Name another file")]
-        if output.exists() and not (row.job.overwrite or replaceable(row)):
+        if os.path.lexists(output) and not (row.job.overwrite or replaceable(row)):
             return [row.cells.problem("output", f"{shown(output)}: the output exists", "Use --overwrite to replace it")]
     except HeygemError as error:
         return [row.cells.problem("output", error.message, error.hint)]

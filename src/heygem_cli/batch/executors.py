@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -98,7 +99,14 @@ class Isolated:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
         self._child = context.Process(target=_serve, args=(theirs, *self._args), name="heygem-worker", daemon=True)
-        self._child.start()
+        resource_tracker.ensure_running()  # which would lift the mask
+        signals = {signal.SIGINT, signal.SIGHUP}
+        # They wait until the child, which inherits the mask, has learnt to ignore them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        try:
+            self._child.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         try:
             error = self._ours.recv()
@@ -149,7 +157,9 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
     """The child: load, then do what is asked until nobody asks any more."""
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent and parent.pid else 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):  # they reach both; the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
         pipeline = loaded(settings, engines)

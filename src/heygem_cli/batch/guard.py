@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from heygem_cli.errors import StoppedError
+from heygem_cli.stopping import SIGNALS, heeded, let_the_next_end
 
 GRACE = 5.0
 """Seconds that a job gets after its time to end between two frames, before the process is started anew."""
@@ -22,17 +23,21 @@ STOP_WITHIN = 3.5
 class Guard(contextlib.AbstractContextManager["Guard"]):
     """Watches the main thread while jobs run.
 
-    The first SIGINT or SIGTERM raises :class:`StoppedError` inside a job, waits between jobs, and is kept in
+    The first signal that stops a run raises :class:`StoppedError` inside a job, waits between jobs, and is kept in
     ``stopped``; the second ends the process at once. A thread steps in where the main thread does not come back from
     native code: it is the only one, and it sleeps.
 
     Args:
+        on_signal: called by the thread at the first signal while a job runs, before the job knows.
         on_stuck: called by the thread when a job takes too long; must not return.
         on_stop: called by the thread with the signal when the main thread did not react; must not return.
     """
 
-    def __init__(self, on_stuck: Callable[[], None], on_stop: Callable[[int], None]) -> None:
+    def __init__(
+        self, on_signal: Callable[[], None], on_stuck: Callable[[], None], on_stop: Callable[[int], None]
+    ) -> None:
         self.stopped: int | None = None
+        self._on_signal = on_signal
         self._on_stuck = on_stuck
         self._on_stop = on_stop
         self._in_job = False
@@ -43,9 +48,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     def __enter__(self) -> Guard:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # What the parent lets this process ignore stays ignored: a shell's & keeps Ctrl-C from it.
-        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._handlers = {n: signal.signal(n, self._raise) for n in heeded}
+        self._handlers = {number: signal.signal(number, self._raise) for number in heeded()}
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -56,8 +59,9 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
         self._wake()
         self._thread.join()
         signal.set_wakeup_fd(self._wakeup)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler if self.stopped is None else signal.SIG_DFL)
+        if self.stopped is None:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
         os.close(self._read)
         os.close(self._write)
 
@@ -82,8 +86,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
                 self._end = None
 
     def _raise(self, signum: int, _frame: FrameType | None) -> None:
-        for number in self._handlers:
-            signal.signal(number, signal.SIG_DFL)
+        let_the_next_end(self._handlers)
         self.stopped = signum
         if self._in_job:
             self._in_job = False
@@ -95,20 +98,24 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
 
     def _watch(self) -> None:
         while not self._closed:
-            ends = [end for end in (self._end, self._stop and self._stop[1]) if end is not None]
-            wait = max(0.0, min(ends) - time.monotonic()) if ends else None
+            # Whoever was asked to stop does not start anew, however long the job takes.
+            end = self._end if self._stop is None else self._stop[1]
+            wait = None if end is None else max(0.0, end - time.monotonic())
             if select.select([self._read], [], [], wait)[0]:
                 self._heed(os.read(self._read, 512))
             if self._stop is not None and time.monotonic() >= self._stop[1]:
                 self._on_stop(self._stop[0])
             with self._turn:
-                if self._end is not None and time.monotonic() >= self._end:
+                if self._stop is None and self._end is not None and time.monotonic() >= self._end:
                     self._on_stuck()
 
     def _heed(self, written: bytes) -> None:
         """Note signals; Python's own handler runs only when the main thread comes back from native code."""
         for signum in written:
-            if signum in (signal.SIGINT, signal.SIGTERM):
-                if self._stop is not None:
-                    os._exit(128 + signum)
+            if signum in SIGNALS and self._stop is None:
                 self._stop = (signum, time.monotonic() + STOP_WITHIN)
+                with self._turn:
+                    if self._end is not None:
+                        self._on_signal()
+            elif signum in SIGNALS and signum != signal.SIGHUP:
+                os._exit(128 + signum)

@@ -6,15 +6,20 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from heygem_cli.batch.state import JobState, after
+from heygem_cli.batch.typed import all_fit
 from heygem_cli.errors import HeygemError, InputError, from_system, shown
 
 Event = dict[str, Any]
+ALWAYS = {"event": str, "time": float, "run": str}
+STARTED = {"id": str, "key": str, "output": str}
+SOMETIMES = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
+RESULT = {"duration": float, "bytes": int, "fps": str, "frames": int, "frames_without_face": int | None}
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
@@ -39,21 +44,36 @@ def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
 
 def is_event(found: object) -> bool:
     """Whether this is what a line of a journal can hold."""
-    if not isinstance(found, dict) or not isinstance(found.get("event"), str):
+    if not isinstance(found, dict) or not all_fit(found, ALWAYS) or not all_fit(found, SOMETIMES, needed=False):
         return False
-    names = ("run", "id", "key", "output") if found["event"] == "started" else ("run",)
-    return isinstance(found.get("time"), int | float) and all(isinstance(found.get(name), str) for name in names)
+    result = found.get("result") or {}
+    return all_fit(result, RESULT, needed=False) and (found["event"] != "started" or all_fit(found, STARTED))
 
 
 def read_events(paths: Iterable[Path]) -> list[Event]:
-    """Read the events of several journals in the order in which they happened; nothing is written."""
+    """Read the events of several journals in the order in which they happened; nothing is written.
+
+    Raises:
+        InputError: a journal is damaged or cannot be read.
+    """
     timed: list[tuple[float, Event]] = []
     for path in paths:
         latest = 0.0
-        for event in parse_events(path.read_bytes(), str(path)):
+        for event in parse_events(_read(path), str(path)):
             latest = max(latest, event["time"])  # a clock that was set back does not change the order of one file
             timed.append((latest, event))
     return [event for _, event in sorted(timed, key=lambda pair: pair[0])]
+
+
+def _read(path: Path) -> bytes:
+    hint = "Move it away to begin anew"
+    if not path.is_file():
+        raise InputError("bad-journal", "the journal is not a file", hint=hint, path=path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"the journal cannot be read ({error.strerror})"
+        raise InputError("bad-journal", message, hint=hint, path=path) from error
 
 
 class Journal:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -49,9 +50,9 @@ class ManifestError(InputError):
     """A manifest cannot be used; all that is wrong with it, together."""
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.row or 0))
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        lines = "".join(f"\n  {line}" for line in describe(problems))
+        lines = "".join(f"\n  {line}" for line in describe(self.problems))
         super().__init__("bad-manifest", f"{shown(name)}: {count}, nothing was started:{lines}")
 
     def as_object(self) -> dict[str, object]:
@@ -66,9 +67,15 @@ def describe(problems: Sequence[Problem]) -> list[str]:
         groups.setdefault((problem.column, problem.message, problem.hint), []).append(problem)
     lines = []
     for (column, message, hint), same in groups.items():
-        where = ", ".join(part for part in (_rows(same), f"column {column}" if column else "") if part)
-        lines.append(": ".join(part for part in (where, message) if part) + (f". {hint}" if hint else ""))
+        where = ", ".join(part for part in (_rows(same), f"column {_cut(column, 80)}" if column else "") if part)
+        said = _cut(message, 5000)  # the longest path has 4096 bytes
+        lines.append(": ".join(part for part in (where, said) if part) + (f". {hint}" if hint else ""))
     return lines
+
+
+def _cut(text: str, most: int) -> str:
+    """Shorten what is no manifest at all and would fill the screen."""
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def _rows(problems: Sequence[Problem]) -> str:
@@ -170,9 +177,10 @@ def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
     for name in FILES:
         if name not in header:
             yield Problem("the column is missing", hint, column=name)
-    for name in sorted({name for name in header if header.count(name) > 1}):
+    counts = Counter(header)
+    for name in sorted(name for name, count in counts.items() if count > 1):
         yield Problem("the header names it twice", "Delete one of the two columns", column=name)
-    for name in dict.fromkeys(header):
+    for name in counts:
         if name not in COLUMNS:
             yield Problem("there is no such column", advice(name), column=shown(name) or "without a name")
 

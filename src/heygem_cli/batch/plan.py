@@ -14,7 +14,7 @@ from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.state import JobState
 from heygem_cli.content import content_digest
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, from_system
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.probe import probe_output
 
@@ -71,16 +71,16 @@ def make_plan(
 
     Returns:
         The jobs in the order in which to do them.
-
-    Raises:
-        OSError: an input cannot be read.
     """
     return in_order([_plan_one(checked, states.get(checked.row.id), engines, wish) for checked in rows])
 
 
 def _plan_one(checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], wish: Wish) -> Job:
     render = checked.row.job
-    audio, face = content_digest(render.audio), content_digest(render.face)
+    try:
+        audio, face = content_digest(render.audio), content_digest(render.face)
+    except OSError as error:  # it was there when it was checked, and costs the others nothing
+        return Job(checked.row, checked.seconds, "", "", "", "failed", from_system(error).message)
     key = content_key(audio, face, render.options, engines[render.options.engine])
     action, reason = decide(checked.row, key, state, wish)
     return Job(checked.row, checked.seconds, audio, face, key, action, reason)
@@ -137,7 +137,7 @@ def what_is_wrong(path: Path, name: str, state: JobState) -> str:
         fps = Fraction(result["fps"])
         picture = float(result["frames"] / fps) if "frames" in result else None
         probe_output(path).check(path, seconds=result["duration"], fps=fps, picture=picture)
-    except (HeygemError, KeyError, ValueError):
+    except (HeygemError, OSError, KeyError, ValueError, ArithmeticError):
         return "the output is damaged"
     return ""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_type_hints
 from xml.etree import ElementTree as ET
 
 from heygem_cli.batch.columns import COLUMNS
@@ -19,11 +19,17 @@ from heygem_cli.batch.plan import Job
 from heygem_cli.batch.rows import Row, cells_of
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.state import JobState
+from heygem_cli.batch.typed import all_fit
 from heygem_cli.errors import HeygemError, InputError
 
 SCHEMA = 1
 Ending = Literal["done", "failed", "interrupted", "waiting"]
 ENDINGS: tuple[Ending, ...] = ("done", "failed", "interrupted", "waiting")
+LEFT: tuple[Ending, ...] = ("interrupted", "waiting")
+"""What a run that was stopped has not brought to an end."""
+PROPERTIES = ("output", "attempts", "audio_seconds", "real_time_factor", "frames", "frames_without_face")
+"""Of a job, beside its name, status, seconds and error: JUnit has no place of its own for them."""
+SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def report_job(job: Job, state: JobState | None, run: str) -> JobReport:
         real_time_factor=round(state.seconds / result["duration"], 3) if result.get("duration") else None,
         frames=result.get("frames"),
         frames_without_face=result.get("frames_without_face"),
-        error=state.error or unusable,
+        error=_whole_error(state.error or unusable),
     )
 
 
@@ -145,7 +151,7 @@ def merge(reports: Sequence[Report]) -> Report:
         seconds=round(max(report.began + report.seconds for report in in_time) - in_time[0].began, 3),
         jobs=sorted(jobs.values(), key=lambda job: job.row),
         missing=_missing(report.shard for report in in_time),
-        stopped=stopped[-1] if stopped and any(job.status == "waiting" for job in jobs.values()) else None,
+        stopped=stopped[-1] if stopped and any(job.status in LEFT for job in jobs.values()) else None,
     )
 
 
@@ -164,16 +170,35 @@ def read_report(path: Path) -> Report:
     """
     try:
         content = json.loads(path.read_text("utf-8"))
-        jobs = [JobReport(**job) for job in content["jobs"]]
         fields = {
             name: content[name] for name in ("manifest", "run", "began", "seconds", "shard", "missing", "stopped")
         }
-        return Report(jobs=jobs, **fields)
-    except (ValueError, KeyError, TypeError) as error:
+        report = _checked(Report(jobs=[_read_job(job) for job in content["jobs"]], **fields), fields)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "Give files that `heygem batch --report` made"
         raise InputError("not-a-report", "this is no report of a batch", hint=hint, path=path) from error
     except FileNotFoundError as error:
         raise InputError("not-found", "there is no such file", path=path) from error
+    except OSError as error:
+        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
+    return report
+
+
+def _checked(report: Report, fields: Mapping[str, object]) -> Report:
+    hints = get_type_hints(Report)
+    if not all_fit(fields, {name: hints[name] for name in fields}) or not SHARD.fullmatch(report.shard or "1/1"):
+        raise ValueError("not a report")
+    return report
+
+
+def _read_job(found: dict[str, Any]) -> JobReport:
+    if not all_fit(found, get_type_hints(JobReport)):
+        raise ValueError("not a job")
+    return JobReport(**{**found, "error": _whole_error(found["error"])})
+
+
+def _whole_error(found: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    return None if found is None else {"code": "", "message": "", "hint": "", **found}
 
 
 def as_json(report: Report) -> str:
@@ -197,6 +222,11 @@ def as_junit(report: Report) -> str:
         case = ET.SubElement(
             suite, "testcase", classname="heygem.batch", name=_clean(job.id), time=f"{job.seconds:.3f}"
         )
+        properties = ET.SubElement(case, "properties")
+        for name in PROPERTIES:
+            value = getattr(job, name)
+            if value is not None:
+                ET.SubElement(properties, "property", name=name, value=_clean(str(value)))
         if job.status == "failed":
             error = job.error or {}
             failure = ET.SubElement(case, "failure", type=_clean(error["code"]), message=_clean(error["message"]))
@@ -235,9 +265,9 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         HeygemError: ``report-failed``.
     """
-    part = path.with_name(f".{path.name}.heygem-part")
+    part = path.with_name(f".{path.name[-60:]}.heygem-part")  # a name has 255 bytes at most
     try:
-        part.write_text(text, "utf-8")
+        part.write_text(text, "utf-8", errors="backslashreplace")  # half a character in a name, as JSON writes it
         part.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +72,7 @@ def _options(cells: Cells, defaults: RenderOptions) -> tuple[RenderOptions, list
             try:
                 options = put(options, parse(cells.values[name].strip()))
             except ValueError as error:
-                problems.append(cells.problem(name, str(error)))
+                problems.append(cells.problem(name, str(error), "Correct it, or leave it empty"))
             except HeygemError as error:
                 problems.append(cells.problem(name, error.message, error.hint))
     return options, problems
@@ -85,7 +84,7 @@ def _overwrite(cells: Cells, default: bool) -> tuple[bool, list[Problem]]:
     try:
         return flag(cells.values[OVERWRITE].strip()), []
     except ValueError as error:
-        return default, [cells.problem(OVERWRITE, str(error))]
+        return default, [cells.problem(OVERWRITE, str(error), "Correct it, or leave it empty")]
 
 
 def _row(cells: Cells, folder: Path, options: RenderOptions, *, overwrite: bool) -> Row:
@@ -96,14 +95,25 @@ def _row(cells: Cells, folder: Path, options: RenderOptions, *, overwrite: bool)
     return Row(name, output, cells, RenderJob(audio, face, folder / output, overwrite, options))
 
 
+def place_of(path: Path, folders: dict[Path, Path]) -> Path:
+    """Name a file that is made or replaced, however its folder is written.
+
+    Args:
+        path: of the file.
+        folders: that were looked at before.
+    """
+    if path.parent not in folders:
+        folders[path.parent] = path.parent.resolve()
+    return folders[path.parent] / path.name
+
+
 def _duplicates(rows: Iterable[Row]) -> list[Problem]:
     problems: list[Problem] = []
     ids: dict[str, Row] = {}
-    outputs: dict[str, Row] = {}
-    folders: dict[Path, str] = {}
+    outputs: dict[Path, Row] = {}
+    folders: dict[Path, Path] = {}
     for row in rows:
-        parent = row.job.output.parent
-        place = os.path.join(folders.setdefault(parent, os.path.realpath(parent)), row.job.output.name)  # noqa: PTH118
+        place = place_of(row.job.output, folders)
         same_output, same_id = outputs.setdefault(place, row), ids.setdefault(row.id, row)
         if same_output is not row:
             message = f"{shown(row.job.output)} is the output of row {same_output.cells.number} too"

@@ -26,6 +26,9 @@ DIED = Failure(
     "Try it with `heygem render --debug`; --retry-failed tries it again, best with --isolate",
 )
 
+LONGEST = 2_000_000.0
+"""Seconds, 23 days: the system waits for no more than 2^31 milliseconds."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -45,7 +48,7 @@ class Policy:
 
     def seconds_for(self, job: Job) -> float:
         """The time that a job may take."""
-        return 300 + 10 * job.seconds if self.timeout is None else self.timeout
+        return min(LONGEST, 300 + 10 * job.seconds if self.timeout is None else self.timeout)
 
 
 class Observer(Protocol):
@@ -93,6 +96,7 @@ class Run:
         self._restart = restart
         self._give_up = give_up
         self._current: Job | None = None
+        self._began = 0.0
 
     def do(self, executor: Callable[[], Executor]) -> int | None:
         """Do all jobs that are wanted.
@@ -110,7 +114,7 @@ class Run:
         queue = deque((job, self._policy.retries) for job in self._jobs if job.wanted)
         if not queue or self._enough_failures():
             return None
-        with contextlib.closing(executor()) as made, Guard(self._stuck, self._stop) as guard:
+        with contextlib.closing(executor()) as made, Guard(self._note, self._stuck, self._stop) as guard:
             while queue and guard.stopped is None and not self._enough_failures():
                 job, retries = queue.popleft()
                 again = self._attempt(job, retries, made, guard)
@@ -123,7 +127,8 @@ class Run:
         """Record the jobs that are not tried again, since the process died twice during them."""
         for job in self._jobs:
             state = self._journal.states.get(job.row.id)
-            if job.action == "failed" and state is not None and state.status != "failed":
+            # A row whose input has gone since is left out too, whatever became of it before.
+            if job.action == "failed" and state is not None and state.hopeless:
                 self._write("failed", job, state.seconds, error=DIED.as_object())
 
     def _enough_failures(self) -> bool:
@@ -142,19 +147,24 @@ class Run:
         executor.prepare()
         self._journal.write("started", run=self._policy.run, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.started(job)
-        # Whether an existing output may be replaced was asked before anything started.
-        render = replace(job.row.job, overwrite=True)
+        # An earlier attempt whose process died may have made it.
+        made = self._journal.states[job.row.id].made
+        render = replace(job.row.job, overwrite=job.row.job.overwrite or made)
         task = Task(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
-        began = time.monotonic()
+        self._began = time.monotonic()
         self._current = job
+        outcome: Facts | Failure | None
         try:
             with guard.job(task.timeout + executor.patience):
                 outcome = executor.render(task, lambda progress: self._observer.progressed(job, progress))
         except StoppedError:
-            self._write("interrupted", job, time.monotonic() - began)
+            outcome = None
+        # What the job fails with after a signal is the signal, whatever a library made of it.
+        if outcome is None or (guard.stopped is not None and isinstance(outcome, Failure)):
+            self._interrupt()
             return None
         self._current = None
-        return self._record(job, outcome, time.monotonic() - began, retries)
+        return self._record(job, outcome, time.monotonic() - self._began, retries)
 
     def _record(self, job: Job, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
         again = None
@@ -176,6 +186,15 @@ class Run:
     def _write(self, event: str, job: Job, seconds: float, **facts: object) -> None:
         self._journal.write(event, run=self._policy.run, id=job.row.id, seconds=round(seconds, 3), **facts)
 
+    def _note(self) -> None:
+        """Record at the first signal that the job is interrupted: the second ends all; called by the watchdog."""
+        with contextlib.suppress(HeygemError):  # the main thread comes to it too
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._current is not None and self._journal.states[self._current.row.id].status == "started":
+            self._write("interrupted", self._current, time.monotonic() - self._began)
+
     def _stuck(self) -> None:
         """End a job that native code does not give back; called by the watchdog."""
         if self._current is not None:
@@ -187,9 +206,9 @@ class Run:
 
     def _stop(self, signum: int) -> None:
         """End the process in which native code does not let a signal through; called by the watchdog."""
-        if self._current is not None:
-            with contextlib.suppress(HeygemError):
-                self._write("interrupted", self._current, 0.0)
+        self._note()
         end_children()
-        self._give_up(signum)
-        os._exit(128 + signum)
+        try:
+            self._give_up(signum)
+        finally:
+            os._exit(128 + signum)

@@ -10,30 +10,29 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from heygem_cli import __version__
 from heygem_cli.batch.check import CheckedRow, Told, check_rows
 from heygem_cli.batch.executors import Executor
-from heygem_cli.batch.journal import Journal, opened, read_events, replay
+from heygem_cli.batch.journal import Journal, opened, replay
+from heygem_cli.batch.lock import lock_of, locked
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
 from heygem_cli.batch.plan import Job, Wish, make_plan
 from heygem_cli.batch.report import Report, as_json, as_junit, as_manifest, report_job, write_whole
 from heygem_cli.batch.restart import restart, run_continued
-from heygem_cli.batch.rows import Row, make_rows
+from heygem_cli.batch.rows import Row, make_rows, place_of
 from heygem_cli.batch.runner import Observer, Policy, Run
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.state import JobState
 from heygem_cli.engines.registry import find_engine
 from heygem_cli.engines.settings import EngineSettings
-from heygem_cli.errors import InputError, LockedError, StoppedError, from_system, shown
+from heygem_cli.errors import HeygemError, InputError, StoppedError, from_system, shown
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import check_output, remove_stale_parts
+from heygem_cli.pipeline import check_current_folder
 
 STDIN = Path("-")
 
@@ -46,29 +45,55 @@ class Targets:
     junit: Path | None = None
     failed_manifest: Path | None = None
 
-    def check(self, manifest: Path) -> None:
+    def check(self, inputs: Iterable[Path], others: Iterable[Path]) -> None:
         """See, before hours of work, that reports can be written.
 
-        Raises:
-            InputError: one cannot, or would replace the manifest.
-        """
-        for path in (self.report, self.junit, self.failed_manifest):
-            if path is not None:
-                check_output(path, [manifest], suffix=None)
+        Args:
+            inputs: files that they must not replace.
+            others: files that the batch makes.
 
-    def write(self, report: Report, rows: Iterable[Row] = ()) -> None:
-        """Write what is named; a manifest of failed rows only if there are any."""
+        Raises:
+            InputError: one cannot, or is something else already.
+        """
+        named = [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
+        if not named:
+            return
+        folders: dict[Path, Path] = {}
+        taken = {place_of(path, folders) for path in others}
+        for path in named:
+            check_output(path, inputs, suffix=None)
+            place = place_of(path, folders)
+            if place in taken:
+                message = "this batch writes another file of this name"
+                raise InputError("same-file", message, hint="Choose another name for the report", path=path)
+            taken.add(place)
+
+    def write(self, report: Report, rows: Iterable[Row] = ()) -> list[HeygemError]:
+        """Write what is named; a manifest of failed rows only if there are any.
+
+        Returns:
+            What could not be written, and why; it keeps the others from nothing.
+        """
+        lost = []
+        for path, text in self._texts(report, rows):
+            try:
+                if text:
+                    write_whole(path, text)
+                else:
+                    path.unlink(missing_ok=True)
+            except HeygemError as error:
+                lost.append(error)
+        return lost
+
+    def _texts(self, report: Report, rows: Iterable[Row]) -> Iterator[tuple[Path, str]]:
         if self.report is not None:
-            write_whole(self.report, as_json(report))
+            yield self.report, as_json(report)
         if self.junit is not None:
-            write_whole(self.junit, as_junit(report))
+            yield self.junit, as_junit(report)
         if self.failed_manifest is not None:
             failed = {job.id for job in report.jobs if job.status == "failed"}
             again = [row for row in rows if row.id in failed]
-            if again:
-                write_whole(self.failed_manifest, as_manifest(again, self.failed_manifest.suffix))
-            else:
-                self.failed_manifest.unlink(missing_ok=True)
+            yield self.failed_manifest, as_manifest(again, self.failed_manifest.suffix) if again else ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +104,7 @@ class Request:
         manifest: ``-`` for standard input.
         defaults: options of rows that do not name them.
         engines: what engines are made with.
-        overwrite: whether outputs that no run of this manifest began may be replaced.
+        overwrite: whether outputs that no run of this manifest made may be replaced.
         only: ids to restrict the run to; empty for all.
     """
 
@@ -111,9 +136,19 @@ class Request:
 
     def other_journals(self) -> list[Path]:
         """Journals of other shards, or of runs without any: what they have done is done."""
-        name = re.compile(re.escape(Path(self.name).name) + r"(\.\d+-of-\d+)?\.journal\.jsonl")
-        found = (path for path in self.folder.iterdir() if name.fullmatch(path.name))
-        return sorted(path for path in found if path != self.journal)
+        return sorted(self._others("jsonl"))
+
+    def rival_locks(self) -> list[Path]:
+        """Locks of runs that could do the same rows: those without shards, or with another number of them."""
+        own = self.shard and self.shard.count
+        return [path for path, count in self._others("lock").items() if own is None or count != own]
+
+    def _others(self, suffix: str) -> dict[Path, int | None]:
+        """Files of other runs, and among how many shards those were."""
+        name = re.compile(re.escape(Path(self.name).name) + rf"(?:\.\d+-of-(\d+))?\.journal\.{suffix}")
+        found = {path: name.fullmatch(path.name) for path in self.folder.iterdir()}
+        own = self.journal.with_suffix(f".{suffix}")
+        return {path: int(named[1]) if named[1] else None for path, named in found.items() if named and path != own}
 
 
 @dataclass(frozen=True)
@@ -153,13 +188,17 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
         InputError: it cannot be read, or an id of ``only`` is not in it.
         NotCapableError: an engine or an encoder does not work on this machine.
     """
+    check_current_folder()
     data = _read(request.manifest)
-    request.targets.check(request.manifest)
     cells, problems = parse_manifest(data)
     rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
-    begun = {state.output for state in replay(_existing(request)).values()}
+    own = {state.output for state in replay(_existing(request)).values() if state.owns_output}
     manifest = [] if request.manifest == STDIN else [request.manifest]
-    checked, found = check_rows(rows, lambda row: row.output in begun, request.engines, inputs=manifest, told=told)
+    inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
+    request.targets.check(
+        [*manifest, *inputs], [request.journal, lock_of(request.journal), *(r.job.output for r in rows)]
+    )
+    checked, found = check_rows(rows, lambda row: row.output in own, request.engines, inputs=manifest, told=told)
     continued = run_continued(os.environ)
     if problems or more or (found and continued is None):
         raise ManifestError(request.name, [*problems, *more, *found])
@@ -191,7 +230,11 @@ def _read(manifest: Path) -> bytes:
 
 
 def _existing(request: Request) -> list[Path]:
-    own = [request.journal] if request.journal.exists() else []
+    try:
+        own = [request.journal] if request.journal.exists() else []
+    except OSError as error:
+        hint = "The journal lies beside the manifest: give that a shorter name"
+        raise InputError("journal-failed", from_system(error).message, hint=hint) from error
     return [*own, *request.other_journals()]
 
 
@@ -205,40 +248,12 @@ def _chosen(rows: Iterable[Row], request: Request) -> set[str]:
     return {name for name in wanted if request.shard is None or request.shard.holds(name)}
 
 
-@contextmanager
-def locked(journal: Path) -> Iterator[None]:
-    """Hold the lock of a journal.
-
-    Raises:
-        LockedError: another run holds it.
-        InputError: its folder cannot be written.
-    """
-    lock = FileLock(journal.with_suffix(".lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        holder = [event for event in (read_events([journal]) if journal.exists() else []) if event["event"] == "run"]
-        who = "another run of this manifest is going on"
-        if holder:
-            last = holder[-1]
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["time"]))
-            who += f": process {last.get('pid')} on {last.get('host')}, since {since}"
-        raise LockedError("locked", who, hint="Wait for its end, or stop it", path=journal) from error
-    except OSError as error:
-        hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
-        raise InputError("no-permission", from_system(error).message, hint=hint) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def run_batch(
     batch: Batch,
     policy: Policy,
     executor: Callable[[EngineSettings, list[str]], Executor],
     begin: Callable[[list[Job]], Observer],
-) -> Report:
+) -> tuple[Report, list[HeygemError]]:
     """Do what is left of a batch, and write its reports whatever happens.
 
     Args:
@@ -247,16 +262,19 @@ def run_batch(
         executor: makes what does them, with the engines that they need.
         begin: is told the plan; gives who is told the rest.
 
+    Returns:
+        What became of it, and what could not be written of that.
+
     Raises:
         LockedError: another run holds the lock.
-        HeygemError: the journal or a report cannot be written, or the models cannot be loaded.
+        HeygemError: the journal cannot be written, or the models cannot be loaded.
     """
     request = batch.request
-    with locked(request.journal), opened(request.journal, request.other_journals()) as journal:
+    with locked(request.journal, request.rival_locks), opened(request.journal, request.other_journals()) as journal:
         journal.write("run", run=batch.run, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
-        for folder in {job.row.job.output.parent for job in jobs}:
-            remove_stale_parts(folder)
+        folders = {job.row.job.output.parent for job in jobs}
+        _clear(folders)
         write = partial(_write_reports, batch, jobs, journal)
         run = Run(
             jobs,
@@ -273,20 +291,27 @@ def run_batch(
         except StoppedError as error:
             stopped = error.signum
         finally:
-            report = write(stopped)
-    return report
+            _clear(folders)  # a child process that died has left something, too
+            told = write(stopped)
+    return told
 
 
-def _write_reports(batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None) -> Report:
+def _clear(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        remove_stale_parts(folder)
+
+
+def _write_reports(
+    batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None
+) -> tuple[Report, list[HeygemError]]:
     in_order = sorted(jobs, key=lambda job: job.row.cells.number)
     report = Report(
         manifest=batch.request.name,
         run=batch.run,
         began=round(batch.began, 3),
-        seconds=round(time.time() - batch.began, 3),
+        seconds=round(max(0.0, time.time() - batch.began), 3),  # the clock may have been set back
         jobs=[report_job(job, journal.states.get(job.row.id), batch.run) for job in in_order],
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,
     )
-    batch.request.targets.write(report, [job.row for job in in_order])
-    return report
+    return report, batch.request.targets.write(report, [job.row for job in in_order])

@@ -23,6 +23,7 @@ class JobState:
         run: the run of the last event.
         attempts: with this key, over all runs.
         deaths: of the process during this job since it last ended otherwise.
+        made: whether the output may be there because this job made it, now or before.
         seconds: that the last attempt took.
         result: of the last success: frames, bytes, …
         error: of the last failure: code, message, hint.
@@ -34,14 +35,20 @@ class JobState:
     run: str
     attempts: int = 0
     deaths: int = 0
+    made: bool = False
     seconds: float = 0.0
     result: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
+    error: Mapping[str, str] | None = None
 
     @property
     def hopeless(self) -> bool:
         """Whether the process died so often during this job that it is not tried again."""
         return self.deaths + (self.status == "started") >= DEATHS
+
+    @property
+    def owns_output(self) -> bool:
+        """Whether what is there under the output's name may be replaced by this job."""
+        return self.made or self.status == "started"
 
 
 def after(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
@@ -57,6 +64,7 @@ def after(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> No
             state,
             status=kind,
             run=event["run"],
+            made=state.made or kind in ("done", "interrupted", "died"),
             deaths=state.deaths + 1 if kind == "died" else state.deaths if kind == "interrupted" else 0,
             seconds=event.get("seconds", 0.0),
             result=event.get("result"),
@@ -65,7 +73,9 @@ def after(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> No
 
 
 def _started(before: JobState | None, event: Mapping[str, Any]) -> JobState:
-    if before is None or before.key != event["key"]:
-        return JobState("started", event["key"], event["output"], event["run"], attempts=1)
+    key, output = event["key"], event["output"]
+    made = before is not None and before.output == output and before.owns_output
+    if before is None or before.key != key:
+        return JobState("started", key, output, event["run"], attempts=1, made=made)
     died = before.deaths + (before.status == "started")
-    return JobState("started", event["key"], event["output"], event["run"], attempts=before.attempts + 1, deaths=died)
+    return JobState("started", key, output, event["run"], attempts=before.attempts + 1, deaths=died, made=made)

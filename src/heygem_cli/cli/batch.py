@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from heygem_cli.batch.plan import Job
     from heygem_cli.batch.report import Report
     from heygem_cli.batch.session import Targets
+    from heygem_cli.errors import HeygemError
 
 
 def batch(
@@ -143,7 +144,7 @@ def batch(
 
         targets = session.Targets(report, junit, failed_manifest)
         if merge_reports:
-            done = _merged(manifest, targets)
+            done, lost = _merged(manifest, targets)
         else:
             engines = engine_settings(
                 device=device,
@@ -185,8 +186,10 @@ def batch(
             policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
             executor = executors.Isolated if isolate else executors.Local
             with display_open(quiet=quiet, debug=debug) as display:
-                done = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
+                done, lost = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)
+        for error in lost:
+            raise error
         raise typer.Exit(done.exit_code)
 
 
@@ -197,12 +200,15 @@ def _only_one(manifests: list[Path]) -> Path:
     return manifests[0]
 
 
-def _merged(paths: list[Path], targets: Targets) -> Report:
+def _merged(paths: list[Path], targets: Targets) -> tuple[Report, list[HeygemError]]:
     from heygem_cli.batch.report import merge, read_report
 
+    if targets.failed_manifest is not None:
+        hint = "Run the manifest once more without --shard, which renders nothing that is done"
+        raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
+    targets.check(paths, ())
     merged = merge([read_report(path) for path in paths])
-    targets.write(merged)
-    return merged
+    return merged, targets.write(merged)
 
 
 def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
@@ -215,12 +221,12 @@ def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
 
 
 def _show_report(report: Report, *, as_json: bool, quiet: bool) -> None:
-    from heygem_cli.cli.batch_show import print_table, report_summary, report_table
+    from heygem_cli.cli.batch_show import print_report
 
     if as_json:
         print_json(report.as_object())
     elif not quiet:
-        print_table(report_table(report), report_summary(report))
+        print_report(report)
     for name in report.missing:
         console(stderr=True).print(f"There is no report of shard {name}")
     if report.counts["failed"]:

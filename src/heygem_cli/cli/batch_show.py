@@ -20,23 +20,17 @@ from heygem_cli.errors import shown
 if TYPE_CHECKING:
     from heygem_cli.batch.perform import Failure
     from heygem_cli.batch.plan import Job
-    from heygem_cli.batch.report import Report
+    from heygem_cli.batch.report import JobReport, Report
     from heygem_cli.batch.state import JobState
     from heygem_cli.job import Progress
 
+WIDE = 100
+"""Columns of a terminal in which a table of all that is known of a job can be read."""
 ALL_ROWS = 40
 """Jobs that the table lists one by one; of more, only those that are not done."""
 SHARE = {"speech": (0.0, 0.1), "track": (0.1, 0.3), "prepare": (0.4, 0.0), "start": (0.4, 0.0), "render": (0.4, 0.6)}
 """Where a stage begins in a job, and how much of the job it is; a rough guess is enough for a bar."""
 COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": "yellow", "changed": "cyan"}
-
-
-class _Screen(Console):
-    """A console whose reader may go away: the batch goes on without being watched."""
-
-    def on_broken_pipe(self) -> None:
-        """Stay silent from now on."""
-        self.quiet = True
 
 
 @dataclass(frozen=True)
@@ -58,11 +52,13 @@ class Display:
 @contextmanager
 def display_open(*, quiet: bool, debug: bool) -> Iterator[Display]:
     """Hold the place where progress is shown."""
-    screen = _Screen(stderr=True, highlight=False, soft_wrap=True)
+    screen = console(stderr=True)
     if quiet or not screen.is_terminal:
         yield Display(screen, None, quiet, debug)
         return
-    columns = (TextColumn("{task.fields[jobs]} {task.description}"), BarColumn(), TimeElapsedColumn())
+    # A name is no markup, however many brackets it has.
+    name = TextColumn("{task.fields[jobs]} {task.description}", markup=False)
+    columns = (name, BarColumn(), TimeElapsedColumn())
     with Bar(*columns, TimeRemainingColumn(), console=screen, transient=True, speed_estimate_period=3600) as bar:
         yield Display(screen, bar, quiet, debug)
 
@@ -90,7 +86,9 @@ class BatchProgress:
     def started(self, job: Job) -> None:
         """A job begins."""
         if self._bar is not None:
-            self._bar.update(self._task, description=shown(job.row.id), jobs=f"{self._ended + 1}/{self._count}")
+            name = Text(shown(job.row.id))
+            name.truncate(max(8, self._display.screen.width // 4), overflow="ellipsis")  # time left has its place too
+            self._bar.update(self._task, description=name.plain, jobs=f"{self._ended + 1}/{self._count}")
 
     def progressed(self, job: Job, progress: Progress) -> None:
         """A job goes on."""
@@ -164,15 +162,22 @@ def plan_object(jobs: Sequence[Job]) -> dict[str, object]:
     return {"seconds": round(sum(job.seconds for job in jobs if job.wanted), 3), "jobs": listed}
 
 
-def report_table(report: Report) -> Table:
-    """The table at the end."""
+def print_report(report: Report) -> None:
+    """Print the table at the end; on a narrow terminal what went wrong follows it, a paragraph a job."""
+    wide = console().width >= WIDE
+    print_table(report_table(report, wide=wide), "" if wide else report_errors(report), report_summary(report))
+
+
+def report_table(report: Report, *, wide: bool) -> Table:
+    """The table at the end; with fewer columns if it is not wide."""
     table = Table(box=None, pad_edge=False)
-    for name in ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "error"):
+    names = ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "error")
+    shown_names = names if wide else names[:5]
+    for name in shown_names:
         table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
     for job in report.jobs:
         if len(report.jobs) <= ALL_ROWS or job.status != "done":
-            error = f"{job.error['code']}: {job.error['message']}. {job.error['hint']}" if job.error else ""
-            table.add_row(
+            cells = (
                 str(job.row),
                 Text(shown(job.id)),
                 Text(job.status, style=COLORS[job.status]),
@@ -180,9 +185,20 @@ def report_table(report: Report) -> Table:
                 f"{job.seconds:.1f}",
                 "" if job.real_time_factor is None else f"{job.real_time_factor:.2f}",
                 "" if job.frames_without_face is None else str(job.frames_without_face),
-                Text(shown(error.rstrip(". "))),
+                Text(_error(job)),
             )
+            table.add_row(*cells[: len(shown_names)])
     return table
+
+
+def report_errors(report: Report) -> str:
+    """What went wrong, a paragraph a job."""
+    return "\n".join(f"row {job.row}: {_error(job)}" for job in report.jobs if job.error)
+
+
+def _error(job: JobReport) -> str:
+    error = f"{job.error['code']}: {job.error['message']}. {job.error['hint']}" if job.error else ""
+    return shown(error.rstrip(". "))
 
 
 def report_summary(report: Report) -> str:
@@ -199,9 +215,10 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def print_table(table: Table, summary: str) -> None:
-    """Print a table, if it has rows, and the line below it on stdout."""
+def print_table(table: Table, *below: str) -> None:
+    """Print a table, if it has rows, and what belongs below it on stdout."""
     screen = console()
     if table.row_count:
         screen.print(table)
-    screen.print(Text(summary))
+    for text in filter(None, below):
+        screen.print(Text(text))

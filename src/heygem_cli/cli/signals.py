@@ -7,26 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from heygem_cli.errors import StoppedError
+import typer
 
-
-def heeded() -> list[signal.Signals]:
-    """SIGINT and SIGTERM, without what the parent lets this process ignore: a shell's ``&`` keeps Ctrl-C from it."""
-    return [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+from heygem_cli.errors import HeygemError, StoppedError
+from heygem_cli.stopping import heeded, let_the_next_end
 
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Raise :class:`StoppedError` on the first SIGINT or SIGTERM; the second one ends the process at once."""
+    """Raise :class:`StoppedError` on the first signal that stops a run; the second one ends the process at once."""
+    stopped: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
+        stopped.append(signum)
+        let_the_next_end(before)
         raise StoppedError(signum)
 
     before = {number: signal.signal(number, stop) for number in heeded()}
     try:
         yield
+    except Exception as error:
+        # A library that was interrupted while it loads words that as an error of its own.
+        if stopped and not isinstance(error, HeygemError | typer.Exit):
+            raise StoppedError(stopped[0]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

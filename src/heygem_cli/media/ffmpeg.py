@@ -32,6 +32,9 @@ _AAC_MAX_CHANNELS = 8
 _AUDIO_CLOCK = "asetpts=PTS-STARTPTS,aresample=async=1"
 """From the first sample on, gaps in the timestamps are filled with silence."""
 
+_FINITE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
+"""Samples that are no numbers are silence, and none is beyond full scale: the AAC encoder ends at either."""
+
 # A damaged file gives what can be decoded of it, however little that is.
 _QUIET = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
 
@@ -213,8 +216,10 @@ def _setparams(color: ColorTags) -> dict[str, str]:
 def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
     rate = next((rate for rate in _AAC_RATES if rate >= audio.sample_rate), _AAC_RATES[-1])
     channels = audio.channels if 1 <= audio.channels <= _AAC_MAX_CHANNELS else 2
+    # Only samples that are stored as floating-point numbers can be anything else.
+    finite = f"{_FINITE}," if audio.codec.startswith("pcm_f") else ""
     return [
-        "-filter:a", f"{_AUDIO_CLOCK},atrim=end={seconds:.6f}",
+        "-filter:a", f"{finite}{_AUDIO_CLOCK},atrim=end={seconds:.6f}",
         "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
     ]  # fmt: skip
 

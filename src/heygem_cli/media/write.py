@@ -61,17 +61,26 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         audio: the sound; ``seconds`` of it are taken, copied where mp4 players understand it, else encoded to AAC.
         seconds: the length of the sound.
         options: how to encode.
+        overwrite: whether what has this name when the block ends is replaced.
 
     Raises:
         InputError: the output cannot be made there; nothing was started.
         NotCapableError: the encoder that was asked for does not work on this machine.
-        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``.
+        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
 
     def __init__(
-        self, output: Path, video: VideoInfo, audio: AudioInfo, *, seconds: float, options: EncodeOptions | None = None
+        self,
+        output: Path,
+        video: VideoInfo,
+        audio: AudioInfo,
+        *,
+        seconds: float,
+        options: EncodeOptions | None = None,
+        overwrite: bool = True,
     ) -> None:
         self.output = output
+        self.overwrite = overwrite
         self.video = video
         self.audio = audio
         self.seconds = seconds
@@ -133,10 +142,10 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
         probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
-        _take_name(self._part, self.output)
+        _take_name(self._part, self.output, overwrite=self.overwrite)
 
 
-def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float) -> None:
+def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, overwrite: bool) -> None:
     """Make an mp4 of a finished video's pictures, as they are, and of the original sound.
 
     Like :class:`VideoWriter` it appears under its name only when it is complete and has been checked.
@@ -144,12 +153,13 @@ def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: f
     Args:
         picture: the finished video, of which only the pictures are taken.
         audio: the sound; ``seconds`` of it are taken.
-        output: the file to make or to replace.
+        output: the file to make.
         seconds: the length of the sound.
+        overwrite: whether a file that appears meanwhile is replaced.
 
     Raises:
         InputError: the output cannot be made there.
-        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``.
+        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
     check_output(output)
     remove_stale_parts(output.parent)
@@ -161,13 +171,20 @@ def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: f
                 raise child.error(output, "writing")
         length = picture.frames / picture.fps
         probe_output(part.path).check(output, seconds=seconds, fps=picture.fps, picture=float(length))
-        _take_name(part, output)
+        _take_name(part, output, overwrite=overwrite)
 
 
-def _take_name(part: _Part, output: Path) -> None:
-    os.fsync(part.lock)
+def _take_name(part: _Part, output: Path, *, overwrite: bool = True) -> None:
     try:
-        part.path.replace(output)
+        os.fsync(part.lock)
+        if overwrite:
+            part.path.replace(output)
+        else:
+            _rename_if_free(part.path, output)
+    except FileExistsError as error:
+        message = "a file of this name appeared while it was rendered, and was kept"
+        hint = "Move it, or use --overwrite to replace it"
+        raise HeygemError("output-exists", message, hint=hint, path=output) from error
     except OSError as error:
         _raise_unwritable(output, error)
 
@@ -279,6 +296,21 @@ def _create_part(output: Path) -> _Part:
         if os.fstat(lock).st_nlink:
             return _Part(path, lock)
         os.close(lock)  # another run removed it in the moment before it was locked
+
+
+def _rename_if_free(part: Path, output: Path) -> None:
+    """Rename a file unless another has the name: unlike a rename, a link replaces nothing."""
+    try:
+        output.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without hard links, such as FAT: there a moment is left in which the name can be taken.
+        if os.path.lexists(output):
+            raise FileExistsError from error
+        part.replace(output)
+    else:
+        part.unlink()
 
 
 def remove_stale_parts(folder: Path) -> None:

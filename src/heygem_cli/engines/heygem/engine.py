@@ -81,7 +81,7 @@ class HeygemEngine:
                     with clock.stage("render"):
                         made = self._drawn(session, job, staged, report)
                         report(Progress("render", made.frames, made.frames))
-                        join_sound(made, inputs.audio, job.output, seconds=staged.seconds)
+                        join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
             self._remove_traces(began)
         return RenderResult(

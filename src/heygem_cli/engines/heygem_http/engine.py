@@ -86,7 +86,7 @@ class ServiceEngine:
                     result = self._watch(task, staged, report)
                     made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
                     report(_share(staged, 100))
-                    join_sound(made, inputs.audio, job.output, seconds=staged.seconds)
+                    join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         return _result(job, made, staged, clock.seconds)
 
     def close(self) -> None:

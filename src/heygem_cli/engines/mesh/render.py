@@ -130,7 +130,14 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
     hold = job.options.on_missing_face == "hold"
     seen = 0
     last: Frame | None = None
-    writer = VideoWriter(job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode)
+    writer = VideoWriter(
+        job.output,
+        inputs.video,
+        inputs.audio,
+        seconds=motion.duration,
+        options=job.options.encode,
+        overwrite=job.overwrite,
+    )
     with writer, closing(ahead(loop_frames(inputs.video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None

@@ -1,0 +1,61 @@
+"""Who may run beside whom, and where."""
+
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.batch.lock import locked
+from heygem_cli.batch.session import STDIN, Request, check_batch
+from heygem_cli.batch.shard import Shard
+from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.errors import InputError, LockedError
+from heygem_cli.job import RenderOptions
+
+
+def request_of(folder: Path, shard: Shard | None) -> Request:
+    return Request(folder / "m.csv", RenderOptions(), EngineSettings(), shard=shard)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "allowed"),
+    [
+        (None, None, False),
+        (Shard(1, 2), Shard(1, 2), False),
+        (Shard(1, 2), Shard(2, 2), True),
+        (Shard(1, 2), None, False),
+        (None, Shard(1, 2), False),
+        (Shard(1, 2), Shard(3, 3), False),
+    ],
+)
+def test_runs_that_could_do_the_same_rows_exclude_each_other(tmp_path, first, second, allowed):
+    one, two = request_of(tmp_path, first), request_of(tmp_path, second)
+    (tmp_path / "other.csv.journal.lock").touch()
+    with locked(one.journal, one.rival_locks):
+        if allowed:
+            with locked(two.journal, two.rival_locks):
+                pass
+        else:
+            with pytest.raises(LockedError, match="is going on"), locked(two.journal, two.rival_locks):
+                pass
+    with locked(two.journal, two.rival_locks):  # what is left of a run that has ended is in nobody's way
+        pass
+
+
+def test_a_folder_without_permission_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="beside the manifest"), locked(tmp_path / ("x" * 300)):
+        pass
+
+
+def test_a_journal_that_cannot_have_its_name_is_an_error(tmp_path):
+    manifest = tmp_path / ("m" * 245)
+    manifest.write_text("audio,face\na.wav,f.mp4\n")
+    with pytest.raises(InputError, match="give that a shorter name"):
+        check_batch(Request(manifest, RenderOptions(), EngineSettings()))
+
+
+def test_a_folder_that_has_been_deleted_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InputError, match="the current folder has been deleted"):
+        check_batch(Request(STDIN, RenderOptions(), EngineSettings()))

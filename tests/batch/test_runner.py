@@ -1,0 +1,85 @@
+"""What a run records of jobs that it does not do."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.batch.journal import opened
+from heygem_cli.batch.manifest import Cells
+from heygem_cli.batch.perform import Failure
+from heygem_cli.batch.plan import Job
+from heygem_cli.batch.rows import Row
+from heygem_cli.batch.runner import Policy, Run
+from heygem_cli.errors import StoppedError
+from heygem_cli.job import RenderJob
+
+ROW = Row("a", "a.mp4", Cells(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "code"),
+    [
+        (["started", "done"], "done", None),  # its input has gone since
+        (["started", "interrupted"], "interrupted", None),
+        (["started", "started"], "failed", "process-died"),
+    ],
+)
+def test_only_jobs_that_killed_the_process_twice_are_recorded_as_failed(tmp_path, events, status, code):
+    def none(*_):
+        pytest.fail("there is nothing to do")
+
+    with opened(tmp_path / "journal") as journal:
+        for event in events:
+            journal.write(event, run="before", id="a", key="k", output="a.mp4")
+        job = Job(ROW, 1.0, "", "", "", "failed", "the reason")
+        assert Run([job], journal, Policy("now"), None, restart=none, give_up=none).do(none) is None
+        state = journal.states["a"]
+    assert (state.status, (state.error or {}).get("code")) == (status, code)
+
+
+def test_a_job_has_300_seconds_and_ten_times_its_audio():
+    assert Policy("r").seconds_for(Job(ROW, 60.0, "", "", "", "do", "")) == 900
+
+
+class Quiet:
+    """Hears of everything and says nothing."""
+
+    def started(self, job):
+        """Hear."""
+
+    def ended(self, job, state, failure):
+        """Hear."""
+
+
+class Swallowing:
+    """Does jobs with a library that makes an error of its own of a signal."""
+
+    patience = 0.0
+
+    def prepare(self):
+        """It is always ready."""
+
+    def close(self):
+        """There is nothing to let go of."""
+
+    def render(self, *_):
+        """Be interrupted."""
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except StoppedError:
+            return Failure("internal-error", "ImportError: numpy failed to import")
+
+
+def test_what_a_job_fails_with_after_a_signal_is_the_signal(tmp_path):
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with opened(tmp_path / "journal") as journal:
+            job = Job(ROW, 1.0, "", "", "key", "do", "new")
+            assert Run([job], journal, Policy("now"), Quiet(), restart=None, give_up=None).do(Swallowing) == 15
+            assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
