@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -121,8 +120,9 @@ def compare(verdicts: Sequence[Verdict], before: dict[str, Scores]) -> list[Judg
 def mean(scores: Sequence[Scores], name: str) -> float:
     """Mean of one score over the clips where it is known; a share of silent frames is taken over all such frames."""
     known = [score for score in scores if not math.isnan(score.get(name, float("nan")))]
-    weights = [score["silent"] for score in known] if name in {"closure", "real_closure"} else None
-    return fmean([score[name] for score in known], weights) if known else float("nan")
+    weights = [score["silent"] if name in {"closure", "real_closure"} else 1 for score in known]
+    total = sum(score[name] * weight for score, weight in zip(known, weights, strict=True))
+    return total / sum(weights) if known else float("nan")
 
 
 COLUMNS = {
