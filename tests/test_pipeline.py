@@ -69,7 +69,7 @@ def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
     assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
     assert result.duration == pytest.approx(1)
     assert (made.width, made.height) == SIZE
-    assert (result.frames_with_face, result.frames_without_face) == (25, 0)
+    assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 0)
     assert list(result.seconds) == ["speech", "track", "prepare", "render"]
     assert len(frames_of(result.output)) == 25
 

@@ -70,6 +70,7 @@ class RenderResult:
     """What a job made.
 
     Attributes:
+        frames_turned_away: of those with the face; the head is turned too far to the side there, and they passed.
         seconds: wall-clock time of each stage.
         track_cached: whether the track came from the cache.
         provider: what ONNX Runtime really ran the mouth-motion network on.
@@ -83,6 +84,7 @@ class RenderResult:
     duration: float
     frames_with_face: int
     frames_without_face: int
+    frames_turned_away: int
     seconds: dict[str, float]
     track_cached: bool
     engine: str
@@ -189,7 +191,7 @@ class Pipeline:
             with clock.stage("prepare"):
                 face = engine.prepare(inputs.video, track)
             with clock.stage("render"):
-                seen = write_video(job, Prepared(inputs, motion, track, face), report)
+                seen, turned = write_video(job, Prepared(inputs, motion, track, face), report)
         return RenderResult(
             output=job.output,
             width=inputs.video.width,
@@ -199,6 +201,7 @@ class Pipeline:
             duration=motion.duration,
             frames_with_face=seen,
             frames_without_face=len(motion.offsets) - seen,
+            frames_turned_away=turned,
             seconds=clock.seconds,
             track_cached=cached,
             engine=engine.name,
@@ -245,27 +248,29 @@ class Prepared:
     face: Face
 
 
-def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
+def write_video(job: RenderJob, prepared: Prepared, report: Report) -> tuple[int, int]:
     """Draw and write every frame of a job.
 
     Returns:
-        The number of frames with a face.
+        The number of frames with a face, and of those of them in which it is turned away.
     """
     inputs, motion, track = prepared.inputs, prepared.motion, prepared.track
     total = len(motion.offsets)
     hold = job.options.on_missing_face == "hold"
-    seen = 0
+    seen = turned = 0
     last: Frame | None = None
     writer = VideoWriter(job.output, inputs.video, inputs.audio, seconds=motion.duration, options=job.options.encode)
     with writer, closing(ahead(loop_frames(inputs.video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is not None:
-                last = prepared.face.draw(frame, landmarks, motion.offsets[number])
+                drawn = prepared.face.draw(frame, landmarks, motion.offsets[number])
+                last = frame if drawn is None else drawn
                 seen += 1
+                turned += drawn is None
             writer.write(last if last is not None and (hold or landmarks is not None) else frame)
             report(Progress("render", number + 1, total))
-    return seen
+    return seen, turned
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:

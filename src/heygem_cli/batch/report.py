@@ -37,6 +37,7 @@ class JobReport:
         audio_seconds: of its audio.
         real_time_factor: seconds of work a second of video; None while there is no video.
         error: code, message and hint of a failure.
+        frames_turned_away: of those with the face; the head is turned too far to the side there, and they passed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class JobReport:
     frames: int | None
     frames_without_face: int | None
     error: Mapping[str, str] | None
+    frames_turned_away: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def report_job(job: Job, state: JobState | None, run: str) -> JobReport:
         frames=result.get("frames"),
         frames_without_face=result.get("frames_without_face"),
         error=state.error or unusable,
+        frames_turned_away=result.get("frames_turned_away"),
     )
 
 

@@ -167,7 +167,7 @@ def plan_object(jobs: Sequence[Job]) -> dict[str, object]:
 def report_table(report: Report) -> Table:
     """The table at the end."""
     table = Table(box=None, pad_edge=False)
-    for name in ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "error"):
+    for name in ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "turned", "error"):
         table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
     for job in report.jobs:
         if len(report.jobs) <= ALL_ROWS or job.status != "done":
@@ -180,6 +180,7 @@ def report_table(report: Report) -> Table:
                 f"{job.seconds:.1f}",
                 "" if job.real_time_factor is None else f"{job.real_time_factor:.2f}",
                 "" if job.frames_without_face is None else str(job.frames_without_face),
+                "" if job.frames_turned_away is None else str(job.frames_turned_away),
                 Text(shown(error.rstrip(". "))),
             )
     return table

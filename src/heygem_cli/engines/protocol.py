@@ -12,7 +12,7 @@ from heygem_cli.media.types import Frame, VideoInfo
 class Face(Protocol):
     """One person of one face video, ready to be drawn."""
 
-    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame:
+    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame | None:
         """Draw one frame.
 
         Args:
@@ -22,7 +22,7 @@ class Face(Protocol):
                 frame in inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
 
         Returns:
-            A new frame.
+            A new frame; None where the head is turned away too far to be drawn.
         """
         ...
 

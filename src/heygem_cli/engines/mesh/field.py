@@ -23,6 +23,12 @@ RIDGE = 1e-3
 """Keeps the system solvable where two control points fall together."""
 
 
+def smoothstep(x: Array | float) -> Array:
+    """0 below 0, 1 above 1, smooth in between."""
+    clipped = np.clip(np.asarray(x, np.float32), 0, 1)
+    return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
+
+
 @dataclass(frozen=True)
 class MouthFrame:
     """A frame of reference of the mouth in the image: its middle, and the vector from the middle to a corner."""

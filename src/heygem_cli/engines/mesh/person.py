@@ -20,6 +20,16 @@ CHUNK = 1000
 """Frames of a track read at a time."""
 OPEN = 0.07
 """Inner lip opening, in inter-ocular distances, from which a frame shows the inside of the mouth."""
+MOVING = 0.012
+"""Inter-ocular distances: standard deviation of the opening within a second from which the mouth moves as in speech."""
+SPEAKING = 2
+"""Seconds of such motion that it takes to know the person's range."""
+USUAL = 0.125
+"""Inter-ocular distances: 90th percentile of the opening that the mouth-motion network predicts in speech."""
+TRUST = 0.8
+"""Power of the ratio of both: a short video tells the range only roughly, and the network is not always right."""
+LIMITS = (0.7, 1.6)
+"""Of the factor."""
 FRONTAL = 25.0
 """Degrees of yaw up to which it shows it well."""
 
@@ -38,6 +48,30 @@ def learn_closed_mouth(track: FaceTrack) -> Array:
         points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
         openings.append(mouth_opening(rows))
     return np.asarray(closed_mouth(np.concatenate(points), np.concatenate(openings)), np.float32)
+
+
+def learn_range(track: FaceTrack, rate: float) -> float:
+    """How far the person opens the mouth in speech, as a factor of what the mouth-motion network predicts.
+
+    The 90th percentile of the opening above the closed mouth, in the seconds of the face video in which the mouth
+    moves as in speech; 1 where there are too few of them: a still image, a silent face.
+
+    Args:
+        track: of the face.
+        rate: frames a second.
+    """
+    openings = np.full(len(track), np.nan)
+    for start in range(0, len(track), CHUNK):
+        rows = track.rows(start, min(CHUNK, len(track) - start))
+        openings[start : start + len(rows)] = mouth_opening(rows)
+    known = openings[~np.isnan(openings)]
+    second = max(2, round(rate))
+    parts = known[: len(known) // second * second].reshape(-1, second)
+    speaking = parts[parts.std(1) > MOVING]
+    if len(speaking) < SPEAKING:
+        return 1.0
+    opened = float(np.percentile(speaking, 90) - np.percentile(known, 5))
+    return float(np.clip((opened / USUAL) ** TRUST, *LIMITS))
 
 
 def find_open_mouth(track: FaceTrack) -> int | None:
