@@ -150,16 +150,18 @@ def opening_cover(lips: Array, box: Box, soft: float) -> Array:
         soft: standard deviation of the edge in pixels.
     """
     upper, lower = lips[INNER_TOP], lips[INNER_BOTTOM]
-    cover = np.asarray(
-        cv2.GaussianBlur(polygon(np.concatenate([upper, lower[-2:0:-1]]), box), (0, 0), soft), np.float32
-    )
-    # A filled polygon draws its own edge too: lips that touch would get a line between them.
     frame = MouthFrame.between(upper[0], upper[-1])
-    down = np.array([-frame.axis[1], frame.axis[0]], np.float32) / max(float(np.linalg.norm(frame.axis)), 1e-3)
-    thickness = (lower - upper) @ down
-    x, y = frame.axis / max(float(frame.axis @ frame.axis), 1e-3)
-    columns = (np.arange(box.width) + (box.left - frame.middle[0])) * x
-    rows = (np.arange(box.height) + (box.top - frame.middle[1])) * y
+    half = max(float(np.linalg.norm(frame.axis)), 1e-3)
+    x, y = frame.axis / half
+    down = np.array([-y, x], np.float32)
+    thickness = np.maximum((lower - upper) @ down, 0)
+    # A filled polygon has its edge drawn too, half a pixel wide on each side.
+    inset = np.minimum(thickness / 2, 0.5)[:, None] * down
+    outline = np.concatenate([upper + inset, (lower - inset)[-2:0:-1]])
+    cover = np.asarray(cv2.GaussianBlur(polygon(outline, box), (0, 0), soft), np.float32)
+    # Lips that touch would still get a line between them.
+    columns = (np.arange(box.width, dtype=np.float32) + (box.left - frame.middle[0])) * (x / half)
+    rows = (np.arange(box.height, dtype=np.float32) + (box.top - frame.middle[1])) * (y / half)
     along = np.maximum.accumulate(frame.local(upper)[:, 0])
     shown = np.interp(columns + rows[:, None], along, smoothstep(thickness / (2 * soft + 1)))
     return np.asarray(cover * shown, np.float32)
