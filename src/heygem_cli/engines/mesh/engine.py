@@ -18,7 +18,7 @@ from heygem_cli.face.geometry import LIPS, Array, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 
-GRID = 24
+GRID = 18
 """Nodes of the displacement grid in an inter-ocular distance."""
 LEAST = 0.001
 """Inter-ocular distances. Nobody sees a smaller displacement."""
@@ -68,10 +68,10 @@ class MeshFace:
         around = ring(landmarks)
         box = Box.around(np.concatenate([around, landmarks[[1, 5], :2]]), frame, step)
         drawn = frame.copy()
-        if not box.width or not box.height:
+        if not box.width or not box.height or (targets.lips == targets.own).all():
             return drawn
-        field = warp_field(landmarks, targets)
-        grid = evaluate(field, box, step).settled(fade(landmarks, around, box, step), LEAST * unit)
+        weight = fade(landmarks, around, box, step)
+        grid = evaluate(warp_field(landmarks, targets), box, step, weight > 0).settled(weight, LEAST * unit)
         warp(frame, drawn, grid, mouth_line(targets))
         self._fill(frame, drawn, landmarks, targets, unit)
         return drawn
@@ -91,7 +91,8 @@ def warp(frame: Frame, drawn: Frame, grid: Grid, line: Array) -> None:
     moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
     if moving:
         warp_box(frame, drawn, moving.box, dense(moving.upper, moving.box))
-    mouth = grid.trimmed(np.abs(grid.tear).max(-1) > 0)
+    below_line = grid.box.top + grid.step * np.arange(1, len(grid.tear) + 1)[:, None] > line[1:-1, 1].min()
+    mouth = grid.trimmed(below_line & (np.abs(grid.tear).max(-1) > 0))
     if mouth:
         # Colours are mixed along the line, not displacements: halfway between the lips of an open mouth is its inside.
         down = np.array([line[0, 1] - line[-1, 1], line[-1, 0] - line[0, 0]], np.float32)
