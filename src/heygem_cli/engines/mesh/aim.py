@@ -17,6 +17,8 @@ TOUCH = 0.025
 would else leave a dark line that comes and goes."""
 SEAM = 0.01
 """Inter-ocular distances. Lips that close over an open mouth keep this gap, for the shade that is between lips."""
+SEAM_PIXELS = 1.2
+"""The least of it that can be seen."""
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
 TURNING, TURNED = 45.0, 65.0
@@ -84,7 +86,7 @@ def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Tar
     open_now = float(smoothstep(opening(own, down, apart) / (AT_REST * scale)))
     weight = away * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
     sources = meet(own, down, apart, TOUCH * scale, 0)
-    wanted = meet(placed[:40], down, apart, TOUCH * scale, SEAM * scale * open_now)
+    wanted = meet(placed[:40], down, apart, TOUCH * scale, max(SEAM * scale, SEAM_PIXELS) * open_now)
     drop = weight * (placed[40] - landmarks[CHIN, :2])
     share = np.array(list(JAW.values()), np.float32)[:, None]
     return Targets(sources, sources + weight * (wanted - sources), landmarks[list(JAW), :2] + share * drop, away)
