@@ -51,7 +51,9 @@ def aimed(opened, yaw=0.0):
     points = pose.to_canonical(landmarks[[*LIPS, CHIN]])
     points[INNER_BOTTOM] = points[INNER_TOP]
     landmarks[list(LIPS)] = pose.to_image(points[:40])
-    return aim(landmarks, pose, ClosedMouth.of(points), motion(opened))
+    return aim(
+        landmarks, pose, ClosedMouth(points, np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)), motion(opened)
+    )
 
 
 @given(st.floats(-5, 30), st.floats(0.5, 4))

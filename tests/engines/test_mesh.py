@@ -12,7 +12,9 @@ from portrait import i420, scene, track_one
 def made(frame, landmarks):
     lips = landmarks[list(LIPS), :2]
     pose = head_pose(landmarks, canonical_face())
-    closed = ClosedMouth.of(pose.to_canonical(landmarks[[*LIPS, CHIN]]))
+    closed = ClosedMouth(
+        pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
+    )
     return MeshFace(closed, 1.0, draw_interior(frame, lips))
 
 

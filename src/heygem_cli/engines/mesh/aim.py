@@ -33,16 +33,23 @@ class ClosedMouth:
 
     Attributes:
         points: (41, 3) lip points and chin in the canonical frame.
-        gaps: (11,) how far apart the tracker sees the inner lips then, in inter-ocular distances.
+        facing: (2,) yaw and pitch in degrees for which they hold.
+        sway: (2, 41, 3) what a degree more of each adds: no face is the mean face turned, and no depth is exact.
     """
 
     points: Array
-    gaps: Array
+    facing: Array
+    sway: Array
 
-    @staticmethod
-    def of(points: Array) -> ClosedMouth:
-        """Make it from lip points and chin (41, 3)."""
-        return ClosedMouth(points, np.maximum(points[INNER_BOTTOM, 1] - points[INNER_TOP, 1], 0))
+    def seen_from(self, pose: Pose) -> Array:
+        """The points (41, 3) as a head pose shows them."""
+        turned = np.array([pose.yaw, pose.pitch], np.float32) - self.facing
+        return np.asarray(self.points + np.tensordot(turned, self.sway, 1), np.float32)
+
+    @property
+    def gaps(self) -> Array:
+        """How far apart the tracker sees the inner lips (11,), in inter-ocular distances."""
+        return np.maximum(self.points[INNER_BOTTOM, 1] - self.points[INNER_TOP, 1], 0)
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,11 @@ def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Tar
         motion: (41, 3) offsets from it.
     """
     scale, down = float(pose.scale), pose.rotation[:2, 1]
+    across = np.array([down[1], -down[0]], np.float32)
     own = landmarks[list(LIPS), :2]
-    placed = pose.to_image(closed.points + motion)[:, :2]
+    placed = pose.to_image(closed.seen_from(pose) + motion)[:, :2]
+    # Speech moves no mouth to the side: where it is in the frame, it belongs.
+    placed += ((own - placed[:40]).mean(0) @ across) * across
     apart = closed.gaps * scale
     moved = float(np.abs(motion[:, :2]).max())
     away = turned_away(float(pose.yaw))

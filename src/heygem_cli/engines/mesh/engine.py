@@ -120,5 +120,5 @@ class MeshEngine:
 
     def prepare(self, video: VideoInfo, track: FaceTrack) -> MeshFace:
         """Learn the person of a track."""
-        closed = ClosedMouth.of(learn_closed_mouth(track))
-        return MeshFace(closed, learn_range(track, float(video.fps)), learn_interior(video, track))
+        reach = learn_range(track, float(video.fps))
+        return MeshFace(learn_closed_mouth(track), reach, learn_interior(video, track))

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
+from heygem_cli.engines.mesh.aim import ClosedMouth
 from heygem_cli.engines.mesh.interior import Interior, take_interior
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
@@ -20,6 +21,8 @@ CHUNK = 1000
 """Frames of a track read at a time."""
 OPEN = 0.07
 """Inner lip opening, in inter-ocular distances, from which a frame shows the inside of the mouth."""
+SURE = 2.0
+"""Degrees by which a head must turn before it tells how the mouth sways with it."""
 MOVING = 0.012
 """Inter-ocular distances: standard deviation of the opening within a second from which the mouth moves as in speech."""
 SPEAKING = 2
@@ -40,14 +43,36 @@ def _chunks(track: FaceTrack) -> Iterator[Array]:
         yield rows[~np.isnan(rows[:, 0, 0])]
 
 
-def learn_closed_mouth(track: FaceTrack) -> Array:
-    """The person's closed mouth: lip points and chin (41, 3) in the canonical frame."""
-    points, openings = [], []
+def learn_closed_mouth(track: FaceTrack) -> ClosedMouth:
+    """The person's closed mouth, and how it sways in the canonical frame when the head turns and nods."""
+    points, openings, turns = [], [], []
     for rows in _chunks(track):
         pose = head_pose(rows, canonical_face())
         points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
         openings.append(mouth_opening(rows))
-    return np.asarray(closed_mouth(np.concatenate(points), np.concatenate(openings)), np.float32)
+        turns.append(np.column_stack([pose.yaw, pose.pitch]))
+    seen, opened, turned = (np.concatenate(parts) for parts in (points, openings, turns))
+    facing = np.median(turned, 0).astype(np.float32)
+    sway = fit_sway(seen, opened, turned - facing)
+    straight = seen - np.tensordot(turned - facing, sway, 1)
+    return ClosedMouth(np.asarray(closed_mouth(straight, opened), np.float32), facing, sway)
+
+
+def fit_sway(points: Array, openings: Array, turned: Array) -> Array:
+    """What a degree of yaw and of pitch adds to points in the canonical frame: ridge regression beside the opening.
+
+    Args:
+        points: (frames, points, 3).
+        openings: (frames,) of the mouth.
+        turned: (frames, 2) yaw and pitch in degrees from the usual.
+
+    Returns:
+        (2, points, 3), next to 0 for a head that hardly turns.
+    """
+    known = np.column_stack([np.ones(len(points)), openings, turned]).astype(np.float64)
+    ridge = np.diag([1e-9, 1e-9, SURE**2, SURE**2]) * len(points)
+    found = np.linalg.solve(known.T @ known + ridge, known.T @ points.reshape(len(points), -1))
+    return np.asarray(found[2:].reshape(2, *points.shape[1:]), np.float32)
 
 
 def learn_range(track: FaceTrack, rate: float) -> float:
