@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from heygem_cli.engines.mesh.aim import ClosedMouth
 from heygem_cli.engines.mesh.interior import Interior, take_interior
@@ -25,8 +26,10 @@ SURE = 2.0
 """Degrees by which a head must turn before it tells how the mouth sways with it."""
 MOVING = 0.012
 """Inter-ocular distances: standard deviation of the opening within a second from which the mouth moves as in speech."""
-SPEAKING = 2
-"""Seconds of such motion that it takes to know the person's range."""
+WINDOWS = 5
+"""How many seconds begin in a second: they overlap."""
+SPEAKING = 6
+"""Seconds with such motion, one after the other about two seconds long, that it takes to know the person's range."""
 USUAL = 0.125
 """Inter-ocular distances: 90th percentile of the opening that the mouth-motion network predicts in speech."""
 TRUST = 0.8
@@ -90,9 +93,11 @@ def learn_range(track: FaceTrack, rate: float) -> float:
         rows = track.rows(start, min(CHUNK, len(track) - start))
         openings[start : start + len(rows)] = mouth_opening(rows)
     known = openings[~np.isnan(openings)]
-    second = max(2, round(rate))
-    parts = known[: len(known) // second * second].reshape(-1, second)
-    speaking = parts[parts.std(1) > MOVING]
+    second = max(WINDOWS, round(rate))
+    if len(known) < second:
+        return 1.0
+    seconds = sliding_window_view(known, second)[:: second // WINDOWS]
+    speaking = seconds[seconds.std(1) > MOVING]
     if len(speaking) < SPEAKING:
         return 1.0
     opened = float(np.percentile(speaking, 90) - np.percentile(known, 5))
