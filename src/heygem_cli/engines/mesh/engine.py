@@ -81,7 +81,7 @@ class MeshFace:
         box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
         if not box.width or not box.height:
             return
-        cover = targets.weight * opening_cover(targets.lips, box, max(0.8, unit / 110))
+        cover = targets.weight * opening_cover(targets.lips, box, max(1.1, unit / 110))
         light = lip_light(frame, landmarks[list(LIPS), :2])
         blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
 
