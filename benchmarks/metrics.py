@@ -107,7 +107,12 @@ def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
     level = 10 * np.log10(np.maximum(power, 1e-10))
     loud = level > np.percentile(level, 95) - QUIET
     reach = round(LONG * fps)
-    return ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
+    silent = ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
+    # At the clip's ends nobody knows what was before and after: the pause must be long enough by itself.
+    edges = [0, *(np.flatnonzero(np.diff(loud)) + 1), count]
+    for start, stop in pairwise(edges):
+        silent[start:stop] &= stop - start > 2 * LONG * fps
+    return np.asarray(silent)
 
 
 def open_in_silence(generated: Curve, real: Curve, silent: Mask) -> float:

@@ -98,6 +98,14 @@ def test_a_short_gap_in_speech_is_no_silence() -> None:
     assert not metrics.silent_frames(sound, RATE, FPS, 50).any()
 
 
+def test_a_short_pause_at_the_beginning_is_no_silence() -> None:
+    sound = GENERATOR.normal(0, 0.1, 2 * RATE).astype(np.float32)
+    sound[: RATE // 4] = 0
+    assert not metrics.silent_frames(sound, RATE, FPS, 50).any()
+    sound[: RATE // 2] = 0
+    assert metrics.silent_frames(sound, RATE, FPS, 50)[:8].all()
+
+
 def test_only_silent_frames_with_an_open_mouth_count_as_open() -> None:
     silent = np.arange(100) < 40
     real = np.where(np.arange(100) < 50, 0.03, 0.1)
