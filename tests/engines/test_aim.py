@@ -101,6 +101,17 @@ def test_a_closed_mouth_at_rest_goes_nowhere():
     assert gaps(aimed(0.1).lips).max() == pytest.approx(0.1 * SIZE, rel=0.05)
 
 
+def test_a_mouth_that_the_tracker_sees_to_the_side_stays_there():
+    landmarks = turned()
+    pose = head_pose(landmarks, canonical_face())
+    closed = ClosedMouth(
+        pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
+    )
+    straight = aim(landmarks, pose, closed, motion(0.1)).lips
+    landmarks[list(LIPS), 0] += 4
+    assert aim(landmarks, pose, closed, motion(0.1)).lips == pytest.approx(straight + np.float32([4, 0]), abs=0.05)
+
+
 @given(st.floats(-90, 90))
 def test_the_effect_fades_with_the_turn(yaw):
     weight = turned_away(yaw)
