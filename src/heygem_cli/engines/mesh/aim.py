@@ -23,7 +23,7 @@ AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
 TURNING, TURNED = 45.0, 65.0
 """Degrees of yaw from which the effect fades, and from which there is none."""
-UPPER_EDGE, LOWER_EDGE = 0.35, 0.2
+UPPER_EDGE, LOWER_EDGE = 0.28, 0.2
 """Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
 
 
