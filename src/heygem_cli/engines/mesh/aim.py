@@ -12,7 +12,7 @@ from heygem_cli.engines.mesh.field import MouthFrame, smoothstep
 from heygem_cli.engines.mesh.warp import Box, polygon
 from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose
 
-TOUCH = 0.025
+TOUCH = 0.015
 """Inter-ocular distances. Lips nearer than this to each other are drawn together: the tracker's noise and the network's
 would else leave a dark line that comes and goes."""
 SEAM = 0.01
@@ -175,5 +175,5 @@ def opening_cover(lips: Array, box: Box, soft: float) -> Array:
     columns = (np.arange(box.width, dtype=np.float32) + (box.left - frame.middle[0])) * (x / half)
     rows = (np.arange(box.height, dtype=np.float32) + (box.top - frame.middle[1])) * (y / half)
     along = np.maximum.accumulate(frame.local(upper)[:, 0])
-    shown = np.interp(columns + rows[:, None], along, smoothstep(thickness / (2 * soft + 1)))
+    shown = np.interp(columns + rows[:, None], along, smoothstep(thickness / (soft + 1)))
     return np.asarray(cover * shown, np.float32)
