@@ -9,7 +9,8 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.clips import reverse
-from benchmarks.observe import Observed, listen, observe, sharpness
+from benchmarks.observe import Observed, listen, observe
+from benchmarks.pixels import looks
 from heygem_cli.errors import InputError
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
@@ -31,10 +32,13 @@ class Scores:
         velocity: correlation of the opening's first difference, at lag 0.
         amplitude: the opening's standard deviation over the real one's.
         distance: mean distance of lip landmarks (LMD).
-        silence: mean opening in silence above the closed mouth, NaN without silence.
-        real_silence: the same of the real mouth.
+        silent: how many frames are silent.
+        closure: share of them in which the mouth is open, NaN without silence.
+        real_closure: the same of the real mouth.
         sharpness: of the mouth, over that of the video it was rendered onto.
         jitter: of points that speech does not move, over that of the video it was rendered onto.
+        flicker: of the light around the mouth, over that of the video it was rendered onto.
+        seam: gradient along the edge of what was changed, over that of the video it was rendered onto.
         found: share of frames with a face.
     """
 
@@ -44,10 +48,13 @@ class Scores:
     velocity: float
     amplitude: float
     distance: float
-    silence: float
-    real_silence: float
+    silent: int
+    closure: float
+    real_closure: float
     sharpness: float
     jitter: float
+    flicker: float
+    seam: float
     found: float
 
 
@@ -108,7 +115,7 @@ def score(generated: Observed, real: Observed, source: Observed, silent: metrics
     """
     ours, theirs = metrics.opening(generated.landmarks), metrics.opening(real.landmarks)
     lag, best = metrics.best_lag(ours, theirs, REACH)
-    sharp, reference = (sharpness(seen.video, source.landmarks) for seen in (generated, source))
+    pixels = looks(generated, source)
     return Scores(
         correlation=metrics.correlation(ours, theirs),
         lag=lag,
@@ -116,9 +123,12 @@ def score(generated: Observed, real: Observed, source: Observed, silent: metrics
         velocity=metrics.correlation(np.diff(ours), np.diff(theirs)),
         amplitude=metrics.spread_ratio(ours, theirs),
         distance=metrics.landmark_distance(generated.landmarks, real.landmarks),
-        silence=metrics.silence_opening(ours, theirs, silent),
-        real_silence=metrics.silence_opening(theirs, theirs, silent),
-        sharpness=float(np.nanmean(sharp) / np.nanmean(reference)),
+        silent=int(silent.sum()),
+        closure=metrics.open_in_silence(ours, theirs, silent),
+        real_closure=metrics.open_in_silence(theirs, theirs, silent),
+        sharpness=pixels.sharpness,
         jitter=metrics.jitter(generated.landmarks) / metrics.jitter(source.landmarks),
+        flicker=pixels.flicker,
+        seam=pixels.seam,
         found=float(np.isfinite(ours).mean()),
     )

@@ -5,6 +5,7 @@ A curve is one value a frame, NaN where no face was found; only frames known on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,8 +19,10 @@ Mask = npt.NDArray[np.bool_]
 
 QUIET = 25.0
 """Decibels below loud speech (the 95th percentile) at which a frame of sound counts as quiet."""
-LONG = 0.12
+LONG = 0.15
 """Seconds that it must be quiet before and after a frame that counts as silent: lips open before a sound begins."""
+OPEN = 0.02
+"""Inter-ocular distances above the person's closed mouth from which a mouth counts as open."""
 
 
 def correlation(one: Curve, other: Curve) -> float:
@@ -104,17 +107,38 @@ def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
     level = 10 * np.log10(np.maximum(power, 1e-10))
     loud = level > np.percentile(level, 95) - QUIET
     reach = round(LONG * fps)
-    return ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
+    silent = ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
+    # At the clip's ends nobody knows what was before and after: the pause must be long enough by itself.
+    edges = [0, *(np.flatnonzero(np.diff(loud)) + 1), count]
+    for start, stop in pairwise(edges):
+        silent[start:stop] &= stop - start > 2 * LONG * fps
+    return np.asarray(silent)
 
 
-def silence_opening(generated: Curve, real: Curve, silent: Mask) -> float:
-    """Mean opening in silence, less that of the person's closed mouth; NaN without silence.
+def open_in_silence(generated: Curve, real: Curve, silent: Mask) -> float:
+    """Share of the silent frames in which the mouth is open, see :data:`OPEN`; NaN without silence.
 
     Args:
         generated: opening of the output.
         real: opening of the real clip; its 5th percentile is taken for the closed mouth.
         silent: which frames are silent.
     """
-    if not (silent & np.isfinite(generated)).any():
+    known = silent & np.isfinite(generated)
+    if not known.any():
         return float("nan")
-    return float(np.nanmean(generated[silent]) - np.nanpercentile(real, 5))
+    return float((generated[known] > np.nanpercentile(real, 5) + OPEN).mean())
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Mean of one over the mean of the other, over the frames where both are known; NaN where none is."""
+    pairs = np.array([ours, theirs], np.float64)
+    one, other = pairs[:, np.isfinite(pairs).all(0)].sum(1)
+    return float(one / other) if other else float("nan")
+
+
+def flicker(light: Curve) -> float:
+    """Mean second difference in time of the light (frames, points) at points that move with the face.
+
+    Motion is taken out by the points, a change of light by the difference; what comes and goes stays.
+    """
+    return float(np.nanmean(np.abs(light[2:] - 2 * light[1:-1] + light[:-2])))

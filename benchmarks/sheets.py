@@ -63,11 +63,12 @@ def sheet(rows: Sequence[tuple[str, Sequence[Picture]]], heads: Sequence[str] = 
 
 
 def clip_sheet(verdict: Verdict) -> Image.Image:
-    """Real frames, output frames and mouths of the output, at :data:`COLUMNS` times spread over the clip."""
+    """What was rendered onto, the output, and mouths of both and of the real clip, at times spread over the clip."""
     known = _known(verdict)
     times = [int(i) for i in known[np.linspace(0, len(known) - 1, COLUMNS + 2).round().astype(int)[1:-1]]]
-    real, output = (_faces(seen, times) for seen in (verdict.real, verdict.output))
-    rows = [("real", real[0]), ("heygem", output[0]), ("real,\nmouth", real[1]), ("heygem,\nmouth", output[1])]
+    source, output, real = (_faces(seen, times) for seen in (verdict.source, verdict.output, verdict.real))
+    rows = [("source", source[0]), ("heygem", output[0])]
+    rows += [("source,\nmouth", source[1]), ("heygem,\nmouth", output[1]), ("real,\nmouth", real[1])]
     return sheet(rows, [f"frame {index}" for index in times])
 
 

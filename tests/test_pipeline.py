@@ -11,6 +11,7 @@ from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.select import FaceChoice, parse_choice
+from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.probe import probe_output, probe_video
@@ -70,7 +71,7 @@ def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
     assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
     assert result.duration == pytest.approx(1)
     assert (made.width, made.height) == SIZE
-    assert (result.frames_with_face, result.frames_without_face) == (25, 0)
+    assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 0)
     assert list(result.seconds) == ["speech", "track", "prepare", "render"]
     assert len(frames_of(result.output)) == 25
 
@@ -129,6 +130,21 @@ def test_frames_without_the_face_pass_and_are_counted(pipeline, tmp_path, leavin
     result = pipeline.render(job(tmp_path, voice, leaving, loop="hold"))
     assert (result.frames_with_face, result.frames_without_face) == (8, 17)
     assert np.abs(frames_of(result.output)[20][:360].astype(int) - 90).max() < 25
+
+
+def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, tmp_path, voice):
+    face = make_face_video(tmp_path / "turning.mp4", [scene(*SIZE, (240, 180, 330))] * 12)
+    pipeline.render(job(tmp_path, voice, face))
+    (path,) = (tmp_path / "cache").rglob("*.track")
+    track = read_track(path)
+    rows = track.rows(0, 12)
+    middle, angle = rows.mean(1, keepdims=True), np.radians(75)
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    rows[4:] = ((rows - middle) @ turn.T + middle)[4:]
+    write_track(path, iter(rows), limit=13)
+    result = pipeline.render(replace(job(tmp_path, voice, face, loop="hold"), overwrite=True))
+    assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 21)
+    assert max(openings(result.output)[4:]) < 0.02
 
 
 def test_the_last_frame_with_the_face_is_held_when_asked(pipeline, tmp_path, leaving, voice):

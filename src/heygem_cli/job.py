@@ -73,6 +73,7 @@ class RenderResult:
     Attributes:
         frames_with_face: of the output; None where the engine does not tell.
         frames_without_face: likewise.
+        frames_turned_away: of those with the face; the head is turned too far to the side there, and they passed.
         seconds: wall-clock time of each stage.
         track_cached: whether a track came from the cache.
         provider: what ONNX Runtime really ran the engine's networks on; None where that cannot be known.
@@ -86,6 +87,7 @@ class RenderResult:
     duration: float
     frames_with_face: int | None
     frames_without_face: int | None
+    frames_turned_away: int | None
     seconds: dict[str, float]
     track_cached: bool
     engine: str

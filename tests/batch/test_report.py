@@ -60,7 +60,7 @@ def job(action="do", key="key"):
     return Job(rows[0], 2.0, "", "", key, action, "reason")
 
 
-RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1}
+RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turned_away": 4}
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,12 @@ def test_the_status_of_a_job(planned, state, status):
     assert (found.id, found.row, found.status) == ("a", 4, status)
     assert (found.error is not None) == (status == "failed" or (state is not None and state.status == "retrying"))
     assert (found.frames_without_face == 1) == (status == "done")
+    assert (found.frames_turned_away == 4) == (status == "done")
 
 
 def test_figures_of_a_job():
     state = JobState("done", "key", "a.mp4", "now", attempts=2, seconds=5.0, result=RESULT)
-    assert report_job(job(), state, "now") == JobReport("a", 4, "a.mp4", "done", 2, 5.0, 2.0, 2.5, 50, 1, None)
+    assert report_job(job(), state, "now") == JobReport("a", 4, "a.mp4", "done", 2, 5.0, 2.0, 2.5, 50, 1, None, 4)
 
 
 def test_a_report_is_read_as_it_was_written(tmp_path):

@@ -87,9 +87,9 @@ def test_silence_begins_and_ends_away_from_sound() -> None:
     sound = GENERATOR.normal(0, 0.001, 4 * RATE).astype(np.float32)
     sound[RATE : 3 * RATE] = GENERATOR.normal(0, 0.1, 2 * RATE)
     silent = metrics.silent_frames(sound, RATE, FPS, 110)
-    assert silent[:22].all()
-    assert not silent[22:78].any()
-    assert silent[78:].all()
+    assert silent[:21].all()
+    assert not silent[21:79].any()
+    assert silent[79:].all()
 
 
 def test_a_short_gap_in_speech_is_no_silence() -> None:
@@ -98,9 +98,31 @@ def test_a_short_gap_in_speech_is_no_silence() -> None:
     assert not metrics.silent_frames(sound, RATE, FPS, 50).any()
 
 
-def test_opening_in_silence_is_counted_from_the_closed_mouth() -> None:
+def test_a_short_pause_at_the_beginning_is_no_silence() -> None:
+    sound = GENERATOR.normal(0, 0.1, 2 * RATE).astype(np.float32)
+    sound[: RATE // 4] = 0
+    assert not metrics.silent_frames(sound, RATE, FPS, 50).any()
+    sound[: RATE // 2] = 0
+    assert metrics.silent_frames(sound, RATE, FPS, 50)[:8].all()
+
+
+def test_only_silent_frames_with_an_open_mouth_count_as_open() -> None:
     silent = np.arange(100) < 40
-    real = np.where(np.arange(100) < 50, 0.02, 0.1)
-    assert metrics.silence_opening(real, real, silent) == pytest.approx(0)
-    assert metrics.silence_opening(real + 0.05, real, silent) == pytest.approx(0.05)
-    assert np.isnan(metrics.silence_opening(real, real, np.zeros(100, bool)))
+    real = np.where(np.arange(100) < 50, 0.03, 0.1)
+    ours = np.where(np.arange(100) < 10, 0.055, 0.045)
+    assert metrics.open_in_silence(ours, real, silent) == pytest.approx(0.25)
+    assert metrics.open_in_silence(real, real, silent) == 0
+    ours[:20] = np.nan
+    assert metrics.open_in_silence(ours, real, silent) == 0
+    assert np.isnan(metrics.open_in_silence(real, real, np.zeros(100, bool)))
+
+
+def test_a_ratio_counts_what_both_know() -> None:
+    assert metrics.ratio([2, 4, np.nan, 100], [1, 2, 100, np.nan]) == pytest.approx(2)
+    assert np.isnan(metrics.ratio([np.nan], [1]))
+
+
+def test_a_steady_change_of_light_is_no_flicker_and_what_comes_and_goes_is() -> None:
+    brighter = np.arange(40.0)[:, None] + np.zeros(5)
+    assert metrics.flicker(brighter) == pytest.approx(0)
+    assert metrics.flicker(brighter + 2.0 * (np.arange(40) % 2)[:, None]) == pytest.approx(4 * 2 / 2)

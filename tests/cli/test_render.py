@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from heygem_cli.cli.render import as_object, summary
 from heygem_cli.media.probe import probe_output
+from heygem_cli.pipeline import RenderResult
 from portrait import make_face_video, make_voice, scene
 
 
@@ -264,3 +267,31 @@ def test_a_full_scratch_folder_is_named(heygem, face, voice):
     assert done.returncode == 4
     assert "TMPDIR" in done.stderr
     assert left_in(heygem.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "turned", "told"),
+    [
+        (0, 0, "50: 50 with the face"),
+        (0, 7, "50: 50 with the face (7 turned away, unchanged)"),
+        (5, 7, "50: 45 with the face (7 turned away, unchanged), 5 without"),
+    ],
+)
+def test_the_summary_tells_of_frames_that_passed(without, turned, told):
+    result = RenderResult(
+        output=Path("out.mp4"),
+        width=640,
+        height=360,
+        fps=Fraction(25),
+        frames=50,
+        duration=2.0,
+        frames_with_face=50 - without,
+        frames_without_face=without,
+        frames_turned_away=turned,
+        seconds={"render": 1.0},
+        track_cached=False,
+        engine="mesh",
+        provider="CPUExecutionProvider",
+    )
+    assert summary(result)["frames"] == told
+    assert as_object(result)["frames_turned_away"] == turned

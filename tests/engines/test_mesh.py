@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from heygem_cli.engines.mesh.aim import ClosedMouth
 from heygem_cli.engines.mesh.engine import MeshFace
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
@@ -12,7 +13,10 @@ from portrait import i420, scene, track_one
 def made(frame, landmarks):
     lips = landmarks[list(LIPS), :2]
     pose = head_pose(landmarks, canonical_face())
-    return MeshFace(pose.to_canonical(landmarks[[*LIPS, CHIN]]), draw_interior(frame, lips))
+    closed = ClosedMouth(
+        pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
+    )
+    return MeshFace(closed, 1.0, draw_interior(frame, lips))
 
 
 def opened(by):
@@ -59,9 +63,36 @@ def test_pixels_outside_the_lower_face_stay_bit_identical(frame, landmarks):
         assert (plane[outside] == before[outside]).all()
 
 
-def test_no_motion_changes_next_to_nothing(frame, landmarks):
+def test_a_closed_mouth_at_rest_stays_bit_identical(frame, landmarks):
     drawn = made(frame, landmarks).draw(frame, landmarks, opened(0))
-    assert cv2.PSNR(drawn, frame) > 45
+    assert (drawn == frame).all()
+
+
+def test_a_mouth_that_was_opened_closes_again(frame, landmarks):
+    person = made(frame, landmarks)
+    open_frame = person.draw(frame, landmarks, opened(0.15))
+    open_landmarks = track_one(open_frame)
+    drawn = person.draw(open_frame, open_landmarks, opened(0))
+    assert mouth_opening(open_landmarks) > 0.1
+    assert mouth_opening(track_one(drawn)) < 0.015
+    left, top, right, bottom = mouth_box(landmarks)
+    before, between, after = (
+        cv2.GaussianBlur(picture[top:bottom, left:right], (0, 0), 4) for picture in (frame, open_frame, drawn)
+    )
+    assert cv2.PSNR(before, after) > max(21, cv2.PSNR(before, between) + 6)
+
+
+def mouth_box(landmarks):
+    """Left, top, right and bottom of the lips in pixels."""
+    lips = landmarks[list(LIPS), :2]
+    return (int(value) for value in (*lips.min(0), *(lips.max(0) + 1)))
+
+
+def test_a_head_that_is_turned_away_is_not_drawn(frame, landmarks):
+    angle = np.radians(70)
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    turned = ((landmarks - landmarks.mean(0)) @ turn.T + landmarks.mean(0)).astype(np.float32)
+    assert made(frame, landmarks).draw(frame, turned, opened(0.2)) is None
 
 
 def test_the_frame_that_is_given_is_left_as_it_is(frame, landmarks):

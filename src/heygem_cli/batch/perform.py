@@ -85,6 +85,7 @@ def facts(result: RenderResult) -> Facts:
         "bytes": result.output.stat().st_size,
         "frames": result.frames,
         "frames_without_face": result.frames_without_face,
+        "frames_turned_away": result.frames_turned_away,
         "track_cached": result.track_cached,
         "provider": result.provider,
         "stages": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},

@@ -27,7 +27,15 @@ Ending = Literal["done", "failed", "interrupted", "waiting"]
 ENDINGS: tuple[Ending, ...] = ("done", "failed", "interrupted", "waiting")
 LEFT: tuple[Ending, ...] = ("interrupted", "waiting")
 """What a run that was stopped has not brought to an end."""
-PROPERTIES = ("output", "attempts", "audio_seconds", "real_time_factor", "frames", "frames_without_face")
+PROPERTIES = (
+    "output",
+    "attempts",
+    "audio_seconds",
+    "real_time_factor",
+    "frames",
+    "frames_without_face",
+    "frames_turned_away",
+)
 """Of a job, beside its name, status, seconds and error: JUnit has no place of its own for them."""
 SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
 
@@ -43,6 +51,7 @@ class JobReport:
         audio_seconds: of its audio.
         real_time_factor: seconds of work a second of video; None while there is no video.
         error: code, message and hint of a failure.
+        frames_turned_away: of those with the face; the head is turned too far to the side there, and they passed.
     """
 
     id: str
@@ -56,6 +65,7 @@ class JobReport:
     frames: int | None
     frames_without_face: int | None
     error: Mapping[str, str] | None
+    frames_turned_away: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,7 @@ def report_job(job: Job, state: JobState | None, run: str) -> JobReport:
         frames=result.get("frames"),
         frames_without_face=result.get("frames_without_face"),
         error=_whole_error(state.error or unusable),
+        frames_turned_away=result.get("frames_turned_away"),
     )
 
 

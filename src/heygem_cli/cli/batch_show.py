@@ -171,7 +171,7 @@ def print_report(report: Report) -> None:
 def report_table(report: Report, *, wide: bool) -> Table:
     """The table at the end; with fewer columns if it is not wide."""
     table = Table(box=None, pad_edge=False)
-    names = ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "error")
+    names = ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "turned", "error")
     shown_names = names if wide else names[:5]
     for name in shown_names:
         table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
@@ -185,6 +185,7 @@ def report_table(report: Report, *, wide: bool) -> Table:
                 f"{job.seconds:.1f}",
                 "" if job.real_time_factor is None else f"{job.real_time_factor:.2f}",
                 "" if job.frames_without_face is None else str(job.frames_without_face),
+                "" if job.frames_turned_away is None else str(job.frames_turned_away),
                 Text(_error(job)),
             )
             table.add_row(*cells[: len(shown_names)])

@@ -139,6 +139,7 @@ def as_object(result: RenderResult) -> dict[str, object]:
         "duration": round(result.duration, 3),
         "frames_with_face": result.frames_with_face,
         "frames_without_face": result.frames_without_face,
+        "frames_turned_away": result.frames_turned_away,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
         "real_time_factor": round(result.real_time_factor, 3),
         "track_cached": result.track_cached,
@@ -157,6 +158,8 @@ def summary(result: RenderResult) -> dict[str, str]:
         for stage, seconds in result.seconds.items()
     )
     faces = "" if result.frames_with_face is None else f": {result.frames_with_face} with the face"
+    if result.frames_turned_away:
+        faces += f" ({result.frames_turned_away} turned away, unchanged)"
     if result.frames_without_face:
         faces += f", {result.frames_without_face} without"
     return {

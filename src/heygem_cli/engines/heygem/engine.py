@@ -93,6 +93,7 @@ class HeygemEngine:
             duration=staged.seconds,
             frames_with_face=None,
             frames_without_face=None,
+            frames_turned_away=None,
             seconds=clock.seconds,
             track_cached=False,
             engine=self.name,

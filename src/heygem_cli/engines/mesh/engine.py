@@ -7,66 +7,21 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from heygem_cli.engines.mesh.aim import ClosedMouth, Targets, aim, lip_skin, opening_cover, turned_away
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
 from heygem_cli.engines.mesh.field import Field, Grid, MouthFrame, dense, evaluate, fit_field
 from heygem_cli.engines.mesh.interior import Interior, fill_opening, lip_light
-from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior
+from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior, learn_range
 from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
 from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose, head_pose
+from heygem_cli.face.geometry import LIPS, Array, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 
-GRID = 24
+GRID = 18
 """Nodes of the displacement grid in an inter-ocular distance."""
 LEAST = 0.001
 """Inter-ocular distances. Nobody sees a smaller displacement."""
-UPPER_EDGE, LOWER_EDGE = 0.35, 0.2
-"""Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Where the points of one frame shall go, in pixels: lips (40, 2), jaw points (jaw, 2)."""
-
-    lips: Array
-    jaw: Array
-
-
-def aim(landmarks: Array, pose: Pose, closed: Array, motion: Array) -> Targets:
-    """Find where speech puts the lips and the jaw of one frame.
-
-    Args:
-        landmarks: (478, 3) of the frame.
-        pose: of its head.
-        closed: (41, 3) the person's closed mouth: lip points and chin in the canonical frame.
-        motion: (41, 3) offsets from it.
-    """
-    wanted = closed + motion
-    top, bottom = wanted[INNER_TOP], wanted[INNER_BOTTOM]
-    crossed = bottom[:, 1] < top[:, 1]
-    middle = (top[:, 1] + bottom[:, 1]) / 2
-    wanted[INNER_TOP, 1] = np.where(crossed, middle, top[:, 1])
-    wanted[INNER_BOTTOM, 1] = np.where(crossed, middle, bottom[:, 1])
-    placed = pose.to_image(wanted)[:, :2]
-    drop = placed[40] - landmarks[CHIN, :2]
-    share = np.array(list(JAW.values()), np.float32)[:, None]
-    return Targets(placed[:40], landmarks[list(JAW), :2] + share * drop)
-
-
-def lip_skin(lips: Array) -> Array:
-    """Lip points (40, 2) whose inner line surely lies on the lips.
-
-    On an open mouth the tracker sets it on the edge of the teeth, and teeth that the lips carry away look torn out.
-    """
-    skin = lips.copy()
-    outer_top, outer_bottom = list(range(11)), [0, *range(11, 20), 10]
-    gap = np.linalg.norm(lips[INNER_BOTTOM] - lips[INNER_TOP], axis=1, keepdims=True)
-    for inner, outer, edge in ((INNER_TOP, outer_top, UPPER_EDGE), (INNER_BOTTOM, outer_bottom, LOWER_EDGE)):
-        away = lips[outer] - lips[inner]
-        thickness = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
-        skin[inner] += away * np.minimum(edge, 0.4 * gap / thickness)
-    return skin
 
 
 def warp_field(landmarks: Array, targets: Targets) -> Field:
@@ -74,7 +29,7 @@ def warp_field(landmarks: Array, targets: Targets) -> Field:
     still = landmarks[list(STILL), :2]
     around = ring(landmarks)
     places = np.concatenate([targets.lips, targets.jaw, still, around])
-    sources = np.concatenate([lip_skin(landmarks[list(LIPS), :2]), landmarks[list(JAW), :2], still, around])
+    sources = np.concatenate([lip_skin(targets.own), landmarks[list(JAW), :2], still, around])
     frame = MouthFrame.between(targets.lips[0], targets.lips[10])
     side = np.zeros(len(places), np.float32)
     side[: len(LIPS)] = SIDE_UPPER
@@ -93,14 +48,16 @@ class MeshFace:
     """One person, ready to be drawn.
 
     Attributes:
-        closed: (41, 3) closed mouth in the canonical frame.
+        closed: the closed mouth.
+        reach: how far the person opens the mouth, see :func:`heygem_cli.engines.mesh.person.learn_range`.
         interior: what the inside of the mouth looks like.
     """
 
-    closed: Array
+    closed: ClosedMouth
+    reach: float
     interior: Interior
 
-    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame:
+    def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame | None:
         """Draw one frame.
 
         Args:
@@ -110,22 +67,22 @@ class MeshFace:
                 frame in inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
 
         Returns:
-            A new frame.
+            A new frame; None where the head is turned away too far to be drawn.
         """
         pose = head_pose(landmarks, canonical_face())
+        if not turned_away(float(pose.yaw)):
+            return None
         unit = float(pose.scale)
-        targets = aim(landmarks, pose, self.closed, motion)
+        targets = aim(landmarks, pose, self.closed, self.reach * motion)
         step = max(2, int(unit / GRID) // 2 * 2)
         around = ring(landmarks)
         box = Box.around(np.concatenate([around, landmarks[[1, 5], :2]]), frame, step)
         drawn = frame.copy()
-        if not box.width or not box.height:
+        if not box.width or not box.height or (targets.lips == targets.own).all():
             return drawn
-        field = warp_field(landmarks, targets)
-        grid = evaluate(field, box, step).settled(fade(landmarks, around, box, step), LEAST * unit)
-        moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
-        if moving:
-            warp_box(frame, drawn, moving.box, displacements(moving, mouth_line(targets)))
+        weight = fade(landmarks, around, box, step)
+        grid = evaluate(warp_field(landmarks, targets), box, step, weight > 0).settled(weight, LEAST * unit)
+        warp(frame, drawn, grid, mouth_line(targets))
         self._fill(frame, drawn, landmarks, targets, unit)
         return drawn
 
@@ -134,22 +91,23 @@ class MeshFace:
         box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
         if not box.width or not box.height:
             return
-        cover = np.asarray(cv2.GaussianBlur(polygon(opening, box), (0, 0), max(0.8, unit / 110)), np.float32)
+        cover = targets.weight * opening_cover(targets.lips, box, max(1.1, unit / 110))
         light = lip_light(frame, landmarks[list(LIPS), :2])
         blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
 
 
-def displacements(grid: Grid, line: Array) -> Array:
-    """Displacements (height, width, 2) of every pixel of a grid's box, torn along the line where the lips meet."""
-    displacement = dense(grid.upper, grid.box)
-    mouth = grid.trimmed(np.abs(grid.tear).max(-1) > 0)
+def warp(frame: Frame, drawn: Frame, grid: Grid, line: Array) -> None:
+    """Move the pixels of a grid's box, the face torn along the line where the lips meet."""
+    moving = grid.trimmed((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
+    if moving:
+        warp_box(frame, drawn, moving.box, dense(moving.upper, moving.box))
+    below_line = grid.box.top + grid.step * np.arange(1, len(grid.tear) + 1)[:, None] > line[1:-1, 1].min()
+    mouth = grid.trimmed(below_line & (np.abs(grid.tear).max(-1) > 0))
     if mouth:
+        # Colours are mixed along the line, not displacements: halfway between the lips of an open mouth is its inside.
         down = np.array([line[0, 1] - line[-1, 1], line[-1, 0] - line[0, 0]], np.float32)
         below = polygon(np.concatenate([line, [line[-1] + down, line[0] + down]]), mouth.box)
-        left, top = mouth.box.left - grid.box.left, mouth.box.top - grid.box.top
-        part = displacement[top : top + mouth.box.height, left : left + mouth.box.width]
-        part += dense(mouth.tear, mouth.box) * below[..., None]
-    return displacement
+        warp_box(frame, drawn, mouth.box, dense(mouth.upper + mouth.tear, mouth.box), below)
 
 
 def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
@@ -166,5 +124,6 @@ def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
 
 
 def learn_face(video: VideoInfo, track: FaceTrack) -> MeshFace:
-    """Learn the person of a track: the closed mouth, what the inside of the mouth looks like."""
-    return MeshFace(learn_closed_mouth(track), learn_interior(video, track))
+    """Learn the person of a track: the closed mouth, its range, what the inside of the mouth looks like."""
+    reach = learn_range(track, float(video.fps))
+    return MeshFace(learn_closed_mouth(track), reach, learn_interior(video, track))

@@ -23,6 +23,12 @@ RIDGE = 1e-3
 """Keeps the system solvable where two control points fall together."""
 
 
+def smoothstep(x: Array | float) -> Array:
+    """0 below 0, 1 above 1, smooth in between."""
+    clipped = np.clip(np.asarray(x, np.float32), 0, 1)
+    return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
+
+
 @dataclass(frozen=True)
 class MouthFrame:
     """A frame of reference of the mouth in the image: its middle, and the vector from the middle to a corner."""
@@ -137,16 +143,23 @@ def _span(keep: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return max(0, int(kept[0]) - 2), min(len(keep), int(kept[-1]) + 3)
 
 
-def evaluate(field: Field, box: Box, step: int) -> Grid:
-    """Evaluate a field at the nodes of a grid over a box, whose sides are multiples of ``step``."""
-    xs = box.left + (np.arange(box.width // step, dtype=np.float32) + 0.5) * step - 0.5
-    ys = box.top + (np.arange(box.height // step, dtype=np.float32) + 0.5) * step - 0.5
-    nodes = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
-    upper = field.at(nodes, 1.0)
-    tear = np.zeros_like(upper)
+def evaluate(field: Field, box: Box, step: int, wanted: npt.NDArray[np.bool_]) -> Grid:
+    """Evaluate a field at the nodes of a grid over a box.
+
+    Args:
+        field: to evaluate.
+        box: its sides are multiples of ``step``.
+        step: distance of two nodes in pixels.
+        wanted: (rows, columns) the nodes where it is evaluated; it is 0 at the others.
+    """
+    rows, columns = np.nonzero(wanted)
+    xs, ys = box.left + (columns + 0.5) * step - 0.5, box.top + (rows + 0.5) * step - 0.5
+    nodes = np.column_stack([xs, ys]).astype(np.float32)
+    upper, tear = np.zeros((2, *wanted.shape, 2), np.float32)
+    upper[wanted] = above = field.at(nodes, 1.0)
     torn = lift(field.frame.local(nodes), 1.0)[:, 2] > 1e-3
-    tear[torn] = field.at(nodes[torn], -1.0) - upper[torn]
-    return Grid(box, step, *(side.reshape(len(ys), len(xs), 2) for side in (upper, tear)))
+    tear[rows[torn], columns[torn]] = field.at(nodes[torn], -1.0) - above[torn]
+    return Grid(box, step, upper, tear)
 
 
 def dense(nodes: Array, box: Box) -> Array:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from heygem_cli.engines.mesh.aim import ClosedMouth
 from heygem_cli.engines.mesh.interior import Interior, take_interior
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
-from heygem_cli.face.neutral import closed_mouth
+from heygem_cli.face.neutral import CLOSED, closed_mouth
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import VideoInfo
@@ -20,6 +22,20 @@ CHUNK = 1000
 """Frames of a track read at a time."""
 OPEN = 0.07
 """Inner lip opening, in inter-ocular distances, from which a frame shows the inside of the mouth."""
+SURE = 2.0
+"""Degrees by which a head must turn before it tells how the mouth sways with it."""
+MOVING = 0.012
+"""Inter-ocular distances: standard deviation of the opening within a second from which the mouth moves as in speech."""
+WINDOWS = 5
+"""How many seconds begin in a second: they overlap."""
+SPEAKING = 6
+"""Seconds with such motion, one after the other about two seconds long, that it takes to know the person's range."""
+USUAL = 0.125
+"""Inter-ocular distances: 90th percentile of the opening that the mouth-motion network predicts in speech."""
+TRUST = 0.8
+"""Power of the ratio of both: a short video tells the range only roughly, and the network is not always right."""
+LIMITS = (0.7, 1.6)
+"""Of the factor."""
 FRONTAL = 25.0
 """Degrees of yaw up to which it shows it well."""
 
@@ -30,14 +46,62 @@ def _chunks(track: FaceTrack) -> Iterator[Array]:
         yield rows[~np.isnan(rows[:, 0, 0])]
 
 
-def learn_closed_mouth(track: FaceTrack) -> Array:
-    """The person's closed mouth: lip points and chin (41, 3) in the canonical frame."""
-    points, openings = [], []
+def learn_closed_mouth(track: FaceTrack) -> ClosedMouth:
+    """The person's closed mouth, and how it sways in the canonical frame when the head turns and nods."""
+    points, openings, turns = [], [], []
     for rows in _chunks(track):
         pose = head_pose(rows, canonical_face())
         points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
         openings.append(mouth_opening(rows))
-    return np.asarray(closed_mouth(np.concatenate(points), np.concatenate(openings)), np.float32)
+        turns.append(np.column_stack([pose.yaw, pose.pitch]))
+    seen, opened, turned = (np.concatenate(parts) for parts in (points, openings, turns))
+    facing = np.median(turned, 0).astype(np.float32)
+    sway = fit_sway(seen, opened, turned - facing)
+    straight = seen - np.tensordot(turned - facing, sway, 1)
+    return ClosedMouth(np.asarray(closed_mouth(straight, opened), np.float32), facing, sway)
+
+
+def fit_sway(points: Array, openings: Array, turned: Array) -> Array:
+    """What a degree of yaw and of pitch adds to points in the canonical frame: ridge regression beside the opening.
+
+    Args:
+        points: (frames, points, 3).
+        openings: (frames,) of the mouth.
+        turned: (frames, 2) yaw and pitch in degrees from the usual.
+
+    Returns:
+        (2, points, 3), next to 0 for a head that hardly turns.
+    """
+    known = np.column_stack([np.ones(len(points)), openings, turned]).astype(np.float64)
+    ridge = np.diag([1e-9, CLOSED**2, SURE**2, SURE**2]) * len(points)
+    found = np.linalg.solve(known.T @ known + ridge, known.T @ points.reshape(len(points), -1))
+    return np.asarray(found[2:].reshape(2, *points.shape[1:]), np.float32)
+
+
+def learn_range(track: FaceTrack, rate: float) -> float:
+    """How far the person opens the mouth in speech, as a factor of what the mouth-motion network predicts.
+
+    The 90th percentile of the opening above the closed mouth, in the seconds of the face video in which the mouth
+    moves as in speech; 1 where there are too few of them: a still image, a silent face.
+
+    Args:
+        track: of the face.
+        rate: frames a second.
+    """
+    openings = np.full(len(track), np.nan)
+    for start in range(0, len(track), CHUNK):
+        rows = track.rows(start, min(CHUNK, len(track) - start))
+        openings[start : start + len(rows)] = mouth_opening(rows)
+    known = openings[~np.isnan(openings)]
+    second = max(WINDOWS, round(rate))
+    if len(known) < second:
+        return 1.0
+    seconds = sliding_window_view(known, second)[:: second // WINDOWS]
+    speaking = seconds[seconds.std(1) > MOVING]
+    if len(speaking) < SPEAKING:
+        return 1.0
+    opened = float(np.percentile(speaking, 90) - np.percentile(known, 5))
+    return float(np.clip((opened / USUAL) ** TRUST, *LIMITS))
 
 
 def find_open_mouth(track: FaceTrack) -> int | None:

@@ -60,7 +60,7 @@ class MeshEngine:
             with clock.stage("prepare"):
                 face = learn_face(inputs.video, track)
             with clock.stage("render"):
-                seen = write_video(job, Prepared(inputs, motion, track, face), report)
+                seen, turned = write_video(job, Prepared(inputs, motion, track, face), report)
         return RenderResult(
             output=job.output,
             width=inputs.video.width,
@@ -70,6 +70,7 @@ class MeshEngine:
             duration=motion.duration,
             frames_with_face=seen,
             frames_without_face=len(motion.offsets) - seen,
+            frames_turned_away=turned,
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
@@ -119,16 +120,16 @@ class Prepared:
     face: MeshFace
 
 
-def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
+def write_video(job: RenderJob, prepared: Prepared, report: Report) -> tuple[int, int]:
     """Draw and write every frame of a job.
 
     Returns:
-        The number of frames with a face.
+        The number of frames with a face, and of those of them in which it is turned away.
     """
     inputs, motion, track = prepared.inputs, prepared.motion, prepared.track
     total = len(motion.offsets)
     hold = job.options.on_missing_face == "hold"
-    seen = 0
+    seen = turned = 0
     last: Frame | None = None
     writer = VideoWriter(
         job.output,
@@ -142,11 +143,13 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> int:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is not None:
-                last = prepared.face.draw(frame, landmarks, motion.offsets[number])
+                drawn = prepared.face.draw(frame, landmarks, motion.offsets[number])
+                last = frame if drawn is None else drawn
                 seen += 1
+                turned += drawn is None
             writer.write(last if last is not None and (hold or landmarks is not None) else frame)
             report(Progress("render", number + 1, total))
-    return seen
+    return seen, turned
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:
