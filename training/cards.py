@@ -8,7 +8,7 @@ from pathlib import Path
 from heygem_cli.runtime import sha256
 from training.evaluate import Score, table
 
-MODELS = ("canonical_face.npy", "mouth_motion.onnx")
+MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx")
 TEMPLATES = Path(__file__).parent / "cards"
 TITLES = {
     "grid/dev": "GRID clips that were not trained on (`grid/dev`), most of them of people who were not either",
@@ -17,19 +17,30 @@ TITLES = {
 
 
 def write_cards(models: Path, scores: Mapping[str, Sequence[Score]]) -> None:
-    """Write a card for each model, and ``SHA256SUMS``.
+    """Write the cards of the mouth motion and the canonical face, and ``SHA256SUMS``.
 
     Args:
         models: the folder that holds the models.
         scores: of the mouth motion on each set of clips.
     """
-    sums = {name: sha256(models / name) for name in MODELS}
-    tables = "\n\n".join(f"{TITLES[name]}:\n\n{table(rows)}" for name, rows in scores.items())
-    for name, digest in sums.items():
-        card = f"{Path(name).stem}.md"
-        text = (TEMPLATES / card).read_text(encoding="utf-8")
-        size = f"{(models / name).stat().st_size:,}"
-        filled = text.replace("{sha256}", digest).replace("{bytes}", size).replace("{tables}", tables)
-        (models / card).write_text(filled, encoding="utf-8")
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-    (models / "SHA256SUMS").write_text(lines, encoding="utf-8")
+    tables = {name: table(rows) for name, rows in scores.items()}
+    for model in ("canonical_face.npy", "mouth_motion.onnx"):
+        write_card(models / model, tables)
+
+
+def write_card(model: Path, tables: Mapping[str, str]) -> None:
+    """Write the card of a model beside it, and ``SHA256SUMS`` anew.
+
+    Args:
+        model: the file.
+        tables: of its scores on each set of clips, in Markdown.
+    """
+    card = f"{model.stem}.md"
+    titled = "\n\n".join(f"{TITLES[name]}:\n\n{rows}" for name, rows in tables.items())
+    text = (TEMPLATES / card).read_text(encoding="utf-8")
+    facts = {"{sha256}": sha256(model), "{bytes}": f"{model.stat().st_size:,}", "{tables}": titled}
+    for place, fact in facts.items():
+        text = text.replace(place, fact)
+    (model.parent / card).write_text(text, encoding="utf-8")
+    lines = [f"{sha256(path)}  {path.name}\n" for name in MODELS if (path := model.parent / name).exists()]
+    (model.parent / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")

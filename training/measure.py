@@ -20,12 +20,12 @@ from training.evaluate import score, table
 SETS = ("grid/dev", "wild")
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """Read ``--data`` and ``--work``."""
+def command_line(description: str) -> argparse.ArgumentParser:
+    """A command line with ``--data`` and ``--work``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and perhaps wild")
     parser.add_argument("--work", type=Path, default=Path("work"), help="folder for tracks, kept for the next time")
-    return parser.parse_args()
+    return parser
 
 
 def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings) -> None:
@@ -38,7 +38,7 @@ def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings
 
 def main() -> None:
     """Read the command line, track and measure."""
-    options = arguments(__doc__ or "")
+    options = command_line(__doc__ or "").parse_args()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()

@@ -1,12 +1,16 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
 
 from heygem_cli.engines.mesh.aim import ClosedMouth
 from heygem_cli.engines.mesh.engine import MeshFace
+from heygem_cli.engines.mesh.painter import Painter
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, head_pose, interocular, mouth_opening
+from heygem_cli.runtime import read_settings
 from portrait import i420, scene, track_one
 
 
@@ -16,7 +20,7 @@ def made(frame, landmarks):
     closed = ClosedMouth(
         pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
     )
-    return MeshFace(closed, 1.0, draw_interior(frame, lips))
+    return MeshFace(closed, 1.0, (draw_interior(frame, lips),), Painter("cpu", read_settings(os.environ)))
 
 
 def opened(by):

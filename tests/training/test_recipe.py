@@ -144,6 +144,7 @@ def test_cards_name_the_files_that_they_describe(tmp_path: Path) -> None:
     for name in cards.MODELS:
         (tmp_path / name).write_bytes(name.encode())
     cards.write_cards(tmp_path, {"grid/dev": [evaluate.Score("x", 0.8, 0.9, 1, 1.0)]})
+    cards.write_card(tmp_path / "mouth_painter.onnx", {"wild": "| y |"})
     for name in cards.MODELS:
         text = (tmp_path / name).with_suffix(".md").read_text()
         assert sha256(tmp_path / name) in text
@@ -153,9 +154,10 @@ def test_cards_name_the_files_that_they_describe(tmp_path: Path) -> None:
     assert listed.returncode == 0
 
 
-def test_the_command_explains_itself() -> None:
+@pytest.mark.parametrize("recipe", ["train", "measure", "painter"])
+def test_the_command_explains_itself(recipe: str) -> None:
     shown = subprocess.run(
-        [sys.executable, "-m", "training.train", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", f"training.{recipe}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "--data" in shown.stdout
 

@@ -10,8 +10,10 @@ import numpy as np
 from heygem_cli.engines.mesh.aim import ClosedMouth, Targets, aim, lip_skin, opening_cover, turned_away
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
 from heygem_cli.engines.mesh.field import Field, Grid, MouthFrame, dense, evaluate, fit_field
-from heygem_cli.engines.mesh.interior import Interior, fill_opening, lip_light
-from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interior, learn_range
+from heygem_cli.engines.mesh.interior import Interior, lip_light
+from heygem_cli.engines.mesh.painter import Painter
+from heygem_cli.engines.mesh.person import learn_closed_mouth, learn_interiors, learn_range
+from heygem_cli.engines.mesh.view import opening
 from heygem_cli.engines.mesh.warp import Box, blend_box, polygon, warp_box
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import LIPS, Array, head_pose
@@ -50,12 +52,14 @@ class MeshFace:
     Attributes:
         closed: the closed mouth.
         reach: how far the person opens the mouth, see :func:`heygem_cli.engines.mesh.person.learn_range`.
-        interior: what the inside of the mouth looks like.
+        interiors: what the inside of the mouth looks like, from narrow to wide open.
+        painter: paints it.
     """
 
     closed: ClosedMouth
     reach: float
-    interior: Interior
+    interiors: tuple[Interior, ...]
+    painter: Painter
 
     def draw(self, frame: Frame, landmarks: Array, motion: Array) -> Frame | None:
         """Draw one frame.
@@ -87,13 +91,17 @@ class MeshFace:
         return drawn
 
     def _fill(self, frame: Frame, drawn: Frame, landmarks: Array, targets: Targets, unit: float) -> None:
-        opening = np.concatenate([targets.lips[INNER_TOP], targets.lips[INNER_BOTTOM][-2:0:-1]])
-        box = Box.around(np.concatenate([opening - 4, opening + 5]), frame, 2)
+        outline = opening(targets.lips)
+        margin = 4 + unit / 40
+        box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
         if not box.width or not box.height:
             return
         cover = targets.weight * opening_cover(targets.lips, box, max(1.1, unit / 110))
+        if not cover.any():
+            return
         light = lip_light(frame, landmarks[list(LIPS), :2])
-        blend_box(drawn, box, fill_opening(self.interior, targets.lips, unit, light, box), cover)
+        inside = self.painter.paint(drawn, targets.lips, unit, light=light, interiors=self.interiors, box=box)
+        blend_box(drawn, box, inside, cover)
 
 
 def warp(frame: Frame, drawn: Frame, grid: Grid, line: Array) -> None:
@@ -123,7 +131,7 @@ def fade(landmarks: Array, around: Array, box: Box, step: int) -> Array:
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-def learn_face(video: VideoInfo, track: FaceTrack) -> MeshFace:
+def learn_face(video: VideoInfo, track: FaceTrack, painter: Painter) -> MeshFace:
     """Learn the person of a track: the closed mouth, its range, what the inside of the mouth looks like."""
     reach = learn_range(track, float(video.fps))
-    return MeshFace(learn_closed_mouth(track), reach, learn_interior(video, track))
+    return MeshFace(learn_closed_mouth(track), reach, learn_interiors(video, track), painter)

@@ -1,4 +1,4 @@
-"""The inside of the mouth: a picture of it, and how it fills the opening between the lips."""
+"""The inside of a mouth that one frame shows, and how it fits between the lips of another."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.engines.mesh.field import MouthFrame
-from heygem_cli.engines.mesh.warp import Box
+from heygem_cli.engines.mesh.field import MouthFrame, smoothstep
+from heygem_cli.engines.mesh.view import HEIGHT, MIDDLE, SCALE, WIDTH
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame, planes
 
 REACH = 0.45
 """Half the width of a picture of the mouth, in inter-ocular distances."""
+SHOWS = 0.04
+"""Inner lip opening in inter-ocular distances from which a frame shows something of the mouth's inside."""
 STRETCH = 1.25
 """How much taller than in its picture an inside may be drawn before its parts move apart."""
 
@@ -90,40 +91,44 @@ def take_interior(frame: Frame, lips: Array, unit: float) -> Interior:
         picture[..., channel] = cv2.warpAffine(
             plane, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
-    inside = picture[_inside(side, unit, along, top, bottom)]
-    darkest = inside[inside[:, 0] <= np.percentile(inside[:, 0], 10)] if len(inside) else picture.reshape(-1, 3)
-    dark = np.asarray(darkest.mean(0), np.float32)
+    dark = _throat(picture, unit, along, top, bottom)
     return Interior(picture, unit, along, top, bottom, lip_light(frame, lips), dark)
 
 
-def _inside(side: int, scale: float, along: Array, top: Array, bottom: Array) -> npt.NDArray[np.bool_]:
+def _throat(picture: Frame, scale: float, along: Array, top: Array, bottom: Array) -> Array:
+    side = len(picture)
     x = (np.arange(side) - side / 2) / scale
     y = x[:, None]
-    between = (y > np.interp(x, along, top)) & (y < np.interp(x, along, bottom))
-    return np.asarray(between & (np.abs(x) < along[-1]))
+    between = (y > np.interp(x, along, top)) & (y < np.interp(x, along, bottom)) & (np.abs(x) < along[-1])
+    inside = picture[between] if between.any() else picture.reshape(-1, 3)
+    darkest = inside[inside[:, 0] <= np.percentile(inside[:, 0], 10)]
+    return np.asarray(darkest.mean(0), np.float32)
 
 
-def fill_opening(interior: Interior, lips: Array, unit: float, light: float, box: Box) -> Array:
-    """Draw the inside of a mouth for given lips.
+@dataclass(frozen=True)
+class Fit:
+    """How an interior fits between other lips, at every pixel of a view or of a frame's part.
 
     The upper teeth keep their distance from the upper lip and what is below keeps its distance from the lower lip. An
     opening smaller than the picture's hides what is between, a larger one shows the dark of the throat there.
 
-    Args:
-        interior: the picture.
-        lips: (40, 2) where the lips shall be, in pixels.
-        unit: the inter-ocular distance in pixels.
-        light: luma of the lips in this frame, see :func:`lip_light`.
-        box: what part of the frame to draw.
-
-    Returns:
-        float32 (height, width, 3) Y, U and V.
+    Attributes:
+        places: (rows, columns, 3) where to look in the picture: column, and rows for the upper and the lower part.
+        weights: (rows, columns, 2) share of the lower part, share of the throat.
+        gain: of the light.
     """
-    mouth, along, top, bottom = inner_curves(lips, unit)
-    xs, ys = np.meshgrid(np.arange(box.width, dtype=np.float32), np.arange(box.height, dtype=np.float32))
+
+    places: Array
+    weights: Array
+    gain: float
+
+
+def fit(interior: Interior, lips: Array, light: float) -> Fit:
+    """Fit an interior between lip points (40, 2) of a view; ``light`` is that of the lips, see :func:`lip_light`."""
+    _, along, top, bottom = inner_curves(lips, SCALE)
     half = float(along[-1])
-    places = mouth.local(np.stack([xs, ys], -1).reshape(-1, 2) + box.corner) * half
-    x, y = (place.reshape(box.height, box.width) for place in places.T)
+    x = (np.arange(WIDTH, dtype=np.float32) - MIDDLE[0]) / SCALE
+    y = ((np.arange(HEIGHT, dtype=np.float32) - MIDDLE[1]) / SCALE)[:, None]
     upper, lower = np.interp(x, along, top), np.interp(x, along, bottom)
     x_there = x * min(1.0, float(interior.along[-1]) / half)
     upper_there = np.interp(x_there, interior.along, interior.top)
@@ -132,37 +137,26 @@ def fill_opening(interior: Interior, lips: Array, unit: float, light: float, box
     height_there = np.maximum(lower_there - upper_there, 1e-4)
     stretch = np.clip(height / height_there, 1, STRETCH)
     from_top, from_bottom = (y - upper) / stretch, (lower - y) / stretch
-    low = _sample(interior, x_there, lower_there - from_bottom)
-    high = _sample(interior, x_there, upper_there + from_top)
-    share = smoothstep((y - upper) / height)[..., None]
-    drawn = (1 - share) * high + share * low
     depth = np.minimum(from_top, from_bottom) / height_there
-    drawn += smoothstep((depth - 0.5) / 0.3)[..., None] * (interior.dark - drawn)
-    shadow = lip_shadow(y - upper, height)
-    gain = np.clip(light / max(interior.light, 1), 0.5, 2)
-    drawn[..., 0] = 16 + (drawn[..., 0] - 16) * gain * shadow
-    return np.asarray(drawn, np.float32)
+    centre = len(interior.picture) / 2
+    places = (np.broadcast_to(x_there, depth.shape), upper_there + from_top, lower_there - from_bottom)
+    weights = (smoothstep((y - upper) / height), smoothstep((depth - 0.5) / 0.3))
+    return Fit(
+        np.asarray(centre + np.stack(places, -1) * interior.scale, np.float32),
+        np.stack(weights, -1).astype(np.float32),
+        float(np.clip(light / max(interior.light, 1), 0.5, 2)),
+    )
 
 
-def lip_shadow(below: Array, height: Array) -> Array:
-    """How much light reaches a place inside the mouth, 0 … 1: little under the upper lip and through a narrow gap.
-
-    Args:
-        below: distance from the upper lip in inter-ocular distances.
-        height: of the opening there.
-    """
-    narrow = 0.35 + 0.65 * smoothstep(height / 0.07)
-    return np.asarray(narrow * (0.65 + 0.35 * smoothstep(below / 0.02)))
-
-
-def smoothstep(x: Array) -> Array:
-    """0 below 0, 1 above 1, smooth in between."""
-    clipped = np.clip(x, 0, 1)
-    return clipped * clipped * (3 - 2 * clipped)
-
-
-def _sample(interior: Interior, x: Array, y: Array) -> Array:
-    centre = interior.picture.shape[0] / 2
-    column, row = (np.asarray(centre + place * interior.scale, np.float32) for place in (x, y))
-    drawn = cv2.remap(interior.picture, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def fitted(interior: Interior, how: Fit) -> Array:
+    """Draw an interior as it fits: float32 (rows, columns, 3) Y, U and V."""
+    column, high, low = (np.ascontiguousarray(how.places[..., part]) for part in range(3))
+    lower, throat = (how.weights[..., part, None] for part in range(2))
+    upper_part, lower_part = (
+        cv2.remap(interior.picture, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        for row in (high, low)
+    )
+    drawn = upper_part + lower * (lower_part - upper_part)
+    drawn += throat * (interior.dark - drawn)
+    drawn[..., 0] = 16 + (drawn[..., 0] - 16) * how.gain
     return np.asarray(drawn, np.float32)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from heygem_cli.content import content_digest
+from heygem_cli.engines.mesh import painter
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.runtime import model_path
+from heygem_cli.speech import motion
 from heygem_cli.speech.encoder import find_whisper
-from heygem_cli.speech.motion import MODEL
 
 
 def model_files(environment: Mapping[str, str]) -> list[Path]:
@@ -20,7 +21,8 @@ def model_files(environment: Mapping[str, str]) -> list[Path]:
     Raises:
         NotCapableError: one is missing.
     """
-    return [model_path(MODEL), model_path("canonical_face.npy"), find_whisper(environment) / "model.bin"]
+    ours = [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
+    return [*ours, find_whisper(environment) / "model.bin"]
 
 
 def model_problems(environment: Mapping[str, str]) -> list[HeygemError]:

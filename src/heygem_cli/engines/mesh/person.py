@@ -1,4 +1,4 @@
-"""What the mesh engine learns about a person from the track: the closed mouth, and the frame that shows its inside."""
+"""What the mesh engine learns about a person from the track: the closed mouth, its range, pictures of its inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from heygem_cli.engines.mesh.aim import ClosedMouth
-from heygem_cli.engines.mesh.interior import Interior, take_interior
+from heygem_cli.engines.mesh.interior import SHOWS, Interior, take_interior
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
@@ -20,8 +20,11 @@ from heygem_cli.media.types import VideoInfo
 
 CHUNK = 1000
 """Frames of a track read at a time."""
-OPEN = 0.07
-"""Inner lip opening, in inter-ocular distances, from which a frame shows the inside of the mouth."""
+RANKS = (0.02, 0.16, 0.29, 0.43, 0.56, 0.7, 0.83, 0.95)
+"""Which frames show the inside of the mouth, by the share of such frames that are open less. Not the widest of all:
+that is often a yawn, a laugh or a slip of the tracker."""
+STRETCH_FRAMES = 150
+"""They lie in a stretch of so many frames, which is decoded once."""
 SURE = 2.0
 """Degrees by which a head must turn before it tells how the mouth sways with it."""
 MOVING = 0.012
@@ -104,8 +107,11 @@ def learn_range(track: FaceTrack, rate: float) -> float:
     return float(np.clip((opened / USUAL) ** TRUST, *LIMITS))
 
 
-def find_open_mouth(track: FaceTrack) -> int | None:
-    """The index of a frame that shows the inside of the mouth well, None where the mouth never opens."""
+def find_open_mouths(track: FaceTrack) -> list[int]:
+    """Indices of frames of one stretch that show the inside of the mouth, from narrow to wide open.
+
+    Of all stretches the one in which most frames show it.
+    """
     openings = np.full(len(track), -1.0)
     for start in range(0, len(track), CHUNK):
         rows = track.rows(start, min(CHUNK, len(track) - start))
@@ -113,21 +119,30 @@ def find_open_mouth(track: FaceTrack) -> int | None:
         frontal = np.abs(pose.yaw) < FRONTAL if pose else np.zeros(0, bool)
         seen = track.present[start : start + len(rows)]
         openings[start : start + len(rows)][seen & frontal] = mouth_opening(rows[seen & frontal])
-    showing = np.flatnonzero(openings >= OPEN)
-    if not len(showing):
-        return None
-    # Not the widest of all: that is often a yawn, a laugh or a slip of the tracker.
-    return int(showing[np.argsort(openings[showing])[int(0.95 * (len(showing) - 1))]])
+    stretches = np.array_split(openings, np.arange(STRETCH_FRAMES, len(openings), STRETCH_FRAMES))
+    best = int(np.argmax([np.count_nonzero(stretch >= SHOWS) for stretch in stretches]))
+    showing = np.flatnonzero(stretches[best] >= SHOWS)
+    ranked = showing[np.argsort(stretches[best][showing], kind="stable")] + best * STRETCH_FRAMES
+    return list(dict.fromkeys(int(ranked[int(rank * (len(ranked) - 1))]) for rank in RANKS if len(ranked)))
 
 
-def learn_interior(video: VideoInfo, track: FaceTrack) -> Interior:
-    """The inside of the person's mouth: taken from a frame that shows it, else drawn."""
-    shown = find_open_mouth(track)
-    index = int(np.flatnonzero(track.present)[0]) if shown is None else shown
+def _drawn(video: VideoInfo, track: FaceTrack) -> Interior:
+    index = int(np.flatnonzero(track.present)[0])
     with closing(read_frames(video, start=index, count=1)) as frames:
-        frame = next(frames)
-    landmarks = track.rows(index, 1)[0]
-    lips = landmarks[list(LIPS), :2]
-    if shown is None:
-        return draw_interior(frame, lips)
-    return take_interior(frame, lips, float(head_pose(landmarks, canonical_face()).scale))
+        return draw_interior(next(frames), track.rows(index, 1)[0, list(LIPS), :2])
+
+
+def learn_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
+    """What the inside of the person's mouth looks like, from narrow to wide open; drawn where it never opens."""
+    wanted = find_open_mouths(track)
+    if not wanted:
+        return (_drawn(video, track),)
+    first, count = min(wanted), max(wanted) - min(wanted) + 1
+    taken: dict[int, Interior] = {}
+    with closing(read_frames(video, start=first, count=count)) as frames:
+        for index, frame in enumerate(frames, first):
+            if index in wanted:
+                landmarks = track.rows(index, 1)[0]
+                unit = float(head_pose(landmarks, canonical_face()).scale)
+                taken[index] = take_interior(frame, landmarks[list(LIPS), :2], unit)
+    return tuple(taken[index] for index in wanted if index in taken)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.interior import REACH, Interior, lip_light, smoothstep
+from heygem_cli.engines.mesh.field import smoothstep
+from heygem_cli.engines.mesh.interior import REACH, Interior, lip_light
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame, planes
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.engines.mesh.engine import MeshFace, learn_face
+from heygem_cli.engines.mesh.painter import Painter
 from heygem_cli.errors import InputError
 from heygem_cli.face.cache import cached_track, default_folder, errors_worded, track_key
 from heygem_cli.face.geometry import Array
@@ -46,6 +47,7 @@ class MeshEngine:
 
     def __init__(self, device: Device, settings: Settings) -> None:
         self.motion_model: MotionModel = load_motion_model(device, settings)
+        self.painter = Painter(device, settings)
         self.tracker: FaceTracker = MediaPipeTracker()
 
     def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
@@ -58,7 +60,7 @@ class MeshEngine:
                 track, cached = self._track(job, inputs.video, len(motion.offsets), scratch, report)
             check_track(job, track, inputs.video, len(motion.offsets))
             with clock.stage("prepare"):
-                face = learn_face(inputs.video, track)
+                face = learn_face(inputs.video, track, self.painter)
             with clock.stage("render"):
                 seen, turned = write_video(job, Prepared(inputs, motion, track, face), report)
         return RenderResult(

@@ -1,0 +1,154 @@
+"""The painter: a small network that paints the inside of the mouth from the lips, the light and the person's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from heygem_cli.engines.mesh.interior import Fit, Interior, fit, fitted, inner_curves
+from heygem_cli.engines.mesh.view import HEIGHT, SCALE, WIDTH, View, opening
+from heygem_cli.engines.mesh.warp import Box
+from heygem_cli.face.geometry import Array
+from heygem_cli.media.types import Frame
+from heygem_cli.runtime import Device, Settings, make_session, model_path
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+MODEL = "mouth_painter.onnx"
+RIM = 1.2
+"""Pixels of the view by which the network paints beyond the inner lip line, where the tracker may be wrong."""
+ALIKE = 0.01
+"""Inter-ocular distances. Inner lips that differ by this in the mean are alike."""
+OWN = 2.5
+"""By this power of e the mixture of the person's own pictures that are most alike counts more in the result than the
+network says: trained on small pictures, it does not know how sharp a mouth can be."""
+REFERENCES = 2
+"""How many pictures the network is shown at most: the person's mouth when it was shaped like this, and wide open."""
+
+Mixture = Sequence[tuple[Interior, float]]
+"""Interiors and their weights, which sum to 1."""
+
+
+def choose(interiors: Sequence[Interior], lips: Array) -> list[Mixture]:
+    """What the network is shown for given lips: up to :data:`REFERENCES` mixtures of the person's own pictures.
+
+    The first holds the two whose inner lips are most alike, each weighing the less the nearer the third is, so that
+    one takes over from another without a jump; the second is the widest.
+
+    Args:
+        interiors: by their opening, the widest last.
+        lips: (40, 2) in pixels of the view.
+    """
+    if not interiors:
+        return []
+    _, along, top, bottom = inner_curves(lips, SCALE)
+    apart = np.array(
+        [
+            np.abs(shown.top - top).mean() + np.abs(shown.bottom - bottom).mean() + abs(shown.along[-1] - along[-1])
+            for shown in interiors
+        ]
+    )
+    nearest = np.argsort(apart, kind="stable")[:3]
+    alike = np.exp(-(apart[nearest] ** 2 - apart[nearest[0]] ** 2) / (2 * ALIKE**2))
+    weights = alike[:2] - alike[2] if len(alike) > 2 else alike[:2]
+    # Three that are all alike to the last digit.
+    weights = weights + 1e-6
+    first: Mixture = [
+        (interiors[index], float(weight)) for index, weight in zip(nearest, weights / weights.sum(), strict=False)
+    ]
+    return [first, [(interiors[-1], 1.0)]][: min(REFERENCES, len(interiors))]
+
+
+def hidden(lips: Array, rim: float = RIM) -> Array:
+    """What the network paints: 1 inside the lips and a rim around it, 0 outside, its edge soft (HEIGHT, WIDTH).
+
+    Args:
+        lips: (40, 2) in pixels of the view.
+        rim: in pixels of the view.
+    """
+    outline = np.round(opening(lips) * 16).astype(np.int32)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.fillPoly(mask, [outline], [255], cv2.LINE_AA, 4)
+    if rim > 0:
+        cv2.polylines(mask, [outline], isClosed=True, color=[255], thickness=max(1, round(2 * rim)), shift=4)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.8), np.float32) / 255
+
+
+class Painter:
+    """The network, loaded once.
+
+    Raises:
+        NotCapableError: the model is missing or damaged, or ``cuda`` was asked for and is not there.
+    """
+
+    def __init__(self, device: Device, settings: Settings) -> None:
+        self._session: InferenceSession = make_session(model_path(MODEL), device, settings)
+
+    def see(self, picture: Frame, lips: Array, references: Sequence[Array | Frame]) -> tuple[Array, Array]:
+        """Paint at the size of the view.
+
+        Args:
+            picture: uint8 (HEIGHT, WIDTH, 3), see :meth:`View.picture`; what lies between the lips is not looked at.
+            lips: (40, 2) in pixels of the view.
+            references: up to two pictures (HEIGHT, WIDTH, 3) of the person's open mouth fitted between these lips.
+
+        Returns:
+            What is painted, float32 (HEIGHT, WIDTH, 3) Y, U and V, and the shares (HEIGHT, WIDTH, 3) of it and of each
+            reference in the result, see :data:`OWN`.
+        """
+        shown = np.zeros((1, REFERENCES, 3, HEIGHT, WIDTH), np.float32)
+        known = np.zeros((1, REFERENCES), np.float32)
+        for number, reference in enumerate(references):
+            shown[0, number], known[0, number] = np.moveaxis(reference, -1, 0), 1
+        feed = {
+            "picture": np.moveaxis(picture, -1, 0)[None].astype(np.float32),
+            "references": shown,
+            "hidden": hidden(lips)[None, None],
+            "known": known,
+        }
+        painted, shares = (np.moveaxis(made[0], 0, -1) for made in self._session.run(None, feed))
+        preferred = shares * np.array([1, np.exp(OWN), 1], np.float32)
+        return np.ascontiguousarray(painted), np.ascontiguousarray(preferred / preferred.sum(-1, keepdims=True))
+
+    def paint(
+        self, frame: Frame, lips: Array, unit: float, *, light: float, interiors: Sequence[Interior], box: Box
+    ) -> Array:
+        """Paint the inside of a mouth at the frame's own size.
+
+        Args:
+            frame: I420, its lips where they shall be.
+            lips: (40, 2) where that is, in pixels.
+            unit: the inter-ocular distance in pixels.
+            light: luma of the lips, see :func:`heygem_cli.engines.mesh.interior.lip_light`.
+            interiors: pictures of the person's open mouth by their opening, the widest last.
+            box: the part of the frame to paint.
+
+        Returns:
+            float32 (height, width, 3) Y, U and V; outside the lips anything.
+        """
+        view = View.of(lips, unit)
+        mixtures = [
+            [(shown, fit(shown, view.lips, light), weight) for shown, weight in mixture]
+            for mixture in choose(interiors, view.lips)
+        ]
+        painted, shares = self.see(view.picture(frame), view.lips, [mixed(mixture) for mixture in mixtures])
+        shares = view.enlarged(shares, box)
+        picture = view.enlarged(painted, box) * shares[..., :1]
+        for number, mixture in enumerate(mixtures, 1):
+            large = [(shown, _enlarged(how, view, box), weight) for shown, how, weight in mixture]
+            picture += mixed(large) * shares[..., number, None]
+        return picture
+
+
+def mixed(mixture: Sequence[tuple[Interior, Fit, float]]) -> Array:
+    """Pictures (rows, columns, 3) of a mixture's interiors as they fit, mixed; what weighs nothing is not drawn."""
+    drawn = [fitted(shown, how) * np.float32(weight) for shown, how, weight in mixture if weight > 0.01]
+    return np.asarray(sum(drawn[1:], drawn[0]), np.float32)
+
+
+def _enlarged(how: Fit, view: View, box: Box) -> Fit:
+    return Fit(view.enlarged(how.places, box), view.enlarged(how.weights, box), how.gain)
