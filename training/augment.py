@@ -62,7 +62,7 @@ def make_examples(
         waiting = [utterances[index] for index in random.permutation(len(utterances))]
         while waiting:
             yield _encoded(_window(waiting, silence, random), encode, random)
-        for _ in range(max(1, len(utterances) // 60)):
+        for _ in range(max(1, len(utterances) // 15)):
             frames = int(random.integers(50, WINDOW // BLOCK + 1))
             quiet = Utterance(np.zeros(frames * BLOCK, np.float32), silence.repeat(frames, 0), NOTHING_SAID)
             yield _encoded([quiet], encode, random)
@@ -119,7 +119,10 @@ def recorded(samples: Samples, random: Random) -> Samples:
     """Bring a window to some level, with noise half of the time; always with noise where there is nothing else."""
     peak = float(np.abs(samples).max())
     if peak == 0:
-        return np.asarray(noise(len(samples), random) * decibels(-random.uniform(10, 100)), np.float32)
+        alone = noise(len(samples), random) * decibels(-random.uniform(10, 100))
+        if random.random() < 0.5:
+            alone[int(random.integers(len(alone) // 8, len(alone))) :] = 0  # it stops, as at the end of an audio
+        return np.asarray(alone, np.float32)
     level = samples * (decibels(random.uniform(-20, 6)) / peak)
     if random.random() < 0.5:
         level = level + noise(len(level), random) * level.std() * decibels(-random.uniform(8, 35))

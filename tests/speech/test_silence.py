@@ -43,7 +43,7 @@ def test_short_pauses_are_left_to_the_network() -> None:
 
 
 def test_quiet_recordings_are_heard() -> None:
-    assert np.all(gate((-50.0, 50))[:50] == 1)
+    assert np.all(gate((-50.0, 25), (-55.0, 25))[:50] == 1)
 
 
 @given(st.lists(st.floats(-120, 0, width=32), min_size=1, max_size=200))
@@ -52,3 +52,10 @@ def test_the_mouth_never_jumps(level: list[float]) -> None:
     assert len(allowed) == len(level)
     assert np.all((allowed >= 0) & (allowed <= 1 + 1e-6))
     assert len(level) == 1 or np.abs(np.diff(allowed)).max() < 0.4
+
+
+def test_a_sound_that_never_rises_or_falls_is_no_speech() -> None:
+    fan = np.random.default_rng(0).standard_normal(4 * 16000).astype(np.float32) / 10
+    assert not openness(levels(fan)).any()
+    fan[16000:32000] *= 4
+    assert openness(levels(fan)).any()

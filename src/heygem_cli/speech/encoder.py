@@ -90,8 +90,9 @@ def _bundled_whisper() -> Path:
 
 def _read_model(folder: Path) -> dict[str, bytes]:
     """The files of a model by name, its encoder cut down to :data:`LAYERS`."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    return {**files, "model.bin": first_layers(files["model.bin"], LAYERS)}
+    texts = [path for path in folder.iterdir() if path.suffix in (".json", ".txt")]
+    model = first_layers((folder / "model.bin").read_bytes(), LAYERS)
+    return {"model.bin": model, **{path.name: path.read_bytes() for path in texts}}
 
 
 class SpeechEncoder:
@@ -122,7 +123,7 @@ class SpeechEncoder:
         except (OSError, RuntimeError, ValueError) as error:
             raise NotCapableError(
                 "model-damaged",
-                f"CTranslate2 cannot load the Whisper model: {str(error).splitlines()[0]}",
+                f"CTranslate2 cannot load the Whisper model: {str(error).partition(chr(10))[0]}",
                 path=folder,
                 hint=f"Let {MODEL_VARIABLE} name a faster-whisper model of size tiny, or unset it",
             ) from error

@@ -18,6 +18,8 @@ BELOW_SPEECH = 44.0
 """Decibels. What lies this far below the speech of the same audio is a pause in it."""
 HYSTERESIS = 6.0
 """Decibels. Speech begins only this far above the level at which it ends."""
+STEADY = 3.0
+"""Decibels. A sound whose level stays within this from beginning to end is a fan or a hum: speech rises and falls."""
 SHORTEST = 8
 """Motion frames (0.32 s). Shorter pauses are left to the network: closures of plosives are pauses too."""
 BEFORE, AFTER = 4, 4
@@ -44,7 +46,10 @@ def openness(level: Array) -> Array:
     Args:
         level: (frames,) of :func:`levels`.
     """
-    threshold = max(FLOOR, float(np.percentile(level, 95)) - BELOW_SPEECH)
+    soft, loud = np.percentile(level, (5, 95)).tolist()
+    if loud - soft < STEADY:
+        return np.zeros(len(level), np.float32)
+    threshold = max(FLOOR, loud - BELOW_SPEECH)
     allowed = np.ones(len(level), np.float32)
     for start, stop in _pauses(level, threshold):
         closed_from = start + AFTER if start else 0
