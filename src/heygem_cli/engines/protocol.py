@@ -20,7 +20,7 @@ class Engine(Protocol):
         """Render one job.
 
         Args:
-            job: checked: its output can be made there; if one appears meanwhile, it is replaced only with ``overwrite``.
+            job: checked: its output can be made there; one that appears meanwhile is kept without ``overwrite``.
             inputs: of the job.
             report: is told how far it is, at least once a second: it ends jobs whose time is up by raising.
 
