@@ -1,10 +1,16 @@
 """Media that many tests read and none changes."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from media_factory import make_audio, make_picture, make_video
+
+# Whoever started the tests may have them ignore signals (nohup, a shell's &); the programs that they start would, too.
+for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
