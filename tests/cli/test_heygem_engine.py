@@ -97,7 +97,7 @@ def test_a_job_goes_through_the_installation(heygem):
     done = heygem.render("--json", audio="longer.m4a", face="新闻 '$(exit).mp4")
     told = json.loads(done.stdout)
     assert (told["engine"], told["provider"], told["duration"]) == ("heygem", "CUDAExecutionProvider", 1.0)
-    made = probe_output(heygem.folder / "out.mp4", overwrite=True)
+    made = probe_output(heygem.folder / "out.mp4")
     assert (made.width, made.height) == (128, 128)
     assert (made.video_seconds, made.audio_seconds) == (pytest.approx(1, abs=0.05), pytest.approx(1, abs=0.15))
     assert set(told["seconds"]) == {"prepare", "start", "render"}
@@ -114,7 +114,7 @@ def test_the_worker_runs_in_heygems_own_python_3_8(heygem):
 
 def test_the_sound_is_the_original_and_the_video_is_marked_as_synthetic(heygem):
     heygem.render(audio="longer.m4a")
-    sound = probe_audio(heygem.folder / "out.mp4", overwrite=True)
+    sound = probe_audio(heygem.folder / "out.mp4")
     assert (sound.codec, sound.sample_rate, sound.channels) == ("aac", 44100, 2)
     assert b"compositeWithTrainedAlgorithmicMedia" in (heygem.folder / "out.mp4").read_bytes()
 
