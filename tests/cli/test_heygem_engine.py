@@ -101,7 +101,7 @@ def test_a_job_goes_through_the_installation(heygem):
     assert (made.width, made.height) == (128, 128)
     assert (made.video_seconds, made.audio_seconds) == (pytest.approx(1, abs=0.05), pytest.approx(1, abs=0.15))
     assert set(told["seconds"]) == {"prepare", "start", "render"}
-    assert drawn(heygem.folder / "out.mp4", overwrite=True)
+    assert drawn(heygem.folder / "out.mp4")
     assert {path: path.read_bytes() for path in heygem.home.glob("config/*")} == before
 
 
