@@ -58,7 +58,12 @@ def guarded():
     yield start
     for each in made:
         each.close()
-    left = set(children(os.getpid())) - before
+    end = time.monotonic() + 10
+    # What has died, and has become a child of this process, is only waiting to be noticed.
+    while (left := set(children(os.getpid())) - before) and time.monotonic() < end:
+        for pid in left:
+            os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.05)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
     for pid in left:
         os.kill(pid, signal.SIGKILL)
