@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -86,7 +87,8 @@ class Painter:
     """
 
     def __init__(self, device: Device, settings: Settings) -> None:
-        self._session: InferenceSession = make_session(model_path(MODEL), device, settings)
+        # More threads would wait for each other between frames, on the cores that the encoder needs.
+        self._session: InferenceSession = make_session(model_path(MODEL), device, replace(settings, onnx_threads=1))
 
     def see(self, picture: Frame, lips: Array, references: Sequence[Array | Frame]) -> tuple[Array, Array]:
         """Paint at the size of the view.
