@@ -100,7 +100,9 @@ def signal_encoder(process: subprocess.Popen, name: str, signum: int) -> None:
 
 def no_more(name: str) -> None:
     """Wait until the ffmpeg of a dead process has ended too."""
+    end = time.monotonic() + 60
     while ffmpegs(name):
+        assert time.monotonic() < end, f"an ffmpeg still writes {name}"
         time.sleep(0.01)
 
 

@@ -15,6 +15,7 @@ from heygem_cli.batch.rows import Row
 from heygem_cli.batch.runner import Policy, Run
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
+from heygem_cli.stopping import SIGNALS
 
 ROW = Row("a", "a.mp4", Cells(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
 
@@ -75,11 +76,12 @@ class Swallowing:
 
 
 def test_what_a_job_fails_with_after_a_signal_is_the_signal(tmp_path):
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with opened(tmp_path / "journal") as journal:
             job = Job(ROW, 1.0, "", "", "key", "do", "new")
             assert Run([job], journal, Policy("now"), Quiet(), restart=None, give_up=None).do(Swallowing) == 15
             assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

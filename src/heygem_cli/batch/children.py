@@ -7,30 +7,65 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 REAP_SECONDS = 2.0
+ORPHANS_END_WITHIN = 5.0
 
 
 def end_children() -> None:
     """Kill all child processes, each of which is an ffmpeg, and wait for their end if it comes soon."""
-    pids = kill_children(os.getpid())
-    end = time.monotonic() + REAP_SECONDS
-    while pids and time.monotonic() < end:
-        pids = [pid for pid in pids if not _reaped(pid)]
-        time.sleep(0.01)
+    _await(kill_children(os.getpid()), REAP_SECONDS)
 
 
 def kill_children(parent: int) -> list[int]:
     """Kill all child processes of a process; give their ids."""
+    pids = children(parent)
+    _kill(pids)
+    return pids
+
+
+def children(parent: int) -> list[int]:
+    """Give the ids of the child processes of a process, ended ones that nobody waited for among them."""
     pids: list[int] = []
     for path in Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(FileNotFoundError):  # a thread that has ended
+        with contextlib.suppress(OSError):  # a thread, or a process, that has ended
             pids += map(int, path.read_text().split())
+    return pids
+
+
+def adopt_orphans() -> None:
+    """From now on the children of a child that dies become children of this process."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def outlive_orphans(known: Collection[int]) -> None:
+    """Wait until what a dead child has left has ended too: an ffmpeg would go on to write its file.
+
+    They notice the death by themselves, and some have children of their own to end; what stays is killed.
+
+    Args:
+        known: ids of children that are no orphans.
+    """
+    left = _await([pid for pid in children(os.getpid()) if pid not in known], ORPHANS_END_WITHIN)
+    _kill(left)
+    _await(left, REAP_SECONDS)
+
+
+def _kill(pids: Iterable[int]) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _await(pids: list[int], seconds: float) -> list[int]:
+    """Reap child processes; give those that have not ended in time."""
+    end = time.monotonic() + seconds
+    while (pids := [pid for pid in pids if not _reaped(pid)]) and time.monotonic() < end:
+        time.sleep(0.01)
     return pids
 
 

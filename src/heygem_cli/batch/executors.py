@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from heygem_cli.batch.children import die_with_parent, kill_children
+from heygem_cli.batch.children import adopt_orphans, children, die_with_parent, kill_children, outlive_orphans
 from heygem_cli.batch.guard import GRACE, STOP_WITHIN
 from heygem_cli.batch.perform import Facts, Failure, Task, TimeoutExceededError, failure_of, perform
 from heygem_cli.engines.settings import EngineSettings
@@ -93,6 +94,7 @@ class Isolated:
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
         self._args = (settings, engines)
+        adopt_orphans()
         self._start()
 
     def _start(self) -> None:
@@ -100,6 +102,7 @@ class Isolated:
         self._ours, theirs = context.Pipe()
         self._child = context.Process(target=_serve, args=(theirs, *self._args), name="heygem-worker", daemon=True)
         resource_tracker.ensure_running()  # which would lift the mask
+        self._known = children(os.getpid())
         signals = {signal.SIGINT, signal.SIGHUP}
         # They wait until the child, which inherits the mask, has learnt to ignore them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -137,7 +140,7 @@ class Isolated:
             return Failure("process-died", f"the process {self._death()} during this job", hint, died=True)
         kill_children(self._child.pid or 0)
         self._child.kill()
-        self._child.join()
+        self._bury()
         return failure_of(TimeoutExceededError(task.timeout))
 
     def close(self) -> None:
@@ -148,9 +151,13 @@ class Isolated:
         self._child.join()
 
     def _death(self) -> str:
-        self._child.join()
+        self._bury()
         code = self._child.exitcode or 0
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+    def _bury(self) -> None:
+        self._child.join()
+        outlive_orphans(self._known)
 
 
 def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[str]) -> None:
