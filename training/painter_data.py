@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.engines.mesh.interior import SHOWS, Interior, fit, fitted, lip_light, take_interior
-from heygem_cli.engines.mesh.painter import choose, mixed
-from heygem_cli.engines.mesh.view import View
+from heygem_cli.engines.mesh.interior import SHOWS, Curves, Interior, fit, fitted, lip_light, take_interior
+from heygem_cli.engines.mesh.painter import chosen, mixed
+from heygem_cli.engines.mesh.view import SCALE, View
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.smooth import smooth
@@ -75,18 +75,16 @@ def widest(mouths: Sequence[Mouth]) -> list[Mouth]:
 def inside_of(shown: Mouth, mouth: Mouth) -> Frame:
     """The inside of one mouth, which shows it, brought between the lips of another: uint8 (HEIGHT, WIDTH, 3)."""
     assert shown.interior is not None
-    return _rounded(fitted(shown.interior, fit(shown.interior, mouth.lips, mouth.light)))
+    return rounded(fitted(shown.interior, fit(shown.interior, Curves.of(mouth.lips, SCALE), mouth.light)))
 
 
 def references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:
     """What the program would show the painter of a person: see :func:`heygem_cli.engines.mesh.painter.choose`."""
-    return [
-        _rounded(mixed([(shown, fit(shown, mouth.lips, mouth.light), weight) for shown, weight in mixture]))
-        for mixture in choose(interiors, mouth.lips)
-    ]
+    return [rounded(mixed(mixture)) for mixture in chosen(interiors, mouth.lips, mouth.light)]
 
 
-def _rounded(picture: Array) -> Frame:
+def rounded(picture: Array) -> Frame:
+    """Colours as a picture has them."""
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 

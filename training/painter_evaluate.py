@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.engines.mesh.painter import Painter, hidden
+from heygem_cli.engines.mesh.painter import SOFT, Painter, chosen, composed, detail, hidden, mixed, softened
 from heygem_cli.engines.mesh.person import RANKS
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame
-from training.painter_data import APART, Mouth, inside_of, keep, references, widest
+from training.painter_data import APART, Mouth, inside_of, keep, rounded, widest
 
 LEAST = 0.03
 """Inner lip opening in inter-ocular distances of the mouths that are judged."""
@@ -41,12 +41,12 @@ def nearest(mouth: Mouth, mouths: Sequence[Mouth]) -> Mouth:
 
 def restore(painter: Painter, mouth: Mouth, others: Sequence[Mouth]) -> Frame:
     """Paint a mouth at the size of the view, with what the program would show of the others."""
-    shown = references(keep(others, RANKS), mouth)
-    painted, shares = painter.see(mouth.picture, mouth.lips, shown)
-    made = painted * shares[..., :1]
-    for number, picture in enumerate(shown, 1):
-        made += picture * shares[..., number, None]
-    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+    mixtures = chosen(keep(others, RANKS), mouth.lips, mouth.light)
+    shown = [rounded(mixed(mixture)) for mixture in mixtures]
+    made = softened(composed(*painter.see(mouth.picture, mouth.lips, shown), shown), SOFT)
+    if mixtures:
+        made[..., 0] += detail(mixtures[0], SOFT)
+    return rounded(made)
 
 
 def judge_clip(painter: Painter, mouths: Sequence[Mouth]) -> Restored | None:

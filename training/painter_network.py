@@ -9,7 +9,7 @@ from torch.nn import functional
 from heygem_cli.engines.mesh.painter import REFERENCES
 from heygem_cli.engines.mesh.view import HEIGHT, WIDTH
 
-WIDTHS = (24, 48, 64)
+WIDTHS = (16, 32, 64)
 """Channels at a half, a quarter and an eighth of the view's size."""
 BLACK = 16.0
 CHROMA = 24.0
@@ -83,7 +83,8 @@ class Painter(nn.Module):
         made = self._through(torch.cat(planes, 1)).float()
         painted = made[:, :3] * scale + offset
         scores = made[:, 3:] - torch.cat([torch.zeros_like(known[:, :1]), (1 - known) * 1e4], 1)[..., None, None]
-        return painted, scores.softmax(1)
+        likely = (scores - scores.amax(1, keepdim=True)).exp()  # softmax, for which ONNX Runtime would turn the planes
+        return painted, likely / likely.sum(1, keepdim=True)
 
     def _through(self, x: Tensor) -> Tensor:
         fine = self.fine(self.stem(functional.pixel_unshuffle(x, 2)))

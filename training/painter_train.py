@@ -19,7 +19,7 @@ from training.painter_lessons import Batch, Lesson, batches
 from training.painter_network import Painter, mixed
 
 BATCH = 24
-STEPS = 5000
+STEPS = 6000
 LEARNING_RATE = 2e-3
 AVERAGED = 0.998
 """Of the mean of the network over its steps, which is what is kept."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drawn_mouth import lips, photographed
-from heygem_cli.engines.mesh.interior import Interior, fit, fitted, take_interior
+from heygem_cli.engines.mesh.interior import Curves, Interior, fit, fitted, take_interior
 from heygem_cli.engines.mesh.painter import ALIKE, REFERENCES, Painter, choose, hidden
 from heygem_cli.engines.mesh.view import MIDDLE, SCALE, View
 from heygem_cli.engines.mesh.warp import Box
@@ -51,7 +51,7 @@ def test_an_interior_fits_its_own_lips() -> None:
     frame, points = photographed(0.2, SCALE)
     view = View.of(points, SCALE)
     interior = take_interior(frame, points, SCALE)
-    drawn = fitted(interior, fit(interior, view.lips, interior.light))[..., 0]
+    drawn = fitted(interior, fit(interior, Curves.of(view.lips, SCALE), interior.light))[..., 0]
     inside = hidden(view.lips, 0) > 0.99
     assert drawn[inside].max() > 130
     assert drawn[inside].min() < 50
@@ -61,7 +61,7 @@ def test_an_interior_fits_its_own_lips() -> None:
 @settings(max_examples=30, deadline=None)
 def test_references_are_mixtures_whose_weights_sum_to_one(openings: list[float], wanted: float) -> None:
     interiors = [shown(opening) for opening in sorted(openings)]
-    chosen = choose(interiors, lips(wanted) * SCALE + MIDDLE)
+    chosen = choose(interiors, Curves.of(lips(wanted), 1.0))
     assert len(chosen) == min(REFERENCES, len(interiors))
     for mixture in chosen:
         assert sum(weight for _, weight in mixture) == pytest.approx(1)
@@ -76,7 +76,7 @@ def test_references_change_without_a_jump() -> None:
     before: Array | None = None
     for opening in np.arange(0.03, 0.24, ALIKE / 10):
         weights = np.zeros(len(interiors))
-        for interior, weight in choose(interiors, lips(float(opening)) * SCALE + MIDDLE)[0]:
+        for interior, weight in choose(interiors, Curves.of(lips(float(opening)), 1.0))[0]:
             weights[places[id(interior)]] += weight
         assert before is None or np.abs(weights - before).max() < 0.25
         before = weights

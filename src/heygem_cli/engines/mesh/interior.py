@@ -52,22 +52,29 @@ def lip_light(frame: Frame, lips: Array) -> float:
     return float(luma[y, x].mean()) - 16
 
 
-def inner_curves(lips: Array, unit: float) -> tuple[MouthFrame, Array, Array, Array]:
-    """The inner lip lines of lip points (40, 2) in the mouth's own frame.
+@dataclass(frozen=True)
+class Curves:
+    """The inner lip lines in the mouth's own frame, in inter-ocular distances.
 
-    Args:
-        lips: in pixels.
-        unit: the inter-ocular distance in pixels.
-
-    Returns:
-        The frame of the inner mouth, and ``along``, ``top`` and ``bottom`` as in :class:`Interior`.
+    Attributes:
+        mouth: that frame.
+        along, top, bottom: as in :class:`Interior`.
     """
-    frame = MouthFrame.between(lips[INNER_TOP[0]], lips[INNER_TOP[-1]])
-    half = float(np.linalg.norm(frame.axis)) / unit
-    upper, lower = (frame.local(lips[rows]) * half for rows in (INNER_TOP, INNER_BOTTOM))
-    along = np.linspace(-half, half, 11, dtype=np.float32)
-    top, bottom = (np.interp(along, np.maximum.accumulate(line[:, 0]), line[:, 1]) for line in (upper, lower))
-    return frame, along, np.asarray(top, np.float32), np.asarray(np.maximum(top, bottom), np.float32)
+
+    mouth: MouthFrame
+    along: Array
+    top: Array
+    bottom: Array
+
+    @staticmethod
+    def of(lips: Array, unit: float) -> Curves:
+        """The curves of lip points (40, 2) in pixels, given the inter-ocular distance in pixels."""
+        mouth = MouthFrame.between(lips[INNER_TOP[0]], lips[INNER_TOP[-1]])
+        half = float(np.linalg.norm(mouth.axis)) / unit
+        upper, lower = (mouth.local(lips[rows]) * half for rows in (INNER_TOP, INNER_BOTTOM))
+        along = np.linspace(-half, half, 11, dtype=np.float32)
+        top, bottom = (np.interp(along, np.maximum.accumulate(line[:, 0]), line[:, 1]) for line in (upper, lower))
+        return Curves(mouth, along, np.asarray(top, np.float32), np.asarray(np.maximum(top, bottom), np.float32))
 
 
 def take_interior(frame: Frame, lips: Array, unit: float) -> Interior:
@@ -78,7 +85,8 @@ def take_interior(frame: Frame, lips: Array, unit: float) -> Interior:
         lips: (40, 2) in pixels.
         unit: the inter-ocular distance in pixels.
     """
-    mouth, along, top, bottom = inner_curves(lips, unit)
+    curves = Curves.of(lips, unit)
+    mouth = curves.mouth
     side = int(2 * REACH * unit) // 2 * 2 + 2
     turn = mouth.axis / np.linalg.norm(mouth.axis)
     rotation = np.array([[turn[0], -turn[1]], [turn[1], turn[0]]], np.float32)
@@ -91,15 +99,16 @@ def take_interior(frame: Frame, lips: Array, unit: float) -> Interior:
         picture[..., channel] = cv2.warpAffine(
             plane, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
-    dark = _throat(picture, unit, along, top, bottom)
-    return Interior(picture, unit, along, top, bottom, lip_light(frame, lips), dark)
+    dark = _throat(picture, unit, curves)
+    return Interior(picture, unit, curves.along, curves.top, curves.bottom, lip_light(frame, lips), dark)
 
 
-def _throat(picture: Frame, scale: float, along: Array, top: Array, bottom: Array) -> Array:
+def _throat(picture: Frame, scale: float, curves: Curves) -> Array:
     side = len(picture)
     x = (np.arange(side) - side / 2) / scale
     y = x[:, None]
-    between = (y > np.interp(x, along, top)) & (y < np.interp(x, along, bottom)) & (np.abs(x) < along[-1])
+    upper, lower = _heights(x, curves.along, curves.top, curves.bottom)
+    between = (y > upper) & (y < lower) & (np.abs(x) < curves.along[-1])
     inside = picture[between] if between.any() else picture.reshape(-1, 3)
     darkest = inside[inside[:, 0] <= np.percentile(inside[:, 0], 10)]
     return np.asarray(darkest.mean(0), np.float32)
@@ -123,40 +132,57 @@ class Fit:
     gain: float
 
 
-def fit(interior: Interior, lips: Array, light: float) -> Fit:
-    """Fit an interior between lip points (40, 2) of a view; ``light`` is that of the lips, see :func:`lip_light`."""
-    _, along, top, bottom = inner_curves(lips, SCALE)
-    half = float(along[-1])
-    x = (np.arange(WIDTH, dtype=np.float32) - MIDDLE[0]) / SCALE
-    y = ((np.arange(HEIGHT, dtype=np.float32) - MIDDLE[1]) / SCALE)[:, None]
-    upper, lower = np.interp(x, along, top), np.interp(x, along, bottom)
-    x_there = x * min(1.0, float(interior.along[-1]) / half)
-    upper_there = np.interp(x_there, interior.along, interior.top)
-    lower_there = np.interp(x_there, interior.along, interior.bottom)
-    height = np.maximum(lower - upper, 1e-4)
-    height_there = np.maximum(lower_there - upper_there, 1e-4)
-    stretch = np.clip(height / height_there, 1, STRETCH)
+def fit(interior: Interior, curves: Curves, light: float) -> Fit:
+    """Fit an interior between the lips of a view; ``light`` is that of the lips, see :func:`lip_light`."""
+    x = (np.arange(WIDTH, dtype=np.float32) - MIDDLE[0]) / np.float32(SCALE)
+    y = ((np.arange(HEIGHT, dtype=np.float32) - MIDDLE[1]) / np.float32(SCALE))[:, None]
+    upper, lower = _heights(x, curves.along, curves.top, curves.bottom)
+    x_there = x * np.float32(min(1.0, float(interior.along[-1] / curves.along[-1])))
+    upper_there, lower_there = _heights(x_there, interior.along, interior.top, interior.bottom)
+    height = np.maximum(lower - upper, np.float32(1e-4))
+    height_there = np.maximum(lower_there - upper_there, np.float32(1e-4))
+    stretch = np.clip(height / height_there, 1, np.float32(STRETCH))
     from_top, from_bottom = (y - upper) / stretch, (lower - y) / stretch
     depth = np.minimum(from_top, from_bottom) / height_there
-    centre = len(interior.picture) / 2
+    centre, scale = np.float32(len(interior.picture) / 2), np.float32(interior.scale)
     places = (np.broadcast_to(x_there, depth.shape), upper_there + from_top, lower_there - from_bottom)
-    weights = (smoothstep((y - upper) / height), smoothstep((depth - 0.5) / 0.3))
+    weights = (smoothstep((y - upper) / height), smoothstep((depth - np.float32(0.5)) / np.float32(0.3)))
     return Fit(
-        np.asarray(centre + np.stack(places, -1) * interior.scale, np.float32),
+        centre + np.stack(places, -1) * scale,
         np.stack(weights, -1).astype(np.float32),
         float(np.clip(light / max(interior.light, 1), 0.5, 2)),
     )
 
 
+def _heights(x: Array, along: Array, top: Array, bottom: Array) -> tuple[Array, Array]:
+    """The upper and the lower lip line at places along the mouth."""
+    upper, lower = (np.interp(x, along, line).astype(np.float32) for line in (top, bottom))
+    return upper, lower
+
+
 def fitted(interior: Interior, how: Fit) -> Array:
     """Draw an interior as it fits: float32 (rows, columns, 3) Y, U and V."""
+    drawn = _drawn(interior.picture, interior.dark, how, cv2.INTER_LINEAR)
+    drawn[..., 0] = _lit(drawn[..., 0], how)
+    return drawn
+
+
+def fitted_luma(interior: Interior, how: Fit) -> Array:
+    """The luma alone, as sharp as it can be: float32 (rows, columns)."""
+    return _lit(_drawn(np.ascontiguousarray(interior.picture[..., 0]), interior.dark[0], how, cv2.INTER_CUBIC), how)
+
+
+def _drawn(picture: Frame, dark: Array, how: Fit, kernel: int) -> Array:
     column, high, low = (np.ascontiguousarray(how.places[..., part]) for part in range(3))
-    lower, throat = (how.weights[..., part, None] for part in range(2))
+    lower, throat = (how.weights[..., part].reshape(*column.shape, *[1] * (picture.ndim - 2)) for part in range(2))
     upper_part, lower_part = (
-        cv2.remap(interior.picture, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        cv2.remap(picture, column, row, kernel, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         for row in (high, low)
     )
-    drawn = upper_part + lower * (lower_part - upper_part)
-    drawn += throat * (interior.dark - drawn)
-    drawn[..., 0] = 16 + (drawn[..., 0] - 16) * how.gain
-    return np.asarray(drawn, np.float32)
+    drawn: Array = upper_part + lower * (lower_part - upper_part)
+    drawn += throat * (dark - drawn)
+    return drawn
+
+
+def _lit(luma: Array, how: Fit) -> Array:
+    return 16 + (luma - 16) * np.float32(how.gain)

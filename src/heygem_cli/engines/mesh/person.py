@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from heygem_cli.engines.mesh.aim import ClosedMouth
+from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.engines.mesh.interior import SHOWS, Interior, take_interior
 from heygem_cli.engines.mesh.procedural import draw_interior
 from heygem_cli.face.canonical import canonical_face
@@ -16,15 +18,19 @@ from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.neutral import CLOSED, closed_mouth
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
-from heygem_cli.media.types import VideoInfo
+from heygem_cli.media.types import Frame, VideoInfo, planes
 
 CHUNK = 1000
 """Frames of a track read at a time."""
 RANKS = (0.02, 0.16, 0.29, 0.43, 0.56, 0.7, 0.83, 0.95)
 """Which frames show the inside of the mouth, by the share of such frames that are open less. Not the widest of all:
 that is often a yawn, a laugh or a slip of the tracker."""
-STRETCH_FRAMES = 150
-"""They lie in a stretch of so many frames, which is decoded once."""
+NEAR = 0.05
+"""Ranks up to which frames around are open alike."""
+STRETCH = 3.0
+"""Seconds of the stretch in which they lie: all of it is decoded for them."""
+ENOUGH = 3
+"""So many times as many frames of a stretch must show the inside that there is a choice."""
 SURE = 2.0
 """Degrees by which a head must turn before it tells how the mouth sways with it."""
 MOVING = 0.012
@@ -107,11 +113,17 @@ def learn_range(track: FaceTrack, rate: float) -> float:
     return float(np.clip((opened / USUAL) ** TRUST, *LIMITS))
 
 
-def find_open_mouths(track: FaceTrack) -> list[int]:
-    """Indices of frames of one stretch that show the inside of the mouth, from narrow to wide open.
+def find_open_mouths(track: FaceTrack, rate: float) -> list[list[int]]:
+    """Indices of frames of one stretch that show the inside of the mouth, in groups from narrow to wide open.
 
-    Of all stretches the one in which most frames show it.
+    The first stretch in which enough frames show it, so that little must be decoded for them; if there is none, the one
+    in which most do.
+
+    Args:
+        track: of the face.
+        rate: frames a second.
     """
+    length = max(len(RANKS), round(STRETCH * rate))
     openings = np.full(len(track), -1.0)
     for start in range(0, len(track), CHUNK):
         rows = track.rows(start, min(CHUNK, len(track) - start))
@@ -119,11 +131,14 @@ def find_open_mouths(track: FaceTrack) -> list[int]:
         frontal = np.abs(pose.yaw) < FRONTAL if pose else np.zeros(0, bool)
         seen = track.present[start : start + len(rows)]
         openings[start : start + len(rows)][seen & frontal] = mouth_opening(rows[seen & frontal])
-    stretches = np.array_split(openings, np.arange(STRETCH_FRAMES, len(openings), STRETCH_FRAMES))
-    best = int(np.argmax([np.count_nonzero(stretch >= SHOWS) for stretch in stretches]))
+    stretches = np.array_split(openings, np.arange(length, len(openings), length))
+    counts = [min(np.count_nonzero(stretch >= SHOWS), ENOUGH * len(RANKS)) for stretch in stretches]
+    best = int(np.argmax(counts))
     showing = np.flatnonzero(stretches[best] >= SHOWS)
-    ranked = showing[np.argsort(stretches[best][showing], kind="stable")] + best * STRETCH_FRAMES
-    return list(dict.fromkeys(int(ranked[int(rank * (len(ranked) - 1))]) for rank in RANKS if len(ranked)))
+    ranked = (showing[np.argsort(stretches[best][showing], kind="stable")] + best * length).tolist()
+    last = len(ranked) - 1
+    spans = [(max(0.0, rank - NEAR) * last, min(rank + NEAR, RANKS[-1]) * last) for rank in RANKS]
+    return [ranked[int(low) : int(high) + 1] for low, high in spans if ranked]
 
 
 def _drawn(video: VideoInfo, track: FaceTrack) -> Interior:
@@ -133,16 +148,36 @@ def _drawn(video: VideoInfo, track: FaceTrack) -> Interior:
 
 
 def learn_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
-    """What the inside of the person's mouth looks like, from narrow to wide open; drawn where it never opens."""
-    wanted = find_open_mouths(track)
-    if not wanted:
+    """What the inside of the person's mouth looks like, from narrow to wide open; drawn where it never opens.
+
+    Of frames in which it is open alike the sharpest shows it: mouths move fast, and many pictures are blurred by that.
+    """
+    groups = find_open_mouths(track, float(video.fps))
+    if not groups:
         return (_drawn(video, track),)
-    first, count = min(wanted), max(wanted) - min(wanted) + 1
-    taken: dict[int, Interior] = {}
-    with closing(read_frames(video, start=first, count=count)) as frames:
+    first, last = min(map(min, groups)), max(map(max, groups))
+    sharpest: dict[int, tuple[float, int, Interior]] = {}
+    with closing(read_frames(video, start=first, count=last - first + 1)) as frames:
         for index, frame in enumerate(frames, first):
-            if index in wanted:
-                landmarks = track.rows(index, 1)[0]
-                unit = float(head_pose(landmarks, canonical_face()).scale)
-                taken[index] = take_interior(frame, landmarks[list(LIPS), :2], unit)
-    return tuple(taken[index] for index in wanted if index in taken)
+            for number, group in enumerate(groups):
+                if index in group:
+                    landmarks = track.rows(index, 1)[0]
+                    sharp = inner_sharpness(frame, landmarks[list(LIPS), :2])
+                    if number not in sharpest or sharp > sharpest[number][0]:
+                        sharpest[number] = sharp, index, _taken(frame, landmarks)
+    # In a short video one frame may stand in several groups.
+    return tuple({index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}.values())
+
+
+def _taken(frame: Frame, landmarks: Array) -> Interior:
+    unit = float(head_pose(landmarks, canonical_face()).scale)
+    return take_interior(frame, landmarks[list(LIPS), :2], unit)
+
+
+def inner_sharpness(frame: Frame, lips: Array) -> float:
+    """Variance of the Laplacian of the luma around the inner lips of lip points (40, 2) in pixels of an I420 frame."""
+    inner = lips[[*INNER_TOP, *INNER_BOTTOM]]
+    luma = planes(frame)[0]
+    (left, top), (right, bottom) = inner.min(0).astype(int).clip(0), np.ceil(inner.max(0)).astype(int)
+    part = luma[top:bottom, left:right]
+    return float(cv2.Laplacian(part, cv2.CV_32F).var()) if part.size else 0.0
