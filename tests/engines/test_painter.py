@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from drawn_mouth import lips, photographed
 from heygem_cli.engines.mesh.interior import Curves, Interior, fit, fitted, take_interior
-from heygem_cli.engines.mesh.painter import ALIKE, REFERENCES, Painter, choose, hidden
+from heygem_cli.engines.mesh.painter import ALIKE, REFERENCES, Painter, choose, detail, hidden, shown_by
 from heygem_cli.engines.mesh.view import MIDDLE, SCALE, View
 from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.geometry import Array
@@ -126,3 +127,27 @@ def test_brighter_light_paints_brighter(painter: Painter) -> None:
     inside = hidden(view.lips, 0) > 0.9
     bright, darker = (painter.see(picture.astype(np.uint8), view.lips, [])[0][..., 0] for picture in (seen, dim))
     assert bright[inside].mean() - 16 > 1.3 * (darker[inside].mean() - 16)
+
+
+def test_detail_of_a_mixture_is_as_strong_as_that_of_its_pictures() -> None:
+    curves = Curves.of(lips(0.2), 1.0)
+    grain = np.random.default_rng(5)
+    pictures = [
+        replace(shown(0.2), picture=grain.integers(80, 160, (110, 110, 3), np.uint8), scale=SCALE) for _ in range(2)
+    ]
+    fits = [(picture, fit(picture, curves, picture.light)) for picture in pictures]
+    inside = hidden(lips(0.2) * SCALE + MIDDLE, 0) > 0.99
+    alone, mixed = (
+        detail([(picture, how, weight) for (picture, how), weight in zip(fits, weights, strict=False)], 1.2)[inside]
+        for weights in ([1.0], [0.5, 0.5])
+    )
+    assert alone.std() > 10
+    assert mixed.std() == pytest.approx(alone.std(), rel=0.15)
+
+
+def test_lips_that_hardly_part_show_no_teeth() -> None:
+    openings = [0.0, 0.005, 0.02, 0.04, 0.2]
+    shares = [shown_by(lips(opening) * SCALE + MIDDLE) for opening in openings]
+    assert shares == sorted(shares)
+    assert shares[1] < 0.1
+    assert shares[-1] == 1

@@ -1,10 +1,22 @@
+from itertools import pairwise
+
+import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.engines.mesh.person import fit_sway, learn_closed_mouth, learn_range
+from heygem_cli.engines.mesh.person import (
+    RANKS,
+    find_open_mouths,
+    fit_sway,
+    learn_closed_mouth,
+    learn_interiors,
+    learn_range,
+)
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, INNER_LOWER, INNER_LOWER_MID, INNER_UPPER, INNER_UPPER_MID, head_pose
 from heygem_cli.face.track import write_track
+from heygem_cli.media.probe import probe_video
+from portrait import make_face_video
 
 RATE = 25.0
 GENERATOR = np.random.default_rng(11)
@@ -78,3 +90,32 @@ def test_the_closed_mouth_is_where_a_nodding_head_shows_it(tmp_path):
         for shown in ([closed.points] * 100, [closed.seen_from(pose) for pose in poses])
     )
     assert followed.mean() < 0.8 * held.mean()
+
+
+def test_open_mouths_are_found_in_the_first_stretch_that_has_enough(tmp_path):
+    openings = np.concatenate([np.zeros(75), np.linspace(0.05, 0.2, 75), np.full(75, 0.15)])
+    groups = find_open_mouths(track_of(tmp_path, openings), RATE)
+    assert len(groups) == len(RANKS)
+    assert all(75 <= frame < 150 for group in groups for frame in group)
+    assert all(max(one) < min(other) for one, other in pairwise(groups))
+
+
+def test_a_short_stretch_serves_where_none_is_better(tmp_path):
+    openings = np.zeros(200)
+    openings[[10, 180, 181]] = 0.1, 0.12, 0.11
+    assert {frame for group in find_open_mouths(track_of(tmp_path, openings), RATE) for frame in group} == {180, 181}
+
+
+def test_a_mouth_that_never_opens_has_no_open_frames(tmp_path):
+    assert find_open_mouths(track_of(tmp_path, np.zeros(90)), RATE) == []
+
+
+def test_of_frames_open_alike_the_sharpest_shows_the_inside(tmp_path):
+    grain = GENERATOR.integers(0, 256, (400, 640, 3), np.uint8)
+    blurred = cv2.GaussianBlur(grain, (0, 0), 4)
+    pictures = [grain if number % 3 == 0 else blurred for number in range(75)]
+    video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
+    interiors = learn_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)))
+    assert len(interiors) == len(RANKS)
+    assert [interior.bottom.max() for interior in interiors] == sorted(interior.bottom.max() for interior in interiors)
+    assert min(interior.picture[..., 0].std() for interior in interiors) > 3 * blurred.std()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.interior import Curves, Fit, Interior, fit, fitted, fitted_luma
+from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
+from heygem_cli.engines.mesh.field import smoothstep
+from heygem_cli.engines.mesh.interior import SHOWS, Curves, Fit, Interior, fit, fitted, fitted_luma
 from heygem_cli.engines.mesh.view import HEIGHT, SCALE, WIDTH, View, opening
 from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.geometry import Array
@@ -78,6 +80,11 @@ def chosen(interiors: Sequence[Interior], lips: Array, light: float) -> list[Fit
     ]
 
 
+def shown_by(lips: Array) -> float:
+    """How much lip points (40, 2) of a view show of the inside, 0 … 1: where they hardly part it is dark, not teeth."""
+    return float(smoothstep((lips[INNER_BOTTOM] - lips[INNER_TOP])[:, 1].max() / (SHOWS * SCALE)))
+
+
 def hidden(lips: Array, rim: float = RIM) -> Array:
     """What the network paints: 1 inside the lips and a rim around it, 0 outside, its edge soft (HEIGHT, WIDTH).
 
@@ -127,7 +134,7 @@ class Painter:
             "known": known,
         }
         painted, shares = (np.moveaxis(made[0], 0, -1) for made in self._session.run(None, feed))
-        preferred = shares * np.array([1, np.exp(OWN), 1], np.float32)
+        preferred = shares * np.array([1, np.exp(OWN * shown_by(lips)), 1], np.float32)
         return np.ascontiguousarray(painted), np.ascontiguousarray(preferred / preferred.sum(-1, keepdims=True))
 
     def paint(
@@ -153,7 +160,7 @@ class Painter:
         picture = view.enlarged(softened(composed(painted, shares, references), SOFT), box)
         if mixtures:
             large = [(shown, _enlarged(how, view, box), weight) for shown, how, weight in mixtures[0]]
-            picture[..., 0] += detail(large, SOFT * unit / SCALE)
+            picture[..., 0] += shown_by(view.lips) * detail(large, SOFT * unit / SCALE)
         return picture
 
 

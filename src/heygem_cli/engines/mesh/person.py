@@ -138,7 +138,7 @@ def find_open_mouths(track: FaceTrack, rate: float) -> list[list[int]]:
     ranked = (showing[np.argsort(stretches[best][showing], kind="stable")] + best * length).tolist()
     last = len(ranked) - 1
     spans = [(max(0.0, rank - NEAR) * last, min(rank + NEAR, RANKS[-1]) * last) for rank in RANKS]
-    return [ranked[int(low) : int(high) + 1] for low, high in spans if ranked]
+    return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
 
 
 def _drawn(video: VideoInfo, track: FaceTrack) -> Interior:
