@@ -29,7 +29,7 @@ class Settings:
     """What keeps a process stable.
 
     Attributes:
-        omp_threads: threads of OpenMP and BLAS (``OMP_NUM_THREADS``); 1, since the stages run beside ffmpeg.
+        omp_threads: threads of OpenMP, BLAS and OpenCV (``OMP_NUM_THREADS``); 1, since the stages run beside ffmpeg.
         torch_threads: for ``torch.set_num_threads`` wherever torch is loaded (``TORCH_NUM_THREADS``).
         onnx_threads: intra-op threads of each ONNX Runtime session and of the speech encoder (``--threads``).
         parallel: ONNX Runtime's parallel execution mode (``ORT_PARALLEL``); sequential unless asked for.
@@ -78,7 +78,7 @@ def _whole(environment: Mapping[str, str], name: str, default: int, *, least: in
 def apply_settings(settings: Settings, environment: MutableMapping[str, str]) -> None:
     """Put into ``environment`` what libraries read while they load; call it before numpy or anything heavier loads."""
     threads = str(settings.omp_threads)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         environment[name] = threads
     environment.setdefault("CUDA_LAUNCH_BLOCKING", "0")
     environment.setdefault("GLOG_minloglevel", "2")
