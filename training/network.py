@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heygem_cli.face.geometry import Array
+from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
 from heygem_cli.speech.encoder import FEATURES, SAMPLES_PER_FEATURE, WINDOW
 from heygem_cli.speech.motion import POINTS
 from training.augment import Example
@@ -26,6 +26,10 @@ SMOOTH = 25
 """Feature frames that :func:`place_means` averages over."""
 SPEED_WEIGHT = 2.0
 """How much the error of the motion from frame to frame counts beside the error of the place."""
+TIMING_WEIGHT = 0.3
+"""How much the correlation of the opening counts: it asks when the mouth opens, however far."""
+MOVES = 0.01
+"""Inter-ocular distances: deviation of the opening in an example from which there is something to correlate."""
 
 
 class Residual(nn.Module):
@@ -106,6 +110,12 @@ def principal_components(offsets: Array) -> Array:
     return np.asarray(directions[:COMPONENTS] * singular[0] / np.sqrt(len(offsets)), np.float32)
 
 
+def openings_of(basis: Array) -> Array:
+    """By how much a unit of each component (12, 82) opens the inner lips: (12,), in inter-ocular distances."""
+    lower, upper = (2 * LIPS.index(point) + 1 for point in (INNER_LOWER_MID, INNER_UPPER_MID))
+    return np.asarray(basis[:, lower] - basis[:, upper], np.float32)
+
+
 def train_network(examples: Sequence[Example], place: Array, basis: Array, steps: int, seed: int) -> MouthNetwork:
     """Train one network.
 
@@ -120,8 +130,9 @@ def train_network(examples: Sequence[Example], place: Array, basis: Array, steps
     network = MouthNetwork().train()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    opens = torch.from_numpy(openings_of(basis))
     for features, wanted in _batches(examples, place, basis, steps, np.random.default_rng(seed)):
-        loss = motion_loss(network(features), wanted)
+        loss = motion_loss(network(features), wanted, opens)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -130,10 +141,26 @@ def train_network(examples: Sequence[Example], place: Array, basis: Array, steps
     return network.eval()
 
 
-def motion_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """L1 of the components and of their first difference; each component counts as much as it moves."""
+def motion_loss(made: Tensor, wanted: Tensor, opens: Tensor) -> Tensor:
+    """L1 of the components and of their first difference, each counting as much as it moves, and the opening's timing.
+
+    Args:
+        made: components (batch, frames, 12).
+        wanted: the same.
+        opens: (12,) by how much a unit of each opens the mouth, in inter-ocular distances.
+    """
     speed = made.diff(dim=1) - wanted.diff(dim=1)
-    return (made - wanted).abs().mean() + SPEED_WEIGHT * speed.abs().mean()
+    apart = (made - wanted).abs().mean() + SPEED_WEIGHT * speed.abs().mean()
+    return apart + TIMING_WEIGHT * mistiming(made @ opens, wanted @ opens)
+
+
+def mistiming(made: Tensor, wanted: Tensor) -> Tensor:
+    """1 − Pearson's correlation of curves (batch, frames), the mean over those of ``wanted`` that move."""
+    moving = wanted.std(1) > MOVES
+    one, other = (curve[moving] - curve[moving].mean(1, keepdim=True) for curve in (made, wanted))
+    # A curve that is made flat has no correlation, and must not blow up the gradient.
+    norms = ((one**2).sum(1) * (other**2).sum(1) + MOVES**2).sqrt()
+    return (1 - (one * other).sum(1) / norms).sum() / max(1, int(moving.sum()))
 
 
 def _batches(

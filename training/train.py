@@ -29,7 +29,7 @@ from training.network import export, place_means, principal_components, train_ne
 TRAIN = "grid/train"
 FPS = 25
 PASSES = 12
-STEPS = 1000
+STEPS = 600
 SEEDS = (1, 2)
 
 
