@@ -45,7 +45,8 @@ def restore(painter: Painter, mouth: Mouth, others: Sequence[Mouth]) -> Frame:
     shown = [rounded(mixed(mixture)) for mixture in mixtures]
     made = softened(composed(*painter.see(mouth.picture, mouth.lips, shown), shown), SOFT)
     if mixtures:
-        made[..., 0] += detail(mixtures[0], SOFT)
+        fine, top = detail(mixtures[0], SOFT), mixtures[0][0][1].top
+        made[top : top + len(fine), :, 0] += fine
     return rounded(made)
 
 

@@ -17,6 +17,8 @@ REACH = 0.45
 """Half the width of a picture of the mouth, in inter-ocular distances."""
 SHOWS = 0.04
 """Inner lip opening in inter-ocular distances from which a frame shows something of the mouth's inside."""
+AROUND = 8
+"""Rows of a view that are drawn beyond the opening: the rim that the painter paints, and what is blurred into it."""
 STRETCH = 1.25
 """How much taller than in its picture an inside may be drawn before its parts move apart."""
 
@@ -116,7 +118,7 @@ def _throat(picture: Frame, scale: float, curves: Curves) -> Array:
 
 @dataclass(frozen=True)
 class Fit:
-    """How an interior fits between other lips, at every pixel of a view or of a frame's part.
+    """How an interior fits between other lips, at every pixel of some rows of a view or of a frame's part.
 
     The upper teeth keep their distance from the upper lip and what is below keeps its distance from the lower lip. An
     opening smaller than the picture's hides what is between, a larger one shows the dark of the throat there.
@@ -125,17 +127,20 @@ class Fit:
         places: (rows, columns, 3) where to look in the picture: column, and rows for the upper and the lower part.
         weights: (rows, columns, 2) share of the lower part, share of the throat.
         gain: of the light.
+        top: first of the rows of the view; all are around the opening.
     """
 
     places: Array
     weights: Array
     gain: float
+    top: int = 0
 
 
 def fit(interior: Interior, curves: Curves, light: float) -> Fit:
     """Fit an interior between the lips of a view; ``light`` is that of the lips, see :func:`lip_light`."""
     x = (np.arange(WIDTH, dtype=np.float32) - MIDDLE[0]) / np.float32(SCALE)
-    y = ((np.arange(HEIGHT, dtype=np.float32) - MIDDLE[1]) / np.float32(SCALE))[:, None]
+    rows = _rows_around(curves)
+    y = ((np.arange(rows.start, rows.stop, dtype=np.float32) - MIDDLE[1]) / np.float32(SCALE))[:, None]
     upper, lower = _heights(x, curves.along, curves.top, curves.bottom)
     x_there = x * np.float32(min(1.0, float(interior.along[-1] / curves.along[-1])))
     upper_there, lower_there = _heights(x_there, interior.along, interior.top, interior.bottom)
@@ -151,7 +156,14 @@ def fit(interior: Interior, curves: Curves, light: float) -> Fit:
         centre + np.stack(places, -1) * scale,
         np.stack(weights, -1).astype(np.float32),
         float(np.clip(light / max(interior.light, 1), 0.5, 2)),
+        rows.start,
     )
+
+
+def _rows_around(curves: Curves) -> slice:
+    """The rows of a view in which the opening between lips lies, and :data:`AROUND` it."""
+    low, high = (MIDDLE[1] + SCALE * height for height in (curves.top.min(), curves.bottom.max()))
+    return slice(max(0, min(int(low) - AROUND, HEIGHT - 1)), max(1, min(int(high) + AROUND + 1, HEIGHT)))
 
 
 def _heights(x: Array, along: Array, top: Array, bottom: Array) -> tuple[Array, Array]:
@@ -161,10 +173,10 @@ def _heights(x: Array, along: Array, top: Array, bottom: Array) -> tuple[Array, 
 
 
 def fitted(interior: Interior, how: Fit) -> Array:
-    """Draw an interior as it fits: float32 (rows, columns, 3) Y, U and V."""
+    """Draw an interior as it fits in a view: float32 (HEIGHT, WIDTH, 3) Y, U and V; far from the opening anything."""
     drawn = _drawn(interior.picture, interior.dark, how, cv2.INTER_LINEAR)
     drawn[..., 0] = _lit(drawn[..., 0], how)
-    return drawn
+    return np.pad(drawn, ((how.top, HEIGHT - how.top - len(drawn)), (0, 0), (0, 0)), mode="edge")
 
 
 def fitted_luma(interior: Interior, how: Fit) -> Array:

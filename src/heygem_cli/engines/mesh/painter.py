@@ -173,7 +173,7 @@ def composed(painted: Array, shares: Array, references: Sequence[Array | Frame])
 
 
 def mixed(mixture: Fitting) -> Array:
-    """Pictures (rows, columns, 3) of a mixture's interiors as they fit, mixed."""
+    """Pictures (HEIGHT, WIDTH, 3) of a mixture's interiors as they fit in a view, mixed."""
     drawn = [fitted(shown, how) * np.float32(weight) for shown, how, weight in mixture]
     return np.asarray(sum(drawn[1:], drawn[0]), np.float32)
 
@@ -196,4 +196,4 @@ def softened(picture: Array, sigma: float) -> Array:
 
 
 def _enlarged(how: Fit, view: View, box: Box) -> Fit:
-    return Fit(view.enlarged(how.places, box), view.enlarged(how.weights, box), how.gain)
+    return Fit(view.enlarged(how.places, box, how.top), view.enlarged(how.weights, box, how.top), how.gain)

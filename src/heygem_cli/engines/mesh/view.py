@@ -70,10 +70,11 @@ class View:
         width, height = (max(by, side // by * by) for side in (width, height))
         return plane[y : y + height, x : x + width], (x, y)
 
-    def enlarged(self, seen: Array, box: Box) -> Array:
-        """Bring what belongs to a view (HEIGHT, WIDTH) or (HEIGHT, WIDTH, up to 4) to a box of the frame."""
+    def enlarged(self, seen: Array, box: Box, top: int = 0) -> Array:
+        """Bring what belongs to rows of a view from ``top`` on (rows, WIDTH) or (rows, WIDTH, up to 4) to a box."""
         matrix = self.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ box.corner
+        matrix[1, 2] -= top
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         size = (box.width, box.height)
         return np.asarray(cv2.warpAffine(seen, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
