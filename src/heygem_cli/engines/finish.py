@@ -9,6 +9,7 @@ from heygem_cli.engines.heygem.failures import failure
 from heygem_cli.engines.staging import Staged
 from heygem_cli.engines.unchanged import is_unchanged
 from heygem_cli.errors import InputError
+from heygem_cli.job import RenderJob, RenderResult
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.types import VideoInfo
 
@@ -42,3 +43,30 @@ def check_result(result: Path, staged: Staged, face: Path, tick: Callable[[], No
     if is_unchanged(made, probe_video(staged.video), tick):
         raise failure("no-face", face)
     return made
+
+
+def result_of(
+    job: RenderJob,
+    made: VideoInfo,
+    staged: Staged,
+    seconds: dict[str, float],
+    *,
+    engine: str,
+    provider: str | None = None,
+) -> RenderResult:
+    """What became of a job: HeyGem does not tell in which frames it saw a face."""
+    return RenderResult(
+        output=job.output,
+        width=made.width,
+        height=made.height,
+        fps=made.fps,
+        frames=made.frames,
+        duration=staged.seconds,
+        frames_with_face=None,
+        frames_without_face=None,
+        frames_turned_away=None,
+        seconds=seconds,
+        track_cached=False,
+        engine=engine,
+        provider=provider,
+    )

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from heygem_cli.engines.finish import check_result
+from heygem_cli.engines.finish import check_result, result_of
 from heygem_cli.engines.heygem.locate import find_installation
 from heygem_cli.engines.heygem.session import Session
 from heygem_cli.engines.settings import HeygemSettings
@@ -84,21 +84,7 @@ class HeygemEngine:
                         join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
             self._remove_traces(began)
-        return RenderResult(
-            output=job.output,
-            width=made.width,
-            height=made.height,
-            fps=made.fps,
-            frames=made.frames,
-            duration=staged.seconds,
-            frames_with_face=None,
-            frames_without_face=None,
-            frames_turned_away=None,
-            seconds=clock.seconds,
-            track_cached=False,
-            engine=self.name,
-            provider=session.provider,
-        )
+        return result_of(job, made, staged, clock.seconds, engine=self.name, provider=session.provider)
 
     def close(self) -> None:
         """End the worker, and let others use the installation."""

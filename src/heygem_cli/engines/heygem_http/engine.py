@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from heygem_cli.engines.finish import check_result
+from heygem_cli.engines.finish import check_result, result_of
 from heygem_cli.engines.heygem_http.client import Client, checked_url
 from heygem_cli.engines.heygem_http.maps import Map, map_problems, temp_folders
 from heygem_cli.engines.heygem_http.task import Task, Watch, submit
@@ -17,7 +17,6 @@ from heygem_cli.engines.staging import Staged, stage_inputs
 from heygem_cli.engines.workfolder import PREFIX, work_folder
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
-from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 
 NAME = "heygem-http"
@@ -87,7 +86,7 @@ class ServiceEngine:
                     made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
                     report(_share(staged, 100))
                     join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
-        return _result(job, made, staged, clock.seconds)
+        return result_of(job, made, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
         """There is nothing to let go of: the service belongs to others."""
@@ -141,21 +140,3 @@ def _remove_old(maps: Sequence[Map]) -> None:
             with contextlib.suppress(OSError):  # gone already, or of the container's own user
                 if code and not waited_for and time.time() - path.stat().st_mtime > OLD:
                     path.unlink()
-
-
-def _result(job: RenderJob, made: VideoInfo, staged: Staged, seconds: dict[str, float]) -> RenderResult:
-    return RenderResult(
-        output=job.output,
-        width=made.width,
-        height=made.height,
-        fps=made.fps,
-        frames=made.frames,
-        duration=staged.seconds,
-        frames_with_face=None,
-        frames_without_face=None,
-        frames_turned_away=None,
-        seconds=seconds,
-        track_cached=False,
-        engine=NAME,
-        provider=None,
-    )
