@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.engines.mesh.painter import SOFT, Painter, chosen, composed, detail, hidden, mixed, softened
+from heygem_cli.engines.mesh.painter import SOFT, Painter, chosen, composed, detail, hidden, mixed, shown_by, softened
 from heygem_cli.engines.mesh.person import RANKS
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame
@@ -45,7 +45,7 @@ def restore(painter: Painter, mouth: Mouth, others: Sequence[Mouth]) -> Frame:
     shown = [rounded(mixed(mixture)) for mixture in mixtures]
     made = softened(composed(*painter.see(mouth.picture, mouth.lips, shown), shown), SOFT)
     if mixtures:
-        fine, top = detail(mixtures[0], SOFT), mixtures[0][0][1].top
+        fine, top = shown_by(mouth.lips) * detail(mixtures[0], SOFT), mixtures[0][0][1].top
         made[top : top + len(fine), :, 0] += fine
     return rounded(made)
 

@@ -15,7 +15,7 @@ from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.runtime import read_settings, sha256
 from heygem_cli.speech.encoder import FEATURES, SpeechEncoder, find_whisper
 
-pytest.importorskip("torch", reason="training needs the extra `train`")
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -173,3 +173,20 @@ def test_a_real_clip_is_read_and_kept(tmp_path: Path) -> None:
     again = clips.load_clip(source, tracker, tmp_path / "track.npy")
     assert again is not None
     assert np.array_equal(again.landmarks, clip.landmarks)
+
+
+def test_components_open_the_mouth_as_their_offsets_do() -> None:
+    basis = np.random.default_rng(3).normal(0, 0.05, (12, 82)).astype(np.float32)
+    assert np.allclose(network.openings_of(basis), gap(basis), atol=1e-6)
+
+
+def test_timing_asks_when_and_not_how_far() -> None:
+    time = torch.arange(48) * 0.4
+    wanted = 0.1 * torch.stack([torch.sin(time), torch.cos(time), 0 * time])
+    far, late, flat = 3 * wanted + 0.2, wanted.roll(4, 1), torch.zeros(3, 48, requires_grad=True)
+    assert network.mistiming(far, wanted).item() < 0.01
+    assert network.mistiming(late, wanted).item() > 0.5
+    assert network.mistiming(-far, wanted).item() > 1.9
+    network.mistiming(flat, wanted).backward()
+    assert torch.isfinite(flat.grad).all()
+    assert network.mistiming(wanted, 0 * wanted).item() == 0

@@ -148,7 +148,7 @@ class Isolated:
         self._child.terminate()
         self._child.join(STOP_WITHIN)
         self._child.kill()
-        self._child.join()
+        self._bury()
 
     def _death(self) -> str:
         self._bury()
