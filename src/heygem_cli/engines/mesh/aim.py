@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW
+from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.engines.mesh.field import MouthFrame, smoothstep
 from heygem_cli.engines.mesh.warp import Box, polygon
 from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose
@@ -21,6 +21,14 @@ SEAM_PIXELS = 1.2
 """The least of it that can be seen."""
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
+UNSEEN = 0.018
+"""Inter-ocular distances. By so much narrower than it is drawn the tracker sees an opening, and one narrower than that
+twice not at all: 0.045 is seen as 0.012, 0.075 as 0.060, on faces of 75 pixels as on those of 300. The network learned
+from what the tracker sees."""
+PARTED = 0.005, 0.02
+"""Inter-ocular distances of opening, as the tracker sees it, from which lips part and at which all of it is added."""
+LOWER_SHARE = 0.7
+"""Of what is added to an opening, the part by which the lower lip and the jaw go down."""
 TURNING, TURNED = 45.0, 65.0
 """Degrees of yaw from which the effect fades, and from which there is none."""
 UPPER_EDGE, LOWER_EDGE = 0.28, 0.2
@@ -72,6 +80,27 @@ class Targets:
 def turned_away(yaw: float) -> float:
     """Weight of the effect at a yaw in degrees."""
     return float(1 - smoothstep((abs(yaw) - TURNING) / (TURNED - TURNING)))
+
+
+def as_drawn(motion: Array) -> Array:
+    """From where the tracker would see the lips to where they must be drawn for that, see :data:`UNSEEN`.
+
+    Args:
+        motion: (41, 3) offsets from the closed mouth in the canonical frame, in inter-ocular distances.
+    """
+    gap = np.maximum(motion[INNER_BOTTOM, 1] - motion[INNER_TOP, 1], 0)
+    widest = float(gap.max())
+    start, full = PARTED
+    if widest <= start:
+        return motion
+    more = UNSEEN * smoothstep((widest - start) / (full - start)) * gap / widest
+    drawn = motion.copy()
+    for row in (INNER_BOTTOM, OUTER_BOTTOM):
+        drawn[row[1:-1], 1] += LOWER_SHARE * more[1:-1]
+    for row in (INNER_TOP, OUTER_TOP):
+        drawn[row[1:-1], 1] -= (1 - LOWER_SHARE) * more[1:-1]
+    drawn[40, 1] += LOWER_SHARE * more.max()
+    return drawn
 
 
 def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Targets:
@@ -144,9 +173,8 @@ def lip_skin(lips: Array) -> Array:
     On an open mouth the tracker sets it on the edge of the teeth, and teeth that the lips carry away look torn out.
     """
     skin = lips.copy()
-    outer_top, outer_bottom = list(range(11)), [0, *range(11, 20), 10]
     gap = np.linalg.norm(lips[INNER_BOTTOM] - lips[INNER_TOP], axis=1, keepdims=True)
-    for inner, outer, edge in ((INNER_TOP, outer_top, UPPER_EDGE), (INNER_BOTTOM, outer_bottom, LOWER_EDGE)):
+    for inner, outer, edge in ((INNER_TOP, OUTER_TOP, UPPER_EDGE), (INNER_BOTTOM, OUTER_BOTTOM, LOWER_EDGE)):
         away = lips[outer] - lips[inner]
         thickness = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
         skin[inner] += away * np.minimum(edge, 0.4 * gap / thickness)

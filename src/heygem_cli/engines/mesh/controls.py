@@ -29,6 +29,9 @@ SIDE_UPPER = np.array([+1.0] * 11 + [-1.0] * 9 + [+1.0] * 11 + [-1.0] * 9, np.fl
 INNER_TOP = list(range(20, 31))
 INNER_BOTTOM = [20, *range(31, 40), 30]
 """Rows of the inner lip line among the lip points, from one corner to the other."""
+OUTER_TOP = list(range(11))
+OUTER_BOTTOM = [0, *range(11, 20), 10]
+"""Rows of the outer lip line, in the same columns."""
 
 
 def ring(landmarks: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.aim import ClosedMouth, Targets, aim, lip_skin, opening_cover, turned_away
+from heygem_cli.engines.mesh.aim import ClosedMouth, Targets, aim, as_drawn, lip_skin, opening_cover, turned_away
 from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, SIDE_UPPER, STILL, ring
 from heygem_cli.engines.mesh.field import Field, Grid, MouthFrame, dense, evaluate, fit_field
 from heygem_cli.engines.mesh.interior import Interior, lip_light
@@ -77,7 +77,7 @@ class MeshFace:
         if not turned_away(float(pose.yaw)):
             return None
         unit = float(pose.scale)
-        targets = aim(landmarks, pose, self.closed, self.reach * motion)
+        targets = aim(landmarks, pose, self.closed, as_drawn(self.reach * motion))
         step = max(2, int(unit / GRID) // 2 * 2)
         around = ring(landmarks)
         box = Box.around(np.concatenate([around, landmarks[[1, 5], :2]]), frame, step)
