@@ -22,6 +22,9 @@ STEADY = 3.0
 """Decibels. A sound whose level stays within this from beginning to end is a fan or a hum: speech rises and falls."""
 SHORTEST = 8
 """Motion frames (0.32 s). Shorter pauses are left to the network: closures of plosives are pauses too."""
+SHORTEST_START = 12
+"""Motion frames (0.48 s). At the beginning of an audio a pause must be as long as this: what ended before nobody knows,
+and who is about to speak has the lips parted."""
 BEFORE, AFTER = 4, 4
 """Motion frames. The mouth opens this long before speech is heard, and takes this long to close after it."""
 FADE = 3
@@ -62,11 +65,15 @@ def openness(level: Array) -> Array:
 
 
 def _pauses(level: Array, threshold: float) -> list[tuple[int, int]]:
-    """Runs of silence of at least ``SHORTEST`` frames, as (first frame, frame after the last)."""
+    """Runs of silence that are long enough, as (first frame, frame after the last)."""
     silent = _silent(level, threshold)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
     runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(start, stop) for start, stop in runs if stop - start >= SHORTEST or stop - start == len(level)]
+    return [
+        (start, stop)
+        for start, stop in runs
+        if stop - start >= (SHORTEST if start else SHORTEST_START) or stop - start == len(level)
+    ]
 
 
 def _silent(level: Array, threshold: float) -> npt.NDArray[np.bool_]:
