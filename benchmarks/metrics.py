@@ -17,8 +17,16 @@ from heygem_cli.face.geometry import LIPS, STABLE, Array, head_pose, interocular
 Curve = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-QUIET = 25.0
-"""Decibels below loud speech (the 95th percentile) at which a frame of sound counts as quiet."""
+BAND = (150, 7000)
+"""Hertz. Between these speech is heard; below them a room rumbles, even between words."""
+QUIET = 30.0
+"""Decibels below loud speech (the 95th percentile) at which a frame of sound may be silent: speech itself spans as much
+(ANSI S3.5-1997, speech intelligibility index)."""
+ROOM = 10.0
+"""Decibels above the quietest (the 5th percentile) up to which there is only the room: a breath is heard above it, and
+who draws one opens the mouth."""
+INAUDIBLE = 1e-7
+"""Power below which it does not count how quiet it is: a recording may have been faded out, or cut to nothing."""
 LONG = 0.15
 """Seconds that it must be quiet before and after a frame that counts as silent: lips open before a sound begins."""
 OPEN = 0.02
@@ -91,8 +99,18 @@ def jitter(landmarks: Array) -> float:
     return float(np.nanmean(jerk / interocular(landmarks[1:-1])))
 
 
+def band_power(samples: Array, rate: int) -> float:
+    """Mean power of the speech band, see :data:`BAND`, in a frame's samples of some rate; 0 of none."""
+    if not len(samples):
+        return 0.0
+    window = np.hanning(len(samples) + 2)[1:-1]
+    spectrum = np.abs(np.fft.rfft(samples * window)) ** 2
+    low, high = (hertz * len(samples) // rate for hertz in BAND)
+    return float(2 * spectrum[low:high].sum() / (len(samples) * (window**2).sum()))
+
+
 def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
-    """Tell which video frames (count,) are silent, see :data:`QUIET` and :data:`LONG`.
+    """Tell which video frames (count,) are silent, see :data:`QUIET`, :data:`ROOM` and :data:`LONG`.
 
     Args:
         samples: mono (samples,); what lies after their end is silent.
@@ -101,11 +119,10 @@ def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
         count: of frames.
     """
     edges = np.round(np.arange(count + 1) * rate / fps).astype(int)
-    power = np.array(
-        [np.mean(samples[a:b].astype(np.float64) ** 2) if a < len(samples) else 0 for a, b in pairwise(edges)]
-    )
-    level = 10 * np.log10(np.maximum(power, 1e-10))
-    loud = level > np.percentile(level, 95) - QUIET
+    power = np.array([band_power(samples[a:b], rate) for a, b in pairwise(edges)])
+    level = 10 * np.log10(np.maximum(power, INAUDIBLE))
+    room, speech = np.percentile(level[edges[:-1] < len(samples)], (5, 95))
+    loud = level > min(speech - QUIET, room + ROOM)
     reach = round(LONG * fps)
     silent = ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
     # At the clip's ends nobody knows what was before and after: the pause must be long enough by itself.

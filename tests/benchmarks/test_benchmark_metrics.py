@@ -92,6 +92,15 @@ def test_silence_begins_and_ends_away_from_sound() -> None:
     assert silent[79:].all()
 
 
+def test_a_breath_is_no_silence_and_the_rumble_of_a_room_is() -> None:
+    sound = GENERATOR.normal(0, 0.0005, 4 * RATE).astype(np.float32)
+    sound[2 * RATE :] = GENERATOR.normal(0, 0.1, 2 * RATE)
+    rumble = 0.03 * np.sin(2 * np.pi * 60 * np.arange(4 * RATE) / RATE).astype(np.float32)
+    assert metrics.silent_frames(sound + rumble, RATE, FPS, 100)[:46].all()
+    sound[RATE : 2 * RATE] *= 5
+    assert not metrics.silent_frames(sound, RATE, FPS, 100)[25:].any()
+
+
 def test_a_short_gap_in_speech_is_no_silence() -> None:
     sound = GENERATOR.normal(0, 0.1, 2 * RATE).astype(np.float32)
     sound[RATE : RATE + RATE // 5] = 0

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.engines.mesh.aim import ClosedMouth, aim, meet, opening, opening_cover, turned_away
-from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
+from heygem_cli.engines.mesh.aim import UNSEEN, ClosedMouth, aim, as_drawn, meet, opening, opening_cover, turned_away
+from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.engines.mesh.warp import Box
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, head_pose
@@ -110,6 +110,32 @@ def test_a_mouth_that_the_tracker_sees_to_the_side_stays_there():
     straight = aim(landmarks, pose, closed, motion(0.1)).lips
     landmarks[list(LIPS), 0] += 4
     assert aim(landmarks, pose, closed, motion(0.1)).lips == pytest.approx(straight + np.float32([4, 0]), abs=0.05)
+
+
+def drawn_opening(opened):
+    drawn = as_drawn(motion(opened))
+    return float((drawn[INNER_BOTTOM, 1] - drawn[INNER_TOP, 1]).max())
+
+
+@pytest.mark.parametrize(("opened", "more"), [(0, 0), (0.008, 0), (0.035, UNSEEN), (0.11, 0), (0.3, 0)])
+def test_what_the_tracker_hardly_sees_is_drawn_wider(opened, more):
+    assert drawn_opening(opened) == pytest.approx(opened + more, abs=1e-4)
+
+
+@given(st.floats(0, 0.2), st.floats(0.0005, 0.01))
+def test_what_opens_further_is_drawn_wider(opened, by):
+    assert 0 < drawn_opening(opened + by) - drawn_opening(opened) < 3 * by
+
+
+def test_both_lips_and_the_chin_part_and_the_corners_stay():
+    before = motion(0.035)
+    added = as_drawn(before) - before
+    middle = len(INNER_TOP) // 2
+    assert added[INNER_TOP[middle], 1] < 0 < added[INNER_BOTTOM[middle], 1]
+    assert added[CHIN_ROW, 1] == pytest.approx(added[INNER_BOTTOM[middle], 1])
+    assert added[OUTER_TOP] == pytest.approx(added[INNER_TOP], abs=1e-6)
+    assert added[OUTER_BOTTOM] == pytest.approx(added[INNER_BOTTOM], abs=1e-6)
+    assert (added[[INNER_TOP[0], INNER_TOP[-1]]] == 0).all()
 
 
 @given(st.floats(-90, 90))

@@ -42,6 +42,22 @@ def test_short_pauses_are_left_to_the_network() -> None:
     assert np.all(gate((SPEECH, 50), (PAUSE, 7), (SPEECH, 50)) == 1)
 
 
+def test_a_short_pause_closes_the_mouth_in_the_middle_but_not_at_the_beginning() -> None:
+    assert np.all(gate((PAUSE, 11), (SPEECH, 50))[:11] == 1)
+    assert np.all(gate((PAUSE, 12), (SPEECH, 50))[:6] == 0)
+    assert gate((SPEECH, 50), (PAUSE, 11), (SPEECH, 50)).min() < 0.2
+
+
+def test_in_a_noisy_room_a_pause_is_as_loud_as_the_room() -> None:
+    noisy = SPEECH - 40
+    assert np.all(gate((SPEECH, 50), (noisy, 30), (SPEECH, 50))[60:70] == 0)
+    assert np.all(gate((SPEECH, 50), (noisy, 30), (PAUSE, 30), (SPEECH, 50))[50:80] == 1)  # a breath, heard in quiet
+
+
+def test_weak_speech_is_no_pause() -> None:
+    assert np.all(gate((SPEECH, 50), (SPEECH - 30, 30), (SPEECH, 50)) == 1)
+
+
 def test_quiet_recordings_are_heard() -> None:
     assert np.all(gate((-50.0, 25), (-55.0, 25))[:50] == 1)
 

@@ -16,6 +16,11 @@ FLOOR = -65.0
 """Decibels of full scale. Nothing below this is speech in any recording."""
 BELOW_SPEECH = 44.0
 """Decibels. What lies this far below the speech of the same audio is a pause in it."""
+WEAKEST_SPEECH = 36.0
+"""Decibels. In a room that is not quiet enough for that, a pause lies this far below speech: speech itself spans 30
+(ANSI S3.5-1997, speech intelligibility index)."""
+ROOM = 6.0
+"""Decibels that the noise of such a room varies above the quietest frames (the 5th percentile)."""
 HYSTERESIS = 6.0
 """Decibels. Speech begins only this far above the level at which it ends."""
 STEADY = 3.0
@@ -52,7 +57,7 @@ def openness(level: Array) -> Array:
     soft, loud = np.percentile(level, (5, 95)).tolist()
     if loud - soft < STEADY:
         return np.zeros(len(level), np.float32)
-    threshold = max(FLOOR, loud - BELOW_SPEECH)
+    threshold = max(FLOOR, loud - BELOW_SPEECH, min(soft + ROOM, loud - WEAKEST_SPEECH))
     allowed = np.ones(len(level), np.float32)
     for start, stop in _pauses(level, threshold):
         closed_from = start + AFTER if start else 0

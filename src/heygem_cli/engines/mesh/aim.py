@@ -21,12 +21,13 @@ SEAM_PIXELS = 1.2
 """The least of it that can be seen."""
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
-UNSEEN = 0.018
-"""Inter-ocular distances. By so much narrower than it is drawn the tracker sees an opening, and one narrower than that
-twice not at all: 0.045 is seen as 0.012, 0.075 as 0.060, on faces of 75 pixels as on those of 300. The network learned
-from what the tracker sees."""
-PARTED = 0.005, 0.02
-"""Inter-ocular distances of opening, as the tracker sees it, from which lips part and at which all of it is added."""
+UNSEEN = 0.015
+"""Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees an
+opening that is hardly one: 0.025 is seen as 0.003 to 0.006, 0.035 as 0.004 to 0.017. A wide one it sees as it is."""
+PARTED = 0.01, 0.03
+"""Inter-ocular distances of opening, as the tracker sees it, from which something is added and at which all of it is."""
+WIDE = 0.04, 0.1
+"""The same from which less is added and at which nothing is."""
 LOWER_SHARE = 0.7
 """Of what is added to an opening, the part by which the lower lip and the jaw go down."""
 TURNING, TURNED = 45.0, 65.0
@@ -90,17 +91,21 @@ def as_drawn(motion: Array) -> Array:
     """
     gap = np.maximum(motion[INNER_BOTTOM, 1] - motion[INNER_TOP, 1], 0)
     widest = float(gap.max())
-    start, full = PARTED
-    if widest <= start:
+    added = UNSEEN * float(_between(widest, PARTED) * (1 - _between(widest, WIDE)))
+    if not added:
         return motion
-    more = UNSEEN * smoothstep((widest - start) / (full - start)) * gap / widest
+    more = added * gap / widest
     drawn = motion.copy()
     for row in (INNER_BOTTOM, OUTER_BOTTOM):
         drawn[row[1:-1], 1] += LOWER_SHARE * more[1:-1]
     for row in (INNER_TOP, OUTER_TOP):
         drawn[row[1:-1], 1] -= (1 - LOWER_SHARE) * more[1:-1]
-    drawn[40, 1] += LOWER_SHARE * more.max()
+    drawn[40, 1] += LOWER_SHARE * added
     return drawn
+
+
+def _between(opened: float, limits: tuple[float, float]) -> Array:
+    return smoothstep((opened - limits[0]) / (limits[1] - limits[0]))
 
 
 def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Targets:
