@@ -28,9 +28,9 @@ from training.network import export, place_means, principal_components, train_ne
 
 TRAIN = "grid/train"
 FPS = 25
-PASSES = 12
+PASSES = 24
 STEPS = 600
-SEEDS = (1, 2)
+SEEDS = (1, 2, 3, 4)
 
 
 def utterances(clips: Sequence[Clip], canonical: Array) -> list[Utterance]:
