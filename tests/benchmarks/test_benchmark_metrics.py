@@ -101,6 +101,14 @@ def test_a_breath_is_no_silence_and_the_rumble_of_a_room_is() -> None:
     assert not metrics.silent_frames(sound, RATE, FPS, 100)[25:].any()
 
 
+def test_the_weakest_speech_is_no_silence() -> None:
+    sound = GENERATOR.normal(0, 0.1, 4 * RATE).astype(np.float32)
+    sound[RATE : 2 * RATE] /= 20
+    assert not metrics.silent_frames(sound, RATE, FPS, 100).any()
+    sound[RATE : 2 * RATE] /= 4
+    assert metrics.silent_frames(sound, RATE, FPS, 100)[30:45].all()
+
+
 def test_a_short_gap_in_speech_is_no_silence() -> None:
     sound = GENERATOR.normal(0, 0.1, 2 * RATE).astype(np.float32)
     sound[RATE : RATE + RATE // 5] = 0
