@@ -41,7 +41,7 @@ def test_a_goal_that_is_missed_is_told(score: str, value: float) -> None:
 def test_what_could_not_be_measured_is_left_out_of_a_mean_and_misses_its_goal() -> None:
     assert mean([{"seam": 1.0}, {"seam": float("nan")}, {}], "seam") == 1
     assert not reached([judged("lbax4n", "grid", closure=float("nan"))])[
-        "grid, all: share of silent frames that are open"
+        "all clips: share of silent frames that are open"
     ]
 
 
