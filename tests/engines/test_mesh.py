@@ -50,6 +50,12 @@ def test_the_mouth_opens_as_far_as_it_is_told(frame, landmarks, by):
     assert mouth_opening(track_one(drawn)) == pytest.approx(told, abs=0.035)
 
 
+def test_a_narrow_opening_is_wide_enough_to_be_seen(frame, landmarks):
+    person = made(frame, landmarks)
+    assert mouth_opening(track_one(person.draw(frame, landmarks, opened(0.03)))) == pytest.approx(0.03, abs=0.015)
+    assert mouth_opening(track_one(person.draw(frame, landmarks, opened(0.01)))) < 0.01
+
+
 def test_pixels_outside_the_lower_face_stay_bit_identical(frame, landmarks):
     drawn = made(frame, landmarks).draw(frame, landmarks, opened(0.25))
     changed = np.argwhere(drawn[:720] != frame[:720])[:, ::-1]

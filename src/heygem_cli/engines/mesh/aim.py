@@ -22,8 +22,8 @@ SEAM_PIXELS = 1.2
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
 UNSEEN = 0.015
-"""Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees an
-opening that is hardly one: 0.025 is seen as 0.003 to 0.006, 0.035 as 0.004 to 0.017. A wide one it sees as it is."""
+"""Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees a
+narrow opening; it does not see the portrait of the tests open by 0.03. A wide opening it sees as it is."""
 PARTED = 0.01, 0.03
 """Inter-ocular distances of opening, as the tracker sees it, from which it is added to, and at which by all of it."""
 WIDE = 0.04, 0.1
