@@ -101,6 +101,22 @@ def test_a_closed_mouth_at_rest_goes_nowhere():
     assert gaps(aimed(0.1).lips).max() == pytest.approx(0.1 * SIZE, rel=0.05)
 
 
+@pytest.mark.parametrize(("seen", "share"), [(0, 0), (0.006, 0.5), (0.012, 1), (0.05, 1)])
+def test_at_rest_a_mouth_that_is_seen_ajar_is_closed(seen, share):
+    landmarks = turned()
+    pose = head_pose(landmarks, canonical_face())
+    closed = pose.to_canonical(landmarks[[*LIPS, CHIN]])
+    closed[INNER_BOTTOM] = closed[INNER_TOP]
+    ajar = closed.copy()
+    for row in (INNER_BOTTOM, OUTER_BOTTOM):
+        ajar[row[1:-1], 1] += seen
+    landmarks[list(LIPS)] = pose.to_image(ajar[:40])
+    person = ClosedMouth(closed, np.float32([0, 0]), np.zeros((2, 41, 3), np.float32))
+    targets = aim(landmarks, pose, person, motion(0))
+    raised = (targets.own - targets.lips)[OUTER_BOTTOM[5], 1]
+    assert raised == pytest.approx(share * seen * SIZE, abs=0.1)
+
+
 def test_a_mouth_that_the_tracker_sees_to_the_side_stays_there():
     landmarks = turned()
     pose = head_pose(landmarks, canonical_face())

@@ -21,6 +21,8 @@ SEAM_PIXELS = 1.2
 """The least of it that can be seen."""
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
+AJAR = 0.012
+"""The same. A mouth of the frame that the tracker sees open by this is open: it is two or three times as far."""
 UNSEEN = 0.015
 """Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees a
 narrow opening; it does not see the portrait of the tests open by 0.03. A wide opening it sees as it is."""
@@ -127,7 +129,7 @@ def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Tar
     moved = float(np.abs(motion[:, :2]).max())
     away = turned_away(float(pose.yaw))
     # At rest a mouth that is closed in the frame shows the person's own lips, whatever they do.
-    open_now = float(smoothstep(opening(own, down, apart) / (AT_REST * scale)))
+    open_now = float(smoothstep(opening(own, down, apart) / (AJAR * scale)))
     weight = away * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
     sources = meet(own, down, apart, TOUCH * scale, 0)
     wanted = meet(placed[:40], down, apart, TOUCH * scale, max(SEAM * scale, SEAM_PIXELS) * open_now)
