@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from media_factory import make_audio, make_picture, make_video
 
@@ -11,6 +12,10 @@ from media_factory import make_audio, make_picture, make_video
 for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
+
+# How long an example takes says how busy the machine is; speed is measured in benchmarks.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
