@@ -100,7 +100,10 @@ def jitter(landmarks: Array) -> float:
 
 
 def band_power(samples: Array, rate: int) -> float:
-    """Mean power of the speech band, see :data:`BAND`, in a frame's samples of some rate; 0 of none."""
+    """Mean power of the speech band, see :data:`BAND`, in a frame's samples of some rate; 0 of none.
+
+    The program has its own measure in :mod:`heygem_cli.speech.silence`; what is judged must not set its own standard.
+    """
     if not len(samples):
         return 0.0
     window = np.hanning(len(samples) + 2)[1:-1]

@@ -22,10 +22,10 @@ SEAM_PIXELS = 1.2
 AT_REST = 0.03
 """Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
 AJAR = 0.012
-"""The same. A mouth of the frame that the tracker sees open by this is open: it is two or three times as far."""
+"""The same. A mouth of the frame that the tracker sees open by this is open: it sees a narrow opening too narrow."""
 UNSEEN = 0.015
 """Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees a
-narrow opening; it does not see the portrait of the tests open by 0.03. A wide opening it sees as it is."""
+narrow opening; it does not see the portrait of the tests open by 0.03. A wide opening it sees about as it is."""
 PARTED = 0.01, 0.03
 """Inter-ocular distances of opening, as the tracker sees it, from which it is added to, and at which by all of it."""
 WIDE = 0.04, 0.1
