@@ -17,7 +17,7 @@ import typer
 from benchmarks.batch_disasters import measure_failures, measure_kills
 from benchmarks.batch_figures import measure_memory, measure_overhead, measure_planning, measure_shared
 from benchmarks.report import Goal, print_goals, write_json
-from heygem_cli.cli.show import errors_shown
+from heygem_cli.cli.output import errors_shown
 
 MEASURES: Mapping[str, Callable[[Path], list[Goal]]] = {
     "kills": measure_kills,

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.batch_folder import BatchFolder, make_face, make_voice
 from benchmarks.clips import ffmpeg
 from benchmarks.report import Goal, figure, print_table
-from heygem_cli.batch.state import JobState, after
+from heygem_cli.batch.journal import JobState, after
 from heygem_cli.errors import HeygemError
 
 ROUNDS = 50

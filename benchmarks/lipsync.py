@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.show import errors_shown
+from heygem_cli.cli.output import errors_shown
 from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -83,7 +83,7 @@ def judge_all(clips: Sequence[tuple[str, Path]], folder: Path) -> list[Verdict]:
     apply_settings(settings, os.environ)
     hide_native_output()
     from benchmarks.judge import judge  # noqa: PLC0415 - after the settings
-    from heygem_cli.engines.settings import EngineSettings  # noqa: PLC0415
+    from heygem_cli.options import EngineSettings  # noqa: PLC0415
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline(EngineSettings(process=settings))

@@ -19,7 +19,7 @@ import typer
 
 from benchmarks.clips import AUDIO, FACE, SIZES, make_inputs, speech, talking_head
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.show import errors_shown
+from heygem_cli.cli.output import errors_shown
 from heygem_cli.errors import HeygemError
 
 EVERY = 0.05

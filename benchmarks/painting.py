@@ -13,7 +13,7 @@ from training.painter_evaluate import Restored, judge_clip
 
 from benchmarks.judge import Verdict
 from benchmarks.report import Goal, print_table
-from heygem_cli.engines.mesh.painter import Painter
+from heygem_cli.mesh.painter import Painter
 from heygem_cli.runtime import read_settings
 
 

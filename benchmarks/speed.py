@@ -22,7 +22,7 @@ import typer
 
 from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.show import errors_shown
+from heygem_cli.cli.output import errors_shown
 from heygem_cli.errors import HeygemError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -93,8 +93,8 @@ def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    from heygem_cli.engines.settings import EngineSettings  # noqa: PLC0415 - after the settings
     from heygem_cli.job import RenderJob, RenderOptions  # noqa: PLC0415
+    from heygem_cli.options import EngineSettings  # noqa: PLC0415 - after the settings
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline(EngineSettings(process=settings))

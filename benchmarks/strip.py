@@ -18,11 +18,11 @@ from benchmarks.clips import AUDIO, FACE
 from benchmarks.metrics import lip_shapes
 from benchmarks.observe import Observed, listen, observe, pick_frames
 from benchmarks.sheets import face_crop, mouth_crop
-from heygem_cli.cli.show import errors_shown
-from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.cli.output import errors_shown
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
+from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import Pipeline
 from heygem_cli.runtime import hide_native_output, read_settings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.face.geometry import Array
+from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 
 
 def lips(opening: float, half: float = 0.25) -> Array:

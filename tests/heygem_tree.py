@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from heygem_cli.installation.tree import MODEL_FILES
+from heygem_cli.heygem.installation.tree import MODEL_FILES
 
 OPTIONS = {
     "batch_size": ("16", None),

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.select import FaceChoice, parse_choice
@@ -16,6 +15,7 @@ from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.read import read_frames
+from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import Pipeline
 from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_one
 

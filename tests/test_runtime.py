@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from heygem_cli.errors import InputError, NotCapableError
-from heygem_cli.runtime import Settings, apply_settings, make_session, model_path, read_settings, session_provider
+from heygem_cli.onnx import make_session, model_path, session_provider
+from heygem_cli.runtime import Settings, apply_settings, read_settings
 
 
 def test_the_operators_variables_keep_their_meaning():

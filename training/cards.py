@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from heygem_cli.runtime import sha256
+from heygem_cli.files import sha256
 from training.evaluate import Score, table
 
 MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx")

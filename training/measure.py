@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, models_folder, read_settings
+from heygem_cli.onnx import models_folder
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import load_motion_model
 from training.cards import write_cards
 from training.clips import Clip, load_clips

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import torch
 
-from heygem_cli.engines.mesh.painter import MODEL, Painter
 from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, models_folder, read_settings
+from heygem_cli.mesh.painter import MODEL, Painter
+from heygem_cli.onnx import models_folder
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from training.cards import write_card
 from training.clips import load_clips
 from training.measure import SETS, command_line

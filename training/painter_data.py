@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.engines.mesh.interior import SHOWS, Curves, Interior, fit, fitted, lip_light, take_interior
-from heygem_cli.engines.mesh.painter import chosen, mixed
-from heygem_cli.engines.mesh.view import SCALE, View
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.smooth import smooth
 from heygem_cli.media.probe import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
+from heygem_cli.mesh.interior import SHOWS, Curves, Interior, fit, fitted, lip_light, take_interior
+from heygem_cli.mesh.painter import chosen, mixed
+from heygem_cli.mesh.view import SCALE, View
 
 APART = 5
 """Frames that a picture of the open mouth must be away from the frame to paint."""
@@ -79,7 +79,7 @@ def inside_of(shown: Mouth, mouth: Mouth) -> Frame:
 
 
 def references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:
-    """What the program would show the painter of a person: see :func:`heygem_cli.engines.mesh.painter.choose`."""
+    """What the program would show the painter of a person: see :func:`heygem_cli.mesh.painter.choose`."""
     return [rounded(mixed(mixture)) for mixture in chosen(interiors, mouth.lips, mouth.light)]
 
 

@@ -9,11 +9,11 @@ from statistics import fmean
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.engines.mesh.painter import SOFT, Painter, chosen, composed, detail, hidden, mixed, shown_by, softened
-from heygem_cli.engines.mesh.person import RANKS
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame
+from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
+from heygem_cli.mesh.painter import SOFT, Painter, chosen, composed, detail, hidden, mixed, shown_by, softened
+from heygem_cli.mesh.person import RANKS
 from training.painter_data import APART, Mouth, inside_of, keep, rounded, widest
 
 LEAST = 0.03

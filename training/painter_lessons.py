@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.engines.mesh.painter import REFERENCES, RIM, hidden
-from heygem_cli.engines.mesh.person import RANKS
-from heygem_cli.engines.mesh.view import HEIGHT, MIDDLE, WIDTH
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame
+from heygem_cli.mesh.painter import REFERENCES, RIM, hidden
+from heygem_cli.mesh.person import RANKS
+from heygem_cli.mesh.view import HEIGHT, MIDDLE, WIDTH
 from training.painter_data import APART, Mouth, keep, references, widest
 
 Random = np.random.Generator

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heygem_cli.engines.mesh.painter import REFERENCES
-from heygem_cli.engines.mesh.view import HEIGHT, WIDTH
+from heygem_cli.mesh.painter import REFERENCES
+from heygem_cli.mesh.view import HEIGHT, WIDTH
 
 WIDTHS = (16, 32, 64)
 """Channels at a half, a quarter and an eighth of the view's size."""

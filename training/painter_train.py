@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from heygem_cli.engines.mesh.painter import REFERENCES
-from heygem_cli.engines.mesh.view import HEIGHT, WIDTH
 from heygem_cli.media.read import ahead
+from heygem_cli.mesh.painter import REFERENCES
+from heygem_cli.mesh.view import HEIGHT, WIDTH
 from training.painter_lessons import Batch, Lesson, batches
 from training.painter_network import Painter, mixed
 

@@ -16,7 +16,8 @@ import torch
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, models_folder, read_settings
+from heygem_cli.onnx import models_folder
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.encoder import SpeechEncoder, find_whisper
 from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples

@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from heygem_cli.choices import LoopMode, MissingFace
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.media.write import EncodeOptions
+from heygem_cli.options import LoopMode, MissingFace
 
 Stage = Literal["speech", "track", "prepare", "start", "render"]
 """``start``: an engine of another process becomes ready."""

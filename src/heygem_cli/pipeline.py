@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from heygem_cli.engines.protocol import Engine
-from heygem_cli.engines.registry import check_options, find_engine
-from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError
 from heygem_cli.job import Inputs, RenderJob, RenderResult, Report
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.write import check_output, choose_encoder
+from heygem_cli.options import EngineSettings
 
 
 def check_job(job: RenderJob) -> Inputs:

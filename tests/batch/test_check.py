@@ -7,10 +7,10 @@ import pytest
 from heygem_cli.batch.check import check_rows
 from heygem_cli.batch.manifest import Cells, describe
 from heygem_cli.batch.rows import make_rows
-from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError, NotCapableError
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import EncodeOptions, encoder_available
+from heygem_cli.options import EngineSettings
 
 
 @pytest.fixture

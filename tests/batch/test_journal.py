@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.batch.journal import opened, parse_events, replay
-from heygem_cli.batch.state import JobState, after
+from heygem_cli.batch.journal import JobState, after, opened, parse_events, replay
 from heygem_cli.errors import InputError
 
 NAMES = st.sampled_from(["a", "b"])

@@ -7,9 +7,9 @@ import pytest
 from heygem_cli.batch.lock import locked
 from heygem_cli.batch.session import STDIN, Request, check_batch
 from heygem_cli.batch.shard import Shard
-from heygem_cli.engines.settings import EngineSettings
 from heygem_cli.errors import InputError, LockedError
 from heygem_cli.job import RenderOptions
+from heygem_cli.options import EngineSettings
 
 
 def request_of(folder: Path, shard: Shard | None) -> Request:

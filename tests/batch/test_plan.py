@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.batch.check import CheckedRow
+from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import Cells
 from heygem_cli.batch.plan import Job, Wish, content_key, decide, in_order, make_plan, what_is_wrong
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.state import JobState
-from heygem_cli.engines.mesh.models import models_digest
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.write import EncodeOptions
+from heygem_cli.mesh.models import models_digest
 
 
 def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import Cells, parse_manifest
 from heygem_cli.batch.plan import Job
 from heygem_cli.batch.report import (
@@ -22,7 +23,6 @@ from heygem_cli.batch.report import (
     write_whole,
 )
 from heygem_cli.batch.rows import make_rows
-from heygem_cli.batch.state import JobState
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.job import RenderOptions
 from unprivileged import unprivileged

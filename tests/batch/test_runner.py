@@ -9,13 +9,13 @@ import pytest
 
 from heygem_cli.batch.journal import opened
 from heygem_cli.batch.manifest import Cells
-from heygem_cli.batch.perform import Failure
 from heygem_cli.batch.plan import Job
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.runner import Policy, Run
+from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
-from heygem_cli.stopping import SIGNALS
+from heygem_cli.processes import SIGNALS
 
 ROW = Row("a", "a.mp4", Cells(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
 

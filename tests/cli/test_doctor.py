@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.doctor.registry import CHECKS
-from heygem_cli.installation.tree import CONFIG_INI, OPT_TXT
+from heygem_cli.heygem.installation.tree import CONFIG_INI, OPT_TXT
 from heygem_tree import DANGEROUS, make_installation, opt_text
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

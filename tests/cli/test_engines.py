@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from heygem_cli.engines.registry import ENGINES
+from heygem_cli.engines import ENGINES
 from heygem_service import Service
 from heygem_tree import make_installation
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from heygem_cli.installation.tree import APP, CONFIG_INI, OPT_TXT
+from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, OPT_TXT
 from heygem_tree import APP as APP_TEXT
 from heygem_tree import DANGEROUS, QUEUE, make_installation, opt_text
 

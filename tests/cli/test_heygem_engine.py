@@ -19,12 +19,12 @@ import cv2
 import pytest
 
 from batch_program import Batch, children, command_of, whole, worker_of
-from heygem_cli.engines.heygem.engine import HeygemEngine
-from heygem_cli.engines.settings import HeygemSettings
-from heygem_cli.installation.tree import MODEL_FILES
+from heygem_cli.heygem.installation.tree import MODEL_FILES
+from heygem_cli.heygem.local.engine import HeygemEngine
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import read_frames
+from heygem_cli.options import HeygemSettings
 from heygem_stand_in import behave, environment, make_stand_in, processes_of
 from media_factory import make_audio, make_video
 
@@ -343,7 +343,7 @@ def test_whatever_ends_heygem_no_process_is_left_and_the_next_run_works(heygem, 
 
 
 def test_the_guard_may_be_killed_as_well(heygem, stuck):
-    guard = next(pid for pid in children(stuck.pid) if b"guard.py" in command_of(pid))
+    guard = next(pid for pid in children(stuck.pid) if b"supervisor.py" in command_of(pid))
     os.kill(guard, signal.SIGKILL)
     assert stuck.wait(20) == 1
     heygem.nothing_is_left()

@@ -8,7 +8,7 @@ import pytest
 
 from heygem_cli.doctor.environment_checks import variable
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.installation.variables import VARIABLES
+from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_tree import make_installation
 
 BY_NAME = {each.name: each for each in VARIABLES}

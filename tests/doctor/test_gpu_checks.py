@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.doctor import gpu_checks, probes
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.runtime import CUDA_LIBRARIES
+from heygem_cli.onnx import CUDA_LIBRARIES
 from unprivileged import open_folder, unprivileged
 
 GIB = 1 << 30

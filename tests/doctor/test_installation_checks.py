@@ -9,10 +9,10 @@ import pytest
 
 from heygem_cli.doctor import installation_checks as checks
 from heygem_cli.doctor import probes
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.installation.model_files import damage
-from heygem_cli.installation.tree import APP, CONFIG_INI, MODEL_FILES, OPT_TXT
+from heygem_cli.heygem.installation.model_files import damage
+from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, MODEL_FILES, OPT_TXT
 from heygem_tree import APP as APP_TEXT
 from heygem_tree import COMPOSE, CONFIG, DANGEROUS, QUEUE, make_installation, onnx_file, opt_text
 

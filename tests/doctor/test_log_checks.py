@@ -10,7 +10,7 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.log_checks import log, message, stuck
 from heygem_cli.doctor.log_file import TAIL, read_log
 from heygem_cli.errors import InputError
-from heygem_cli.installation.log_messages import MESSAGES
+from heygem_cli.heygem.installation.log_messages import MESSAGES
 from heygem_tree import DONE, JOB, STARTED, make_installation
 
 KINDS = {each.name: each for each in MESSAGES}

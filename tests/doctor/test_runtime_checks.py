@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.doctor import probes, runtime_checks
-from heygem_cli.doctor.children import SCRIPTS, Answer
+from heygem_cli.doctor.child_process import SCRIPTS, Answer
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.runtime import sha256
+from heygem_cli.files import sha256
 
 INPUTS = Inputs()
 

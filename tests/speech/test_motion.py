@@ -12,7 +12,7 @@ from synthetic_speech import RATE, babble, vowel
 
 from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import CHIN, INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
-from heygem_cli.runtime import model_path, models_folder
+from heygem_cli.onnx import model_path, models_folder
 from heygem_cli.speech.motion import (
     MODEL,
     POINTS,

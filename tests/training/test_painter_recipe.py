@@ -13,9 +13,9 @@ from training.painter_data import Mouth
 from training.painter_network import Painter, mixed
 
 from drawn_mouth import lips, photographed
-from heygem_cli.engines.mesh import painter
-from heygem_cli.engines.mesh.interior import lip_light, take_interior
-from heygem_cli.engines.mesh.view import HEIGHT, MIDDLE, SCALE, WIDTH, View
+from heygem_cli.mesh import painter
+from heygem_cli.mesh.interior import lip_light, take_interior
+from heygem_cli.mesh.view import HEIGHT, MIDDLE, SCALE, WIDTH, View
 from heygem_cli.runtime import read_settings
 from training import painter_evaluate, painter_lessons, painter_train
 

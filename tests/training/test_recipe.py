@@ -12,7 +12,8 @@ import pytest
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.runtime import read_settings, sha256
+from heygem_cli.files import sha256
+from heygem_cli.runtime import read_settings
 from heygem_cli.speech.encoder import FEATURES, SpeechEncoder, find_whisper
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")

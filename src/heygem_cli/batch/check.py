@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
-from heygem_cli.engines.registry import check_engine, check_options
-from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError, from_system, shown
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
+from heygem_cli.options import EngineSettings
 
 Info = TypeVar("Info")
 HINTS = {

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from heygem_cli.choices import Encoder, LoopMode, MissingFace, Preset
-from heygem_cli.engines.registry import ENGINES
+from heygem_cli.engines import ENGINES
 from heygem_cli.face.select import parse_choice
 from heygem_cli.job import RenderOptions
+from heygem_cli.options import Encoder, LoopMode, MissingFace, Preset
 
 FILES = ("audio", "face")
 NAMES = ("id", "output")

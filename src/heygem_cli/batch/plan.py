@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heygem_cli.batch.check import CheckedRow
+from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.state import JobState
-from heygem_cli.content import content_digest
 from heygem_cli.errors import HeygemError, from_system
+from heygem_cli.files import content_digest
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.probe import probe_output
 
@@ -66,7 +66,7 @@ def make_plan(
     Args:
         rows: the rows of this run.
         states: of jobs by their id, as the journals tell.
-        engines: the identity of each engine that a row names, see :class:`heygem_cli.engines.protocol.EngineEntry`.
+        engines: the identity of each engine that a row names, see :class:`heygem_cli.engines.EngineEntry`.
         wish: of the user.
 
     Returns:

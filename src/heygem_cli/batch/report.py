@@ -15,11 +15,11 @@ from typing import Any, Literal, get_type_hints
 from xml.etree import ElementTree as ET
 
 from heygem_cli.batch.columns import COLUMNS
+from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.plan import Job
 from heygem_cli.batch.rows import Row, cells_of
 from heygem_cli.batch.shard import Shard
-from heygem_cli.batch.state import JobState
-from heygem_cli.batch.typed import all_fit
+from heygem_cli.batch.validate import all_fit
 from heygem_cli.errors import HeygemError, InputError
 
 SCHEMA = 1

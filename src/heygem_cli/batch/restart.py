@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import MutableMapping
 from typing import NoReturn
 
-from heygem_cli.batch.children import end_children
+from heygem_cli.processes import end_children
 
 RUN_VARIABLE = "HEYGEM_BATCH_RUN"
 

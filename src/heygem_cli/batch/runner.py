@@ -10,15 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from heygem_cli.batch.children import end_children
-from heygem_cli.batch.executors import Executor
-from heygem_cli.batch.guard import Guard
-from heygem_cli.batch.journal import Journal
-from heygem_cli.batch.perform import Facts, Failure, Task, TimeoutExceededError, failure_of
+from heygem_cli.batch.journal import JobState, Journal
 from heygem_cli.batch.plan import Job
-from heygem_cli.batch.state import JobState
+from heygem_cli.batch.watchdog import Guard
+from heygem_cli.batch.worker import Executor, Facts, Failure, Task, TimeoutExceededError, failure_of
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
+from heygem_cli.processes import end_children
 
 DIED = Failure(
     "process-died",

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from heygem_cli import __version__
 from heygem_cli.batch.check import CheckedRow, Told, check_rows
-from heygem_cli.batch.executors import Executor
-from heygem_cli.batch.journal import Journal, opened, replay
+from heygem_cli.batch.journal import JobState, Journal, opened, replay
 from heygem_cli.batch.lock import lock_of, locked
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
 from heygem_cli.batch.plan import Job, Wish, make_plan
@@ -26,12 +25,12 @@ from heygem_cli.batch.restart import restart, run_continued
 from heygem_cli.batch.rows import Row, make_rows, place_of
 from heygem_cli.batch.runner import Observer, Policy, Run
 from heygem_cli.batch.shard import Shard
-from heygem_cli.batch.state import JobState
-from heygem_cli.engines.registry import find_engine
-from heygem_cli.engines.settings import EngineSettings
+from heygem_cli.batch.worker import Executor
+from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, from_system, shown
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import check_output, remove_stale_parts
+from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import check_current_folder
 
 STDIN = Path("-")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heygem_cli.cli.options import (
+from heygem_cli.cli.output import console, errors_shown, print_json
+from heygem_cli.cli.parameters import (
     SERVICE_URL,
     AllowCpuOption,
     CondaEnvOption,
@@ -35,7 +36,6 @@ from heygem_cli.cli.options import (
     engine_settings,
     render_options,
 )
-from heygem_cli.cli.show import console, errors_shown, print_json
 from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
@@ -137,7 +137,7 @@ def batch(
         apply_settings(settings, os.environ)
         if not debug:
             hide_native_output()
-        from heygem_cli.batch import executors, session
+        from heygem_cli.batch import session, worker
         from heygem_cli.batch.runner import Policy
         from heygem_cli.batch.shard import parse_shard
         from heygem_cli.cli.batch_show import BatchProgress, display_open
@@ -184,7 +184,7 @@ def batch(
                 _show_plan(session.dry_run(checked), as_json=as_json)
                 return
             policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
-            executor = executors.Isolated if isolate else executors.Local
+            executor = worker.Isolated if isolate else worker.Local
             with display_open(quiet=quiet, debug=debug) as display:
                 done, lost = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)

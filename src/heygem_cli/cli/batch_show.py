@@ -14,14 +14,14 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.show import console
+from heygem_cli.cli.output import console
 from heygem_cli.errors import shown
 
 if TYPE_CHECKING:
-    from heygem_cli.batch.perform import Failure
+    from heygem_cli.batch.journal import JobState
     from heygem_cli.batch.plan import Job
     from heygem_cli.batch.report import JobReport, Report
-    from heygem_cli.batch.state import JobState
+    from heygem_cli.batch.worker import Failure
     from heygem_cli.job import Progress
 
 WIDE = 100

@@ -13,7 +13,7 @@ import typer
 
 from heygem_cli import __version__
 from heygem_cli.cli.doctor_show import STATUSES, print_report, print_results, waiting
-from heygem_cli.cli.show import errors_shown, print_facts, print_json
+from heygem_cli.cli.output import errors_shown, print_facts, print_json
 from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import InputError
 
@@ -82,9 +82,9 @@ def doctor(
         from heygem_cli.doctor.examine import examine
         from heygem_cli.doctor.inputs import Inputs
         from heygem_cli.doctor.registry import select
-        from heygem_cli.engines.heygem_http.client import checked_url
-        from heygem_cli.engines.heygem_http.maps import parse_map
-        from heygem_cli.installation.tree import find_home
+        from heygem_cli.heygem.installation.tree import find_home
+        from heygem_cli.heygem.service.client import checked_url
+        from heygem_cli.heygem.service.maps import parse_map
 
         if as_json and as_report:
             raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")

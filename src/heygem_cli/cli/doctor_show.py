@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli import __version__
-from heygem_cli.cli.show import console
+from heygem_cli.cli.output import console
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.inputs import Inputs

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli.cli.doctor_show import waiting
-from heygem_cli.cli.options import (
+from heygem_cli.cli.output import console, errors_shown, print_json
+from heygem_cli.cli.parameters import (
     SERVICE_URL,
     CondaEnvOption,
     HomeOption,
@@ -19,11 +20,10 @@ from heygem_cli.cli.options import (
     UrlOption,
     engine_settings,
 )
-from heygem_cli.cli.show import console, errors_shown, print_json
 from heygem_cli.cli.signals import signals_raised
 
 if TYPE_CHECKING:
-    from heygem_cli.engines.protocol import EngineEntry
+    from heygem_cli.engines import EngineEntry
     from heygem_cli.errors import HeygemError
 
 STYLES = {"ready": "green", "not ready": "yellow", "needs": "dim", "why": "dim", "do": "dim"}
@@ -45,7 +45,7 @@ def engines(
     Nothing is started or loaded. Exit 0, whatever is ready.
     """
     with errors_shown(as_json=as_json), signals_raised():
-        from heygem_cli.engines.registry import ENGINES
+        from heygem_cli.engines import ENGINES
 
         settings = engine_settings(home=home, python=python, conda_env=conda_env, url=url, maps=maps)
         with waiting("looking"):

@@ -12,12 +12,12 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from heygem_cli.cli.show import console, errors_shown, print_json
+from heygem_cli.cli.output import console, errors_shown, print_json
 from heygem_cli.cli.signals import signals_raised
 from heygem_cli.errors import HeygemError, InputError, shown
 
 if TYPE_CHECKING:
-    from heygem_cli.fixconfig.plan import Edit, Plan
+    from heygem_cli.heygem.repair.plan import Edit, Plan
 
 Written = dict[Path, Path | None]
 """What was written, and the backup of each."""
@@ -41,8 +41,8 @@ def fix_config(
     opt.txt, config.ini and heygem.env; on request app.py and a compose file. Every file is backed up beside itself.
     """
     with errors_shown(as_json=as_json), signals_raised():
-        from heygem_cli.fixconfig.plan import make_plan
-        from heygem_cli.installation.tree import HOME_VARIABLE, find_home
+        from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
+        from heygem_cli.heygem.repair.plan import make_plan
 
         root = find_home(home, os.environ, Path.cwd())
         if root is None:
@@ -72,7 +72,7 @@ def _confirmed(plan: Plan) -> bool:
 
 
 def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
-    from heygem_cli.fixconfig.write import apply
+    from heygem_cli.heygem.repair.write import apply
 
     written: Written = {}
     now = datetime.now().astimezone()
@@ -134,7 +134,7 @@ def _diff(edit: Edit) -> list[str]:
     """A unified diff without its heading, which would repeat the name."""
     import difflib
 
-    from heygem_cli.installation.files import readable
+    from heygem_cli.heygem.installation.files import readable
 
     before, after = (readable(data or b"").splitlines() for data in (edit.before, edit.after))
     lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]

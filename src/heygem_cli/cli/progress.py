@@ -11,7 +11,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, T
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from heygem_cli.cli.show import console
+from heygem_cli.cli.output import console
 
 if TYPE_CHECKING:
     from heygem_cli.job import Progress

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heygem_cli.cli.options import (
+from heygem_cli.cli.output import errors_shown, print_facts, print_json
+from heygem_cli.cli.parameters import (
     SERVICE_URL,
     AllowCpuOption,
     CondaEnvOption,
@@ -37,7 +38,6 @@ from heygem_cli.cli.options import (
     render_options,
 )
 from heygem_cli.cli.progress import progress_shown
-from heygem_cli.cli.show import errors_shown, print_facts, print_json
 from heygem_cli.cli.signals import signals_raised
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 

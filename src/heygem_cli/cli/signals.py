@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.stopping import heeded, let_the_next_end
+from heygem_cli.processes import heeded, let_the_next_end
 
 
 @contextmanager

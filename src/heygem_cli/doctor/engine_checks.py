@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from heygem_cli.doctor import installation_checks, runtime_checks
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.probes import is_official
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
-from heygem_cli.engines.registry import ENGINES
-from heygem_cli.engines.settings import EngineSettings, HeygemSettings, ServiceSettings
+from heygem_cli.engines import ENGINES
 from heygem_cli.errors import HeygemError
-from heygem_cli.installation import tree
+from heygem_cli.heygem.installation import tree
+from heygem_cli.options import EngineSettings, HeygemSettings, ServiceSettings
 
 NOT_CONFIGURED = frozenset({"no-home", "not-heygem", "no-python", "no-map"})
 """What is not wrong, but was not named, or is told by another check."""
@@ -87,7 +87,7 @@ def official_service(inputs: Inputs) -> list[HeygemError]:
 
 def heygem_http(inputs: Inputs, problems: list[HeygemError]) -> Finding:
     """The engine that asks the official service."""
-    from heygem_cli.engines.heygem_http.maps import temp_folders
+    from heygem_cli.heygem.service.maps import temp_folders
 
     settings = service_settings(inputs)
     if settings is None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.result import Finding, ok, warn
-from heygem_cli.installation.tree import process_environment, processes
-from heygem_cli.installation.variables import Variable, in_force
+from heygem_cli.heygem.installation.tree import process_environment, processes
+from heygem_cli.heygem.installation.variables import Variable, in_force
 
 
 def variable(asked: Variable) -> Callable[[Inputs], Finding]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs, gpu_nodes
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 

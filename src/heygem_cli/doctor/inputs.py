@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heygem_cli.engines.heygem_http.maps import Map
-from heygem_cli.runtime import models_folder
+from heygem_cli.heygem.service.maps import Map
+from heygem_cli.onnx import models_folder
 
 
 def _cache_folder() -> Path:

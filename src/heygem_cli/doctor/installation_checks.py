@@ -7,16 +7,15 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from heygem_cli import optfile
 from heygem_cli.doctor import runtime_checks
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.errors import InputError
-from heygem_cli.installation import compose, config_ini, tree
-from heygem_cli.installation import gradio_queue as queue
-from heygem_cli.installation.files import decode_transparent, read_small
-from heygem_cli.installation.model_files import damage
+from heygem_cli.heygem.installation import compose, config_ini, opt_file, tree
+from heygem_cli.heygem.installation import gradio_queue as queue
+from heygem_cli.heygem.installation.files import decode_transparent, read_small
+from heygem_cli.heygem.installation.model_files import damage
 
 NO_HOME = "no installation: name its folder with --home"
 
@@ -62,7 +61,7 @@ def opt_txt(inputs: Inputs) -> Finding:
         return warn("no opt.txt", "HeyGem writes it at its first start, so it has never started here", fix)
     running = tree.processes(inputs.home, inputs.proc)
     restart = f"{_repair(inputs)} && cd {shlex.quote(str(inputs.home))} && python run.py --num_threads 0"
-    values = optfile.values(decode_transparent(read_small(path), path).text, optfile.NUM_THREADS)
+    values = opt_file.values(decode_transparent(read_small(path), path).text, opt_file.NUM_THREADS)
     found = f"num_threads: {', '.join(values) or 'no such line'}"
     if any(value != "0" for value in values) or not values:
         return warn(found, stick, restart)

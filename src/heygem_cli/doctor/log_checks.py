@@ -9,8 +9,8 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.log_file import TAIL, Log, Seen, read_log
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.errors import InputError
-from heygem_cli.installation.log_messages import RESTART, Message
-from heygem_cli.installation.tree import LOG
+from heygem_cli.heygem.installation.log_messages import RESTART, Message
+from heygem_cli.heygem.installation.tree import LOG
 
 STUCK = 10 * 60
 """Seconds without a step after which a job is called stuck."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from heygem_cli.installation.files import check_regular, unreadable
-from heygem_cli.installation.log_messages import JOB_END, JOB_MOVES, JOB_START, MESSAGES, READY, TIME
+from heygem_cli.heygem.installation.files import check_regular, unreadable
+from heygem_cli.heygem.installation.log_messages import JOB_END, JOB_MOVES, JOB_START, MESSAGES, READY, TIME
 
 TAIL = 8 << 20
 """Bytes that are read from the end."""

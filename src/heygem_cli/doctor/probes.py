@@ -7,9 +7,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from heygem_cli.doctor.children import Answer, ask, ask_script, with_facts
+from heygem_cli.doctor.child_process import Answer, ask, ask_script, with_facts
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.runtime import CUDA_LIBRARIES
+from heygem_cli.onnx import CUDA_LIBRARIES
 
 NO_GPU = Answer(failure="there is no NVIDIA GPU here")
 NO_INTERPRETER = Answer(failure="no interpreter was named")
@@ -100,7 +100,7 @@ def cuda_libraries(inputs: Inputs) -> Answer:
 
 def home_interpreter(inputs: Inputs) -> Answer:
     """HeyGem's interpreter and its packages, and whether it can run the engine's worker."""
-    from heygem_cli.engines.heygem.worker_process import SCRIPTS
+    from heygem_cli.heygem.local.worker_process import SCRIPTS
 
     return _theirs(inputs, "ask_interpreter", str(SCRIPTS / "worker.py"))
 

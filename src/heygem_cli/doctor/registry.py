@@ -21,9 +21,9 @@ from heygem_cli.doctor import (
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.result import Finding
 from heygem_cli.errors import InputError
-from heygem_cli.installation.log_messages import MESSAGES
-from heygem_cli.installation.variables import VARIABLES
-from heygem_cli.runtime import CUDA_LIBRARIES
+from heygem_cli.heygem.installation.log_messages import MESSAGES
+from heygem_cli.heygem.installation.variables import VARIABLES
+from heygem_cli.onnx import CUDA_LIBRARIES
 
 Probe = Callable[[Inputs], Any]
 """Asks a question that takes time; the answer is shared by the checks that need it."""

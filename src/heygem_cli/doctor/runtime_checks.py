@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
-from heygem_cli.runtime import sha256
+from heygem_cli.files import sha256
 
 ONNXRUNTIME = "1.18.0"
 SUMS = "SHA256SUMS"

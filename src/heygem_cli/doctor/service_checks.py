@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 
-from heygem_cli.doctor.children import Answer
+from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.probes import is_official
 from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
-from heygem_cli.installation.tree import LOG, processes
+from heygem_cli.heygem.installation.tree import LOG, processes
 
 SLOW = 2.0
 """Seconds."""

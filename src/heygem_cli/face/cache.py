@@ -13,11 +13,11 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from heygem_cli.content import content_digest
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.select import FaceChoice
 from heygem_cli.face.track import FaceTrack, read_track, write_track
+from heygem_cli.files import content_digest
 
 LARGEST = 4 << 30
 """Bytes that the cache may hold; the tracks that were not used for longest go first."""

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from heygem_cli.face.geometry import Array
-from heygem_cli.runtime import model_path
+from heygem_cli.onnx import model_path
 
 
 @cache

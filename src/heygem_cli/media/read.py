@@ -10,10 +10,10 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from heygem_cli.choices import LoopMode
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
+from heygem_cli.options import LoopMode
 
 _Item = TypeVar("_Item")
 

@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import NoReturn
 
 from heygem_cli import __version__
-from heygem_cli.choices import Encoder, Preset
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
+from heygem_cli.options import Encoder, Preset
 
 PART_SUFFIX = ".heygem-part.mp4"
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from heygem_cli.errors import NotCapableError
 from heygem_cli.face.geometry import Array
+from heygem_cli.files import sha256
 from heygem_cli.media.types import Samples
-from heygem_cli.runtime import Settings, sha256
+from heygem_cli.runtime import Settings
 from heygem_cli.speech.mel import MELS, SAMPLE_RATE, log_mel
 from heygem_cli.speech.whisper_file import first_layers
 

@@ -22,7 +22,7 @@ def main() -> None:
 
     available = onnxruntime.get_available_providers()
     if "--preload" in sys.argv:
-        from heygem_cli.runtime import load_cuda_libraries
+        from heygem_cli.onnx import load_cuda_libraries
 
         load_cuda_libraries(sys.path)
     wanted = [each for each in ("CUDAExecutionProvider", "CPUExecutionProvider") if each in available]

@@ -1,1 +1,0 @@
-"""Engines: from a track and mouth motion to pixels."""

@@ -1,0 +1,1 @@
+"""Everything about HeyGem: its installation, its repair, and the engines that drive it."""

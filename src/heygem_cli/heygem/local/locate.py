@@ -1,0 +1,189 @@
+"""Where the installation is, which interpreter runs it, and what keeps it from running."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from heygem_cli.errors import HeygemError, InputError, NotCapableError
+from heygem_cli.heygem.installation import config_ini, tree
+from heygem_cli.heygem.installation.variables import VARIABLES
+from heygem_cli.options import HeygemSettings
+
+SERVICE = Path("service")
+NAME_PYTHON = (
+    "Name HeyGem's interpreter with --python or HEYGEM_PYTHON, or its conda environment with --conda-env, "
+    "or make a virtual environment in {home}/.venv"
+)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """An installation that can be started.
+
+    Attributes:
+        home: its root folder.
+        python: its interpreter.
+        log: the file that it logs to.
+        results: the folder of its results.
+        temporary: the folder of its temporary files.
+    """
+
+    home: Path
+    python: Path
+    log: Path
+    results: Path
+    temporary: Path
+
+
+def find_installation(settings: HeygemSettings, environment: Mapping[str, str]) -> Installation:
+    """Find all that is needed to start it; nothing is started.
+
+    Raises:
+        InputError: what was named is not there, or not enough was named.
+        NotCapableError: ffmpeg or a model is missing.
+    """
+    for problem in problems(settings, environment):
+        raise problem
+    home = _home(settings, environment)
+    config = _config(home)
+
+    def folder(section: str, key: str, default: str) -> Path:
+        return home / (config.get(section, key) or default)
+
+    return Installation(
+        home=home,
+        python=_python(settings, home, environment),
+        log=folder("log", "log_dir", "./log") / (config.get("log", "log_file") or "dh.log"),
+        results=folder("result", "result_dir", "./result"),
+        temporary=folder("temp", "temp_dir", "./temp"),
+    )
+
+
+def problems(settings: HeygemSettings, environment: Mapping[str, str]) -> list[HeygemError]:
+    """Say all that keeps it from being started, as far as files tell."""
+    try:
+        home = _home(settings, environment)
+        _config(home)
+    except HeygemError as error:
+        return [error]
+    found: list[HeygemError] = []
+    try:
+        python = _python(settings, home, environment)
+        if shutil.which("ffmpeg", path=search_path(python, environment)) is None:
+            hint = "Install it: apt install ffmpeg, or conda install ffmpeg in HeyGem's environment"
+            found.append(NotCapableError("ffmpeg-missing", "HeyGem needs ffmpeg, and it is not on the PATH", hint=hint))
+    except InputError as error:
+        found.append(error)
+    return [*found, *_model_problems(home)]
+
+
+def identity(settings: HeygemSettings, environment: Mapping[str, str]) -> str:
+    """Name what its outputs depend on: the installation, its models and its configuration.
+
+    Raises:
+        InputError: there is no installation.
+        OSError: a model is missing.
+    """
+    home = _home(settings, environment)
+    files = [tree.CONFIG_INI, *tree.MODEL_FILES]
+    facts = [(str(each), (home / each).stat()) for each in files if (home / each).exists()]
+    content = [str(home), [(name, status.st_size, status.st_mtime_ns) for name, status in facts]]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def _home(settings: HeygemSettings, environment: Mapping[str, str]) -> Path:
+    home = tree.find_home(settings.home, environment, Path.cwd())
+    hint = f"Name HeyGem's root folder with --home or {tree.HOME_VARIABLE}"
+    if home is None:
+        raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=hint)
+    if not (home / SERVICE).exists():
+        raise InputError("not-heygem", "is no HeyGem installation: it has no service/", path=home, hint=hint)
+    return home
+
+
+def _config(home: Path) -> config_ini.Config:
+    path = home / tree.CONFIG_INI
+    return config_ini.parse(path.read_bytes(), path) if path.is_file() else config_ini.Config({}, bom=False)
+
+
+def _python(settings: HeygemSettings, home: Path, environment: Mapping[str, str]) -> Path:
+    hint = NAME_PYTHON.format(home=home)
+    if settings.python is not None:
+        named = shutil.which(settings.python, path=environment.get("PATH"))
+        if named is None:
+            raise InputError("no-program", "there is no such program", path=settings.python, hint=hint)
+        # Not resolved: a virtual environment's interpreter is a link, and knows its packages by the link's name.
+        return Path(named).absolute()
+    if settings.conda_env is not None:
+        found = next((each for each in _conda_folders(settings.conda_env, environment) if _has_python(each)), None)
+        if found is None:
+            message = f"--conda-env {settings.conda_env}: there is no such conda environment with a Python"
+            raise InputError("no-conda-env", message, hint="`conda env list` shows them; a folder will do too")
+        return found / "bin/python"
+    if _has_python(home / ".venv"):
+        return home / ".venv/bin/python"
+    raise InputError("no-python", "it is not known which Python runs HeyGem", path=home, hint=hint)
+
+
+def _has_python(folder: Path) -> bool:
+    return os.access(folder / "bin/python", os.X_OK)
+
+
+def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
+    """Where a conda environment may be: the folder that is named, what conda keeps a list of, the usual places."""
+    if "/" in name:
+        yield Path(name).absolute()
+        return
+    user = Path(environment.get("HOME", "/root"))
+    known = user / ".conda/environments.txt"
+    if known.is_file():
+        yield from (Path(line) for line in known.read_text().splitlines() if Path(line).name == name)
+    roots = [Path(environment[key]) for key in ("MAMBA_ROOT_PREFIX", "CONDA_PREFIX") if environment.get(key)]
+    if environment.get("CONDA_EXE"):
+        roots.append(Path(environment["CONDA_EXE"]).parents[1])
+    roots += [user / each for each in ("miniconda3", "miniforge3", "anaconda3", ".conda")] + [Path("/opt/conda")]
+    for root in roots:
+        yield root / "envs" / name
+        yield root.parent / name  # the active environment is one of its neighbours
+
+
+def _model_problems(home: Path) -> Iterator[HeygemError]:
+    for name in tree.MODEL_FILES:
+        path = home / name
+        missing = not path.is_file()
+        if missing or not path.stat().st_size:
+            message = "the model is missing" if missing else "the model is empty: its download was aborted"
+            yield NotCapableError("model-missing", message, path=path, hint="Run HeyGem's download.sh again")
+
+
+def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the worker: stability variables, the interpreter's programs and CUDA libraries."""
+    libraries = [*_cuda_folders(python.parent.parent), *environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
+    return {
+        **environment,
+        **{variable.name: variable.asked for variable in VARIABLES},
+        "PATH": search_path(python, environment),
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+
+
+def search_path(python: Path, environment: Mapping[str, str]) -> str:
+    """The PATH of the worker: conda brings ffmpeg beside its interpreter."""
+    return f"{python.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+
+
+def _cuda_folders(prefix: Path) -> list[str]:
+    """Folders of an environment in which CUDA libraries lie, of packages and of conda."""
+    packages = "lib/python3.*/site-packages"
+    found = [*prefix.glob(f"{packages}/nvidia/*/lib"), *prefix.glob(f"{packages}/torch/lib")]
+    if next(prefix.glob("lib/libcu*.so*"), None):
+        found.append(prefix / "lib")
+    return [str(each) for each in sorted(found)]

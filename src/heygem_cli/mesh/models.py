@@ -1,0 +1,44 @@
+"""The models that the mesh engine's outputs depend on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from heygem_cli.errors import HeygemError, NotCapableError
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.files import content_digest
+from heygem_cli.mesh import painter
+from heygem_cli.onnx import model_path
+from heygem_cli.speech import motion
+from heygem_cli.speech.encoder import find_whisper
+
+
+def model_files(environment: Mapping[str, str]) -> list[Path]:
+    """Find them.
+
+    Raises:
+        NotCapableError: one is missing.
+    """
+    ours = [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
+    return [*ours, find_whisper(environment) / "model.bin"]
+
+
+def model_problems(environment: Mapping[str, str]) -> list[HeygemError]:
+    """What is wrong with them."""
+    try:
+        model_files(environment)
+    except NotCapableError as error:
+        return [error]
+    return []
+
+
+def models_digest(environment: Mapping[str, str]) -> str:
+    """Name them.
+
+    Raises:
+        NotCapableError: one is missing.
+    """
+    digests = [content_digest(path) for path in model_files(environment)]
+    return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

@@ -1,0 +1,130 @@
+"""Open the package's networks in ONNX Runtime, on the CPU or on a GPU that really works."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from heygem_cli.errors import NotCapableError
+from heygem_cli.runtime import Device, Settings
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
+
+
+def models_folder() -> Path:
+    """The folder of our trained networks: inside the package, or at the root of a source checkout."""
+    package = Path(__file__).parent
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parents[1] / "models"
+
+
+def model_path(name: str) -> Path:
+    """The file of one of our models.
+
+    Raises:
+        NotCapableError: it is not there.
+    """
+    path = models_folder() / name
+    if not path.is_file():
+        raise NotCapableError("model-missing", "the model is missing", path=path, hint="Install heygem-cli again")
+    return path
+
+
+def make_session(model: Path, device: Device, settings: Settings) -> InferenceSession:
+    """Make an ONNX Runtime session.
+
+    ``auto`` takes CUDA if a session really gets it. ONNX Runtime itself falls back to the CPU without a word.
+
+    Raises:
+        NotCapableError: ``cuda`` was asked for and the session did not get it, or the model cannot be loaded.
+    """
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.onnx_threads
+    options.inter_op_num_threads = 1
+    mode = onnxruntime.ExecutionMode
+    options.execution_mode = mode.ORT_PARALLEL if settings.parallel else mode.ORT_SEQUENTIAL
+    providers = ["CPUExecutionProvider"]
+    if device != "cpu" and cuda_usable():
+        providers.insert(0, "CUDAExecutionProvider")
+    session = onnxruntime.InferenceSession(str(model), options, providers)
+    if device == "cuda" and session_provider(session) != "CUDAExecutionProvider":
+        raise NotCapableError(
+            "cuda-unavailable",
+            "--device cuda was asked for, but ONNX Runtime only gets the CPU",
+            hint="Run `heygem doctor --require gpu` to see what is missing, or use --device auto",
+        )
+    return session
+
+
+def session_provider(session: InferenceSession) -> Provider:
+    """The provider that a session really got."""
+    cuda = "CUDAExecutionProvider"
+    return "CUDAExecutionProvider" if cuda in session.get_providers() else "CPUExecutionProvider"
+
+
+CUDA_LIBRARIES = (
+    "libcudart.so.11.0",
+    "libcublasLt.so.11",
+    "libcublas.so.11",
+    "libcufft.so.10",
+    "libcurand.so.10",
+    "libcudnn.so.8",
+)
+"""What onnxruntime-gpu 1.18.0 needs, in the order in which they must be loaded."""
+
+_PROBE = """
+import sys
+from pathlib import Path
+import onnxruntime
+from heygem_cli.onnx import load_cuda_libraries
+load_cuda_libraries(sys.path)
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+print(session.get_providers()[0])
+"""
+
+
+def load_cuda_libraries(search: Iterable[str]) -> list[Path]:
+    """Load the CUDA 11 libraries that ``nvidia-*-cu11`` packages bring, where ONNX Runtime 1.18.0 does not look.
+
+    Args:
+        search: folders that hold packages, usually ``sys.path``.
+
+    Returns:
+        The libraries that were loaded; what is missing is left to the system's own search.
+    """
+    found = []
+    for name in CUDA_LIBRARIES:
+        for folder in search:
+            for path in sorted(Path(folder).glob(f"nvidia/*/lib/{name}")):
+                ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+                found.append(path)
+    return found
+
+
+def cuda_usable() -> bool:
+    """Whether a real ONNX Runtime session gets CUDA here.
+
+    Asked in a child process with a time limit, since the CUDA provider can crash the process that loads it. Where the
+    machine has no NVIDIA device the answer needs no child.
+    """
+    if not Path("/dev/nvidiactl").exists():
+        return False
+    probe = [sys.executable, "-c", _PROBE, str(model_path("mouth_motion.onnx"))]
+    try:
+        answer = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    if answer.returncode != 0 or "CUDAExecutionProvider" not in answer.stdout:
+        return False
+    load_cuda_libraries(sys.path)
+    return True

@@ -1,0 +1,130 @@
+"""Compose files keep their comments and their layout."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation import compose
+from heygem_tree import COMPOSE
+
+FILE = Path("docker-compose.yml")
+WITHOUT = COMPOSE.replace("    shm_size: 2g\n", "")
+PARTS = ["image: x", "ports: ['1:1']", "# 注释", "", "environment:\n{}  A: b", "cap_add:\n{}- A"]
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("2g", 2 << 30), ("2GB", 2 << 30), ("2048m", 2 << 30), (2147483648, 2 << 30), ("64m", 64 << 20), ("much", None)],
+)
+def test_sizes(written, size):
+    assert compose.size_in_bytes(written) == size
+
+
+def test_a_healthy_service():
+    (service,) = compose.parse(COMPOSE.encode(), FILE)
+    assert (service.name, service.shm_size, service.gpu, service.small) == ("heygem", "2g", True, False)
+
+
+@pytest.mark.parametrize(
+    "gpu", ["runtime: nvidia", "gpus: all", "deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}"]
+)
+def test_ways_to_ask_for_a_gpu(gpu):
+    services = compose.parse(f"services:\n  a:\n    {gpu}\n  b:\n    image: x\n".encode(), FILE)
+    assert [each.gpu for each in services] == [True, False]
+    assert [each.name for each in compose.relevant(services)] == ["a"]
+
+
+def test_which_services_matter():
+    services = compose.parse(b"services:\n  web: {image: nginx}\n  gen: {image: guiji2025/duix.avatar}\n", FILE)
+    assert [each.name for each in compose.relevant(services)] == ["gen"]
+    services = compose.parse(b"services:\n  web: {image: nginx}\n  db:\n", FILE)
+    assert [each.name for each in compose.relevant(services)] == ["web", "db"]
+
+
+def test_the_hosts_shared_memory_is_enough():
+    (service,) = compose.parse(b"services: {a: {ipc: host}}", FILE)
+    assert not service.small
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        (WITHOUT, WITHOUT.replace("    image", "    shm_size: 2g\n    image")),
+        (COMPOSE.replace("2g", "'64m'  # small"), COMPOSE.replace("2g", "2g  # small")),
+        (
+            "services:\r\n  heygem:\r\n\r\n   # 数字人\r\n   image: x\r\n",
+            "services:\r\n  heygem:\r\n\r\n   # 数字人\r\n   shm_size: 2g\r\n   image: x\r\n",
+        ),
+        ("\ufeffservices:\n  heygem:\n    image: x", "\ufeffservices:\n  heygem:\n    shm_size: 2g\n    image: x"),
+    ],
+)
+def test_an_edit_is_one_line(text, edited):
+    assert compose.set_shm_size(text.encode(), ["heygem"], FILE).decode() == edited
+    assert not compose.parse(edited.encode(), FILE)[0].small
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), max_size=6),
+    st.integers(1, 6),
+)
+def test_an_edit_adds_the_one_key_and_keeps_every_line(parts, indent):
+    parts = list(dict.fromkeys(parts))
+    space = " " * indent
+    body = "".join(space * 2 + part.format(space * 2) + "\n" for part in ["restart: always", *parts])
+    text = f"# top\nservices:\n{space}heygem:\n{body}{space}other:\n{space * 2}image: y\n"
+    edited = compose.set_shm_size(text.encode(), ["heygem"], FILE).decode()
+    before, after = yaml.safe_load(text), yaml.safe_load(edited)
+    before["services"]["heygem"]["shm_size"] = "2g"
+    assert after == before
+    kept = edited.splitlines()
+    kept.remove(f"{space * 2}shm_size: 2g")
+    assert kept == text.splitlines()
+
+
+def test_a_value_that_a_merge_brings_is_overridden():
+    text = "x-base: &base\n  shm_size: 64m\nservices:\n  heygem:\n    <<: *base\n    image: x\n"
+    edited = compose.set_shm_size(text.encode(), ["heygem"], FILE)
+    assert compose.parse(edited, FILE)[0].shm_size == "2g"
+    assert b"shm_size: 64m" in edited
+
+
+def test_services_that_are_aliases_of_one_block_share_the_edit():
+    text = "services:\n  a: &b\n    image: heygem\n  b: *b\n"
+    edited = compose.set_shm_size(text.encode(), ["a", "b"], FILE)
+    assert edited.decode() == "services:\n  a: &b\n    shm_size: 2g\n    image: heygem\n  b: *b\n"
+    assert [each.shm_size for each in compose.parse(edited, FILE)] == ["2g", "2g"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: {heygem: {image: x}}",
+        "services:\n  heygem: {image: x}\n",
+        "services:\n  heygem:\n",
+        "x: &s 64m\nservices:\n  heygem:\n    shm_size: *s\n",
+    ],
+)
+def test_what_cannot_be_edited_without_loss_is_refused(text):
+    with pytest.raises(InputError, match="shm_size: 2g"):
+        compose.set_shm_size(text.encode(), ["heygem"], FILE)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"services: [", "not-yaml"),
+        (b"\x80", "not-yaml"),
+        (b"a: !unknown b", "not-yaml"),
+        (b"", "no-services"),
+        (b"services: []", "no-services"),
+        (b"- 1", "no-services"),
+    ],
+)
+def test_what_is_no_compose_file(data, code):
+    with pytest.raises(InputError, match=r"docker-compose\.yml") as caught:
+        compose.parse(data, FILE)
+    assert caught.value.code == code

@@ -1,0 +1,94 @@
+"""app.py's queue: read and edited, never run."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation.gradio_queue import ARGUMENTS, WANTED, edit_queue, find_queue
+from heygem_tree import APP
+
+FILE = Path("app.py")
+
+
+def queue_of(source: bytes) -> dict[str, object]:
+    """The arguments of the only queue call, read independently."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "queue"
+    ]
+    assert len(calls) == 1
+    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in calls[0].keywords}
+
+
+def test_a_right_call_is_left_alone():
+    assert not find_queue(APP.encode(), FILE).wrong
+    assert edit_queue(APP.encode(), FILE) == APP.encode()
+
+
+@pytest.mark.parametrize(
+    ("call", "edited"),
+    [
+        ("demo.queue()", f"demo.queue({ARGUMENTS})"),
+        (
+            "demo.queue(max_size=5)",
+            "demo.queue(default_concurrency_limit=1, api_open=False, max_size=10)",
+        ),
+        (
+            "demo.queue(max_size=SIZE, default_concurrency_limit=1, api_open=False)",
+            "demo.queue(max_size=10, default_concurrency_limit=1, api_open=False)",
+        ),
+        ("demo.queue(max_size=10, default_concurrency_limit=True, api_open=0)", f"demo.queue({ARGUMENTS})"),
+        ("demo.queue().launch()", f"demo.queue({ARGUMENTS}).launch()"),
+        ("demo.launch(share=True)", f"demo.queue({ARGUMENTS}).launch(share=True)"),
+        ("(gr.Blocks()\n .launch())", f"(gr.Blocks().queue({ARGUMENTS})\n .launch())"),
+        (
+            'print("数"); demo.queue(  # 队列\r\n    max_size=5,\r\n)',
+            'print("数"); demo.queue(  # 队列\r\n    default_concurrency_limit=1, api_open=False, max_size=10,\r\n)',
+        ),
+    ],
+)
+def test_edits(call, edited):
+    assert edit_queue(call.encode(), FILE).decode() == edited
+    assert edit_queue(edited.encode(), FILE).decode() == edited
+
+
+def test_a_byte_order_mark_in_front():
+    assert edit_queue(b"\xef\xbb\xbfdemo.queue(max_size=5)", FILE).startswith(b"\xef\xbb\xbfdemo.queue(default_")
+
+
+@given(
+    st.dictionaries(st.sampled_from([*WANTED, "status_update_rate"]), st.sampled_from(["None", "3", "'数'", "[1, 2]"])),
+    st.sampled_from(["", "#数字人\n", "x = '''\r\n'''; "]),
+    st.sampled_from(["", "\n\r\n", ".launch()"]),
+)
+def test_any_call_becomes_right_and_keeps_its_other_arguments(given_arguments, before, after):
+    written = ", ".join(f"{name}={value}" for name, value in given_arguments.items())
+    source = f"{before}demo.queue({written}){after}".encode()
+    edited = edit_queue(source, FILE)
+    others = {name: ast.literal_eval(value) for name, value in given_arguments.items() if name not in WANTED}
+    assert queue_of(edited) == {**others, **WANTED}
+    assert edited.startswith(before.encode())
+    assert edited.endswith(after.encode())
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        (b"demo.queue(", "not-python"),
+        ("# 数\ndemo.queue()".encode("gbk"), "not-python"),
+        (b"\0", "not-python"),
+        (b"print(1)", "no-queue"),
+        (b"a.queue()\nb.queue()", "several-queues"),
+        (b"demo.queue(**options)", "unclear-queue"),
+        (b"demo.queue('auto')", "unclear-queue"),
+    ],
+)
+def test_what_cannot_be_edited_is_said(source, code):
+    with pytest.raises(InputError, match=r"app\.py") as caught:
+        edit_queue(source, FILE)
+    assert caught.value.code == code

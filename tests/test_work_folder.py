@@ -1,0 +1,58 @@
+"""A folder for the files of one job."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.files import PREFIX, work_folder
+from media_factory import unprivileged
+
+
+def test_it_is_gone_with_the_job_even_if_that_fails(tmp_path):
+    def fail():
+        with work_folder(tmp_path) as folder:
+            (folder / "a").write_bytes(b"x")
+            assert folder.stat().st_mode & 0o777 == 0o755
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_living_folders_stay_beside_each_other(tmp_path):
+    with work_folder(tmp_path) as one, work_folder(tmp_path) as other:
+        assert one != other
+        assert one.is_dir()
+
+
+def _stay(parent):
+    with work_folder(parent) as folder:
+        (folder / "video.mp4").write_bytes(b"x")
+        time.sleep(60)
+
+
+def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
+    child = multiprocessing.get_context("spawn").Process(target=_stay, args=(tmp_path,))
+    child.start()
+    while not list(tmp_path.glob(f"{PREFIX}*/video.mp4")):
+        time.sleep(0.02)
+    with work_folder(tmp_path):
+        assert len(list(tmp_path.iterdir())) == 2
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    with work_folder(tmp_path) as folder:
+        assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_where_none_can_be_made(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="no such folder"), work_folder(tmp_path / "no"):
+        pass
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o755)
+    with unprivileged(), pytest.raises(InputError, match="no permission"), work_folder(tmp_path.relative_to(tmp_path)):
+        pass
