@@ -17,7 +17,7 @@ import typer
 from benchmarks.batch_disasters import measure_failures, measure_kills
 from benchmarks.batch_figures import measure_memory, measure_overhead, measure_planning, measure_shared
 from benchmarks.report import Goal, print_goals, write_json
-from heygem_cli.cli.output import errors_shown
+from heygem_cli.cli.output import report_errors
 
 MEASURES: Mapping[str, Callable[[Path], list[Goal]]] = {
     "kills": measure_kills,
@@ -39,7 +39,7 @@ def main(
     for name in what or MEASURES:
         if name not in MEASURES:
             raise typer.BadParameter(f"{name} is not one of {', '.join(MEASURES)}")
-        with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as folder:
+        with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as folder:
             goals += MEASURES[name](Path(folder))
     print_goals(goals)
     load = Path("/proc/loadavg").read_text("ascii").split()[:3]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.output import errors_shown
+from heygem_cli.cli.output import report_errors
 from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -218,7 +218,7 @@ def main(
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure lip-sync."""
-    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+    with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         earlier = read_figures(before)
         found = find_clips(data, only)
         folder = out or Path(temporary)

@@ -19,7 +19,7 @@ import typer
 
 from benchmarks.clips import AUDIO, FACE, SIZES, make_inputs, speech, talking_head
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.output import errors_shown
+from heygem_cli.cli.output import report_errors
 from heygem_cli.errors import HeygemError
 
 EVERY = 0.05
@@ -145,7 +145,7 @@ def main(
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure memory."""
-    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+    with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         peaks = list(measure(face, audio, SIZES[size], minutes or MINUTES, Path(temporary)))
     show(peaks)
     goals = goals_of(peaks)

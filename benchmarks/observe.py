@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.face.geometry import LANDMARKS, Array
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.probe import probe_audio, probe_video
@@ -22,7 +22,7 @@ def track_clip(tracker: FaceTracker, video: VideoInfo) -> Array:
     """Landmarks (frames, 478, 3) as the tracker gives them, gaps bridged and nothing smoothed; NaN without a face."""
     missing = np.full((LANDMARKS, 3), np.nan, np.float32)
     with closing(read_frames(video)) as frames:
-        rows = bridge_gaps(tracker.track(frames, FaceChoice()))
+        rows = bridge_gaps(tracker.track(frames, Person()))
         return np.stack([missing if row is None else row for row in rows])
 
 

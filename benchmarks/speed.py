@@ -22,7 +22,7 @@ import typer
 
 from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
 from benchmarks.report import Goal, figure, print_goals, print_table, write_json
-from heygem_cli.cli.output import errors_shown
+from heygem_cli.cli.output import report_errors
 from heygem_cli.errors import HeygemError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -173,7 +173,7 @@ def main(
     json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
 ) -> None:
     """Measure speed."""
-    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+    with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         folder = Path(temporary)
         clip, voice = make_inputs(face, audio, folder, size=SIZES[size], seconds=seconds)
         rounds = measure(clip, voice, repeat, folder)

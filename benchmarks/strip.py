@@ -18,7 +18,7 @@ from benchmarks.clips import AUDIO, FACE
 from benchmarks.metrics import lip_shapes
 from benchmarks.observe import Observed, listen, observe, pick_frames
 from benchmarks.sheets import face_crop, mouth_crop
-from heygem_cli.cli.output import errors_shown
+from heygem_cli.cli.output import report_errors
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
@@ -99,7 +99,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The picture to make.")] = PICTURE,
 ) -> None:
     """Make the picture of README."""
-    with errors_shown(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+    with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         hide_native_output()
         made = Path(temporary) / "rendered.mp4"
         pipeline, tracker = Pipeline(EngineSettings(process=read_settings(os.environ))), MediaPipeTracker()

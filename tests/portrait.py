@@ -9,7 +9,7 @@ import cv2
 import matplotlib.cbook
 import numpy as np
 
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.ffmpeg import program
 
@@ -40,9 +40,9 @@ def i420(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
 
 
-def track_one(frame: np.ndarray, choice: FaceChoice | None = None) -> np.ndarray | None:
+def track_one(frame: np.ndarray, choice: Person | None = None) -> np.ndarray | None:
     """Landmarks of one frame by the real tracker."""
-    return next(iter(MediaPipeTracker().track([frame], choice or FaceChoice())))
+    return next(iter(MediaPipeTracker().track([frame], choice or Person())))
 
 
 def make_face_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> Path:

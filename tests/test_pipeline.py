@@ -9,7 +9,7 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
-from heygem_cli.face.select import FaceChoice, parse_choice
+from heygem_cli.face.select import Person, parse_person
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob, RenderOptions
@@ -52,7 +52,7 @@ def job(tmp_path, audio, face_video, **options):
 
 
 def openings(path):
-    tracked = MediaPipeTracker().track(frames_of(path), FaceChoice())
+    tracked = MediaPipeTracker().track(frames_of(path), Person())
     return [float(mouth_opening(landmarks)) for landmarks in tracked]
 
 
@@ -104,7 +104,7 @@ def test_the_same_job_makes_the_same_pictures(pipeline, tmp_path, face, voice):
 def test_the_chosen_person_speaks_and_the_other_does_not(pipeline, tmp_path, voice, which, moving):
     pictures = [scene(960, 400, (240, 200, 360), (720, 200, 360))] * 3
     face = make_face_video(tmp_path / "two.mp4", pictures)
-    made = job(tmp_path, voice, face, face=parse_choice(which))
+    made = job(tmp_path, voice, face, face=parse_person(which))
     pipeline.render(made)
     halves = {"left": np.s_[:, :480], "right": np.s_[:, 480:]}
     source = cv2.cvtColor(frames_of(face)[0], cv2.COLOR_YUV2BGR_I420)

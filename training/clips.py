@@ -11,7 +11,7 @@ import numpy as np
 
 from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.neutral import closed_mouth
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.probe import probe_audio, probe_video
@@ -63,7 +63,7 @@ def load_clip(path: Path, tracker: FaceTracker, cached: Path) -> Clip | None:
         landmarks = np.load(cached)
     else:
         with closing(read_frames(video)) as frames:
-            found = bridge_gaps(tracker.track(frames, FaceChoice()))
+            found = bridge_gaps(tracker.track(frames, Person()))
             landmarks = np.array([np.full((478, 3), np.nan, np.float32) if row is None else row for row in found])
         np.save(cached, landmarks)
     present = ~np.isnan(landmarks[:, 0, 0])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from heygem_cli.media.read import ahead
+from heygem_cli.media.read import prefetch
 from heygem_cli.mesh.painter import REFERENCES
 from heygem_cli.mesh.view import HEIGHT, WIDTH
 from training.painter_lessons import Batch, Lesson, batches
@@ -71,7 +71,7 @@ def train_painter(lessons: Sequence[Lesson], steps: int, seed: int) -> Painter:
     averaged = AveragedModel(network, multi_avg_fn=mean)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    with closing(ahead(batches(lessons, BATCH, np.random.default_rng(seed)))) as drawn:
+    with closing(prefetch(batches(lessons, BATCH, np.random.default_rng(seed)))) as drawn:
         for step, batch in zip(range(steps), drawn, strict=False):
             loss = _loss(network, batch)
             optimizer.zero_grad()

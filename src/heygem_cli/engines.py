@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from heygem_cli.errors import HeygemError, InputError
-from heygem_cli.job import Inputs, RenderJob, RenderOptions, RenderResult, Report
+from heygem_cli.errors import HeygemError, InputError, did_you_mean
+from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderOptions, RenderResult
 from heygem_cli.options import EngineSettings
 
 
@@ -18,13 +17,13 @@ class Engine(Protocol):
 
     name: str
 
-    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+    def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job.
 
         Args:
             job: checked: its output can be made there; one that appears meanwhile is kept without ``overwrite``.
             inputs: of the job.
-            report: is told how far it is, at least once a second: it ends jobs whose time is up by raising.
+            on_progress: is told how far it is, at least once a second: it ends jobs whose time is up by raising.
 
         Raises:
             InputError: an input cannot be used; nothing was written.
@@ -161,8 +160,7 @@ def find_engine(name: str) -> EngineEntry:
         InputError: there is no engine of this name.
     """
     if name not in ENGINES:
-        near = difflib.get_close_matches(name, ENGINES, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(ENGINES)}"
+        hint = did_you_mean(name, ENGINES, f"There are: {', '.join(ENGINES)}")
         raise InputError("unknown-engine", f"--engine {name!r} is not known", hint=hint)
     return ENGINES[name]
 

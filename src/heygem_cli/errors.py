@@ -14,12 +14,15 @@ An error is one line: what it is about, what is wrong, and what to do. ``code`` 
 
 from __future__ import annotations
 
+import difflib
+import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def printable(path: str | os.PathLike[str]) -> str:
     """Write a path for a person: control characters (a newline in a name) are escaped, the rest stays as it is."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in os.fspath(path))
 
@@ -39,11 +42,11 @@ class HeygemError(Exception):
     def __init__(self, code: str, message: str, *, hint: str = "", path: str | Path | None = None) -> None:
         self.code = code
         self.path = None if path is None else Path(path)
-        self.message = message if path is None else f"{shown(path)}: {message}"
+        self.message = message if path is None else f"{printable(path)}: {message}"
         self.hint = hint
         super().__init__(f"{self.message}. {hint}".rstrip() if hint else self.message)
 
-    def as_object(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """What ``--json`` prints of it."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
@@ -81,7 +84,7 @@ class StoppedError(HeygemError):
         super().__init__("stopped", f"stopped by signal {signum}")
 
 
-def from_system(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:
+def from_os_error(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:
     """Word an error of the operating system as one of ours: what it is about, and what is wrong.
 
     Args:
@@ -91,3 +94,27 @@ def from_system(error: OSError, hint: str = "", path: Path | None = None) -> Hey
     """
     about = error.filename if isinstance(error.filename, str) else path
     return HeygemError("system-error", error.strerror or str(error), path=about, hint=hint)
+
+
+def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
+    """Convert an error of the operating system that came while a file was created, written or renamed.
+
+    Args:
+        error: The error.
+        path: The file that was to be written.
+        folder: The folder that it is in.
+    """
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        message = "no permission to write into this folder"
+        return InputError("no-permission", message, hint="Make it writable, or choose another folder", path=folder)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HeygemError("disk-full", "the disk is full", hint="Free some space", path=path)
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError("bad-name", "the name is too long", hint="Choose a shorter one", path=path)
+    return HeygemError("writing-failed", f"it cannot be written ({error.strerror})", path=path)
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Give the hint for a name that does not exist: the nearest one that does, else ``otherwise``."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"Did you mean {printable(near[0])}?" if near else otherwise

@@ -1,4 +1,4 @@
-"""Files and folders: digests, work folders."""
+"""Files that are read once, replaced as a whole or not at all, and folders that last as long as one job."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import InputError, write_error
 
 
-def content_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal digits; read again only when the file has changed since the last call.
 
     Raises:
@@ -46,6 +47,120 @@ def _digest(path: str, _identity: tuple[int, ...]) -> str:
 
 
 PREFIX = "heygem-job-"
+PART_SUFFIX = ".heygem-part"
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A temporary file that is about to take another's name: where it is, and a descriptor that holds its lock."""
+
+    path: Path
+    descriptor: int
+
+
+@contextlib.contextmanager
+def part_file(target: Path) -> Iterator[PartFile]:
+    """Create a hidden, locked, empty file beside ``target``; delete it afterwards unless it was published.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    part = _create_part(target)
+    try:
+        yield part
+    finally:
+        part.path.unlink(missing_ok=True)
+        os.close(part.descriptor)
+
+
+def publish(part: PartFile, target: Path, *, overwrite: bool = True) -> None:
+    """Sync a part file and give it the name of ``target``.
+
+    Raises:
+        FileExistsError: Something has this name and ``overwrite`` is false.
+        OSError: The file cannot be synced or renamed.
+    """
+    os.fsync(part.descriptor)
+    if overwrite:
+        part.path.replace(target)
+    else:
+        _rename_if_free(part.path, target)
+
+
+def write_atomically(path: Path, content: bytes, *, like: Path | None = None) -> None:
+    """Write a file so that it has either its old content or the new one, whenever the process or the machine dies.
+
+    Args:
+        path: The file to create or replace.
+        content: The whole new content.
+        like: A file whose owner, mode and extended attributes the new one gets.
+
+    Raises:
+        OSError: The file cannot be written; what was there is unchanged.
+    """
+    with part_file(path) as part:
+        with open(part.descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        if like is not None:
+            _copy_attributes(like, part)
+        publish(part, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _copy_attributes(source: Path, part: PartFile) -> None:
+    wanted, own = source.stat(), os.fstat(part.descriptor)
+    if (wanted.st_uid, wanted.st_gid) != (own.st_uid, own.st_gid):
+        os.fchown(part.descriptor, wanted.st_uid, wanted.st_gid)
+    # Mode and extended attributes (access control lists), but not the times.
+    shutil.copystat(source, part.path)
+    os.utime(part.path)
+
+
+def _create_part(target: Path) -> PartFile:
+    # Half of the 255 bytes of a name: some file systems allow no more.
+    stem = os.fsencode(target.stem)[:100].decode("utf-8", "ignore")
+    while True:
+        path = target.with_name(f".{stem}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileExistsError:
+            continue
+        with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:
+            return PartFile(path, descriptor)
+        os.close(descriptor)  # another run removed it in the moment before it was locked
+
+
+def _rename_if_free(part: Path, target: Path) -> None:
+    """Rename a file unless another has the name: unlike a rename, a link replaces nothing."""
+    try:
+        target.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without hard links, such as FAT: there the name can be taken between the check and the rename.
+        if os.path.lexists(target):
+            raise FileExistsError from error
+        part.replace(target)
+    else:
+        part.unlink()
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Delete part files that killed runs left in a folder; those of living runs are locked and stay."""
+    for path in folder.glob(f".*{PART_SUFFIX}"):
+        with contextlib.suppress(OSError):  # locked, somebody else's, or gone already
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -59,7 +174,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
         InputError: ``no-permission``, ``no-such-folder``.
         HeygemError: ``disk-full``, ``writing-failed``.
     """
-    _remove_stale(parent)
+    _remove_stale_folders(parent)
     folder, lock = _create(parent)
     try:
         yield folder
@@ -80,7 +195,7 @@ def _create(parent: Path) -> tuple[Path, int]:
                 continue  # another run took it for a stale one in this moment
             raise InputError("no-such-folder", "there is no such folder", hint="Make it first", path=parent) from error
         except OSError as error:
-            raise _worded(parent, error) from error
+            raise write_error(error, parent, parent) from error
         with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if folder.is_dir():
@@ -88,16 +203,7 @@ def _create(parent: Path) -> tuple[Path, int]:
         os.close(lock)
 
 
-def _worded(parent: Path, error: OSError) -> HeygemError:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        message = "no permission to write into this folder"
-        return InputError("no-permission", message, hint="Make it writable for this user", path=parent)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HeygemError("disk-full", "the disk is full", hint="Free some space", path=parent)
-    return HeygemError("writing-failed", f"no folder can be made in it ({error.strerror})", path=parent)
-
-
-def _remove_stale(parent: Path) -> None:
+def _remove_stale_folders(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # locked, somebody else's, or gone already
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

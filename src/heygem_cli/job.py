@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.media.write import EncodeOptions
 from heygem_cli.options import LoopMode, MissingFace
@@ -24,7 +24,7 @@ class RenderOptions:
     """How a job is rendered; the same words as the command line's."""
 
     engine: str = "mesh"
-    face: FaceChoice = field(default_factory=FaceChoice)
+    face: Person = field(default_factory=Person)
     loop: LoopMode = "pingpong"
     on_missing_face: MissingFace = "pass"
     encode: EncodeOptions = field(default_factory=EncodeOptions)
@@ -62,7 +62,7 @@ class Progress:
     total: float | None
 
 
-Report = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 """Is told how far a job is, often; what it raises ends the job."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError
-from heygem_cli.job import Inputs, RenderJob, RenderResult, Report
+from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineSettings
@@ -65,12 +65,12 @@ class Pipeline:
             self._engines[name] = find_engine(name).make(self._settings)
         return self._engines[name]
 
-    def render(self, job: RenderJob, report: Report = lambda _: None) -> RenderResult:
+    def render(self, job: RenderJob, on_progress: ProgressCallback = lambda _: None) -> RenderResult:
         """Render one job.
 
         Args:
             job: what to make.
-            report: is told how far the job is, often.
+            on_progress: is told how far the job is, often.
 
         Raises:
             InputError: an input cannot be used; nothing was written.
@@ -78,7 +78,7 @@ class Pipeline:
             HeygemError: it failed on the way; nothing stays behind.
         """
         inputs = check_job(job)
-        return self.engine(job.options.engine).render(job, inputs, report)
+        return self.engine(job.options.engine).render(job, inputs, on_progress)
 
     def close(self) -> None:
         """Close the engines."""

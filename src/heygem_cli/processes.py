@@ -13,12 +13,12 @@ from pathlib import Path
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def heeded() -> list[signal.Signals]:
+def unignored_signals() -> list[signal.Signals]:
     """The signals, without what the parent lets this process ignore: a shell's ``&`` keeps Ctrl-C from it."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def let_the_next_end(signals: Iterable[int]) -> None:
+def exit_on_next_signal(signals: Iterable[int]) -> None:
     """From now on one more of these signals ends the process at once.
 
     Not SIGHUP: when a terminal closes, the kernel says it, and the shell once more.
@@ -33,7 +33,7 @@ REAP_SECONDS = 2.0
 ORPHANS_END_WITHIN = 5.0
 
 
-def end_children() -> None:
+def kill_and_reap_children() -> None:
     """Kill all child processes, each of which is an ffmpeg, and wait for their end if it comes soon."""
     _await(kill_children(os.getpid()), REAP_SECONDS)
 
@@ -54,12 +54,12 @@ def children(parent: int) -> list[int]:
     return pids
 
 
-def adopt_orphans() -> None:
+def become_subreaper() -> None:
     """From now on the children of a child that dies become children of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def outlive_orphans(known: Collection[int]) -> None:
+def reap_orphans(known: Collection[int]) -> None:
     """Wait until what a dead child has left has ended too: an ffmpeg would go on to write its file.
 
     They notice the death by themselves, and some have children of their own to end; what stays is killed.

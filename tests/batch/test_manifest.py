@@ -107,7 +107,7 @@ def test_rows_with_the_same_problem_share_a_line():
 def test_the_error_lists_them_for_people_and_for_programs():
     error = ManifestError("m.csv", [Problem("gone", "Look", 1, 2, "audio")])
     assert str(error) == "m.csv: 1 problem, nothing was started:\n  row 1 (line 2), column audio: gone. Look"
-    (problem,) = error.as_object()["problems"]
+    (problem,) = error.to_dict()["problems"]
     assert problem == {"message": "gone", "hint": "Look", "row": 1, "line": 2, "column": "audio"}
     assert error.exit_code == 2
 

@@ -14,7 +14,7 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import Cells
 from heygem_cli.batch.plan import Job, Wish, content_key, decide, in_order, make_plan, what_is_wrong
 from heygem_cli.batch.rows import Row
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.job import RenderJob, RenderOptions
 from heygem_cli.media.write import EncodeOptions
 from heygem_cli.mesh.models import models_digest
@@ -114,7 +114,7 @@ JOBS = st.lists(
 @given(JOBS)
 def test_rows_of_a_face_stand_together_and_the_longest_comes_first(drawn):
     jobs = [
-        Job(make_row(n, options=RenderOptions(face=FaceChoice(None, number=choice))), seconds, "", face, "", "do", "")
+        Job(make_row(n, options=RenderOptions(face=Person(None, number=choice))), seconds, "", face, "", "do", "")
         for n, (face, choice, seconds) in enumerate(drawn)
     ]
     ordered = in_order(jobs)
@@ -138,7 +138,7 @@ def test_the_key_is_all_that_the_output_depends_on_and_nothing_else():
         ("a", "f", replace(plain, loop="hold"), "m"),
         ("a", "f", replace(plain, engine="other"), "m"),
         ("a", "f", replace(plain, on_missing_face="hold"), "m"),
-        ("a", "f", replace(plain, face=FaceChoice("left")), "m"),
+        ("a", "f", replace(plain, face=Person("left")), "m"),
         ("a", "f", replace(plain, encode=EncodeOptions(crf=19)), "m"),
         ("a", "f", replace(plain, encode=EncodeOptions(preset="slow")), "m"),
         ("a", "f", replace(plain, encode=EncodeOptions(encoder="libx264")), "m"),

@@ -11,7 +11,7 @@ from heygem_cli.batch.columns import COLUMNS, NAMES, OPTIONS, OVERWRITE, RUN_WID
 from heygem_cli.batch.manifest import Cells, describe, parse_manifest
 from heygem_cli.batch.rows import cells_of, make_rows
 from heygem_cli.cli.main import app
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.write import EncodeOptions
 
@@ -50,7 +50,7 @@ def test_columns_become_options_and_what_is_not_named_stays():
     (row, plain), problems = rows_of({**given, "output": "x.mp4"}, {})
     assert problems == []
     assert row.job.options == RenderOptions(
-        face=FaceChoice(None, point=(10.0, 20.0)),
+        face=Person(None, point=(10.0, 20.0)),
         loop="hold",
         on_missing_face="fail",
         encode=EncodeOptions("libx264", crf=30, preset="slow"),

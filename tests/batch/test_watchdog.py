@@ -40,7 +40,7 @@ def unnoted(done):
 def test_a_signal_during_a_job_raises(signum):
     done = run(
         f"""
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon({int(signum)})
     try:
         with g.job(9):
@@ -55,7 +55,7 @@ with watchdog.Guard(noted, stuck, stop) as g:
 def test_a_signal_between_jobs_waits_for_the_next_one():
     done = run(
         """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.1)
     print("journal written")
@@ -72,7 +72,7 @@ with watchdog.Guard(noted, stuck, stop) as g:
 def test_the_second_signal_ends_the_process_at_once():
     done = run(
         """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon(signal.SIGTERM); soon(signal.SIGTERM, 0.2)
     try:
         with g.job(9):
@@ -87,7 +87,7 @@ with watchdog.Guard(noted, stuck, stop) as g:
 def test_a_closed_terminal_may_say_so_twice():
     done = run(
         """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon(signal.SIGHUP); soon(signal.SIGHUP, 0.2)
     try:
         with g.job(9):
@@ -113,7 +113,7 @@ def test_native_code_that_lets_no_signal_through_is_given_up_on():
     done = run(
         NATIVE
         + """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon(signal.SIGTERM)
     with g.job(9):
         native()
@@ -126,7 +126,7 @@ def test_a_run_that_was_asked_to_stop_does_not_start_anew():
     done = run(
         NATIVE
         + """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon(signal.SIGTERM)
     with g.job(0.2):
         native()
@@ -140,7 +140,7 @@ def test_the_second_signal_ends_it_in_native_code_too():
         NATIVE
         + """
 watchdog.STOP_WITHIN = 5
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     soon(signal.SIGINT); soon(signal.SIGINT, 0.3)
     with g.job(9):
         native()
@@ -153,7 +153,7 @@ def test_a_job_that_outlives_its_time_in_native_code_is_stuck():
     done = run(
         NATIVE
         + """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     for seconds in (5, 0.2):
         with g.job(0.2 if seconds == 5 else 5): pass
     with g.job(0.2):
@@ -166,7 +166,7 @@ with watchdog.Guard(noted, stuck, stop) as g:
 def test_a_job_that_ends_in_time_is_left_alone_and_so_is_the_time_between_jobs():
     done = run(
         """
-with watchdog.Guard(noted, stuck, stop) as g:
+with watchdog.Watchdog(noted, stuck, stop) as g:
     for _ in range(3):
         with g.job(0.2):
             pass
@@ -180,8 +180,8 @@ print("fine", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored():
     done = run(
         """
-from heygem_cli.cli.signals import signals_raised
-with signals_raised(), watchdog.Guard(noted, stuck, stop) as g:
+from heygem_cli.cli.signals import raise_on_signal
+with raise_on_signal(), watchdog.Watchdog(noted, stuck, stop) as g:
     with g.job(9):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.1)
@@ -196,7 +196,7 @@ def test_a_time_without_end_is_one_that_the_system_can_wait_for(tmp_path):
     assert Policy("r", timeout=math.inf).seconds_for(None) == LONGEST
     done = run(
         f"""
-with watchdog.Guard(noted, stuck, stop) as g, g.job({LONGEST + 20}):
+with watchdog.Watchdog(noted, stuck, stop) as g, g.job({LONGEST + 20}):
     time.sleep(0.1)
 """
     )
@@ -209,7 +209,7 @@ with watchdog.Guard(noted, stuck, stop) as g, g.job({LONGEST + 20}):
 
 def test_handlers_are_put_back():
     before = signal.getsignal(signal.SIGTERM)
-    with module.Guard(lambda: None, lambda: None, lambda _: None) as guard:
+    with module.Watchdog(lambda: None, lambda: None, lambda _: None) as guard:
         assert signal.getsignal(signal.SIGTERM) != before
         with guard.job(9):
             time.sleep(0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from heygem_cli.cli.render import as_object, summary
+from heygem_cli.cli.render import summary, to_dict
 from heygem_cli.media.probe import probe_output
 from heygem_cli.pipeline import RenderResult
 from portrait import make_face_video, make_voice, scene
@@ -294,4 +294,4 @@ def test_the_summary_tells_of_frames_that_passed(without, turned, told):
         provider="CPUExecutionProvider",
     )
     assert summary(result)["frames"] == told
-    assert as_object(result)["frames_turned_away"] == turned
+    assert to_dict(result)["frames_turned_away"] == turned

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from heygem_cli.cli.signals import signals_raised
+from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import StoppedError
 
 
@@ -29,18 +29,18 @@ def test_a_signal_while_the_program_loads_ends_it_without_a_word(signum, tmp_pat
 
 
 def test_a_signal_that_a_library_words_as_its_own_error_is_still_one():
-    with pytest.raises(StoppedError) as found, signals_raised():
+    with pytest.raises(StoppedError) as found, raise_on_signal():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         except StoppedError:
             raise ImportError("numpy failed to import") from None
     assert found.value.exit_code == 143
-    with pytest.raises(typer.Exit), signals_raised():
+    with pytest.raises(typer.Exit), raise_on_signal():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
         except StoppedError:
             raise typer.Exit(143) from None
-    with pytest.raises(ImportError), signals_raised():
+    with pytest.raises(ImportError), raise_on_signal():
         raise ImportError("a real one")

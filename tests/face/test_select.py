@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.face.select import Box, FaceChoice, choose, follow, parse_choice
+from heygem_cli.face.select import Box, Person, choose, follow, parse_person
 
 LEFT, MIDDLE, RIGHT = Box(100, 300, 120), Box(600, 300, 80), Box(1100, 300, 200)
 ALL = [MIDDLE, RIGHT, LEFT]
@@ -25,28 +25,28 @@ ALL = [MIDDLE, RIGHT, LEFT]
     ],
 )
 def test_the_choice_picks_the_person(text, expected):
-    assert choose(ALL, parse_choice(text), 1280) == expected
+    assert choose(ALL, parse_person(text), 1280) == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2"])
 def test_what_is_no_choice_says_what_is(text):
     with pytest.raises(InputError, match="largest, left, center, right"):
-        parse_choice(text)
+        parse_person(text)
 
 
 @given(st.text(max_size=12))
 def test_any_text_is_a_choice_or_an_input_error(text):
     try:
-        choice = parse_choice(text)
+        choice = parse_person(text)
     except InputError:
         return
-    assert parse_choice(str(choice)) == choice
+    assert parse_person(str(choice)) == choice
 
 
 @given(st.lists(st.builds(Box, st.floats(0, 2000), st.floats(0, 2000), st.floats(1, 500)), max_size=6))
 def test_a_choice_is_one_of_the_faces(boxes):
     for text in ("largest", "left", "center", "right", "1", "500,500"):
-        chosen = choose(boxes, parse_choice(text), 2000)
+        chosen = choose(boxes, parse_person(text), 2000)
         assert chosen is None or chosen in boxes
 
 
@@ -64,7 +64,7 @@ def test_a_face_that_comes_back_alone_is_taken_up_again():
 
 
 def test_choices_have_names_of_their_own():
-    assert {str(c) for c in (FaceChoice(), FaceChoice(None, 2), FaceChoice(None, None, (3, 4.5)))} == {
+    assert {str(c) for c in (Person(), Person(None, 2), Person(None, None, (3, 4.5)))} == {
         "largest",
         "2",
         "3,4.5",

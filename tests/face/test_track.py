@@ -7,7 +7,7 @@ import pytest
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.cache import cached_track, prune, track_key
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.face.track import read_track, write_track
 
 
@@ -92,7 +92,7 @@ def test_a_full_disk_says_what_to_do(tmp_path):
             cached_track(tmp_path, "key", 4, lambda: rows(3))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not list((tmp_path / "tracks").glob("*.part"))
+    assert not list((tmp_path / "tracks").glob(".*.heygem-part"))
 
 
 def _track_in_process(folder, counter):
@@ -121,11 +121,11 @@ def test_the_key_is_the_content_not_the_name(tmp_path):
     one.write_bytes(b"face")
     same.write_bytes(b"face")
     other.write_bytes(b"another face")
-    left = FaceChoice("left")
-    assert track_key(one, FaceChoice(), "v1") == track_key(same, FaceChoice(), "v1")
+    left = Person("left")
+    assert track_key(one, Person(), "v1") == track_key(same, Person(), "v1")
     keys = {
         track_key(*key)
-        for key in ((one, FaceChoice(), "v1"), (other, FaceChoice(), "v1"), (one, left, "v1"), (one, left, "v2"))
+        for key in ((one, Person(), "v1"), (other, Person(), "v1"), (one, left, "v1"), (one, left, "v2"))
     }
     assert len(keys) == 4
 
@@ -141,7 +141,7 @@ def test_pruning_takes_what_was_not_used_for_longest(tmp_path):
 
 def test_what_a_killed_run_left_is_removed_when_the_track_is_made(tmp_path):
     (tmp_path / "tracks").mkdir()
-    stale = tmp_path / "tracks" / "key.a1b2.part"
+    stale = tmp_path / "tracks" / ".key.a1b2.heygem-part"
     stale.write_bytes(b"half")
     cached_track(tmp_path, "key", 2, lambda: rows(2))
     assert not stale.exists()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
+from heygem_cli.files import remove_stale_parts
 from heygem_cli.media.ffmpeg import program
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
@@ -26,7 +27,6 @@ from heygem_cli.media.write import (
     check_output,
     copies_audio,
     encoder_available,
-    remove_stale_parts,
 )
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, unprivileged
 
@@ -302,7 +302,7 @@ def test_a_killed_run_leaves_no_output_and_its_litter_is_removed(
 
 
 def test_litter_that_is_locked_or_not_ours_stays(tmp_path: Path):
-    names = [".a.00000000.heygem-part.mp4", ".b.00000000.heygem-part.mp4", ".heygem-part.mov", "c.mp4"]
+    names = [".a.00000000.heygem-part", ".b.00000000.heygem-part", ".a.heygem-part.mov", "c.mp4"]
     for name in names:
         (tmp_path / name).touch()
     with (tmp_path / names[0]).open() as locked:

@@ -22,7 +22,7 @@ def painter() -> Painter:
     return Painter("cpu", read_settings(os.environ))
 
 
-def shown(opening: float, unit: float = 120.0) -> Interior:
+def printable(opening: float, unit: float = 120.0) -> Interior:
     frame, points = photographed(opening, unit)
     return take_interior(frame, points, unit)
 
@@ -61,7 +61,7 @@ def test_an_interior_fits_its_own_lips() -> None:
 @given(st.lists(st.floats(0.04, 0.3), min_size=1, max_size=8), st.floats(0.02, 0.3))
 @settings(max_examples=30, deadline=None)
 def test_references_are_mixtures_whose_weights_sum_to_one(openings: list[float], wanted: float) -> None:
-    interiors = [shown(opening) for opening in sorted(openings)]
+    interiors = [printable(opening) for opening in sorted(openings)]
     chosen = choose(interiors, Curves.of(lips(wanted), 1.0))
     assert len(chosen) == min(REFERENCES, len(interiors))
     for mixture in chosen:
@@ -72,7 +72,7 @@ def test_references_are_mixtures_whose_weights_sum_to_one(openings: list[float],
 
 
 def test_references_change_without_a_jump() -> None:
-    interiors = [shown(opening) for opening in (0.05, 0.09, 0.13, 0.2)]
+    interiors = [printable(opening) for opening in (0.05, 0.09, 0.13, 0.2)]
     places = {id(interior): number for number, interior in enumerate(interiors)}
     before: Array | None = None
     for opening in np.arange(0.03, 0.24, ALIKE / 10):
@@ -86,7 +86,7 @@ def test_references_change_without_a_jump() -> None:
 @pytest.mark.parametrize("known", [0, 1, 4])
 def test_the_inside_is_painted_at_the_size_of_the_frame(painter: Painter, known: int) -> None:
     frame, points = photographed(0.2, 150)
-    interiors = [shown(0.1 + n / 40) for n in range(known)]
+    interiors = [printable(0.1 + n / 40) for n in range(known)]
     made = painter.paint(frame, points, 150, light=80, interiors=interiors, box=Box(160, 120, 80, 60))
     assert made.shape == (60, 80, 3)
     assert np.isfinite(made).all()
@@ -95,7 +95,7 @@ def test_the_inside_is_painted_at_the_size_of_the_frame(painter: Painter, known:
 
 def test_teeth_of_the_person_are_seen_again(painter: Painter) -> None:
     frame, points = photographed(0.2, 150)
-    made = painter.paint(frame, points, 150, light=80, interiors=[shown(0.2, 150)] * 3, box=Box(160, 120, 80, 60))
+    made = painter.paint(frame, points, 150, light=80, interiors=[printable(0.2, 150)] * 3, box=Box(160, 120, 80, 60))
     upper, lower = made[30 - 8, 40, 0], made[30 + 9, 40, 0]
     assert upper > lower + 60
 
@@ -114,7 +114,7 @@ def test_what_lies_between_the_lips_is_not_looked_at(painter: Painter) -> None:
 def test_a_mouth_outside_the_frame_can_be_painted(painter: Painter, shift: list[float]) -> None:
     frame, points = photographed(0.2, 150)
     moved = points + np.float32(shift)
-    made = painter.paint(frame, moved, 150, light=80, interiors=[shown(0.15)], box=Box(0, 0, 20, 20))
+    made = painter.paint(frame, moved, 150, light=80, interiors=[printable(0.15)], box=Box(0, 0, 20, 20))
     assert made.shape == (20, 20, 3)
 
 
@@ -133,7 +133,7 @@ def test_detail_of_a_mixture_is_as_strong_as_that_of_its_pictures() -> None:
     curves = Curves.of(lips(0.2), 1.0)
     grain = np.random.default_rng(5)
     pictures = [
-        replace(shown(0.2), picture=grain.integers(80, 160, (110, 110, 3), np.uint8), scale=SCALE) for _ in range(2)
+        replace(printable(0.2), picture=grain.integers(80, 160, (110, 110, 3), np.uint8), scale=SCALE) for _ in range(2)
     ]
     fits = [(picture, fit(picture, curves, picture.light)) for picture in pictures]
     top, rows = fits[0][1].top, len(fits[0][1].places)

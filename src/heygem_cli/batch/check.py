@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
 from heygem_cli.engines import check_engine, check_options
-from heygem_cli.errors import HeygemError, InputError, from_system, shown
+from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
@@ -103,7 +103,7 @@ def _look_at(paths: Iterable[Path], probe: Callable[[Path], Info], told: Callabl
         except InputError as error:
             looked.bad[path] = error
         except OSError as error:
-            looked.bad[path] = from_system(error, path=path)
+            looked.bad[path] = from_os_error(error, path=path)
         told(done)
     return looked
 
@@ -126,9 +126,13 @@ def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Calla
     try:
         check_output(output)
         if output.exists() and _identity(output) in sources:
-            return [row.cells.problem("output", f"{shown(output)} is an input or the manifest", "Name another file")]
+            return [
+                row.cells.problem("output", f"{printable(output)} is an input or the manifest", "Name another file")
+            ]
         if os.path.lexists(output) and not (row.job.overwrite or replaceable(row)):
-            return [row.cells.problem("output", f"{shown(output)}: the output exists", "Use --overwrite to replace it")]
+            return [
+                row.cells.problem("output", f"{printable(output)}: the output exists", "Use --overwrite to replace it")
+            ]
     except HeygemError as error:
         return [row.cells.problem("output", error.message, error.hint)]
     return []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from heygem_cli.engines import ENGINES
-from heygem_cli.face.select import parse_choice
+from heygem_cli.errors import did_you_mean
+from heygem_cli.face.select import parse_person
 from heygem_cli.job import RenderOptions
 from heygem_cli.options import Encoder, LoopMode, MissingFace, Preset
 
@@ -60,7 +60,7 @@ def _encode(name: str) -> Callable[[RenderOptions, Any], RenderOptions]:
 
 OPTIONS: Mapping[str, tuple[Parser, Callable[[RenderOptions, Any], RenderOptions]]] = {
     "engine": (one_of(ENGINES), lambda options, value: replace(options, engine=value)),
-    "face_choice": (parse_choice, lambda options, value: replace(options, face=value)),
+    "face_choice": (parse_person, lambda options, value: replace(options, face=value)),
     "loop": (one_of(get_args(LoopMode)), lambda options, value: replace(options, loop=value)),
     "on_missing_face": (
         one_of(get_args(MissingFace)),
@@ -85,5 +85,4 @@ def advice(name: str) -> str:
     """What to do about a column that does not exist."""
     if name in RUN_WIDE:
         return f"Engines are loaded once for all rows: give --{name.replace('_', '-')} on the command line"
-    near = difflib.get_close_matches(name, COLUMNS, 1)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(COLUMNS)}"
+    return did_you_mean(name, COLUMNS, f"There are: {', '.join(COLUMNS)}")

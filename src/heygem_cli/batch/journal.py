@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from heygem_cli.batch.validate import all_fit
-from heygem_cli.errors import HeygemError, InputError, from_system, shown
+from heygem_cli.batch.validate import all_match
+from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 
 Status = Literal["started", "done", "failed", "retrying", "interrupted", "died"]
 """``retrying``: it failed, and is tried again in the same run; ``died``: the process did, during the job."""
@@ -112,17 +112,17 @@ def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
         if not is_event(event):
             message = f"line {number} is not an event of a batch"
             hint = "Delete that line, or the whole file to begin anew"
-            raise InputError("bad-journal", f"{shown(name)}: {message}", hint=hint)
+            raise InputError("bad-journal", f"{printable(name)}: {message}", hint=hint)
         events.append(event)
     return events
 
 
 def is_event(found: object) -> bool:
     """Whether this is what a line of a journal can hold."""
-    if not isinstance(found, dict) or not all_fit(found, ALWAYS) or not all_fit(found, SOMETIMES, needed=False):
+    if not isinstance(found, dict) or not all_match(found, ALWAYS) or not all_match(found, SOMETIMES, needed=False):
         return False
     result = found.get("result") or {}
-    return all_fit(result, RESULT, needed=False) and (found["event"] != "started" or all_fit(found, STARTED))
+    return all_match(result, RESULT, needed=False) and (found["event"] != "started" or all_match(found, STARTED))
 
 
 def read_events(paths: Iterable[Path]) -> list[Event]:
@@ -181,7 +181,7 @@ class Journal:
                 os.fsync(self._descriptor)
             except OSError as error:
                 os.ftruncate(self._descriptor, size)
-                message = f"the journal cannot be written: {from_system(error).message}"
+                message = f"the journal cannot be written: {from_os_error(error).message}"
                 raise HeygemError(
                     "journal-failed", message, hint="Run the same command again", path=self.path
                 ) from error
@@ -204,7 +204,7 @@ def opened(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
         hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
-        raise InputError("journal-failed", from_system(error).message, hint=hint) from error
+        raise InputError("journal-failed", from_os_error(error).message, hint=hint) from error
     try:
         data = path.read_bytes()
         os.ftruncate(descriptor, data.rfind(b"\n") + 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from heygem_cli.batch.journal import read_events
-from heygem_cli.errors import InputError, LockedError, from_system
+from heygem_cli.errors import InputError, LockedError, from_os_error
 
 
 def lock_of(journal: Path) -> Path:
@@ -38,7 +38,7 @@ def locked(journal: Path, rivals: Callable[[], Iterable[Path]] = tuple) -> Itera
         raise _locked(journal) from error
     except OSError as error:
         hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
-        raise InputError("no-permission", from_system(error).message, hint=hint) from error
+        raise InputError("no-permission", from_os_error(error).message, hint=hint) from error
     try:
         # After its own lock: of two rivals that start together one at least sees the other.
         for rival in rivals():

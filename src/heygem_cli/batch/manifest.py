@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from heygem_cli.batch.columns import COLUMNS, FILES, advice, column_name
-from heygem_cli.errors import InputError, shown
+from heygem_cli.errors import InputError, printable
 
 SEPARATORS = (",", ";", "\t")
 
@@ -53,11 +53,11 @@ class ManifestError(InputError):
         self.problems = tuple(sorted(problems, key=lambda problem: problem.row or 0))
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         lines = "".join(f"\n  {line}" for line in describe(self.problems))
-        super().__init__("bad-manifest", f"{shown(name)}: {count}, nothing was started:{lines}")
+        super().__init__("bad-manifest", f"{printable(name)}: {count}, nothing was started:{lines}")
 
-    def as_object(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """What ``--json`` prints of it."""
-        return {**super().as_object(), "problems": [asdict(problem) for problem in self.problems]}
+        return {**super().to_dict(), "problems": [asdict(problem) for problem in self.problems]}
 
 
 def describe(problems: Sequence[Problem]) -> list[str]:
@@ -182,7 +182,7 @@ def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
         yield Problem("the header names it twice", "Delete one of the two columns", column=name)
     for name in counts:
         if name not in COLUMNS:
-            yield Problem("there is no such column", advice(name), column=shown(name) or "without a name")
+            yield Problem("there is no such column", advice(name), column=printable(name) or "without a name")
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -224,9 +224,9 @@ def _from_object(found: object, number: int, line: int | None, problems: list[Pr
     for key, value in found:
         name = column_name(key)
         if name in seen:
-            problems.append(row.problem(shown(name), "it is given twice", "Delete one of the two"))
+            problems.append(row.problem(printable(name), "it is given twice", "Delete one of the two"))
         elif name not in COLUMNS:
-            problems.append(row.problem(shown(name), "there is no such column", advice(name)))
+            problems.append(row.problem(printable(name), "there is no such column", advice(name)))
         elif isinstance(value, list):
             problems.append(row.problem(name, "it is neither text nor a number", "Write one value"))
         elif value is not None and str(value).strip():

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
-from heygem_cli.errors import HeygemError, from_system
-from heygem_cli.files import content_digest
+from heygem_cli.errors import HeygemError, from_os_error
+from heygem_cli.files import file_digest
 from heygem_cli.job import RenderOptions
 from heygem_cli.media.probe import probe_output
 
@@ -78,9 +78,9 @@ def make_plan(
 def _plan_one(checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], wish: Wish) -> Job:
     render = checked.row.job
     try:
-        audio, face = content_digest(render.audio), content_digest(render.face)
+        audio, face = file_digest(render.audio), file_digest(render.face)
     except OSError as error:  # it was there when it was checked, and costs the others nothing
-        return Job(checked.row, checked.seconds, "", "", "", "failed", from_system(error).message)
+        return Job(checked.row, checked.seconds, "", "", "", "failed", from_os_error(error).message)
     key = content_key(audio, face, render.options, engines[render.options.engine])
     action, reason = decide(checked.row, key, state, wish)
     return Job(checked.row, checked.seconds, audio, face, key, action, reason)

@@ -8,7 +8,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -19,8 +18,9 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.plan import Job
 from heygem_cli.batch.rows import Row, cells_of
 from heygem_cli.batch.shard import Shard
-from heygem_cli.batch.validate import all_fit
+from heygem_cli.batch.validate import all_match
 from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.files import write_atomically
 
 SCHEMA = 1
 Ending = Literal["done", "failed", "interrupted", "waiting"]
@@ -105,7 +105,7 @@ class Report:
             return 0
         return 1 if counts["failed"] and not counts["done"] else 3
 
-    def as_object(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """What ``--json`` and ``--report`` hold."""
         return {"counts": self.counts, **asdict(self)}
 
@@ -197,13 +197,13 @@ def read_report(path: Path) -> Report:
 
 def _checked(report: Report, fields: Mapping[str, object]) -> Report:
     hints = get_type_hints(Report)
-    if not all_fit(fields, {name: hints[name] for name in fields}) or not SHARD.fullmatch(report.shard or "1/1"):
+    if not all_match(fields, {name: hints[name] for name in fields}) or not SHARD.fullmatch(report.shard or "1/1"):
         raise ValueError("not a report")
     return report
 
 
 def _read_job(found: dict[str, Any]) -> JobReport:
-    if not all_fit(found, get_type_hints(JobReport)):
+    if not all_match(found, get_type_hints(JobReport)):
         raise ValueError("not a job")
     return JobReport(**{**found, "error": _whole_error(found["error"])})
 
@@ -214,7 +214,7 @@ def _whole_error(found: Mapping[str, str] | None) -> Mapping[str, str] | None:
 
 def as_json(report: Report) -> str:
     """Write a report as JSON."""
-    return json.dumps({"schema": SCHEMA, **report.as_object()}, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps({"schema": SCHEMA, **report.to_dict()}, ensure_ascii=False, indent=2) + "\n"
 
 
 def as_junit(report: Report) -> str:
@@ -276,11 +276,9 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         HeygemError: ``report-failed``.
     """
-    part = path.with_name(f".{path.name[-60:]}.heygem-part")  # a name has 255 bytes at most
     try:
-        part.write_text(text, "utf-8", errors="backslashreplace")  # half a character in a name, as JSON writes it
-        part.replace(path)
+        write_atomically(
+            path, text.encode("utf-8", "backslashreplace")
+        )  # half a character in a name, as JSON writes it
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise HeygemError("report-failed", f"it cannot be written ({error.strerror})", path=path) from error

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import MutableMapping
 from typing import NoReturn
 
-from heygem_cli.processes import end_children
+from heygem_cli.processes import kill_and_reap_children
 
 RUN_VARIABLE = "HEYGEM_BATCH_RUN"
 
@@ -27,7 +27,7 @@ def restart(run: str, began: float, stdin: bytes | None) -> NoReturn:
         began: when it did, in seconds since 1970.
         stdin: the manifest, if it came that way: it is there again for the new process.
     """
-    end_children()
+    kill_and_reap_children()
     sys.stdout.flush()
     if sys.stderr.fileno() != 2:  # native output was hidden: what is shown goes to a copy of the descriptor
         os.dup2(sys.stderr.fileno(), 2)

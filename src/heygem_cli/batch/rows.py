@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heygem_cli.batch.columns import FILES, OPTIONS, OVERWRITE, flag
 from heygem_cli.batch.manifest import Cells, Problem
-from heygem_cli.errors import HeygemError, shown
+from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob, RenderOptions
 
 
@@ -116,10 +116,10 @@ def _duplicates(rows: Iterable[Row]) -> list[Problem]:
         place = place_of(row.job.output, folders)
         same_output, same_id = outputs.setdefault(place, row), ids.setdefault(row.id, row)
         if same_output is not row:
-            message = f"{shown(row.job.output)} is the output of row {same_output.cells.number} too"
+            message = f"{printable(row.job.output)} is the output of row {same_output.cells.number} too"
             problems.append(row.cells.problem("output", message, "Give each row an output or an id of its own"))
         elif same_id is not row:
-            message = f"{shown(row.id)!r} is the id of row {same_id.cells.number} too"
+            message = f"{printable(row.id)!r} is the id of row {same_id.cells.number} too"
             problems.append(row.cells.problem("id", message, "Give each row an id of its own"))
     return problems
 

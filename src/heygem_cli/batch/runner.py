@@ -12,11 +12,11 @@ from typing import Protocol
 
 from heygem_cli.batch.journal import JobState, Journal
 from heygem_cli.batch.plan import Job
-from heygem_cli.batch.watchdog import Guard
+from heygem_cli.batch.watchdog import Watchdog
 from heygem_cli.batch.worker import Executor, Facts, Failure, Task, TimeoutExceededError, failure_of
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
-from heygem_cli.processes import end_children
+from heygem_cli.processes import kill_and_reap_children
 
 DIED = Failure(
     "process-died",
@@ -112,7 +112,7 @@ class Run:
         queue = deque((job, self._policy.retries) for job in self._jobs if job.wanted)
         if not queue or self._enough_failures():
             return None
-        with contextlib.closing(executor()) as made, Guard(self._note, self._stuck, self._stop) as guard:
+        with contextlib.closing(executor()) as made, Watchdog(self._note, self._stuck, self._stop) as guard:
             while queue and guard.stopped is None and not self._enough_failures():
                 job, retries = queue.popleft()
                 again = self._attempt(job, retries, made, guard)
@@ -127,7 +127,7 @@ class Run:
             state = self._journal.states.get(job.row.id)
             # A row whose input has gone since is left out too, whatever became of it before.
             if job.action == "failed" and state is not None and state.hopeless:
-                self._write("failed", job, state.seconds, error=DIED.as_object())
+                self._write("failed", job, state.seconds, error=DIED.to_dict())
 
     def _enough_failures(self) -> bool:
         most = self._policy.max_failures
@@ -136,7 +136,7 @@ class Run:
         states = (self._journal.states.get(job.row.id) for job in self._jobs)
         return sum(s is not None and s.status == "failed" and s.run == self._policy.run for s in states) >= most
 
-    def _attempt(self, job: Job, retries: int, executor: Executor, guard: Guard) -> int | None:
+    def _attempt(self, job: Job, retries: int, executor: Executor, guard: Watchdog) -> int | None:
         """Do a job once.
 
         Returns:
@@ -169,14 +169,14 @@ class Run:
         if not isinstance(outcome, Failure):
             self._write("done", job, seconds, result=outcome)
         elif outcome.died:
-            self._write("died", job, seconds, error=outcome.as_object())
+            self._write("died", job, seconds, error=outcome.to_dict())
             again = retries
             if self._journal.states[job.row.id].hopeless:
-                self._write("failed", job, seconds, error=outcome.as_object())
+                self._write("failed", job, seconds, error=outcome.to_dict())
                 again = None
         else:
             again = retries - 1 if outcome.can_pass and retries > 0 else None
-            self._write("failed" if again is None else "retrying", job, seconds, error=outcome.as_object())
+            self._write("failed" if again is None else "retrying", job, seconds, error=outcome.to_dict())
         failure = outcome if isinstance(outcome, Failure) else None
         self._observer.ended(job, self._journal.states[job.row.id], failure)
         return again
@@ -198,14 +198,14 @@ class Run:
         if self._current is not None:
             limit = self._policy.seconds_for(self._current)
             with contextlib.suppress(HeygemError):  # a full disk is no reason to stay stuck
-                error = failure_of(TimeoutExceededError(limit)).as_object()
+                error = failure_of(TimeoutExceededError(limit)).to_dict()
                 self._write("failed", self._current, limit, error=error)
         self._restart()
 
     def _stop(self, signum: int) -> None:
         """End the process in which native code does not let a signal through; called by the watchdog."""
         self._note()
-        end_children()
+        kill_and_reap_children()
         try:
             self._give_up(signum)
         finally:

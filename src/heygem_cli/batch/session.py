@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import socket
@@ -27,9 +26,10 @@ from heygem_cli.batch.runner import Observer, Policy, Run
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.worker import Executor
 from heygem_cli.engines import find_engine
-from heygem_cli.errors import HeygemError, InputError, StoppedError, from_system, shown
+from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
+from heygem_cli.files import remove_stale_parts
 from heygem_cli.job import RenderOptions
-from heygem_cli.media.write import check_output, remove_stale_parts
+from heygem_cli.media.write import check_output
 from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import check_current_folder
 
@@ -225,7 +225,9 @@ def _read(manifest: Path) -> bytes:
     try:
         return manifest.read_bytes()
     except OSError as error:
-        raise InputError("bad-manifest", from_system(error).message, hint="Name a manifest, or - for stdin") from error
+        raise InputError(
+            "bad-manifest", from_os_error(error).message, hint="Name a manifest, or - for stdin"
+        ) from error
 
 
 def _existing(request: Request) -> list[Path]:
@@ -233,16 +235,15 @@ def _existing(request: Request) -> list[Path]:
         own = [request.journal] if request.journal.exists() else []
     except OSError as error:
         hint = "The journal lies beside the manifest: give that a shorter name"
-        raise InputError("journal-failed", from_system(error).message, hint=hint) from error
+        raise InputError("journal-failed", from_os_error(error).message, hint=hint) from error
     return [*own, *request.other_journals()]
 
 
 def _chosen(rows: Iterable[Row], request: Request) -> set[str]:
     ids = {row.id for row in rows}
     for name in sorted(request.only - ids):
-        near = difflib.get_close_matches(name, ids, 1)
-        hint = f"Did you mean {shown(near[0])}?" if near else "`--dry-run` shows all ids"
-        raise InputError("unknown-id", f"--only {shown(name)}: no row has this id", hint=hint)
+        hint = did_you_mean(name, ids, "`--dry-run` shows all ids")
+        raise InputError("unknown-id", f"--only {printable(name)}: no row has this id", hint=hint)
     wanted = request.only or ids
     return {name for name in wanted if request.shard is None or request.shard.holds(name)}
 

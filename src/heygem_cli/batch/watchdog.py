@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from heygem_cli.errors import StoppedError
-from heygem_cli.processes import SIGNALS, heeded, let_the_next_end
+from heygem_cli.processes import SIGNALS, exit_on_next_signal, unignored_signals
 
 GRACE = 5.0
 """Seconds that a job gets after its time to end between two frames, before the process is started anew."""
@@ -20,7 +20,7 @@ STOP_WITHIN = 3.5
 """Seconds that a job gets after a signal, before the process ends without it."""
 
 
-class Guard(contextlib.AbstractContextManager["Guard"]):
+class Watchdog(contextlib.AbstractContextManager["Watchdog"]):
     """Watches the main thread while jobs run.
 
     The first signal that stops a run raises :class:`StoppedError` inside a job, waits between jobs, and is kept in
@@ -46,9 +46,9 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
         self._turn = threading.Lock()
         self._closed = False
 
-    def __enter__(self) -> Guard:
+    def __enter__(self) -> Watchdog:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._handlers = {number: signal.signal(number, self._raise) for number in heeded()}
+        self._handlers = {number: signal.signal(number, self._raise) for number in unignored_signals()}
         self._wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._thread.start()
@@ -86,7 +86,7 @@ class Guard(contextlib.AbstractContextManager["Guard"]):
                 self._end = None
 
     def _raise(self, signum: int, _frame: FrameType | None) -> None:
-        let_the_next_end(self._handlers)
+        exit_on_next_signal(self._handlers)
         self.stopped = signum
         if self._in_job:
             self._in_job = False

@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from heygem_cli.batch.watchdog import GRACE, STOP_WITHIN
-from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_system
-from heygem_cli.files import content_digest
-from heygem_cli.job import Progress, RenderJob, RenderResult, Report
+from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_os_error
+from heygem_cli.files import file_digest
+from heygem_cli.job import Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import Pipeline
-from heygem_cli.processes import adopt_orphans, children, die_with_parent, kill_children, outlive_orphans
+from heygem_cli.processes import become_subreaper, children, die_with_parent, kill_children, reap_orphans
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,18 @@ class Failure:
     died: bool = False
     trace: str = ""
 
-    def as_object(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """What journal and reports keep of it."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
-def perform(pipeline: Pipeline, task: Task, report: Report) -> Facts | Failure:
+def perform(pipeline: Pipeline, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
     """Do a job.
 
     Args:
         pipeline: loaded.
         task: the job.
-        report: is told how far it is.
+        on_progress: is told how far it is.
 
     Returns:
         What is kept of it, or why it failed, whatever went wrong.
@@ -79,7 +79,7 @@ def perform(pipeline: Pipeline, task: Task, report: Report) -> Facts | Failure:
         StoppedError: a signal ended it.
     """
     try:
-        return facts(pipeline.render(task.job, _watched(task, report)))
+        return facts(pipeline.render(task.job, _watched(task, on_progress)))
     except StoppedError:
         raise
     # One job must never end the others, so this is the one place that takes every error; nothing is hidden: it becomes
@@ -107,7 +107,7 @@ def failure_of(error: Exception) -> Failure:
     """Word an error as the failure of a job."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, OSError):
-        error = from_system(error)
+        error = from_os_error(error)
     if isinstance(error, HeygemError):
         lasting = isinstance(error, InputError | NotCapableError | TimeoutExceededError)
         return Failure(error.code, error.message, error.hint, can_pass=not lasting, trace=trace)
@@ -126,7 +126,7 @@ class TimeoutExceededError(HeygemError):
         super().__init__("timeout", f"it took longer than {seconds:.0f} s", hint=hint)
 
 
-def _watched(task: Task, report: Report) -> Report:
+def _watched(task: Task, on_progress: ProgressCallback) -> ProgressCallback:
     """Cancel a job between two frames when its time is up, and before its output gets a name if an input changed."""
     end = time.monotonic() + task.timeout
     _unchanged(task)
@@ -136,7 +136,7 @@ def _watched(task: Task, report: Report) -> Report:
             raise TimeoutExceededError(task.timeout)
         if progress.stage == "render" and progress.done == progress.total:
             _unchanged(task)
-        report(progress)
+        on_progress(progress)
 
     return watched
 
@@ -144,7 +144,7 @@ def _watched(task: Task, report: Report) -> Report:
 def _unchanged(task: Task) -> None:
     for path, digest in ((task.job.audio, task.audio_digest), (task.job.face, task.face_digest)):
         try:
-            now = content_digest(path)
+            now = file_digest(path)
         except FileNotFoundError as error:
             raise InputError(
                 "input-gone", "it was there when the batch began", hint="Bring it back", path=path
@@ -172,7 +172,7 @@ class Executor(Protocol):
         """
         ...
 
-    def render(self, task: Task, report: Report) -> Facts | Failure:
+    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
         """Do a job, see :func:`heygem_cli.batch.worker.perform`."""
         ...
 
@@ -197,9 +197,9 @@ class Local:
     def prepare(self) -> None:
         """It is always ready."""
 
-    def render(self, task: Task, report: Report) -> Facts | Failure:
+    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
         """Do a job."""
-        return perform(self._pipeline, task, report)
+        return perform(self._pipeline, task, on_progress)
 
     def close(self) -> None:
         """Close the engines."""
@@ -227,7 +227,7 @@ class Isolated:
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
         self._args = (settings, engines)
-        adopt_orphans()
+        become_subreaper()
         self._start()
 
     def _start(self) -> None:
@@ -258,7 +258,7 @@ class Isolated:
         if not self._child.is_alive():
             self._start()
 
-    def render(self, task: Task, report: Report) -> Facts | Failure:
+    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
         """Do a job in the child; its death is a failure of the job."""
         end = time.monotonic() + task.timeout + GRACE
         try:
@@ -267,7 +267,7 @@ class Isolated:
                 message = self._ours.recv()
                 if not isinstance(message, Progress):
                     return message  # type: ignore[no-any-return]
-                report(message)
+                on_progress(message)
         except (EOFError, OSError):
             hint = "Try it with `heygem render --debug`; look into the kernel's log for the out-of-memory killer"
             return Failure("process-died", f"the process {self._death()} during this job", hint, died=True)
@@ -290,7 +290,7 @@ class Isolated:
 
     def _bury(self) -> None:
         self._child.join()
-        outlive_orphans(self._known)
+        reap_orphans(self._known)
 
 
 def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[str]) -> None:
@@ -316,13 +316,13 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
             connection.send(perform(pipeline, task, _throttled(connection.send)))
 
 
-def _throttled(send: Callable[[Progress], None]) -> Report:
+def _throttled(send: Callable[[Progress], None]) -> ProgressCallback:
     told = 0.0
 
-    def report(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         nonlocal told
         if time.monotonic() - told >= TOLD_EVERY:
             told = time.monotonic()
             send(progress)
 
-    return report
+    return on_progress

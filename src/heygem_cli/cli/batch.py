@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heygem_cli.cli.output import console, errors_shown, print_json
+from heygem_cli.cli.output import console, print_json, report_errors
 from heygem_cli.cli.parameters import (
     SERVICE_URL,
     AllowCpuOption,
@@ -36,7 +36,7 @@ from heygem_cli.cli.parameters import (
     engine_settings,
     render_options,
 )
-from heygem_cli.cli.signals import signals_raised
+from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -132,7 +132,7 @@ def batch(
 
     Columns: audio, face, and if you like id, output and the options below (--face is face_choice).
     """
-    with errors_shown(as_json=as_json, debug=debug), signals_raised():
+    with report_errors(as_json=as_json, debug=debug), raise_on_signal():
         settings = read_settings(os.environ, threads)
         apply_settings(settings, os.environ)
         if not debug:
@@ -140,7 +140,7 @@ def batch(
         from heygem_cli.batch import session, worker
         from heygem_cli.batch.runner import Policy
         from heygem_cli.batch.shard import parse_shard
-        from heygem_cli.cli.batch_show import BatchProgress, display_open
+        from heygem_cli.cli.batch_show import BatchProgress, open_display
 
         targets = session.Targets(report, junit, failed_manifest)
         if merge_reports:
@@ -185,7 +185,7 @@ def batch(
                 return
             policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
             executor = worker.Isolated if isolate else worker.Local
-            with display_open(quiet=quiet, debug=debug) as display:
+            with open_display(quiet=quiet, debug=debug) as display:
                 done, lost = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)
         for error in lost:
@@ -224,7 +224,7 @@ def _show_report(report: Report, *, as_json: bool, quiet: bool) -> None:
     from heygem_cli.cli.batch_show import print_report
 
     if as_json:
-        print_json(report.as_object())
+        print_json(report.to_dict())
     elif not quiet:
         print_report(report)
     for name in report.missing:

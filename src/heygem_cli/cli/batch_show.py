@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli.cli.output import console
-from heygem_cli.errors import shown
+from heygem_cli.errors import printable
 
 if TYPE_CHECKING:
     from heygem_cli.batch.journal import JobState
@@ -50,7 +50,7 @@ class Display:
 
 
 @contextmanager
-def display_open(*, quiet: bool, debug: bool) -> Iterator[Display]:
+def open_display(*, quiet: bool, debug: bool) -> Iterator[Display]:
     """Hold the place where progress is shown."""
     screen = console(stderr=True)
     if quiet or not screen.is_terminal:
@@ -86,7 +86,7 @@ class BatchProgress:
     def started(self, job: Job) -> None:
         """A job begins."""
         if self._bar is not None:
-            name = Text(shown(job.row.id))
+            name = Text(printable(job.row.id))
             name.truncate(max(8, self._display.screen.width // 4), overflow="ellipsis")  # time left has its place too
             self._bar.update(self._task, description=name.plain, jobs=f"{self._ended + 1}/{self._count}")
 
@@ -112,7 +112,7 @@ class BatchProgress:
             self._print(job, f"done in {state.seconds:.1f} s{self._time_left()}")
 
     def _print(self, job: Job, what: str) -> None:
-        self._display.screen.print(Text(f"[{self._ended}/{self._count}] {shown(job.row.id)}: {shown(what)}"))
+        self._display.screen.print(Text(f"[{self._ended}/{self._count}] {printable(job.row.id)}: {printable(what)}"))
 
     def _time_left(self) -> str:
         left = self._total - self._done
@@ -129,11 +129,11 @@ def plan_table(jobs: Sequence[Job]) -> Table:
     for job in jobs:
         table.add_row(
             str(job.row.cells.number),
-            Text(shown(job.row.id)),
+            Text(printable(job.row.id)),
             Text(job.action, style=COLORS.get(job.action, "")),
-            Text(shown(job.reason)),
+            Text(printable(job.reason)),
             f"{job.seconds:.1f}",
-            Text(shown(job.row.job.output)),
+            Text(printable(job.row.job.output)),
         )
     return table
 
@@ -179,7 +179,7 @@ def report_table(report: Report, *, wide: bool) -> Table:
         if len(report.jobs) <= ALL_ROWS or job.status != "done":
             cells = (
                 str(job.row),
-                Text(shown(job.id)),
+                Text(printable(job.id)),
                 Text(job.status, style=COLORS[job.status]),
                 str(job.attempts),
                 f"{job.seconds:.1f}",
@@ -199,7 +199,7 @@ def report_errors(report: Report) -> str:
 
 def _error(job: JobReport) -> str:
     error = f"{job.error['code']}: {job.error['message']}. {job.error['hint']}" if job.error else ""
-    return shown(error.rstrip(". "))
+    return printable(error.rstrip(". "))
 
 
 def report_summary(report: Report) -> str:

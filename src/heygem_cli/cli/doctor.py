@@ -13,8 +13,8 @@ import typer
 
 from heygem_cli import __version__
 from heygem_cli.cli.doctor_show import STATUSES, print_report, print_results, waiting
-from heygem_cli.cli.output import errors_shown, print_facts, print_json
-from heygem_cli.cli.signals import signals_raised
+from heygem_cli.cli.output import print_facts, print_json, report_errors
+from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def doctor(
 
     Says what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
     """
-    with errors_shown(as_json=as_json), signals_raised():
+    with report_errors(as_json=as_json), raise_on_signal():
         from heygem_cli.doctor.examine import examine
         from heygem_cli.doctor.inputs import Inputs
         from heygem_cli.doctor.registry import select

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli.cli.doctor_show import waiting
-from heygem_cli.cli.output import console, errors_shown, print_json
+from heygem_cli.cli.output import console, print_json, report_errors
 from heygem_cli.cli.parameters import (
     SERVICE_URL,
     CondaEnvOption,
@@ -20,7 +20,7 @@ from heygem_cli.cli.parameters import (
     UrlOption,
     engine_settings,
 )
-from heygem_cli.cli.signals import signals_raised
+from heygem_cli.cli.signals import raise_on_signal
 
 if TYPE_CHECKING:
     from heygem_cli.engines import EngineEntry
@@ -44,7 +44,7 @@ def engines(
 
     Nothing is started or loaded. Exit 0, whatever is ready.
     """
-    with errors_shown(as_json=as_json), signals_raised():
+    with report_errors(as_json=as_json), raise_on_signal():
         from heygem_cli.engines import ENGINES
 
         settings = engine_settings(home=home, python=python, conda_env=conda_env, url=url, maps=maps)
@@ -62,7 +62,7 @@ def _as_object(entry: EngineEntry, found: Found) -> dict[str, object]:
         "summary": entry.summary,
         "needs": list(entry.needs),
         "ready": not found[entry.name],
-        "problems": [problem.as_object() for problem in found[entry.name]],
+        "problems": [problem.to_dict() for problem in found[entry.name]],
     }
 
 

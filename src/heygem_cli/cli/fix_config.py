@@ -12,9 +12,9 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from heygem_cli.cli.output import console, errors_shown, print_json
-from heygem_cli.cli.signals import signals_raised
-from heygem_cli.errors import HeygemError, InputError, shown
+from heygem_cli.cli.output import console, print_json, report_errors
+from heygem_cli.cli.signals import raise_on_signal
+from heygem_cli.errors import HeygemError, InputError, printable
 
 if TYPE_CHECKING:
     from heygem_cli.heygem.repair.plan import Edit, Plan
@@ -40,7 +40,7 @@ def fix_config(
 
     opt.txt, config.ini and heygem.env; on request app.py and a compose file. Every file is backed up beside itself.
     """
-    with errors_shown(as_json=as_json), signals_raised():
+    with report_errors(as_json=as_json), raise_on_signal():
         from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
         from heygem_cli.heygem.repair.plan import make_plan
 
@@ -86,7 +86,7 @@ def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
 
 def _show(plan: Plan, root: Path) -> None:
     out = console()
-    out.print(Text.assemble("HeyGem in ", (shown(root), "bold")))
+    out.print(Text.assemble("HeyGem in ", (printable(root), "bold")))
     for edit in plan.edits:
         _show_edit(edit, root, "")
     for edit in plan.by_hand:
@@ -108,7 +108,7 @@ def _show(plan: Plan, root: Path) -> None:
 
 
 def _name(path: Path, root: Path) -> str:
-    return shown(path.relative_to(root) if path.is_relative_to(root) else path)
+    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
 def _show_edit(edit: Edit, root: Path, note: str) -> None:
@@ -145,7 +145,7 @@ def _show_written(plan: Plan, root: Path, written: Written, problems: list[Heyge
     out = console()
     out.print()
     for path, backup in written.items():
-        kept = f", backup {shown(backup.name)}" if backup else ""
+        kept = f", backup {printable(backup.name)}" if backup else ""
         out.print(Text.assemble(("wrote ", "bold green"), _name(path, root), kept))
     for problem in problems:
         console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(problem)))

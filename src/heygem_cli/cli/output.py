@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.errors import HeygemError, from_system
+from heygem_cli.errors import HeygemError, from_os_error
 
 SCHEMA = 1
 
@@ -87,16 +87,16 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def errors_shown(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
     """Turn an error into one line on stderr (and one object on stdout with ``--json``) and its exit code."""
     try:
         yield
     except (HeygemError, OSError) as caught:
-        error = caught if isinstance(caught, HeygemError) else from_system(caught)
+        error = caught if isinstance(caught, HeygemError) else from_os_error(caught)
         if debug:
             traceback.print_exc()
         if as_json:
-            print_json({"error": error.as_object()})
+            print_json({"error": error.to_dict()})
         line = Text.assemble(("error: ", "bold red"), str(error))
         console(stderr=True).print(line)
         raise typer.Exit(error.exit_code) from caught

@@ -133,13 +133,13 @@ def render_options(
     Raises:
         InputError: ``face`` names nobody.
     """
-    from heygem_cli.face.select import parse_choice
+    from heygem_cli.face.select import parse_person
     from heygem_cli.job import RenderOptions
     from heygem_cli.media.write import EncodeOptions
 
     return RenderOptions(
         engine=engine,
-        face=parse_choice(face),
+        face=parse_person(face),
         loop=loop,
         on_missing_face=on_missing_face,
         encode=EncodeOptions(encoder=encoder, crf=crf, preset=preset, threads=threads or 0),

@@ -36,7 +36,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def progress_shown(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
     """Show progress while the block runs.
 
     Yields:

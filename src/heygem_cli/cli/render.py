@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from heygem_cli.cli.output import errors_shown, print_facts, print_json
+from heygem_cli.cli.output import print_facts, print_json, report_errors
 from heygem_cli.cli.parameters import (
     SERVICE_URL,
     AllowCpuOption,
@@ -37,8 +37,8 @@ from heygem_cli.cli.parameters import (
     engine_settings,
     render_options,
 )
-from heygem_cli.cli.progress import progress_shown
-from heygem_cli.cli.signals import signals_raised
+from heygem_cli.cli.progress import show_progress
+from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
@@ -85,12 +85,12 @@ def render(
     debug: DebugOption = False,
 ) -> None:
     """Make the person in FACE speak AUDIO."""
-    with errors_shown(as_json=as_json, debug=debug), signals_raised():
+    with report_errors(as_json=as_json, debug=debug), raise_on_signal():
         settings = read_settings(os.environ, threads)
         apply_settings(settings, os.environ)
         if not debug:
             hide_native_output()
-        with progress_shown(quiet=quiet) as report:
+        with show_progress(quiet=quiet) as report:
             from heygem_cli.job import RenderJob
             from heygem_cli.pipeline import Pipeline, check_job
 
@@ -123,12 +123,12 @@ def render(
             with closing(Pipeline(engines)) as pipeline:
                 result = pipeline.render(job, report)
         if as_json:
-            print_json(as_object(result))
+            print_json(to_dict(result))
         elif not quiet:
             print_facts(summary(result))
 
 
-def as_object(result: RenderResult) -> dict[str, object]:
+def to_dict(result: RenderResult) -> dict[str, object]:
     """The result as ``--json`` prints it."""
     return {
         "output": str(result.output),
@@ -150,7 +150,7 @@ def as_object(result: RenderResult) -> dict[str, object]:
 
 def summary(result: RenderResult) -> dict[str, str]:
     """The result as a person reads it."""
-    from heygem_cli.errors import shown
+    from heygem_cli.errors import printable
 
     device = {None: "", "CUDAExecutionProvider": " on the GPU"}.get(result.provider, " on the CPU")
     stages = " · ".join(
@@ -163,7 +163,7 @@ def summary(result: RenderResult) -> dict[str, str]:
     if result.frames_without_face:
         faces += f", {result.frames_without_face} without"
     return {
-        "output": shown(result.output),
+        "output": printable(result.output),
         "video": f"{result.duration:.2f} s, {result.width}×{result.height}, {float(result.fps):g} fps",
         "frames": f"{result.frames}{faces}",
         "seconds": stages,

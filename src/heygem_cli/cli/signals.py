@@ -10,20 +10,20 @@ from types import FrameType
 import typer
 
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.processes import heeded, let_the_next_end
+from heygem_cli.processes import exit_on_next_signal, unignored_signals
 
 
 @contextmanager
-def signals_raised() -> Iterator[None]:
+def raise_on_signal() -> Iterator[None]:
     """Raise :class:`StoppedError` on the first signal that stops a run; the second one ends the process at once."""
     stopped: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
         stopped.append(signum)
-        let_the_next_end(before)
+        exit_on_next_signal(before)
         raise StoppedError(signum)
 
-    before = {number: signal.signal(number, stop) for number in heeded()}
+    before = {number: signal.signal(number, stop) for number in unignored_signals()}
     try:
         yield
     except Exception as error:

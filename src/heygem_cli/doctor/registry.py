@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from heygem_cli.doctor import (
 )
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.result import Finding
-from heygem_cli.errors import InputError
+from heygem_cli.errors import InputError, did_you_mean
 from heygem_cli.heygem.installation.log_messages import MESSAGES
 from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_cli.onnx import CUDA_LIBRARIES
@@ -148,8 +147,7 @@ def _ids(names: Iterable[str]) -> set[str]:
         found = {check.id for check in CHECKS if name in (check.id, check.group)}
         if not found:
             known = [*{check.group for check in CHECKS}, *(check.id for check in CHECKS)]
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = (f"Did you mean {near[0]}? " if near else "") + "heygem doctor --list names them all"
+            hint = did_you_mean(name, known, "`heygem doctor --list` names them all")
             raise InputError("unknown-check", f"there is no check {name!r}", hint=hint)
         chosen |= found
     return chosen

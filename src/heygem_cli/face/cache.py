@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,9 +14,9 @@ from platformdirs import user_cache_path
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.select import FaceChoice
+from heygem_cli.face.select import Person
 from heygem_cli.face.track import FaceTrack, read_track, write_track
-from heygem_cli.files import content_digest
+from heygem_cli.files import PART_SUFFIX, file_digest, part_file, publish, remove_stale_parts
 
 LARGEST = 4 << 30
 """Bytes that the cache may hold; the tracks that were not used for longest go first."""
@@ -29,9 +28,9 @@ def default_folder() -> Path:
     return Path(named) if named else user_cache_path("heygem")
 
 
-def track_key(face: Path, choice: FaceChoice, tracker_version: str) -> str:
+def track_key(face: Path, choice: Person, tracker_version: str) -> str:
     """Name a track by the content of the face video, the choice of face and the tracker's version."""
-    return hashlib.sha256(f"{choice} {tracker_version} {content_digest(face)}".encode()).hexdigest()[:40]
+    return hashlib.sha256(f"{choice} {tracker_version} {file_digest(face)}".encode()).hexdigest()[:40]
 
 
 def cached_track(
@@ -49,27 +48,24 @@ def cached_track(
     """
     tracks = folder / "tracks"
     path = tracks / f"{key}.track"
-    with errors_worded(folder), ExitStack() as stack:
+    with cache_errors(folder), ExitStack() as stack:
         tracks.mkdir(parents=True, exist_ok=True)
         stack.enter_context(FileLock(tracks / f"{key}.lock"))
-        for stale in tracks.glob(f"{key}.*.part"):  # nobody else makes this track now: a killed run left it
-            stale.unlink(missing_ok=True)
+        remove_stale_parts(tracks)
         with suppress(FileNotFoundError, HeygemError):
             found = read_track(path)
             if found.complete or len(found) >= needed:
                 path.touch()
                 return found.head(needed), True
-        handle, name = tempfile.mkstemp(dir=tracks, prefix=f"{key}.", suffix=".part")
-        os.close(handle)
-        stack.callback(Path(name).unlink, missing_ok=True)
-        made = write_track(Path(name), track(), limit=needed)
-        Path(name).replace(path)
+        part = stack.enter_context(part_file(path))
+        made = write_track(part.path, track(), limit=needed)
+        publish(part, path)
         prune(tracks, LARGEST)
     return FaceTrack(path, made.present, made.complete), False
 
 
 @contextmanager
-def errors_worded(
+def cache_errors(
     folder: Path, hint: str = "Use --no-cache, or name another folder with HEYGEM_CACHE_DIR"
 ) -> Iterator[None]:
     """Say what to do where a track cannot be written: no permission, a full disk, a read-only file system."""
@@ -96,6 +92,6 @@ def prune(tracks: Path, largest: int) -> None:
     for used, size, path in files:
         if used > time.time() - 86400:
             return
-        if held > largest or path.suffix == ".part":
+        if held > largest or path.name.endswith(PART_SUFFIX):
             path.unlink(missing_ok=True)
             held -= size

@@ -28,7 +28,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class FaceChoice:
+class Person:
     """Which person speaks: a rule, the number of the face from the left (1 is the leftmost), or a point in pixels."""
 
     rule: Rule | None = "largest"
@@ -41,7 +41,7 @@ class FaceChoice:
         return str(self.number) if self.number is not None else str(self.rule)
 
 
-def parse_choice(text: str) -> FaceChoice:
+def parse_person(text: str) -> Person:
     """Read ``largest``, ``left``, ``center``, ``right``, a number from 1, or ``X,Y`` in pixels.
 
     Raises:
@@ -50,11 +50,11 @@ def parse_choice(text: str) -> FaceChoice:
     cleaned = text.strip().lower()
     for rule in RULES:
         if cleaned == rule:
-            return FaceChoice(rule)
+            return Person(rule)
     if re.fullmatch(r"\d{1,3}", cleaned) and int(cleaned) >= 1:
-        return FaceChoice(None, number=int(cleaned))
+        return Person(None, number=int(cleaned))
     if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
-        return FaceChoice(None, point=(float(point[1]), float(point[2])))
+        return Person(None, point=(float(point[1]), float(point[2])))
     raise InputError(
         "bad-face-choice",
         f"--face {text!r} is not understood",
@@ -62,7 +62,7 @@ def parse_choice(text: str) -> FaceChoice:
     )
 
 
-def choose(boxes: Sequence[Box], choice: FaceChoice, width: int) -> Box | None:
+def choose(boxes: Sequence[Box], choice: Person, width: int) -> Box | None:
     """Pick the person who speaks; None where the choice names a face that is not there.
 
     Args:

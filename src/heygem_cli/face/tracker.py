@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heygem_cli.face.geometry import LANDMARKS, Array
-from heygem_cli.face.select import Box, FaceChoice, choose, follow
+from heygem_cli.face.select import Box, Person, choose, follow
 from heygem_cli.media.types import Frame, planes
 
 CROP = 320
@@ -29,7 +29,7 @@ class FaceTracker(Protocol):
     version: str
     """Changes whenever the landmarks would; part of the cache key."""
 
-    def track(self, frames: Iterable[Frame], choice: FaceChoice) -> Iterator[Array | None]:
+    def track(self, frames: Iterable[Frame], choice: Person) -> Iterator[Array | None]:
         """Yield the landmarks (478, 3) of the chosen face in pixels for every frame, None where it is not there."""
         ...
 
@@ -109,7 +109,7 @@ class MediaPipeTracker:
             for box in boxes
         ]
 
-    def track(self, frames: Iterable[Frame], choice: FaceChoice) -> Iterator[Array | None]:
+    def track(self, frames: Iterable[Frame], choice: Person) -> Iterator[Array | None]:
         """Yield the landmarks (478, 3) of the chosen face in pixels for every frame, None where it is not there."""
         last: Box | None = None
         crop: Box | None = None

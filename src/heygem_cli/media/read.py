@@ -49,7 +49,7 @@ def read_frames(
         raise InputError("no-frames", "not one picture in it can be decoded", path=video.path)
 
 
-def ahead(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
+def prefetch(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
     """Give the same items, the next of which is read in a thread while the one before it is used."""
     with closing(items), ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, items, None)

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn
 
 from heygem_cli import __version__
-from heygem_cli.errors import HeygemError, InputError, NotCapableError
+from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
+from heygem_cli.files import PartFile, part_file, publish, remove_stale_parts
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.options import Encoder, Preset
-
-PART_SUFFIX = ".heygem-part.mp4"
 
 COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 """Sound that goes into the mp4 as it is. Opus and FLAC in mp4 are legal, but QuickTime and older players are silent."""
@@ -94,7 +90,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         remove_stale_parts(self.output.parent)
         encoder = choose_encoder(self.options.encoder, self.video)
         with contextlib.ExitStack() as stack:
-            self._part = stack.enter_context(_part_file(self.output))
+            self._part = stack.enter_context(_part_of(self.output))
             args = ffmpeg.encode_args(
                 self._part.path,
                 self.video,
@@ -142,7 +138,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         if self._child.finish() != 0:
             raise self._child.error(self.output, "writing")
         probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
-        _take_name(self._part, self.output, overwrite=self.overwrite)
+        _publish(self._part, self.output, overwrite=self.overwrite)
 
 
 def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, overwrite: bool) -> None:
@@ -163,7 +159,7 @@ def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: f
     """
     check_output(output)
     remove_stale_parts(output.parent)
-    with _part_file(output) as part:
+    with _part_of(output) as part:
         copied = copies_audio(audio, seconds)
         args = ffmpeg.join_args(picture, audio, part.path, seconds=seconds, copy_audio=copied, metadata=SYNTHETIC)
         with ffmpeg.running(args) as child:
@@ -171,22 +167,28 @@ def join_sound(picture: VideoInfo, audio: AudioInfo, output: Path, *, seconds: f
                 raise child.error(output, "writing")
         length = picture.frames / picture.fps
         probe_output(part.path).check(output, seconds=seconds, fps=picture.fps, picture=float(length))
-        _take_name(part, output, overwrite=overwrite)
+        _publish(part, output, overwrite=overwrite)
 
 
-def _take_name(part: _Part, output: Path, *, overwrite: bool = True) -> None:
+def _publish(part: PartFile, output: Path, *, overwrite: bool) -> None:
     try:
-        os.fsync(part.lock)
-        if overwrite:
-            part.path.replace(output)
-        else:
-            _rename_if_free(part.path, output)
+        publish(part, output, overwrite=overwrite)
     except FileExistsError as error:
         message = "a file of this name appeared while it was rendered, and was kept"
         hint = "Move it, or use --overwrite to replace it"
         raise HeygemError("output-exists", message, hint=hint, path=output) from error
     except OSError as error:
-        _raise_unwritable(output, error)
+        raise write_error(error, output, output.parent) from error
+
+
+@contextlib.contextmanager
+def _part_of(output: Path) -> Iterator[PartFile]:
+    with contextlib.ExitStack() as stack:
+        try:
+            part = stack.enter_context(part_file(output))
+        except OSError as error:
+            raise write_error(error, output, output.parent) from error
+        yield part
 
 
 def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:
@@ -220,18 +222,7 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None =
         if not os.access(output.parent, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "no permission")
     except OSError as error:
-        _raise_unwritable(output, error)
-
-
-def _raise_unwritable(output: Path, error: OSError) -> NoReturn:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        message = "no permission to write into this folder"
-        raise InputError("no-permission", message, hint="Choose another folder", path=output.parent) from error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        raise HeygemError("disk-full", "the disk is full", hint="Free some space", path=output) from error
-    if error.errno == errno.ENAMETOOLONG:
-        raise InputError("bad-name", "the name is too long", hint="Choose a shorter one", path=output) from error
-    raise HeygemError("writing-failed", f"it cannot be written ({error.strerror})", path=output) from error
+        raise write_error(error, output, output.parent) from error
 
 
 def copies_audio(audio: AudioInfo, seconds: float) -> bool:
@@ -261,65 +252,3 @@ def encoder_available(encoder: str, width: int = 1280, height: int = 720) -> boo
         return True
     with ffmpeg.running(ffmpeg.encoder_test_args(encoder, width, height)) as child:
         return child.finish() == 0
-
-
-@dataclass(frozen=True)
-class _Part:
-    path: Path
-    lock: int
-
-
-@contextlib.contextmanager
-def _part_file(output: Path) -> Iterator[_Part]:
-    """Hold a locked hidden file beside the output; it is gone afterwards unless it was renamed."""
-    part = _create_part(output)
-    try:
-        yield part
-    finally:
-        part.path.unlink(missing_ok=True)
-        os.close(part.lock)
-
-
-def _create_part(output: Path) -> _Part:
-    # Half of the 255 bytes of a name: some file systems allow no more.
-    stem = os.fsencode(output.stem)[:100].decode("utf-8", "ignore")
-    while True:
-        path = output.with_name(f".{stem}.{secrets.token_hex(4)}{PART_SUFFIX}")
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            _raise_unwritable(output, error)
-        with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_nlink:
-            return _Part(path, lock)
-        os.close(lock)  # another run removed it in the moment before it was locked
-
-
-def _rename_if_free(part: Path, output: Path) -> None:
-    """Rename a file unless another has the name: unlike a rename, a link replaces nothing."""
-    try:
-        output.hardlink_to(part)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-        # A file system without hard links, such as FAT: there a moment is left in which the name can be taken.
-        if os.path.lexists(output):
-            raise FileExistsError from error
-        part.replace(output)
-    else:
-        part.unlink()
-
-
-def remove_stale_parts(folder: Path) -> None:
-    """Remove what killed runs have left in the folder; the files of living ones are locked and stay."""
-    for path in folder.glob(f".*{PART_SUFFIX}"):
-        with contextlib.suppress(OSError):  # locked, somebody else's, or gone already
-            lock = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
-            finally:
-                os.close(lock)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.errors import InputError
-from heygem_cli.face.cache import cached_track, default_folder, errors_worded, track_key
+from heygem_cli.face.cache import cache_errors, cached_track, default_folder, track_key
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
-from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report, Stage
-from heygem_cli.media.read import ahead, loop_frames, read_audio, read_frames
+from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
+from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import VideoWriter
 from heygem_cli.mesh.drawing import MeshFace, learn_face
@@ -26,10 +26,10 @@ from heygem_cli.runtime import Device, Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
 
-def _counted(frames: Iterable[Frame], stage: Stage, total: int, report: Report) -> Iterator[Frame]:
+def _counted(frames: Iterable[Frame], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[Frame]:
     for done, frame in enumerate(frames, 1):
         yield frame
-        report(Progress(stage, done, total))
+        on_progress(Progress(stage, done, total))
 
 
 class MeshEngine:
@@ -50,19 +50,19 @@ class MeshEngine:
         self.painter = Painter(device, settings)
         self.tracker: FaceTracker = MediaPipeTracker()
 
-    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+    def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
         with clock.stage("speech"):
-            motion = self._motion(inputs, report)
+            motion = self._motion(inputs, on_progress)
         with ExitStack() as scratch:
             with clock.stage("track"):
-                track, cached = self._track(job, inputs.video, len(motion.offsets), scratch, report)
+                track, cached = self._track(job, inputs.video, len(motion.offsets), scratch, on_progress)
             check_track(job, track, inputs.video, len(motion.offsets))
             with clock.stage("prepare"):
                 face = learn_face(inputs.video, track, self.painter)
             with clock.stage("render"):
-                seen, turned = write_video(job, Prepared(inputs, motion, track, face), report)
+                seen, turned = write_video(job, Prepared(inputs, motion, track, face), on_progress)
         return RenderResult(
             output=job.output,
             width=inputs.video.width,
@@ -82,29 +82,29 @@ class MeshEngine:
     def close(self) -> None:
         """There is nothing that would go on."""
 
-    def _motion(self, inputs: Inputs, report: Report) -> MouthMotion:
+    def _motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
         def heard() -> Iterator[Array]:
             done = 0
             with closing(read_audio(inputs.audio)) as chunks:
                 for chunk in chunks:
                     yield chunk
                     done += len(chunk)
-                    report(Progress("speech", done / 16000, inputs.audio.duration or None))
+                    on_progress(Progress("speech", done / 16000, inputs.audio.duration or None))
 
         return self.motion_model.predict(heard(), inputs.video.fps)
 
     def _track(
-        self, job: RenderJob, video: VideoInfo, needed: int, scratch: ExitStack, report: Report
+        self, job: RenderJob, video: VideoInfo, needed: int, scratch: ExitStack, on_progress: ProgressCallback
     ) -> tuple[FaceTrack, bool]:
         total = min(needed, video.frames)
 
         def landmarks() -> Iterator[Array | None]:
-            with closing(ahead(read_frames(video, count=needed))) as frames:
-                counted = _counted(frames, "track", total, report)
+            with closing(prefetch(read_frames(video, count=needed))) as frames:
+                counted = _counted(frames, "track", total, on_progress)
                 yield from smooth(bridge_gaps(self.tracker.track(counted, job.options.face)))
 
         if not job.options.cache:
-            with errors_worded(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
+            with cache_errors(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
                 # It has no name in the folder, so that nothing stays behind even if the process is killed.
                 file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the job closes it
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
@@ -122,7 +122,7 @@ class Prepared:
     face: MeshFace
 
 
-def write_video(job: RenderJob, prepared: Prepared, report: Report) -> tuple[int, int]:
+def write_video(job: RenderJob, prepared: Prepared, on_progress: ProgressCallback) -> tuple[int, int]:
     """Draw and write every frame of a job.
 
     Returns:
@@ -141,7 +141,7 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> tuple[int
         options=job.options.encode,
         overwrite=job.overwrite,
     )
-    with writer, closing(ahead(loop_frames(inputs.video, total, job.options.loop))) as frames:
+    with writer, closing(prefetch(loop_frames(inputs.video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is not None:
@@ -150,7 +150,7 @@ def write_video(job: RenderJob, prepared: Prepared, report: Report) -> tuple[int
                 seen += 1
                 turned += drawn is None
             writer.write(last if last is not None and (hold or landmarks is not None) else frame)
-            report(Progress("render", number + 1, total))
+            on_progress(Progress("render", number + 1, total))
     return seen, turned
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.files import content_digest
+from heygem_cli.files import file_digest
 from heygem_cli.mesh import painter
 from heygem_cli.onnx import model_path
 from heygem_cli.speech import motion
@@ -40,5 +40,5 @@ def models_digest(environment: Mapping[str, str]) -> str:
     Raises:
         NotCapableError: one is missing.
     """
-    digests = [content_digest(path) for path in model_files(environment)]
+    digests = [file_digest(path) for path in model_files(environment)]
     return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

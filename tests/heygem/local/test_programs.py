@@ -46,7 +46,7 @@ class Guarded:
 
 @pytest.fixture
 def guarded():
-    """Guard commands; what a guard leaves behind, zombies too, is handed down to this process and found."""
+    """Watchdog commands; what a guard leaves behind, zombies too, is handed down to this process and found."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     before = set(children(os.getpid()))
     made = []

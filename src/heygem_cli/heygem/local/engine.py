@@ -19,7 +19,7 @@ from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
 from heygem_cli.heygem.result import check_result, result_of
 from heygem_cli.heygem.staging import Staged, stage_inputs
-from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
+from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
 from heygem_cli.options import HeygemSettings
@@ -64,7 +64,7 @@ class HeygemEngine:
             self.close()
             raise
 
-    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+    def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job."""
         clock = Clock()
         began = time.time()
@@ -73,14 +73,14 @@ class HeygemEngine:
             with work_folder(plain_folder()) as folder:
                 with clock.stage("prepare"):
                     staged = stage_inputs(
-                        inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
+                        inputs, folder, loop=job.options.loop, tick=lambda: on_progress(Progress("prepare", 0, None))
                     )
                 with self._lent(session):
                     with clock.stage("start"):
-                        session.ready(lambda: report(Progress("start", time.time() - began, None)))
+                        session.ready(lambda: on_progress(Progress("start", time.time() - began, None)))
                     with clock.stage("render"):
-                        made = self._drawn(session, job, staged, report)
-                        report(Progress("render", made.frames, made.frames))
+                        made = self._drawn(session, job, staged, on_progress)
+                        on_progress(Progress("render", made.frames, made.frames))
                         join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
             self._remove_traces(began)
@@ -120,13 +120,13 @@ class HeygemEngine:
         if session is not None:
             session.close()
 
-    def _drawn(self, session: Session, job: RenderJob, staged: Staged, report: Report) -> VideoInfo:
+    def _drawn(self, session: Session, job: RenderJob, staged: Staged, on_progress: ProgressCallback) -> VideoInfo:
         """Let HeyGem draw the pictures; give what was made, checked."""
 
         def tick() -> None:
             frames, total = session.progress
             # All frames are done when the video is finished and checked.
-            report(Progress("render", frames if total is None else min(frames, total - 1), total))
+            on_progress(Progress("render", frames if total is None else min(frames, total - 1), total))
 
         code = f"heygem{secrets.token_hex(6)}"
         message = {"audio": str(staged.audio), "video": str(staged.video), "pn": int(job.options.loop != "forward")}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from heygem_cli.errors import InputError, shown
+from heygem_cli.errors import InputError, printable
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_transparent, read_small
 from heygem_cli.heygem.repair import env_file
@@ -220,7 +220,7 @@ def inside(root: Path, path: Path) -> Path:
     real = Path(os.path.realpath(root / path))
     if not real.is_relative_to(root.resolve()):
         hint = "Edit that file where it lies, if it is meant"
-        raise InputError("link-outside", f"is a link that leads out, to {shown(real)}", path=root / path, hint=hint)
+        raise InputError("link-outside", f"is a link that leads out, to {printable(real)}", path=root / path, hint=hint)
     return real
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.files import write_atomically
 from heygem_cli.heygem.installation.files import read_small
 from heygem_cli.heygem.repair.plan import Edit
 
@@ -35,7 +34,9 @@ def apply(edit: Edit, now: datetime) -> Path | None:
         if edit.folder is not None:
             _make_folder(edit.folder)
         backup = None if edit.before is None else _back_up(edit.path, edit.before, now)
-        _replace(edit.path, edit.after, like=None if edit.before is None else edit.path)
+        write_atomically(edit.path, edit.after, like=None if edit.before is None else edit.path)
+        if edit.before is None:
+            edit.path.chmod(0o644)  # HeyGem may run as another user, whatever our umask
     except OSError as error:
         hint = "Run as the owner of the installation, with room on the disk"
         why = error.strerror or str(error)
@@ -69,39 +70,5 @@ def _back_up(path: Path, content: bytes, now: datetime) -> Path:
     stamp = now.strftime("%Y%m%d-%H%M%S")
     names = [f"{path.name}.{stamp}.bak", *(f"{path.name}.{stamp}-{number}.bak" for number in range(1, 100))]
     backup = next(each for name in names if not (each := path.with_name(name)).exists())
-    _replace(backup, content, like=path)
+    write_atomically(backup, content, like=path)
     return backup
-
-
-def _replace(path: Path, content: bytes, *, like: Path | None) -> None:
-    """Put a whole file in place at once, with the mode and owner of another one."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            _take_after(file.fileno(), temporary, like)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _take_after(handle: int, temporary: Path, like: Path | None) -> None:
-    if like is None:
-        os.fchmod(handle, 0o644)
-        return
-    status = like.stat()
-    mine = os.fstat(handle)
-    if (status.st_uid, status.st_gid) != (mine.st_uid, mine.st_gid):
-        os.fchown(handle, status.st_uid, status.st_gid)
-    # Mode and extended attributes (access control lists); the times are this moment's.
-    shutil.copystat(like, temporary)
-    os.utime(temporary)

@@ -15,7 +15,7 @@ from heygem_cli.heygem.service.client import Client, checked_url
 from heygem_cli.heygem.service.maps import Map, map_problems, temp_folders
 from heygem_cli.heygem.service.task import Task, Watch, submit
 from heygem_cli.heygem.staging import Staged, stage_inputs
-from heygem_cli.job import Clock, Inputs, Progress, RenderJob, RenderResult, Report
+from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.write import join_sound
 from heygem_cli.options import ServiceSettings
 
@@ -65,7 +65,7 @@ class ServiceEngine:
         self._maps = settings.maps
         self._stall = settings.stall_timeout
 
-    def render(self, job: RenderJob, inputs: Inputs, report: Report) -> RenderResult:
+    def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
         shared = self._maps[0]
@@ -73,32 +73,32 @@ class ServiceEngine:
         with work_folder(shared.host) as folder:
             with clock.stage("prepare"):
                 staged = stage_inputs(
-                    inputs, folder, loop=job.options.loop, tick=lambda: report(Progress("prepare", 0, None))
+                    inputs, folder, loop=job.options.loop, tick=lambda: on_progress(Progress("prepare", 0, None))
                 )
             for path in (staged.audio, staged.video):
                 path.chmod(0o644)  # whoever the container's user is
             task = _task(staged, shared, job, code=f"{OURS}{folder.name.removeprefix(PREFIX)}")
             with _swept(task.code, self._maps):
                 with clock.stage("start"):
-                    self._submit(task, staged, report)
+                    self._submit(task, staged, on_progress)
                 with clock.stage("render"):
-                    result = self._watch(task, staged, report)
-                    made = check_result(result, staged, job.face, lambda: report(_share(staged, 99)))
-                    report(_share(staged, 100))
+                    result = self._watch(task, staged, on_progress)
+                    made = check_result(result, staged, job.face, lambda: on_progress(_share(staged, 99)))
+                    on_progress(_share(staged, 100))
                     join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         return result_of(job, made, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
         """There is nothing to let go of: the service belongs to others."""
 
-    def _submit(self, task: Task, staged: Staged, report: Report) -> None:
+    def _submit(self, task: Task, staged: Staged, on_progress: ProgressCallback) -> None:
         began = time.monotonic()
         limit = 300 + 10 * staged.seconds  # the time that a batch gives a job
-        submit(self._client, task, limit, lambda: report(Progress("start", time.monotonic() - began, None)))
+        submit(self._client, task, limit, lambda: on_progress(Progress("start", time.monotonic() - began, None)))
 
-    def _watch(self, task: Task, staged: Staged, report: Report) -> Path:
+    def _watch(self, task: Task, staged: Staged, on_progress: ProgressCallback) -> Path:
         def told(percent: float) -> None:
-            report(_share(staged, min(99, percent)))
+            on_progress(_share(staged, min(99, percent)))
 
         return Watch(self._client, task, self._maps, self._stall, told).result()
 

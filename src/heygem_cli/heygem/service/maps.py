@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from heygem_cli.errors import HeygemError, InputError, shown
+from heygem_cli.errors import HeygemError, InputError, printable
 
 TEMP = PurePosixPath("/code/data/temp")
 """Where the official container puts results."""
@@ -41,7 +41,7 @@ def parse_map(text: str) -> Map:
     host, _, container = text.rpartition(":")
     path = PurePosixPath(container)
     if not host or not path.is_absolute() or ".." in path.parts:
-        message = f"--map {shown(text)}: is not HOST:CONTAINER, two folders of which the second begins with /"
+        message = f"--map {printable(text)}: is not HOST:CONTAINER, two folders of which the second begins with /"
         raise InputError("bad-map", message, hint=f"Like this: {EXAMPLE}")
     # os.path leaves a user that does not exist as it is, where pathlib would raise.
     return Map(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
@@ -60,7 +60,7 @@ def _problem(folder: Path) -> InputError | None:
         hint = "Name the folder that the container mounts (docker inspect shows it)"
         return InputError("bad-map", "--map: there is no such folder", hint=hint, path=folder)
     if not os.access(folder, os.W_OK | os.X_OK):
-        hint = f"Run as its owner, or: sudo chown $USER {shown(folder)}"
+        hint = f"Run as its owner, or: sudo chown $USER {printable(folder)}"
         return InputError("bad-map", "--map: no permission to write into this folder", hint=hint, path=folder)
     return None
 

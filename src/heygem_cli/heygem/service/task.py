@@ -41,7 +41,7 @@ class Task:
     pingpong: bool
     face: Path
 
-    def as_object(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """What is submitted."""
         return {
             "audio_url": self.audio,
@@ -61,7 +61,7 @@ def submit(client: Client, task: Task, seconds: float, tick: Callable[[], None])
         HeygemError: ``service-busy`` after so many seconds, or as :class:`Client` says.
     """
     end, wait = time.monotonic() + seconds, FIRST_WAIT
-    while not asked(lambda: client.submit(task.as_object()), tick):
+    while not asked(lambda: client.submit(task.to_dict()), tick):
         left = end - time.monotonic()
         if left <= 0:
             message = f"{client.url} has been busy with other jobs for {seconds:.0f} s"

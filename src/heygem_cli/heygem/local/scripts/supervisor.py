@@ -85,7 +85,7 @@ def end_all(main: int) -> int | None:
 
 
 def main() -> None:
-    """Guard a command."""
+    """Watchdog a command."""
     lifeline, passed, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
