@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.batch_folder import BatchFolder, make_face, make_voice
 from benchmarks.clips import ffmpeg
 from benchmarks.report import Goal, figure, print_table
-from heygem_cli.batch.journal import JobState, after
+from heygem_cli.batch.journal import JobState, apply_event
 from heygem_cli.errors import HeygemError
 
 ROUNDS = 50
@@ -89,7 +89,7 @@ def _digests(batch: BatchFolder) -> dict[str, str]:
 def _moment(batch: BatchFolder) -> str:
     states: dict[str, JobState] = {}
     for event in batch.events():
-        after(states, event)
+        apply_event(states, event)
     in_flight = [state for state in states.values() if state.status == "started"]
     if not states:
         return "before the first job"

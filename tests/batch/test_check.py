@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.batch.check import check_rows
-from heygem_cli.batch.manifest import Cells, describe
+from heygem_cli.batch.manifest import RawRow, describe
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError, NotCapableError
 from heygem_cli.job import RenderOptions
@@ -17,7 +17,7 @@ from heygem_cli.options import EngineSettings
 def rows_of(clip, voice, tmp_path):
     def make(*rows, options=RenderOptions()):  # noqa: B008
         usual = {"audio": str(voice), "face": str(clip)}
-        cells = [Cells(n, None, {**usual, "id": f"r{n}", **row}) for n, row in enumerate(rows, 1)]
+        cells = [RawRow(n, None, {**usual, "id": f"r{n}", **row}) for n, row in enumerate(rows, 1)]
         made, problems = make_rows(cells, tmp_path, options)
         assert problems == []
         return made

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.batch.journal import JobState, after, opened, parse_events, replay
+from heygem_cli.batch.journal import JobState, apply_event, open_journal, parse_events, replay
 from heygem_cli.errors import InputError
 
 NAMES = st.sampled_from(["a", "b"])
@@ -59,7 +59,7 @@ def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
     _, written = lines(events)
     path.write_bytes(written[: max(0, len(written) - torn)])
     before = parse_events(path.read_bytes())
-    with opened(path) as journal:
+    with open_journal(path) as journal:
         journal.write("run", run="new")
     found = parse_events(path.read_bytes())
     assert found[:-1] == before
@@ -88,8 +88,8 @@ def test_what_can_be_no_journal_is_an_error(tmp_path):
 
 def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import opened\n"
-        "with opened(Path(sys.argv[1])) as journal:\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import open_journal\n"
+        "with open_journal(Path(sys.argv[1])) as journal:\n"
         "    journal.write('started', run='r', id='ä\\n', key='k', output='o')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -99,10 +99,10 @@ def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
 
 def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import opened\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import open_journal\n"
         "from heygem_cli.errors import HeygemError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))\n"
-        "with opened(Path(sys.argv[1])) as journal:\n"
+        "with open_journal(Path(sys.argv[1])) as journal:\n"
         "    try:\n        while True: journal.write('run', run='x' * 100)\n"
         "    except HeygemError as error: print(error)\n"
     )
@@ -128,26 +128,26 @@ def test_journals_of_shards_count_together_in_the_order_of_time(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="beside the manifest"), opened(tmp_path / "no" / "j"):
+    with pytest.raises(InputError, match="beside the manifest"), open_journal(tmp_path / "no" / "j"):
         pass
 
 
 def states_of(*kinds, key="k"):
     states = {}
     for kind in kinds:
-        after(states, {"event": kind, "id": "a", "key": key, "output": "o", "run": "r"})
+        apply_event(states, {"event": kind, "id": "a", "key": key, "output": "o", "run": "r"})
     return states["a"]
 
 
 def test_attempts_count_over_runs_until_the_inputs_change():
     assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
     states = {"a": states_of("started", "failed", "started")}
-    after(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
+    apply_event(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
     assert states["a"] == JobState("started", "other", "o", "r", attempts=1, made=True)
 
 
 @pytest.mark.parametrize(
-    ("kinds", "hopeless"),
+    ("kinds", "crashed_too_often"),
     [
         (["started"], False),
         (["started", "started"], True),
@@ -162,20 +162,20 @@ def test_attempts_count_over_runs_until_the_inputs_change():
         (["started", "started", "done"], False),
     ],
 )
-def test_a_job_during_which_the_process_died_twice_is_hopeless(kinds, hopeless):
-    assert states_of(*kinds).hopeless is hopeless
+def test_a_job_during_which_the_process_died_twice_is_hopeless(kinds, crashed_too_often):
+    assert states_of(*kinds).crashed_too_often is crashed_too_often
 
 
 def test_an_event_of_a_job_that_never_started_has_no_effect():
     states = {}
-    after(states, {"event": "done", "id": "a", "run": "r"})
-    after(states, {"event": "run", "run": "r"})
+    apply_event(states, {"event": "done", "id": "a", "run": "r"})
+    apply_event(states, {"event": "run", "run": "r"})
     assert states == {}
 
 
 def test_a_state_knows_what_came_of_it():
     states = {"a": states_of("started")}
-    after(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
+    apply_event(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
     result = {"frames": 3}
     assert states["a"] == replace(states_of("started"), status="done", run="s", made=True, seconds=2.5, result=result)
 
@@ -199,6 +199,6 @@ def test_an_output_is_the_job_s_own_if_the_job_can_have_made_it(kinds, owns):
 
 def test_an_output_of_another_name_is_not_its_own():
     states = {"a": states_of("started", "done")}
-    after(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
-    after(states, {"event": "failed", "id": "a", "run": "r"})
+    apply_event(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
+    apply_event(states, {"event": "failed", "id": "a", "run": "r"})
     assert not states["a"].owns_output

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from heygem_cli.batch.lock import locked
-from heygem_cli.batch.session import STDIN, Request, check_batch
+from heygem_cli.batch.lock import hold_lock
+from heygem_cli.batch.session import STDIN, BatchRequest, check_batch
 from heygem_cli.batch.shard import Shard
 from heygem_cli.errors import InputError, LockedError
 from heygem_cli.job import RenderOptions
 from heygem_cli.options import EngineSettings
 
 
-def request_of(folder: Path, shard: Shard | None) -> Request:
-    return Request(folder / "m.csv", RenderOptions(), EngineSettings(), shard=shard)
+def request_of(folder: Path, shard: Shard | None) -> BatchRequest:
+    return BatchRequest(folder / "m.csv", RenderOptions(), EngineSettings(), shard=shard)
 
 
 @pytest.mark.parametrize(
@@ -30,19 +30,19 @@ def request_of(folder: Path, shard: Shard | None) -> Request:
 def test_runs_that_could_do_the_same_rows_exclude_each_other(tmp_path, first, second, allowed):
     one, two = request_of(tmp_path, first), request_of(tmp_path, second)
     (tmp_path / "other.csv.journal.lock").touch()
-    with locked(one.journal, one.rival_locks):
+    with hold_lock(one.journal, one.conflicting_locks):
         if allowed:
-            with locked(two.journal, two.rival_locks):
+            with hold_lock(two.journal, two.conflicting_locks):
                 pass
         else:
-            with pytest.raises(LockedError, match="is going on"), locked(two.journal, two.rival_locks):
+            with pytest.raises(LockedError, match="is going on"), hold_lock(two.journal, two.conflicting_locks):
                 pass
-    with locked(two.journal, two.rival_locks):  # what is left of a run that has ended is in nobody's way
+    with hold_lock(two.journal, two.conflicting_locks):  # what is left of a run that has ended is in nobody's way
         pass
 
 
 def test_a_folder_without_permission_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="beside the manifest"), locked(tmp_path / ("x" * 300)):
+    with pytest.raises(InputError, match="beside the manifest"), hold_lock(tmp_path / ("x" * 300)):
         pass
 
 
@@ -50,7 +50,7 @@ def test_a_journal_that_cannot_have_its_name_is_an_error(tmp_path):
     manifest = tmp_path / ("m" * 245)
     manifest.write_text("audio,face\na.wav,f.mp4\n")
     with pytest.raises(InputError, match="give that a shorter name"):
-        check_batch(Request(manifest, RenderOptions(), EngineSettings()))
+        check_batch(BatchRequest(manifest, RenderOptions(), EngineSettings()))
 
 
 def test_a_folder_that_has_been_deleted_is_an_error(tmp_path, monkeypatch):
@@ -58,4 +58,4 @@ def test_a_folder_that_has_been_deleted_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     with pytest.raises(InputError, match="the current folder has been deleted"):
-        check_batch(Request(STDIN, RenderOptions(), EngineSettings()))
+        check_batch(BatchRequest(STDIN, RenderOptions(), EngineSettings()))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
-from heygem_cli.batch.manifest import Cells
-from heygem_cli.batch.plan import Job, Wish, content_key, decide, in_order, make_plan, what_is_wrong
+from heygem_cli.batch.manifest import RawRow
+from heygem_cli.batch.plan import PlannedJob, RerunOptions, content_key, decide, make_plan, output_problem, sort_jobs
 from heygem_cli.batch.rows import Row
 from heygem_cli.face.select import Person
 from heygem_cli.job import RenderJob, RenderOptions
@@ -22,7 +22,11 @@ from heygem_cli.mesh.models import models_digest
 
 def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
     job = RenderJob(folder / "a.wav", folder / "f.mp4", folder / output, options=options)
-    return Row(f"row{number}", output, Cells(number, None, {}), job)
+    return Row(f"row{number}", output, RawRow(number, None, {}), job)
+
+
+def planned(row, seconds, face):
+    return PlannedJob(row, seconds, "", face, "", "do", "")
 
 
 def done(path, run="before"):
@@ -39,21 +43,21 @@ def finished(clip, tmp_path):
 
 def test_what_is_done_stays_done(finished):
     row, state = finished
-    assert decide(row, "key", state, Wish("now")) == ("done", "")
-    assert decide(row, "key", state, Wish("now", retry_failed=True)) == ("done", "")
+    assert decide(row, "key", state, RerunOptions("now")) == ("done", "")
+    assert decide(row, "key", state, RerunOptions("now", retry_failed=True)) == ("done", "")
 
 
 def test_force_does_it_again_but_never_twice_in_a_run(finished):
     row, state = finished
-    assert decide(row, "key", state, Wish("now", force=True)) == ("do", "forced")
-    assert decide(row, "key", replace(state, run="now"), Wish("now", force=True)) == ("done", "")
+    assert decide(row, "key", state, RerunOptions("now", force=True)) == ("do", "forced")
+    assert decide(row, "key", replace(state, run="now"), RerunOptions("now", force=True)) == ("done", "")
 
 
 def test_other_inputs_make_another_video(finished):
     row, state = finished
-    assert decide(row, "new key", state, Wish("now"))[0] == "changed"
-    assert decide(row, "new key", replace(state, status="failed"), Wish("now"))[0] == "changed"
-    assert decide(row, "new key", replace(state, status="started"), Wish("now")) == ("do", "new")
+    assert decide(row, "new key", state, RerunOptions("now"))[0] == "changed"
+    assert decide(row, "new key", replace(state, status="failed"), RerunOptions("now"))[0] == "changed"
+    assert decide(row, "new key", replace(state, status="started"), RerunOptions("now")) == ("do", "new")
 
 
 def test_an_output_that_is_gone_cut_off_or_another_file_does_not_count(finished):
@@ -61,37 +65,41 @@ def test_an_output_that_is_gone_cut_off_or_another_file_does_not_count(finished)
     path = row.job.output
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    assert decide(row, "key", state, Wish("now")) == ("do", "the output is not the one that was made")
+    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is not the one that was made")
     path.write_bytes(b"\0" * len(whole))
-    assert decide(row, "key", state, Wish("now")) == ("do", "the output is damaged")
+    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is damaged")
     path.write_bytes(whole)
-    assert what_is_wrong(path, "elsewhere.mp4", state) == "the output is missing"
+    assert output_problem(path, "elsewhere.mp4", state) == "the output is missing"
     longer = replace(state, result={**state.result, "duration": 2.0})
-    assert what_is_wrong(path, "out.mp4", longer) == "the output is damaged"
-    assert what_is_wrong(path, "out.mp4", replace(state, result={})) == "the output is damaged"
+    assert output_problem(path, "out.mp4", longer) == "the output is damaged"
+    assert output_problem(path, "out.mp4", replace(state, result={})) == "the output is damaged"
     path.unlink()
-    assert decide(row, "key", state, Wish("now")) == ("do", "the output is missing")
+    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is missing")
 
 
 @pytest.mark.parametrize(
     ("state", "wish", "expected"),
     [
-        (None, Wish("now"), ("do", "new")),
+        (None, RerunOptions("now"), ("do", "new")),
         (
             JobState("failed", "key", "o", "before", error={"code": "no-face"}),
-            Wish("now"),
+            RerunOptions("now"),
             ("failed", "failed: no-face"),
         ),
-        (JobState("failed", "key", "o", "before"), Wish("now", retry_failed=True), ("do", "failed: ")),
-        (JobState("failed", "key", "o", "before"), Wish("now", force=True), ("do", "failed: ")),
-        (JobState("failed", "key", "o", "now"), Wish("now", force=True, retry_failed=True), ("failed", "failed: ")),
-        (JobState("interrupted", "key", "o", "before"), Wish("now"), ("do", "it was interrupted")),
-        (JobState("retrying", "key", "o", "before"), Wish("now"), ("do", "it is tried again")),
-        (JobState("started", "key", "o", "before"), Wish("now"), ("do", "the process died during it")),
-        (JobState("died", "key", "o", "before", deaths=1), Wish("now"), ("do", "the process died during it")),
+        (JobState("failed", "key", "o", "before"), RerunOptions("now", retry_failed=True), ("do", "failed: ")),
+        (JobState("failed", "key", "o", "before"), RerunOptions("now", force=True), ("do", "failed: ")),
+        (
+            JobState("failed", "key", "o", "now"),
+            RerunOptions("now", force=True, retry_failed=True),
+            ("failed", "failed: "),
+        ),
+        (JobState("interrupted", "key", "o", "before"), RerunOptions("now"), ("do", "it was interrupted")),
+        (JobState("retrying", "key", "o", "before"), RerunOptions("now"), ("do", "it is tried again")),
+        (JobState("started", "key", "o", "before"), RerunOptions("now"), ("do", "the process died during it")),
+        (JobState("died", "key", "o", "before", deaths=1), RerunOptions("now"), ("do", "the process died during it")),
         (
             JobState("started", "key", "o", "before", deaths=1),
-            Wish("now", retry_failed=True, force=True),
+            RerunOptions("now", retry_failed=True, force=True),
             ("failed", "the process died twice during it"),
         ),
     ],
@@ -114,10 +122,12 @@ JOBS = st.lists(
 @given(JOBS)
 def test_rows_of_a_face_stand_together_and_the_longest_comes_first(drawn):
     jobs = [
-        Job(make_row(n, options=RenderOptions(face=Person(None, number=choice))), seconds, "", face, "", "do", "")
+        PlannedJob(
+            make_row(n, options=RenderOptions(face=Person(None, number=choice))), seconds, "", face, "", "do", ""
+        )
         for n, (face, choice, seconds) in enumerate(drawn)
     ]
-    ordered = in_order(jobs)
+    ordered = sort_jobs(jobs)
     assert sorted(job.row.id for job in ordered) == sorted(job.row.id for job in jobs)
     for key in (lambda job: job.face_digest, lambda job: (job.face_digest, str(job.row.job.options.face))):
         runs = [a for a, b in zip([None, *map(key, ordered)], map(key, ordered), strict=False) if a != b]
@@ -125,7 +135,7 @@ def test_rows_of_a_face_stand_together_and_the_longest_comes_first(drawn):
     first = {}
     for job in ordered:
         face = (job.face_digest, str(job.row.job.options.face))
-        assert job.seconds <= first.setdefault(face, job.seconds)
+        assert job.audio_seconds <= first.setdefault(face, job.audio_seconds)
 
 
 def test_the_key_is_all_that_the_output_depends_on_and_nothing_else():
@@ -158,13 +168,13 @@ def test_a_plan_reads_the_files(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"a")
     (tmp_path / "f.mp4").write_bytes(b"f")
     rows = [CheckedRow(make_row(1, folder=tmp_path), 2.0)]
-    (job,) = make_plan(rows, {}, {"mesh": "m"}, Wish("now"))
-    assert (job.action, job.seconds, job.wanted) == ("do", 2.0, True)
+    (job,) = make_plan(rows, {}, {"mesh": "m"}, RerunOptions("now"))
+    assert (job.action, job.audio_seconds, job.needs_rendering) == ("do", 2.0, True)
     state = JobState("failed", job.key, "out.mp4", "before")
-    assert make_plan(rows, {"row1": state}, {"mesh": "m"}, Wish("now"))[0].action == "failed"
+    assert make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))[0].action == "failed"
     (tmp_path / "a.wav").write_bytes(b"b")
-    (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, Wish("now"))
-    assert (changed.action, changed.wanted) == ("changed", True)
+    (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))
+    assert (changed.action, changed.needs_rendering) == ("changed", True)
 
 
 def test_an_input_that_goes_while_the_plan_is_made_costs_the_others_nothing(tmp_path):
@@ -173,6 +183,6 @@ def test_an_input_that_goes_while_the_plan_is_made_costs_the_others_nothing(tmp_
     rows[1] = replace(
         rows[1], row=replace(rows[1].row, job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
     )
-    gone, unreadable = make_plan(rows, {}, "m", Wish("now"))
+    gone, unreadable = make_plan(rows, {}, "m", RerunOptions("now"))
     assert (gone.action, gone.reason) == ("failed", f"{tmp_path}/a.wav: No such file or directory")
     assert (unreadable.action, unreadable.reason) == ("failed", "/proc/self/mem: Input/output error")

@@ -9,21 +9,18 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.batch.journal import JobState
-from heygem_cli.batch.manifest import Cells, parse_manifest
-from heygem_cli.batch.plan import Job
+from heygem_cli.batch.manifest import RawRow, parse_manifest
+from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.report import (
+    BatchReport,
     JobReport,
-    Report,
-    as_json,
-    as_junit,
-    as_manifest,
-    merge,
+    merge_reports,
     read_report,
     report_job,
-    write_whole,
 )
+from heygem_cli.batch.report_files import ReportFiles, format_json, format_junit, format_manifest
 from heygem_cli.batch.rows import make_rows
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import InputError
 from heygem_cli.job import RenderOptions
 from unprivileged import unprivileged
 
@@ -34,7 +31,7 @@ WAITING = JobReport("c", 3, "c.mp4", "waiting", 0, 0.0, 1.0, None, None, None, N
 
 
 def report_of(*jobs, **facts):
-    return Report("lists/m.csv", "r", 100.0, 9.0, jobs, **facts)
+    return BatchReport("lists/m.csv", "r", 100.0, 9.0, jobs, **facts)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +53,8 @@ def test_exit_codes(report, code):
 
 
 def job(action="do", key="key"):
-    rows, _ = make_rows([Cells(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
-    return Job(rows[0], 2.0, "", "", key, action, "reason")
+    rows, _ = make_rows([RawRow(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
+    return PlannedJob(rows[0], 2.0, "", "", key, action, "reason")
 
 
 RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turned_away": 4}
@@ -93,10 +90,10 @@ def test_figures_of_a_job():
 
 def test_a_report_is_read_as_it_was_written(tmp_path):
     report = report_of(DONE, FAILED, WAITING, shard="1/2")
-    write_whole(tmp_path / "r.json", as_json(report))
+    assert ReportFiles(report=tmp_path / "r.json").write(report) == []
     read = read_report(tmp_path / "r.json")
     assert replace(read, jobs=tuple(read.jobs), missing=()) == report
-    assert json.loads(as_json(report))["counts"] == {"done": 1, "failed": 1, "interrupted": 0, "waiting": 1}
+    assert json.loads(format_json(report))["counts"] == {"done": 1, "failed": 1, "interrupted": 0, "waiting": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
@@ -105,7 +102,7 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
 )
 def test_what_is_no_report_is_an_error(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
-    with pytest.raises(InputError, match="no report of a batch"):
+    with pytest.raises(InputError, match="not a report of a batch"):
         read_report(tmp_path / "r.json")
 
 
@@ -119,12 +116,12 @@ def test_what_is_no_report_is_an_error(tmp_path, text):
     ],
 )  # fmt: skip
 def test_what_is_nearly_a_report_is_an_error_too(tmp_path, of_run, of_job):
-    whole = json.loads(as_json(report_of(DONE, FAILED)))
+    whole = json.loads(format_json(report_of(DONE, FAILED)))
     path = tmp_path / "r.json"
     path.write_text(json.dumps(whole))
-    as_junit(merge([read_report(path)]))
+    format_junit(merge_reports([read_report(path)]))
     path.write_text(json.dumps({**whole, **of_run, "jobs": [whole["jobs"][0], {**whole["jobs"][1], **of_job}]}))
-    with pytest.raises(InputError, match="no report of a batch"):
+    with pytest.raises(InputError, match="not a report of a batch"):
         read_report(path)
 
 
@@ -137,13 +134,13 @@ def test_a_report_that_cannot_be_read_is_an_error(tmp_path):
 
 def test_any_name_can_be_written_down(tmp_path):
     path = tmp_path / ("报" * 80 + ".json")
-    write_whole(path, as_json(report_of(replace(DONE, output="half\udcff.mp4"))))
+    ReportFiles(report=path).write(report_of(replace(DONE, output="half\udcff.mp4")))
     assert read_report(path).jobs[0].output == "half\udcff.mp4"
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
 def test_junit_says_what_failed_and_holds_whatever_the_names():
-    suite = ET.fromstring(as_junit(report_of(DONE, FAILED, WAITING))).find("testsuite")  # noqa: S314
+    suite = ET.fromstring(format_junit(report_of(DONE, FAILED, WAITING))).find("testsuite")  # noqa: S314
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "skipped", "time")} == {
         "name": "m.csv", "tests": "3", "failures": "1", "skipped": "1", "time": "9.000",
     }  # fmt: skip
@@ -163,11 +160,11 @@ def test_junit_says_what_failed_and_holds_whatever_the_names():
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ""])
 def test_failed_rows_become_a_manifest_that_means_the_same(suffix):
     cells = [
-        Cells(1, None, {"audio": 'a ",\n\r.wav', "face": "f;.mp4", "crf": "3"}),
-        Cells(2, None, {"audio": "ä", "face": "f"}),
+        RawRow(1, None, {"audio": 'a ",\n\r.wav', "face": "f;.mp4", "crf": "3"}),
+        RawRow(2, None, {"audio": "ä", "face": "f"}),
     ]
     rows, _ = make_rows(cells, Path("somewhere"), RenderOptions())
-    written, problems = parse_manifest(as_manifest(rows, suffix).encode())
+    written, problems = parse_manifest(format_manifest(rows, suffix).encode())
     again, more = make_rows(written, Path("elsewhere"), RenderOptions())
     assert (problems, more) == ([], [])
     assert [(row.id, row.job.options) for row in again] == [(row.id, row.job.options) for row in rows]
@@ -177,7 +174,7 @@ def test_failed_rows_become_a_manifest_that_means_the_same(suffix):
 def test_shards_are_put_together():
     first = report_of(DONE, FAILED, shard="1/3")
     second = replace(report_of(WAITING, shard="2/3"), began=104.0, seconds=20.0, run="s")
-    merged = merge([second, first])
+    merged = merge_reports([second, first])
     assert [job.id for job in merged.jobs] == ["a", "b\x1b\n", "c"]
     assert (merged.began, merged.seconds, merged.missing, merged.exit_code) == (100.0, 24.0, ["3/3"], 3)
 
@@ -185,19 +182,20 @@ def test_shards_are_put_together():
 def test_of_two_reports_of_a_job_the_later_counts():
     again = replace(report_of(replace(FAILED, status="done", error=None)), began=200.0)
     stopped = report_of(DONE, FAILED, stopped=2)
-    merged = merge([again, stopped])
+    merged = merge_reports([again, stopped])
     assert (merged.counts["done"], merged.exit_code) == (2, 0)
-    assert merge([report_of(DONE, WAITING, stopped=2)]).exit_code == 130
-    assert merge([report_of(DONE, replace(WAITING, status="interrupted"), stopped=2)]).exit_code == 130
+    assert merge_reports([report_of(DONE, WAITING, stopped=2)]).exit_code == 130
+    assert merge_reports([report_of(DONE, replace(WAITING, status="interrupted"), stopped=2)]).exit_code == 130
 
 
 def test_reports_of_different_manifests_are_not_mixed():
     with pytest.raises(InputError, match=r"m\.csv, n\.csv"):
-        merge([report_of(DONE), replace(report_of(DONE), manifest="n.csv")])
+        merge_reports([report_of(DONE), replace(report_of(DONE), manifest="n.csv")])
 
 
 def test_a_report_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "full").mkdir(mode=0o555)
     monkeypatch.chdir(tmp_path)
-    with unprivileged(), pytest.raises(HeygemError, match="cannot be written"):
-        write_whole(Path("full/r.json"), "{}")
+    with unprivileged():
+        (error,) = ReportFiles(report=Path("full/r.json")).write(report_of(DONE))
+    assert str(error).startswith("full/r.json: it cannot be written")

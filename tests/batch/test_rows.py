@@ -8,8 +8,8 @@ import typer
 from typer.main import get_command
 
 from heygem_cli.batch.columns import COLUMNS, NAMES, OPTIONS, OVERWRITE, RUN_WIDE
-from heygem_cli.batch.manifest import Cells, describe, parse_manifest
-from heygem_cli.batch.rows import cells_of, make_rows
+from heygem_cli.batch.manifest import RawRow, describe, parse_manifest
+from heygem_cli.batch.rows import make_rows, portable_values
 from heygem_cli.cli.main import app
 from heygem_cli.face.select import Person
 from heygem_cli.job import RenderOptions
@@ -17,7 +17,7 @@ from heygem_cli.media.write import EncodeOptions
 
 
 def rows_of(*values, folder=Path("lists"), **options):
-    cells = [Cells(number, None, {"audio": "a.wav", "face": "f.mp4", **row}) for number, row in enumerate(values, 1)]
+    cells = [RawRow(number, None, {"audio": "a.wav", "face": "f.mp4", **row}) for number, row in enumerate(values, 1)]
     return make_rows(cells, folder, RenderOptions(), **options)
 
 
@@ -83,8 +83,8 @@ def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
         ({"face_choice": "biggest"}, "column face_choice: --face 'biggest' is not understood. Use largest"),
         ({"no_cache": "maybe"}, "column no_cache: 'maybe' is neither true nor false"),
         ({"overwrite": "maybe"}, "column overwrite: 'maybe' is neither true nor false"),
-        ({"audio": "a\0.wav"}, "column audio: it holds characters that no name can have"),
-        ({"id": "half \ud800"}, "column id: it holds characters that no name can have"),
+        ({"audio": "a\0.wav"}, "column audio: it contains invalid characters"),
+        ({"id": "half \ud800"}, "column id: it contains invalid characters"),
     ],
 )
 def test_a_cell_that_cannot_be_used_is_named(row, says):
@@ -93,11 +93,9 @@ def test_a_cell_that_cannot_be_used_is_named(row, says):
 
 
 def test_an_empty_cell_for_a_file_is_a_problem_and_not_the_manifests_folder():
-    rows, problems = make_rows([Cells(1, 2, {"audio": "a.wav"})], Path(), RenderOptions())
+    rows, problems = make_rows([RawRow(1, 2, {"audio": "a.wav"})], Path(), RenderOptions())
     assert rows == []
-    assert describe(problems) == [
-        "row 1 (line 2), column face: it is empty. Name the video or the picture of the person"
-    ]
+    assert describe(problems) == ["row 1 (line 2), column face: it is empty. Name the video or picture of the person"]
 
 
 def test_all_that_is_wrong_with_a_row_is_said_at_once():
@@ -106,10 +104,10 @@ def test_all_that_is_wrong_with_a_row_is_said_at_once():
 
 def test_ids_and_outputs_are_used_once(tmp_path):
     assert problems_of({}, {}) == [
-        "row 2, column output: lists/f_a.mp4 is the output of row 1 too. Give each row an output or an id of its own"
+        "row 2, column output: lists/f_a.mp4 is also the output of row 1. Give each row its own output or id"
     ]
     assert problems_of({"id": "x", "output": "1.mp4"}, {"id": "x", "output": "2.mp4"}) == [
-        "row 2, column id: 'x' is the id of row 1 too. Give each row an id of its own"
+        "row 2, column id: 'x' is also the id of row 1. Give each row its own id"
     ]
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -119,7 +117,7 @@ def test_ids_and_outputs_are_used_once(tmp_path):
 
 def test_a_row_written_anew_means_the_same_elsewhere(tmp_path):
     rows, _ = rows_of({"crf": "30", "output": "x.mp4"}, folder=Path("lists"))
-    again, problems = make_rows([Cells(1, None, dict(cells_of(rows[0])))], tmp_path, RenderOptions())
+    again, problems = make_rows([RawRow(1, None, dict(portable_values(rows[0])))], tmp_path, RenderOptions())
     assert problems == []
     assert again[0].id == rows[0].id
     assert again[0].job.audio == Path("lists/a.wav").absolute()

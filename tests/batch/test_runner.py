@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from heygem_cli.batch.journal import opened
-from heygem_cli.batch.manifest import Cells
-from heygem_cli.batch.plan import Job
+from heygem_cli.batch.journal import open_journal
+from heygem_cli.batch.manifest import RawRow
+from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.runner import Policy, Run
 from heygem_cli.batch.worker import Failure
@@ -17,7 +17,7 @@ from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
 from heygem_cli.processes import SIGNALS
 
-ROW = Row("a", "a.mp4", Cells(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
+ROW = Row("a", "a.mp4", RawRow(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,33 @@ def test_only_jobs_that_killed_the_process_twice_are_recorded_as_failed(tmp_path
     def none(*_):
         pytest.fail("there is nothing to do")
 
-    with opened(tmp_path / "journal") as journal:
+    with open_journal(tmp_path / "journal") as journal:
         for event in events:
             journal.write(event, run="before", id="a", key="k", output="a.mp4")
-        job = Job(ROW, 1.0, "", "", "", "failed", "the reason")
+        job = PlannedJob(ROW, 1.0, "", "", "", "failed", "the reason")
         assert Run([job], journal, Policy("now"), None, restart=none, give_up=none).do(none) is None
         state = journal.states["a"]
     assert (state.status, (state.error or {}).get("code")) == (status, code)
 
 
 def test_a_job_has_300_seconds_and_ten_times_its_audio():
-    assert Policy("r").seconds_for(Job(ROW, 60.0, "", "", "", "do", "")) == 900
+    assert Policy("r").seconds_for(PlannedJob(ROW, 60.0, "", "", "", "do", "")) == 900
 
 
 class Quiet:
     """Hears of everything and says nothing."""
 
-    def started(self, job):
+    def job_started(self, job):
         """Hear."""
 
-    def ended(self, job, state, failure):
+    def job_finished(self, job, state, failure):
         """Hear."""
 
 
 class Swallowing:
     """Does jobs with a library that makes an error of its own of a signal."""
 
-    patience = 0.0
+    grace_seconds = 0.0
 
     def prepare(self):
         """It is always ready."""
@@ -78,8 +78,8 @@ class Swallowing:
 def test_what_a_job_fails_with_after_a_signal_is_the_signal(tmp_path):
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        with opened(tmp_path / "journal") as journal:
-            job = Job(ROW, 1.0, "", "", "key", "do", "new")
+        with open_journal(tmp_path / "journal") as journal:
+            job = PlannedJob(ROW, 1.0, "", "", "key", "do", "new")
             assert Run([job], journal, Policy("now"), Quiet(), restart=None, give_up=None).do(Swallowing) == 15
             assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
     finally:

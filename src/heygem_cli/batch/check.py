@@ -76,7 +76,7 @@ def check_rows(
     for row in rows:
         audio, face = row.job.audio, row.job.face
         found = [
-            row.cells.problem(column, bad[path].message, bad[path].hint or HINTS.get(bad[path].code, ""))
+            row.raw.problem(column, bad[path].message, bad[path].hint or HINTS.get(bad[path].code, ""))
             for column, path, bad in (("audio", audio, heard.bad), ("face", face, seen.bad))
             if path in bad
         ]
@@ -117,7 +117,7 @@ def _option_problems(row: Row) -> list[Problem]:
     try:
         check_options(row.job.options)
     except InputError as error:
-        return [row.cells.problem("engine", error.message, error.hint)]
+        return [row.raw.problem("engine", error.message, error.hint)]
     return []
 
 
@@ -126,15 +126,13 @@ def _output_problems(row: Row, sources: set[tuple[int, int]], replaceable: Calla
     try:
         check_output(output)
         if output.exists() and _identity(output) in sources:
-            return [
-                row.cells.problem("output", f"{printable(output)} is an input or the manifest", "Name another file")
-            ]
+            return [row.raw.problem("output", f"{printable(output)} is an input or the manifest", "Name another file")]
         if os.path.lexists(output) and not (row.job.overwrite or replaceable(row)):
             return [
-                row.cells.problem("output", f"{printable(output)}: the output exists", "Use --overwrite to replace it")
+                row.raw.problem("output", f"{printable(output)}: the output exists", "Use --overwrite to replace it")
             ]
     except HeygemError as error:
-        return [row.cells.problem("output", error.message, error.hint)]
+        return [row.raw.problem("output", error.message, error.hint)]
     return []
 
 

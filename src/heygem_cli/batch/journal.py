@@ -50,7 +50,7 @@ class JobState:
     error: Mapping[str, str] | None = None
 
     @property
-    def hopeless(self) -> bool:
+    def crashed_too_often(self) -> bool:
         """Whether the process died so often during this job that it is not tried again."""
         return self.deaths + (self.status == "started") >= DEATHS
 
@@ -60,7 +60,7 @@ class JobState:
         return self.made or self.status == "started"
 
 
-def after(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
+def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
     """Let an event take effect on the states of the jobs; events of other kinds have none."""
     kind, name = event["event"], event.get("id")
     if not isinstance(name, str):
@@ -185,11 +185,11 @@ class Journal:
                 raise HeygemError(
                     "journal-failed", message, hint="Run the same command again", path=self.path
                 ) from error
-            after(self.states, content)
+            apply_event(self.states, content)
 
 
 @contextmanager
-def opened(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
+def open_journal(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
     """Open a journal, or make it; a torn last line is cut off.
 
     Args:
@@ -209,7 +209,7 @@ def opened(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
         data = path.read_bytes()
         os.ftruncate(descriptor, data.rfind(b"\n") + 1)
         for event in read_events([path, *others]):
-            after(states, event)
+            apply_event(states, event)
         _sync_folder(path.parent)
         yield Journal(path, states, descriptor)
     finally:
@@ -224,7 +224,7 @@ def replay(paths: Iterable[Path]) -> dict[str, JobState]:
     """
     states: dict[str, JobState] = {}
     for event in read_events(paths):
-        after(states, event)
+        apply_event(states, event)
     return states
 
 

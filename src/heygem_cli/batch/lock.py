@@ -14,13 +14,13 @@ from heygem_cli.batch.journal import read_events
 from heygem_cli.errors import InputError, LockedError, from_os_error
 
 
-def lock_of(journal: Path) -> Path:
+def lock_path(journal: Path) -> Path:
     """The lock of a journal."""
     return journal.with_suffix(".lock")
 
 
 @contextmanager
-def locked(journal: Path, rivals: Callable[[], Iterable[Path]] = tuple) -> Iterator[None]:
+def hold_lock(journal: Path, rivals: Callable[[], Iterable[Path]] = tuple) -> Iterator[None]:
     """Hold the lock of a journal.
 
     Args:
@@ -31,7 +31,7 @@ def locked(journal: Path, rivals: Callable[[], Iterable[Path]] = tuple) -> Itera
         LockedError: another run holds it, or one of the others.
         InputError: its folder cannot be written.
     """
-    lock = FileLock(lock_of(journal), timeout=0)
+    lock = FileLock(lock_path(journal), timeout=0)
     try:
         lock.acquire()
     except Timeout as error:

@@ -34,7 +34,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Cells:
+class RawRow:
     """One row as it was written: its number from 1, its line in the file, and the cells that are not empty."""
 
     number: int
@@ -89,7 +89,7 @@ def _rows(problems: Sequence[Problem]) -> str:
     return f"rows {', '.join(map(str, numbers[:5]))}{more}"
 
 
-def parse_manifest(data: bytes) -> tuple[list[Cells], list[Problem]]:
+def parse_manifest(data: bytes) -> tuple[list[RawRow], list[Problem]]:
     """Read a manifest; the kind is found by its first character.
 
     Args:
@@ -123,7 +123,7 @@ def _decode(data: bytes) -> str:
         raise _UnreadableError(Problem(message, "Save the manifest as UTF-8", line=line)) from error
 
 
-def _rows_of(text: str, problems: list[Problem]) -> Iterator[Cells]:
+def _rows_of(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     first = text.lstrip()[:1]
     if first == "[":
         return _from_list(text, problems)
@@ -132,7 +132,7 @@ def _rows_of(text: str, problems: list[Problem]) -> Iterator[Cells]:
     return _from_csv(text, problems)
 
 
-def _from_csv(text: str, problems: list[Problem]) -> Iterator[Cells]:
+def _from_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     header: list[str] | None = None
@@ -151,7 +151,7 @@ def _from_csv(text: str, problems: list[Problem]) -> Iterator[Cells]:
                     return
                 continue
             number += 1
-            row = Cells(number, start, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
+            row = RawRow(number, start, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
             if any(cell.strip() for cell in cells[len(header) :]):
                 message = f"it has {len(cells)} cells, the header has {len(header)}"
                 problems.append(row.problem(None, message, 'Put a cell that holds the separator into "quotes"'))
@@ -189,7 +189,7 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it was written, so that a name that comes twice is seen."""
 
 
-def _from_json_lines(text: str, problems: list[Problem]) -> Iterator[Cells]:
+def _from_json_lines(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     number = 0
     # Not splitlines: JSON text may hold U+2028 and other separators of lines.
     for line, part in enumerate(text.split("\n"), 1):
@@ -205,7 +205,7 @@ def _from_json_lines(text: str, problems: list[Problem]) -> Iterator[Cells]:
         yield from _from_object(found, number, line, problems)
 
 
-def _from_list(text: str, problems: list[Problem]) -> Iterator[Cells]:
+def _from_list(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     try:
         items = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
@@ -214,8 +214,8 @@ def _from_list(text: str, problems: list[Problem]) -> Iterator[Cells]:
         yield from _from_object(item, number, None, problems)
 
 
-def _from_object(found: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[Cells]:
-    row = Cells(number, line, {})
+def _from_object(found: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[RawRow]:
+    row = RawRow(number, line, {})
     if not isinstance(found, _Pairs):
         hint = 'Write {"audio": "…", "face": "…"}'
         problems.append(row.problem(None, "it is not a JSON object", hint))

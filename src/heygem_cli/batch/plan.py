@@ -22,7 +22,7 @@ Action = Literal["do", "changed", "done", "failed"]
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedJob:
     """A row and what is to happen with it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Job:
     """
 
     row: Row
-    seconds: float
+    audio_seconds: float
     audio_digest: str
     face_digest: str
     key: str
@@ -40,87 +40,89 @@ class Job:
     reason: str
 
     @property
-    def wanted(self) -> bool:
+    def needs_rendering(self) -> bool:
         """Whether it is to be rendered."""
         return self.action in ("do", "changed")
 
 
 @dataclass(frozen=True)
-class Wish:
+class RerunOptions:
     """What the command line says about jobs that have been tried before.
 
     Attributes:
-        run: what has ended in this run is never done again, whatever else is wished.
+        run: what has ended in this run is never done again, whatever else is reruned.
     """
 
-    run: str
+    run_id: str
     force: bool = False
     retry_failed: bool = False
 
 
 def make_plan(
-    rows: Iterable[CheckedRow], states: Mapping[str, JobState], engines: Mapping[str, str], wish: Wish
-) -> list[Job]:
+    rows: Iterable[CheckedRow], states: Mapping[str, JobState], engines: Mapping[str, str], rerun: RerunOptions
+) -> list[PlannedJob]:
     """Decide about every row.
 
     Args:
         rows: the rows of this run.
         states: of jobs by their id, as the journals tell.
         engines: the identity of each engine that a row names, see :class:`heygem_cli.engines.EngineEntry`.
-        wish: of the user.
+        rerun: of the user.
 
     Returns:
         The jobs in the order in which to do them.
     """
-    return in_order([_plan_one(checked, states.get(checked.row.id), engines, wish) for checked in rows])
+    return sort_jobs([_plan_row(checked, states.get(checked.row.id), engines, rerun) for checked in rows])
 
 
-def _plan_one(checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], wish: Wish) -> Job:
+def _plan_row(
+    checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], rerun: RerunOptions
+) -> PlannedJob:
     render = checked.row.job
     try:
         audio, face = file_digest(render.audio), file_digest(render.face)
     except OSError as error:  # it was there when it was checked, and costs the others nothing
-        return Job(checked.row, checked.seconds, "", "", "", "failed", from_os_error(error).message)
+        return PlannedJob(checked.row, checked.seconds, "", "", "", "failed", from_os_error(error).message)
     key = content_key(audio, face, render.options, engines[render.options.engine])
-    action, reason = decide(checked.row, key, state, wish)
-    return Job(checked.row, checked.seconds, audio, face, key, action, reason)
+    action, reason = decide(checked.row, key, state, rerun)
+    return PlannedJob(checked.row, checked.seconds, audio, face, key, action, reason)
 
 
-def in_order(jobs: Sequence[Job]) -> list[Job]:
+def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     """Put jobs in order: those of one face together, and of them the longest first, whose track serves the others."""
     faces: dict[tuple[str, str], int] = {}
     videos: dict[str, int] = {}
 
-    def place(job: Job) -> tuple[int, int, float, int]:
+    def place(job: PlannedJob) -> tuple[int, int, float, int]:
         choice = str(job.row.job.options.face)
         video = videos.setdefault(job.face_digest, len(videos))
         face = faces.setdefault((job.face_digest, choice), len(faces))
-        return video, face, -job.seconds, job.row.cells.number
+        return video, face, -job.audio_seconds, job.row.raw.number
 
     return sorted(jobs, key=place)
 
 
-def decide(row: Row, key: str, state: JobState | None, wish: Wish) -> tuple[Action, str]:
+def decide(row: Row, key: str, state: JobState | None, rerun: RerunOptions) -> tuple[Action, str]:
     """Decide about one row, with the reason."""
     if state is None:
         return "do", "new"
-    forced = wish.force and state.run != wish.run
+    forced = rerun.force and state.run != rerun.run_id
     if state.key != key:
         return ("changed", "inputs, options or models") if state.status in ("done", "failed") else ("do", "new")
-    if state.hopeless:
+    if state.crashed_too_often:
         return "failed", "the process died twice during it"
     if state.status == "done":
-        missing = "forced" if forced else what_is_wrong(row.job.output, row.output, state)
+        missing = "forced" if forced else output_problem(row.job.output, row.output, state)
         return ("do", missing) if missing else ("done", "")
     if state.status == "failed":
-        again = forced or (wish.retry_failed and state.run != wish.run)
+        again = forced or (rerun.retry_failed and state.run != rerun.run_id)
         code = str((state.error or {}).get("code", ""))
         return "do" if again else "failed", f"failed: {code}"
     reasons = {"interrupted": "it was interrupted", "retrying": "it is tried again"}
     return "do", reasons.get(state.status, "the process died during it")
 
 
-def what_is_wrong(path: Path, name: str, state: JobState) -> str:
+def output_problem(path: Path, name: str, state: JobState) -> str:
     """Say why a finished output does not count; empty when it is there and whole.
 
     Args:

@@ -1,106 +1,106 @@
-"""Cells become rows: paths, options and names, so that each row is a render that could stand alone."""
+"""Resolution of manifest rows: paths, options and names, so that each row describes a complete job."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.batch.columns import FILES, OPTIONS, OVERWRITE, flag
-from heygem_cli.batch.manifest import Cells, Problem
+from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob, RenderOptions
 
 
 @dataclass(frozen=True)
 class Row:
-    """One video of a manifest.
+    """A row of a manifest.
 
     Attributes:
-        id: stable name of the row: the column ``id``, else the output without its suffix.
-        output: as the manifest writes it, so that the folder of a batch may move.
-        job: what to render, with every option resolved.
+        id: Stable name of the row: the column ``id``, or else the output without its suffix.
+        output: The output as the manifest writes it, so that the folder of a batch can be moved.
+        job: The job, with every option resolved.
     """
 
     id: str
     output: str
-    cells: Cells
+    raw: RawRow
     job: RenderJob
 
 
 def make_rows(
-    written: Iterable[Cells], folder: Path, defaults: RenderOptions, *, overwrite: bool = False
+    raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions, *, overwrite: bool = False
 ) -> tuple[list[Row], list[Problem]]:
-    """Resolve rows.
+    """Resolve the rows of a manifest.
 
     Args:
-        written: the rows of the manifest.
-        folder: what relative paths are relative to.
-        defaults: options that a row does not name.
-        overwrite: likewise.
+        raw_rows: The rows.
+        folder: The folder that relative paths start from.
+        defaults: Values of the options that a row does not set.
+        overwrite: Value of ``overwrite`` for the rows that do not set it.
 
     Returns:
-        The rows that can be used so far, and what is wrong with the others and between them.
+        The usable rows, and the problems of all rows.
     """
     rows: list[Row] = []
     problems: list[Problem] = []
-    for cells in written:
-        found = list(_unusable(cells))
-        options, wrong = _options(cells, defaults)
-        replace, unclear = _overwrite(cells, overwrite)
-        problems += found + wrong + unclear
-        if not found:
-            rows.append(_row(cells, folder, options, overwrite=replace))
+    for raw in raw_rows:
+        cell_problems = list(_cell_problems(raw))
+        options, option_problems = _options(raw, defaults)
+        replace, overwrite_problems = _overwrite(raw, overwrite)
+        problems += cell_problems + option_problems + overwrite_problems
+        if not cell_problems:
+            rows.append(_resolve(raw, folder, options, overwrite=replace))
     return rows, problems + _duplicates(rows)
 
 
-def _unusable(cells: Cells) -> Iterable[Problem]:
-    hints = {"audio": "Name the file that is spoken", "face": "Name the video or the picture of the person"}
+def _cell_problems(raw: RawRow) -> Iterable[Problem]:
+    hints = {"audio": "Name the audio file to speak", "face": "Name the video or picture of the person"}
     for name in FILES:
-        if name not in cells.values:
-            yield cells.problem(name, "it is empty", hints[name])
-    for name, value in cells.values.items():
-        # Half a surrogate pair, which JSON can write, is no text.
+        if name not in raw.values:
+            yield raw.problem(name, "it is empty", hints[name])
+    for name, value in raw.values.items():
+        # JSON can contain half a surrogate pair, which is not valid text.
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-            yield cells.problem(name, "it holds characters that no name can have", "Write it anew")
+            yield raw.problem(name, "it contains invalid characters", "Enter the value again")
 
 
-def _options(cells: Cells, defaults: RenderOptions) -> tuple[RenderOptions, list[Problem]]:
+def _options(raw: RawRow, defaults: RenderOptions) -> tuple[RenderOptions, list[Problem]]:
     options, problems = defaults, []
     for name, (parse, put) in OPTIONS.items():
-        if name in cells.values:
+        if name in raw.values:
             try:
-                options = put(options, parse(cells.values[name].strip()))
+                options = put(options, parse(raw.values[name].strip()))
             except ValueError as error:
-                problems.append(cells.problem(name, str(error), "Correct it, or leave it empty"))
+                problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
             except HeygemError as error:
-                problems.append(cells.problem(name, error.message, error.hint))
+                problems.append(raw.problem(name, error.message, error.hint))
     return options, problems
 
 
-def _overwrite(cells: Cells, default: bool) -> tuple[bool, list[Problem]]:
-    if OVERWRITE not in cells.values:
+def _overwrite(raw: RawRow, default: bool) -> tuple[bool, list[Problem]]:
+    if OVERWRITE not in raw.values:
         return default, []
     try:
-        return flag(cells.values[OVERWRITE].strip()), []
+        return flag(raw.values[OVERWRITE].strip()), []
     except ValueError as error:
-        return default, [cells.problem(OVERWRITE, str(error), "Correct it, or leave it empty")]
+        return default, [raw.problem(OVERWRITE, str(error), "Correct it, or leave it empty")]
 
 
-def _row(cells: Cells, folder: Path, options: RenderOptions, *, overwrite: bool) -> Row:
-    audio, face = (folder / cells.values[name] for name in FILES)
-    given = cells.values.get("id", "").strip()
-    output = cells.values.get("output") or f"{given or f'{face.stem}_{audio.stem}'}.mp4"
-    name = given or output.removesuffix(".mp4").strip() or output
-    return Row(name, output, cells, RenderJob(audio, face, folder / output, overwrite, options))
+def _resolve(raw: RawRow, folder: Path, options: RenderOptions, *, overwrite: bool) -> Row:
+    audio, face = (folder / raw.values[name] for name in FILES)
+    row_id = raw.values.get("id", "").strip()
+    output = raw.values.get("output") or f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
+    row_id = row_id or output.removesuffix(".mp4").strip() or output
+    return Row(row_id, output, raw, RenderJob(audio, face, folder / output, overwrite, options))
 
 
-def place_of(path: Path, folders: dict[Path, Path]) -> Path:
-    """Name a file that is made or replaced, however its folder is written.
+def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:
+    """Return a path with its folder resolved; unlike the folder, the file itself may be a link.
 
     Args:
-        path: of the file.
-        folders: that were looked at before.
+        path: The path.
+        folders: Cache of resolved folders.
     """
     if path.parent not in folders:
         folders[path.parent] = path.parent.resolve()
@@ -113,18 +113,18 @@ def _duplicates(rows: Iterable[Row]) -> list[Problem]:
     outputs: dict[Path, Row] = {}
     folders: dict[Path, Path] = {}
     for row in rows:
-        place = place_of(row.job.output, folders)
-        same_output, same_id = outputs.setdefault(place, row), ids.setdefault(row.id, row)
+        same_output = outputs.setdefault(canonical_path(row.job.output, folders), row)
+        same_id = ids.setdefault(row.id, row)
         if same_output is not row:
-            message = f"{printable(row.job.output)} is the output of row {same_output.cells.number} too"
-            problems.append(row.cells.problem("output", message, "Give each row an output or an id of its own"))
+            message = f"{printable(row.job.output)} is also the output of row {same_output.raw.number}"
+            problems.append(row.raw.problem("output", message, "Give each row its own output or id"))
         elif same_id is not row:
-            message = f"{printable(row.id)!r} is the id of row {same_id.cells.number} too"
-            problems.append(row.cells.problem("id", message, "Give each row an id of its own"))
+            message = f"{printable(row.id)!r} is also the id of row {same_id.raw.number}"
+            problems.append(row.raw.problem("id", message, "Give each row its own id"))
     return problems
 
 
-def cells_of(row: Row) -> Mapping[str, str]:
-    """Write a row so that it means the same in any manifest: absolute paths, its id and its output named."""
+def portable_values(row: Row) -> dict[str, str]:
+    """Return the values of a row, with absolute paths, its id and its output, for a manifest in any folder."""
     paths = {"audio": row.job.audio, "face": row.job.face, "output": row.job.output}
-    return {**row.cells.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}
+    return {**row.raw.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}

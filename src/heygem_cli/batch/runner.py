@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from heygem_cli.batch.journal import JobState, Journal
-from heygem_cli.batch.plan import Job
+from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.watchdog import Watchdog
-from heygem_cli.batch.worker import Executor, Facts, Failure, Task, TimeoutExceededError, failure_of
+from heygem_cli.batch.worker import Facts, Failure, TimeoutExceededError, Worker, WorkItem, to_failure
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
 from heygem_cli.processes import kill_and_reap_children
@@ -39,28 +39,28 @@ class Policy:
         timeout: seconds for each job; None: 300 and ten times its audio.
     """
 
-    run: str
+    run_id: str
     retries: int = 1
     max_failures: int | None = None
     timeout: float | None = None
 
-    def seconds_for(self, job: Job) -> float:
+    def seconds_for(self, job: PlannedJob) -> float:
         """The time that a job may take."""
-        return min(LONGEST, 300 + 10 * job.seconds if self.timeout is None else self.timeout)
+        return min(LONGEST, 300 + 10 * job.audio_seconds if self.timeout is None else self.timeout)
 
 
 class Observer(Protocol):
     """Is told what happens."""
 
-    def started(self, job: Job) -> None:
+    def job_started(self, job: PlannedJob) -> None:
         """A job begins."""
         ...
 
-    def progressed(self, job: Job, progress: Progress) -> None:
+    def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
         """A job goes on."""
         ...
 
-    def ended(self, job: Job, state: JobState, failure: Failure | None) -> None:
+    def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """A job has ended, for now or for good."""
         ...
 
@@ -79,7 +79,7 @@ class Run:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[PlannedJob],
         journal: Journal,
         policy: Policy,
         observer: Observer,
@@ -93,10 +93,10 @@ class Run:
         self._observer = observer
         self._restart = restart
         self._give_up = give_up
-        self._current: Job | None = None
+        self._current: PlannedJob | None = None
         self._began = 0.0
 
-    def do(self, executor: Callable[[], Executor]) -> int | None:
+    def do(self, executor: Callable[[], Worker]) -> int | None:
         """Do all jobs that are wanted.
 
         Args:
@@ -109,7 +109,7 @@ class Run:
             HeygemError: the journal cannot be written, or the models cannot be loaded.
         """
         self._bury()
-        queue = deque((job, self._policy.retries) for job in self._jobs if job.wanted)
+        queue = deque((job, self._policy.retries) for job in self._jobs if job.needs_rendering)
         if not queue or self._enough_failures():
             return None
         with contextlib.closing(executor()) as made, Watchdog(self._note, self._stuck, self._stop) as guard:
@@ -126,7 +126,7 @@ class Run:
         for job in self._jobs:
             state = self._journal.states.get(job.row.id)
             # A row whose input has gone since is left out too, whatever became of it before.
-            if job.action == "failed" and state is not None and state.hopeless:
+            if job.action == "failed" and state is not None and state.crashed_too_often:
                 self._write("failed", job, state.seconds, error=DIED.to_dict())
 
     def _enough_failures(self) -> bool:
@@ -134,27 +134,27 @@ class Run:
         if most is None:
             return False
         states = (self._journal.states.get(job.row.id) for job in self._jobs)
-        return sum(s is not None and s.status == "failed" and s.run == self._policy.run for s in states) >= most
+        return sum(s is not None and s.status == "failed" and s.run == self._policy.run_id for s in states) >= most
 
-    def _attempt(self, job: Job, retries: int, executor: Executor, guard: Watchdog) -> int | None:
+    def _attempt(self, job: PlannedJob, retries: int, executor: Worker, guard: Watchdog) -> int | None:
         """Do a job once.
 
         Returns:
             How many retries it has left if it is to be tried again.
         """
         executor.prepare()
-        self._journal.write("started", run=self._policy.run, id=job.row.id, key=job.key, output=job.row.output)
-        self._observer.started(job)
+        self._journal.write("started", run=self._policy.run_id, id=job.row.id, key=job.key, output=job.row.output)
+        self._observer.job_started(job)
         # An earlier attempt whose process died may have made it.
         made = self._journal.states[job.row.id].made
         render = replace(job.row.job, overwrite=job.row.job.overwrite or made)
-        task = Task(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
+        task = WorkItem(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
         self._began = time.monotonic()
         self._current = job
         outcome: Facts | Failure | None
         try:
-            with guard.job(task.timeout + executor.patience):
-                outcome = executor.render(task, lambda progress: self._observer.progressed(job, progress))
+            with guard.job(task.timeout + executor.grace_seconds):
+                outcome = executor.render(task, lambda progress: self._observer.job_progressed(job, progress))
         except StoppedError:
             outcome = None
         # What the job fails with after a signal is the signal, whatever a library made of it.
@@ -164,25 +164,25 @@ class Run:
         self._current = None
         return self._record(job, outcome, time.monotonic() - self._began, retries)
 
-    def _record(self, job: Job, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
+    def _record(self, job: PlannedJob, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
         again = None
         if not isinstance(outcome, Failure):
             self._write("done", job, seconds, result=outcome)
         elif outcome.died:
             self._write("died", job, seconds, error=outcome.to_dict())
             again = retries
-            if self._journal.states[job.row.id].hopeless:
+            if self._journal.states[job.row.id].crashed_too_often:
                 self._write("failed", job, seconds, error=outcome.to_dict())
                 again = None
         else:
             again = retries - 1 if outcome.can_pass and retries > 0 else None
             self._write("failed" if again is None else "retrying", job, seconds, error=outcome.to_dict())
         failure = outcome if isinstance(outcome, Failure) else None
-        self._observer.ended(job, self._journal.states[job.row.id], failure)
+        self._observer.job_finished(job, self._journal.states[job.row.id], failure)
         return again
 
-    def _write(self, event: str, job: Job, seconds: float, **facts: object) -> None:
-        self._journal.write(event, run=self._policy.run, id=job.row.id, seconds=round(seconds, 3), **facts)
+    def _write(self, event: str, job: PlannedJob, seconds: float, **facts: object) -> None:
+        self._journal.write(event, run=self._policy.run_id, id=job.row.id, seconds=round(seconds, 3), **facts)
 
     def _note(self) -> None:
         """Record at the first signal that the job is interrupted: the second ends all; called by the watchdog."""
@@ -198,7 +198,7 @@ class Run:
         if self._current is not None:
             limit = self._policy.seconds_for(self._current)
             with contextlib.suppress(HeygemError):  # a full disk is no reason to stay stuck
-                error = failure_of(TimeoutExceededError(limit)).to_dict()
+                error = to_failure(TimeoutExceededError(limit)).to_dict()
                 self._write("failed", self._current, limit, error=error)
         self._restart()
 

@@ -8,28 +8,28 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from heygem_cli import __version__
 from heygem_cli.batch.check import CheckedRow, Told, check_rows
-from heygem_cli.batch.journal import JobState, Journal, opened, replay
-from heygem_cli.batch.lock import lock_of, locked
+from heygem_cli.batch.journal import JobState, Journal, open_journal, replay
+from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
-from heygem_cli.batch.plan import Job, Wish, make_plan
-from heygem_cli.batch.report import Report, as_json, as_junit, as_manifest, report_job, write_whole
+from heygem_cli.batch.plan import PlannedJob, RerunOptions, make_plan
+from heygem_cli.batch.report import BatchReport, report_job
+from heygem_cli.batch.report_files import ReportFiles
 from heygem_cli.batch.restart import restart, run_continued
-from heygem_cli.batch.rows import Row, make_rows, place_of
+from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.runner import Observer, Policy, Run
 from heygem_cli.batch.shard import Shard
-from heygem_cli.batch.worker import Executor
+from heygem_cli.batch.worker import Worker
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
 from heygem_cli.files import remove_stale_parts
 from heygem_cli.job import RenderOptions
-from heygem_cli.media.write import check_output
 from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import check_current_folder
 
@@ -37,66 +37,7 @@ STDIN = Path("-")
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Where reports go, each only if it is named."""
-
-    report: Path | None = None
-    junit: Path | None = None
-    failed_manifest: Path | None = None
-
-    def check(self, inputs: Iterable[Path], others: Iterable[Path]) -> None:
-        """See, before hours of work, that reports can be written.
-
-        Args:
-            inputs: files that they must not replace.
-            others: files that the batch makes.
-
-        Raises:
-            InputError: one cannot, or is something else already.
-        """
-        named = [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
-        if not named:
-            return
-        folders: dict[Path, Path] = {}
-        taken = {place_of(path, folders) for path in others}
-        for path in named:
-            check_output(path, inputs, suffix=None)
-            place = place_of(path, folders)
-            if place in taken:
-                message = "this batch writes another file of this name"
-                raise InputError("same-file", message, hint="Choose another name for the report", path=path)
-            taken.add(place)
-
-    def write(self, report: Report, rows: Iterable[Row] = ()) -> list[HeygemError]:
-        """Write what is named; a manifest of failed rows only if there are any.
-
-        Returns:
-            What could not be written, and why; it keeps the others from nothing.
-        """
-        lost = []
-        for path, text in self._texts(report, rows):
-            try:
-                if text:
-                    write_whole(path, text)
-                else:
-                    path.unlink(missing_ok=True)
-            except HeygemError as error:
-                lost.append(error)
-        return lost
-
-    def _texts(self, report: Report, rows: Iterable[Row]) -> Iterator[tuple[Path, str]]:
-        if self.report is not None:
-            yield self.report, as_json(report)
-        if self.junit is not None:
-            yield self.junit, as_junit(report)
-        if self.failed_manifest is not None:
-            failed = {job.id for job in report.jobs if job.status == "failed"}
-            again = [row for row in rows if row.id in failed]
-            yield self.failed_manifest, as_manifest(again, self.failed_manifest.suffix) if again else ""
-
-
-@dataclass(frozen=True)
-class Request:
+class BatchRequest:
     """What the command line asks for.
 
     Attributes:
@@ -115,7 +56,7 @@ class Request:
     retry_failed: bool = False
     only: frozenset[str] = frozenset()
     shard: Shard | None = None
-    targets: Targets = Targets()
+    targets: ReportFiles = field(default_factory=ReportFiles)
 
     @property
     def name(self) -> str:
@@ -137,7 +78,7 @@ class Request:
         """Journals of other shards, or of runs without any: what they have done is done."""
         return sorted(self._others("jsonl"))
 
-    def rival_locks(self) -> list[Path]:
+    def conflicting_locks(self) -> list[Path]:
         """Locks of runs that could do the same rows: those without shards, or with another number of them."""
         own = self.shard and self.shard.count
         return [path for path, count in self._others("lock").items() if own is None or count != own]
@@ -151,7 +92,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Batch:
+class CheckedBatch:
     """A manifest that was read and checked.
 
     Attributes:
@@ -161,17 +102,17 @@ class Batch:
         unusable: rows whose inputs have gone since a run began that is continued, and why.
     """
 
-    request: Request
+    request: BatchRequest
     data: bytes
-    run: str
+    run_id: str
     began: float
     rows: list[CheckedRow]
     unusable: list[tuple[Row, Problem]]
 
-    def plan(self, states: dict[str, JobState]) -> list[Job]:
+    def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
         """Decide about every row, see :func:`heygem_cli.batch.plan.make_plan`."""
-        wish = Wish(self.run, self.request.force, self.request.retry_failed)
-        lost = [Job(row, 0.0, "", "", "", "failed", problem.message) for row, problem in self.unusable]
+        wish = RerunOptions(self.run_id, self.request.force, self.request.retry_failed)
+        lost = [PlannedJob(row, 0.0, "", "", "", "failed", problem.message) for row, problem in self.unusable]
         return make_plan(self.rows, states, self._identities(), wish) + lost
 
     def _identities(self) -> dict[str, str]:
@@ -179,7 +120,7 @@ class Batch:
         return {name: find_engine(name).identity(self.request.engines) for name in names}
 
 
-def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
+def check_batch(request: BatchRequest, told: Told = lambda *_: None) -> CheckedBatch:
     """Read a manifest and check everything before anything starts; nothing is written.
 
     Raises:
@@ -195,7 +136,7 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
     manifest = [] if request.manifest == STDIN else [request.manifest]
     inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
     request.targets.check(
-        [*manifest, *inputs], [request.journal, lock_of(request.journal), *(r.job.output for r in rows)]
+        [*manifest, *inputs], [request.journal, lock_path(request.journal), *(r.job.output for r in rows)]
     )
     checked, found = check_rows(rows, lambda row: row.output in own, request.engines, inputs=manifest, told=told)
     continued = run_continued(os.environ)
@@ -204,17 +145,17 @@ def check_batch(request: Request, told: Told = lambda *_: None) -> Batch:
     lost = {problem.row: problem for problem in found}
     chosen = _chosen(rows, request)
     run, began = continued or (uuid.uuid4().hex[:12], time.time())
-    return Batch(
+    return CheckedBatch(
         request,
         data,
         run,
         began,
         [row for row in checked if row.row.id in chosen],
-        [(row, lost[row.cells.number]) for row in rows if row.cells.number in lost and row.id in chosen],
+        [(row, lost[row.raw.number]) for row in rows if row.raw.number in lost and row.id in chosen],
     )
 
 
-def dry_run(batch: Batch) -> list[Job]:
+def dry_run(batch: CheckedBatch) -> list[PlannedJob]:
     """Plan without doing anything; nothing is written and no lock is taken."""
     return batch.plan(replay(_existing(batch.request)))
 
@@ -230,7 +171,7 @@ def _read(manifest: Path) -> bytes:
         ) from error
 
 
-def _existing(request: Request) -> list[Path]:
+def _existing(request: BatchRequest) -> list[Path]:
     try:
         own = [request.journal] if request.journal.exists() else []
     except OSError as error:
@@ -239,7 +180,7 @@ def _existing(request: Request) -> list[Path]:
     return [*own, *request.other_journals()]
 
 
-def _chosen(rows: Iterable[Row], request: Request) -> set[str]:
+def _chosen(rows: Iterable[Row], request: BatchRequest) -> set[str]:
     ids = {row.id for row in rows}
     for name in sorted(request.only - ids):
         hint = did_you_mean(name, ids, "`--dry-run` shows all ids")
@@ -249,11 +190,11 @@ def _chosen(rows: Iterable[Row], request: Request) -> set[str]:
 
 
 def run_batch(
-    batch: Batch,
+    batch: CheckedBatch,
     policy: Policy,
-    executor: Callable[[EngineSettings, list[str]], Executor],
-    begin: Callable[[list[Job]], Observer],
-) -> tuple[Report, list[HeygemError]]:
+    executor: Callable[[EngineSettings, list[str]], Worker],
+    begin: Callable[[list[PlannedJob]], Observer],
+) -> tuple[BatchReport, list[HeygemError]]:
     """Do what is left of a batch, and write its reports whatever happens.
 
     Args:
@@ -270,8 +211,11 @@ def run_batch(
         HeygemError: the journal cannot be written, or the models cannot be loaded.
     """
     request = batch.request
-    with locked(request.journal, request.rival_locks), opened(request.journal, request.other_journals()) as journal:
-        journal.write("run", run=batch.run, pid=os.getpid(), host=socket.gethostname(), version=__version__)
+    with (
+        hold_lock(request.journal, request.conflicting_locks),
+        open_journal(request.journal, request.other_journals()) as journal,
+    ):
+        journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
         folders = {job.row.job.output.parent for job in jobs}
         _clear(folders)
@@ -281,12 +225,12 @@ def run_batch(
             journal,
             policy,
             begin(jobs),
-            restart=lambda: restart(batch.run, batch.began, batch.data if request.manifest == STDIN else None),
+            restart=lambda: restart(batch.run_id, batch.began, batch.data if request.manifest == STDIN else None),
             give_up=write,
         )
         stopped: int | None = None
         try:
-            needed = sorted({job.row.job.options.engine for job in jobs if job.wanted})
+            needed = sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
             stopped = run.do(lambda: executor(request.engines, needed))
         except StoppedError as error:
             stopped = error.signum
@@ -302,15 +246,15 @@ def _clear(folders: Iterable[Path]) -> None:
 
 
 def _write_reports(
-    batch: Batch, jobs: list[Job], journal: Journal, stopped: int | None = None
-) -> tuple[Report, list[HeygemError]]:
-    in_order = sorted(jobs, key=lambda job: job.row.cells.number)
-    report = Report(
+    batch: CheckedBatch, jobs: list[PlannedJob], journal: Journal, stopped: int | None = None
+) -> tuple[BatchReport, list[HeygemError]]:
+    in_order = sorted(jobs, key=lambda job: job.row.raw.number)
+    report = BatchReport(
         manifest=batch.request.name,
-        run=batch.run,
+        run=batch.run_id,
         began=round(batch.began, 3),
         seconds=round(max(0.0, time.time() - batch.began), 3),  # the clock may have been set back
-        jobs=[report_job(job, journal.states.get(job.row.id), batch.run) for job in in_order],
+        jobs=[report_job(job, journal.states.get(job.row.id), batch.run_id) for job in in_order],
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,
     )

@@ -25,7 +25,7 @@ from heygem_cli.processes import become_subreaper, children, die_with_parent, ki
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkItem:
     """What a job needs where it is done; it travels to a child process.
 
     Attributes:
@@ -64,7 +64,7 @@ class Failure:
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
-def perform(pipeline: Pipeline, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
+def run_job(pipeline: Pipeline, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
     """Do a job.
 
     Args:
@@ -85,7 +85,7 @@ def perform(pipeline: Pipeline, task: Task, on_progress: ProgressCallback) -> Fa
     # One job must never end the others, so this is the one place that takes every error; nothing is hidden: it becomes
     # the job's failure, and --debug shows where it happened.
     except Exception as error:  # noqa: BLE001
-        return failure_of(error)
+        return to_failure(error)
 
 
 def facts(result: RenderResult) -> Facts:
@@ -103,7 +103,7 @@ def facts(result: RenderResult) -> Facts:
     }
 
 
-def failure_of(error: Exception) -> Failure:
+def to_failure(error: Exception) -> Failure:
     """Word an error as the failure of a job."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, OSError):
@@ -126,7 +126,7 @@ class TimeoutExceededError(HeygemError):
         super().__init__("timeout", f"it took longer than {seconds:.0f} s", hint=hint)
 
 
-def _watched(task: Task, on_progress: ProgressCallback) -> ProgressCallback:
+def _watched(task: WorkItem, on_progress: ProgressCallback) -> ProgressCallback:
     """Cancel a job between two frames when its time is up, and before its output gets a name if an input changed."""
     end = time.monotonic() + task.timeout
     _unchanged(task)
@@ -141,7 +141,7 @@ def _watched(task: Task, on_progress: ProgressCallback) -> ProgressCallback:
     return watched
 
 
-def _unchanged(task: Task) -> None:
+def _unchanged(task: WorkItem) -> None:
     for path, digest in ((task.job.audio, task.audio_digest), (task.job.face, task.face_digest)):
         try:
             now = file_digest(path)
@@ -158,10 +158,10 @@ TOLD_EVERY = 0.2
 """Seconds between two messages of progress from the child."""
 
 
-class Executor(Protocol):
+class Worker(Protocol):
     """Does one job after another with models that are loaded once."""
 
-    patience: float
+    grace_seconds: float
     """Seconds that a job may take beyond its time before the batch is started anew."""
 
     def prepare(self) -> None:
@@ -172,8 +172,8 @@ class Executor(Protocol):
         """
         ...
 
-    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
-        """Do a job, see :func:`heygem_cli.batch.worker.perform`."""
+    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+        """Do a job, see :func:`heygem_cli.batch.worker.run_job`."""
         ...
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class Executor(Protocol):
         ...
 
 
-class Local:
+class InProcessWorker:
     """Does jobs in this process.
 
     Raises:
@@ -189,7 +189,7 @@ class Local:
         NotCapableError: an engine does not work here.
     """
 
-    patience = GRACE
+    grace_seconds = GRACE
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
         self._pipeline = loaded(settings, engines)
@@ -197,9 +197,9 @@ class Local:
     def prepare(self) -> None:
         """It is always ready."""
 
-    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
+    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
         """Do a job."""
-        return perform(self._pipeline, task, on_progress)
+        return run_job(self._pipeline, task, on_progress)
 
     def close(self) -> None:
         """Close the engines."""
@@ -214,7 +214,7 @@ def loaded(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
     return pipeline
 
 
-class Isolated:
+class ChildProcessWorker:
     """Does jobs in one spawned child process, loaded once and started anew only after a death.
 
     Raises:
@@ -223,7 +223,7 @@ class Isolated:
     """
 
     # The child's own limit comes first, then this process kills it; the batch itself never has to start anew.
-    patience = 4 * GRACE
+    grace_seconds = 4 * GRACE
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
         self._args = (settings, engines)
@@ -258,7 +258,7 @@ class Isolated:
         if not self._child.is_alive():
             self._start()
 
-    def render(self, task: Task, on_progress: ProgressCallback) -> Facts | Failure:
+    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
         """Do a job in the child; its death is a failure of the job."""
         end = time.monotonic() + task.timeout + GRACE
         try:
@@ -274,7 +274,7 @@ class Isolated:
         kill_children(self._child.pid or 0)
         self._child.kill()
         self._bury()
-        return failure_of(TimeoutExceededError(task.timeout))
+        return to_failure(TimeoutExceededError(task.timeout))
 
     def close(self) -> None:
         """End the child; it is given time to remove what it was writing."""
@@ -313,7 +313,7 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
                 task = connection.recv()
             except EOFError:
                 return
-            connection.send(perform(pipeline, task, _throttled(connection.send)))
+            connection.send(run_job(pipeline, task, _throttled(connection.send)))
 
 
 def _throttled(send: Callable[[Progress], None]) -> ProgressCallback:

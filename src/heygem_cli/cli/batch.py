@@ -41,9 +41,9 @@ from heygem_cli.errors import InputError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
-    from heygem_cli.batch.plan import Job
-    from heygem_cli.batch.report import Report
-    from heygem_cli.batch.session import Targets
+    from heygem_cli.batch.plan import PlannedJob
+    from heygem_cli.batch.report import BatchReport
+    from heygem_cli.batch.report_files import ReportFiles
     from heygem_cli.errors import HeygemError
 
 
@@ -138,11 +138,12 @@ def batch(
         if not debug:
             hide_native_output()
         from heygem_cli.batch import session, worker
+        from heygem_cli.batch.report_files import ReportFiles
         from heygem_cli.batch.runner import Policy
         from heygem_cli.batch.shard import parse_shard
         from heygem_cli.cli.batch_show import BatchProgress, open_display
 
-        targets = session.Targets(report, junit, failed_manifest)
+        targets = ReportFiles(report, junit, failed_manifest)
         if merge_reports:
             done, lost = _merged(manifest, targets)
         else:
@@ -158,7 +159,7 @@ def batch(
                 url=url,
                 maps=maps,
             )
-            request = session.Request(
+            request = session.BatchRequest(
                 manifest=_only_one(manifest),
                 defaults=render_options(
                     engine=engine,
@@ -183,8 +184,8 @@ def batch(
             if dry_run:
                 _show_plan(session.dry_run(checked), as_json=as_json)
                 return
-            policy = Policy(checked.run, retries, 1 if fail_fast else max_failures, timeout)
-            executor = worker.Isolated if isolate else worker.Local
+            policy = Policy(checked.run_id, retries, 1 if fail_fast else max_failures, timeout)
+            executor = worker.ChildProcessWorker if isolate else worker.InProcessWorker
             with open_display(quiet=quiet, debug=debug) as display:
                 done, lost = session.run_batch(checked, policy, executor, lambda jobs: BatchProgress(jobs, display))
         _show_report(done, as_json=as_json, quiet=quiet)
@@ -200,18 +201,18 @@ def _only_one(manifests: list[Path]) -> Path:
     return manifests[0]
 
 
-def _merged(paths: list[Path], targets: Targets) -> tuple[Report, list[HeygemError]]:
-    from heygem_cli.batch.report import merge, read_report
+def _merged(paths: list[Path], targets: ReportFiles) -> tuple[BatchReport, list[HeygemError]]:
+    from heygem_cli.batch.report import merge_reports, read_report
 
     if targets.failed_manifest is not None:
         hint = "Run the manifest once more without --shard, which renders nothing that is done"
         raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
     targets.check(paths, ())
-    merged = merge([read_report(path) for path in paths])
+    merged = merge_reports([read_report(path) for path in paths])
     return merged, targets.write(merged)
 
 
-def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
+def _show_plan(jobs: list[PlannedJob], *, as_json: bool) -> None:
     from heygem_cli.cli.batch_show import plan_object, plan_summary, plan_table, print_table
 
     if as_json:
@@ -220,7 +221,7 @@ def _show_plan(jobs: list[Job], *, as_json: bool) -> None:
         print_table(plan_table(jobs), plan_summary(jobs))
 
 
-def _show_report(report: Report, *, as_json: bool, quiet: bool) -> None:
+def _show_report(report: BatchReport, *, as_json: bool, quiet: bool) -> None:
     from heygem_cli.cli.batch_show import print_report
 
     if as_json:

@@ -19,8 +19,8 @@ from heygem_cli.errors import printable
 
 if TYPE_CHECKING:
     from heygem_cli.batch.journal import JobState
-    from heygem_cli.batch.plan import Job
-    from heygem_cli.batch.report import JobReport, Report
+    from heygem_cli.batch.plan import PlannedJob
+    from heygem_cli.batch.report import BatchReport, JobReport
     from heygem_cli.batch.worker import Failure
     from heygem_cli.job import Progress
 
@@ -71,37 +71,37 @@ class BatchProgress:
         display: where to show it.
     """
 
-    def __init__(self, jobs: Sequence[Job], display: Display) -> None:
-        wanted = [job for job in jobs if job.wanted]
+    def __init__(self, jobs: Sequence[PlannedJob], display: Display) -> None:
+        wanted = [job for job in jobs if job.needs_rendering]
         self._display = display
         self._bar = display.bar
         self._count = len(wanted)
-        self._total = sum(job.seconds for job in wanted)
+        self._total = sum(job.audio_seconds for job in wanted)
         self._ended = 0
         self._done = 0.0
         self._began = time.monotonic()
         if self._bar is not None:
             self._task = self._bar.add_task("loading", total=self._total, jobs=f"0/{self._count}")
 
-    def started(self, job: Job) -> None:
+    def job_started(self, job: PlannedJob) -> None:
         """A job begins."""
         if self._bar is not None:
             name = Text(printable(job.row.id))
             name.truncate(max(8, self._display.screen.width // 4), overflow="ellipsis")  # time left has its place too
             self._bar.update(self._task, description=name.plain, jobs=f"{self._ended + 1}/{self._count}")
 
-    def progressed(self, job: Job, progress: Progress) -> None:
+    def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
         """A job goes on."""
         if self._bar is not None and progress.total:
             begin, share = SHARE[progress.stage]
             part = begin + share * min(1.0, progress.done / progress.total)
-            self._bar.update(self._task, completed=self._done + part * job.seconds)
+            self._bar.update(self._task, completed=self._done + part * job.audio_seconds)
 
-    def ended(self, job: Job, state: JobState, failure: Failure | None) -> None:
+    def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """A job has ended, for now or for good."""
         if state.status in ("done", "failed"):
             self._ended += 1
-            self._done += job.seconds
+            self._done += job.audio_seconds
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done)
         if failure is not None:
@@ -111,7 +111,7 @@ class BatchProgress:
         elif self._bar is None and not self._display.quiet:
             self._print(job, f"done in {state.seconds:.1f} s{self._time_left()}")
 
-    def _print(self, job: Job, what: str) -> None:
+    def _print(self, job: PlannedJob, what: str) -> None:
         self._display.screen.print(Text(f"[{self._ended}/{self._count}] {printable(job.row.id)}: {printable(what)}"))
 
     def _time_left(self) -> str:
@@ -121,54 +121,54 @@ class BatchProgress:
         return f" · {_duration((time.monotonic() - self._began) / self._done * left)} left"
 
 
-def plan_table(jobs: Sequence[Job]) -> Table:
+def plan_table(jobs: Sequence[PlannedJob]) -> Table:
     """The table of ``--dry-run``."""
     table = Table(box=None, pad_edge=False)
     for name in ("row", "id", "action", "why", "seconds", "output"):
         table.add_column(name, justify="right" if name in ("row", "seconds") else "left")
     for job in jobs:
         table.add_row(
-            str(job.row.cells.number),
+            str(job.row.raw.number),
             Text(printable(job.row.id)),
             Text(job.action, style=COLORS.get(job.action, "")),
             Text(printable(job.reason)),
-            f"{job.seconds:.1f}",
+            f"{job.audio_seconds:.1f}",
             Text(printable(job.row.job.output)),
         )
     return table
 
 
-def plan_summary(jobs: Sequence[Job]) -> str:
+def plan_summary(jobs: Sequence[PlannedJob]) -> str:
     """One line: how many jobs of each kind, and the audio that is left."""
     counts = {action: sum(job.action == action for job in jobs) for action in ("do", "changed", "done", "failed")}
-    left = sum(job.seconds for job in jobs if job.wanted)
+    left = sum(job.audio_seconds for job in jobs if job.needs_rendering)
     listed = ", ".join(f"{count} {action}" for action, count in counts.items() if count)
     return f"{len(jobs)} jobs: {listed or 'none'}; {left:.1f} s of audio to render ({_duration(left)})"
 
 
-def plan_object(jobs: Sequence[Job]) -> dict[str, object]:
+def plan_object(jobs: Sequence[PlannedJob]) -> dict[str, object]:
     """What ``--dry-run --json`` prints."""
     listed = [
         {
             "id": job.row.id,
-            "row": job.row.cells.number,
+            "row": job.row.raw.number,
             "action": job.action,
             "why": job.reason,
-            "seconds": round(job.seconds, 3),
+            "seconds": round(job.audio_seconds, 3),
             "output": str(job.row.job.output),
         }
         for job in jobs
     ]
-    return {"seconds": round(sum(job.seconds for job in jobs if job.wanted), 3), "jobs": listed}
+    return {"seconds": round(sum(job.audio_seconds for job in jobs if job.needs_rendering), 3), "jobs": listed}
 
 
-def print_report(report: Report) -> None:
+def print_report(report: BatchReport) -> None:
     """Print the table at the end; on a narrow terminal what went wrong follows it, a paragraph a job."""
     wide = console().width >= WIDE
     print_table(report_table(report, wide=wide), "" if wide else report_errors(report), report_summary(report))
 
 
-def report_table(report: Report, *, wide: bool) -> Table:
+def report_table(report: BatchReport, *, wide: bool) -> Table:
     """The table at the end; with fewer columns if it is not wide."""
     table = Table(box=None, pad_edge=False)
     names = ("row", "id", "status", "tries", "seconds", "real-time factor", "no face", "turned", "error")
@@ -192,7 +192,7 @@ def report_table(report: Report, *, wide: bool) -> Table:
     return table
 
 
-def report_errors(report: Report) -> str:
+def report_errors(report: BatchReport) -> str:
     """What went wrong, a paragraph a job."""
     return "\n".join(f"row {job.row}: {_error(job)}" for job in report.jobs if job.error)
 
@@ -202,7 +202,7 @@ def _error(job: JobReport) -> str:
     return printable(error.rstrip(". "))
 
 
-def report_summary(report: Report) -> str:
+def report_summary(report: BatchReport) -> str:
     """One line: how the jobs ended."""
     counts = ", ".join(f"{count} {ending}" for ending, count in report.counts.items() if count)
     return f"{len(report.jobs)} jobs: {counts or 'none'}, in {_duration(report.seconds)}"

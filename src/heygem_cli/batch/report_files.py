@@ -1,0 +1,158 @@
+"""The files that a batch writes at its end: JSON and JUnit reports, and a manifest of the failed rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from heygem_cli.batch.columns import COLUMNS
+from heygem_cli.batch.report import BatchReport, JobReport
+from heygem_cli.batch.rows import Row, canonical_path, portable_values
+from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.files import write_atomically
+from heygem_cli.media.write import check_output
+
+SCHEMA = 1
+JUNIT_PROPERTIES = (
+    "output",
+    "attempts",
+    "audio_seconds",
+    "real_time_factor",
+    "frames",
+    "frames_without_face",
+    "frames_turned_away",
+)
+"""Fields of a job for which JUnit has no attribute or element of its own."""
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """The paths of the report files; those that are None are not written."""
+
+    report: Path | None = None
+    junit: Path | None = None
+    failed_manifest: Path | None = None
+
+    def check(self, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+        """Check that the files can be written, before hours of work.
+
+        Args:
+            inputs: Files that must not be replaced.
+            outputs: Other files that the batch writes.
+
+        Raises:
+            InputError: A file cannot be written, or would replace another one.
+        """
+        paths = [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
+        if not paths:
+            return
+        folders: dict[Path, Path] = {}
+        taken = {canonical_path(path, folders) for path in outputs}
+        for path in paths:
+            check_output(path, inputs, suffix=None)
+            canonical = canonical_path(path, folders)
+            if canonical in taken:
+                message = "this batch writes another file of this name"
+                raise InputError("same-file", message, hint="Choose another name for the report", path=path)
+            taken.add(canonical)
+
+    def write(self, report: BatchReport, rows: Iterable[Row] = ()) -> list[HeygemError]:
+        """Write the files; delete an old manifest of failed rows if no row failed.
+
+        Returns:
+            The errors of the files that could not be written.
+        """
+        errors = []
+        for path, text in self._contents(report, rows):
+            # JSON can put half a surrogate pair into a name; it is written as JSON would escape it.
+            content = text.encode("utf-8", "backslashreplace")
+            try:
+                if content:
+                    write_atomically(path, content)
+                else:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                errors.append(HeygemError("report-failed", f"it cannot be written ({error.strerror})", path=path))
+        return errors
+
+    def _contents(self, report: BatchReport, rows: Iterable[Row]) -> Iterator[tuple[Path, str]]:
+        if self.report is not None:
+            yield self.report, format_json(report)
+        if self.junit is not None:
+            yield self.junit, format_junit(report)
+        if self.failed_manifest is not None:
+            failed_ids = {job.id for job in report.jobs if job.status == "failed"}
+            failed_rows = [row for row in rows if row.id in failed_ids]
+            suffix = self.failed_manifest.suffix
+            yield self.failed_manifest, format_manifest(failed_rows, suffix) if failed_rows else ""
+
+
+def format_json(report: BatchReport) -> str:
+    """Return a report as JSON."""
+    return json.dumps({"schema": SCHEMA, **report.to_dict()}, ensure_ascii=False, indent=2) + "\n"
+
+
+def format_junit(report: BatchReport) -> str:
+    """Return a report as JUnit XML for CI systems."""
+    root = ET.Element("testsuites")
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=_escape_control(Path(report.manifest).name),
+        tests=str(len(report.jobs)),
+        failures=str(report.counts["failed"]),
+        errors="0",
+        skipped=str(report.counts["interrupted"] + report.counts["waiting"]),
+        time=f"{report.seconds:.3f}",
+    )
+    for job in report.jobs:
+        _add_test_case(suite, job)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_test_case(suite: ET.Element, job: JobReport) -> None:
+    name, time = _escape_control(job.id), f"{job.seconds:.3f}"
+    case = ET.SubElement(suite, "testcase", classname="heygem.batch", name=name, time=time)
+    properties = ET.SubElement(case, "properties")
+    for name in JUNIT_PROPERTIES:
+        value = getattr(job, name)
+        if value is not None:
+            ET.SubElement(properties, "property", name=name, value=_escape_control(str(value)))
+    if job.status == "failed":
+        error = {key: _escape_control(value) for key, value in (job.error or {}).items()}
+        failure = ET.SubElement(case, "failure", type=error["code"], message=error["message"])
+        failure.text = error["hint"]
+    elif job.status != "done":
+        ET.SubElement(case, "skipped", message=job.status)
+
+
+def _escape_control(text: str) -> str:
+    """Escape the characters that XML does not allow."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", lambda found: repr(found[0])[1:-1], text)
+
+
+def format_manifest(rows: Iterable[Row], suffix: str) -> str:
+    """Return rows as a manifest that is valid in any folder.
+
+    Args:
+        rows: The rows.
+        suffix: ``.json`` for a JSON list, ``.jsonl`` for JSON Lines; anything else gives CSV.
+    """
+    values = [portable_values(row) for row in rows]
+    if suffix == ".json":
+        return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in values)
+    columns = [name for name in COLUMNS if any(name in row for row in values)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    writer.writerows(values)
+    return text.getvalue()
