@@ -94,7 +94,7 @@ def test_checks_are_chosen_by_name_and_group(tmp_path):
     [
         (["--only", "gpu.drivr"], "Did you mean gpu.driver?"),
         (["--skip", "nothing"], "there is no check 'nothing'"),
-        (["--url", "ftp://127.0.0.1"], "is no http address"),
+        (["--url", "ftp://127.0.0.1"], "not an http address"),
         (["--url", "http://127.0.0.1:99999"], "Port out of range"),
         (["--home", "missing"], "missing: there is no such folder"),
         (["--python", "no-such-python"], "there is no such program"),

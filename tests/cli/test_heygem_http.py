@@ -174,7 +174,7 @@ def test_ten_jobs_at_a_service_that_fails_at_random(serve, batch):
     ("args", "code", "says"),
     [
         (["--url", "http://127.0.0.1:9"], 4, "cannot be reached"),
-        (["--url", "ftp://x"], 2, "no http address"),
+        (["--url", "ftp://x"], 2, "not an http address"),
         (["--map", "/no/such/folder:/code/data"], 2, "/no/such/folder"),
         (["--map", "nonsense"], 2, "HOST:CONTAINER"),
         (["--face", "left"], 2, "--engine mesh"),

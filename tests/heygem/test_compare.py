@@ -1,9 +1,9 @@
-"""Does a result hold a new mouth, or the same frames encoded again?"""
+"""Detection of results that only encode the frames of the face video again."""
 
 import pytest
 
 from heygem_cli.errors import StoppedError
-from heygem_cli.heygem.compare import is_unchanged
+from heygem_cli.heygem.compare import has_same_frames
 from heygem_cli.media.probe import probe_video
 from media_factory import ffmpeg
 from portrait import make_face_video, scene
@@ -16,9 +16,9 @@ def face(media):
     return make_face_video(media / "nods.mp4", [scene(320, 240, (160 + k % 9, 120, 220)) for k in range(25)])
 
 
-def again(face, path, *args):
+def same_after_ffmpeg(face, path, *args):
     ffmpeg("-i", face, *args, path)
-    return is_unchanged(probe_video(path), probe_video(face))
+    return has_same_frames(probe_video(path), probe_video(face))
 
 
 @pytest.mark.parametrize(
@@ -31,26 +31,26 @@ def again(face, path, *args):
         ("-c:v", "libx264", "-vf", "eq=brightness=0.05"),
     ],
 )
-def test_frames_that_were_only_encoded_again(face, codec, tmp_path):
-    assert again(face, tmp_path / "same.mp4", *codec)
+def test_reencoded_video_has_the_same_frames(face, codec, tmp_path):
+    assert same_after_ffmpeg(face, tmp_path / "same.mp4", *codec)
 
 
 @pytest.mark.parametrize("first", [0, 20])
-def test_a_mouth_in_any_frame(face, first, tmp_path):
-    assert not again(face, tmp_path / "new.mp4", "-vf", MOUTH.format(first))
+def test_new_mouth_in_any_frame_is_a_difference(face, first, tmp_path):
+    assert not same_after_ffmpeg(face, tmp_path / "new.mp4", "-vf", MOUTH.format(first))
 
 
-def test_a_longer_result_begins_with_the_source(face, tmp_path):
-    assert again(face, tmp_path / "loop.mp4", "-vf", "loop=-1:25", "-frames:v", 60)
+def test_looped_video_has_the_same_frames(face, tmp_path):
+    assert same_after_ffmpeg(face, tmp_path / "loop.mp4", "-vf", "loop=-1:25", "-frames:v", 60)
 
 
-def test_another_size_is_a_change(face, tmp_path):
-    assert not again(face, tmp_path / "small.mp4", "-vf", "scale=160:120")
+def test_other_size_is_a_difference(face, tmp_path):
+    assert not same_after_ffmpeg(face, tmp_path / "small.mp4", "-vf", "scale=160:120")
 
 
-def test_what_tick_raises_ends_the_work(face):
+def test_exception_of_tick_ends_the_comparison(face):
     def tick():
         raise StoppedError(15)
 
     with pytest.raises(StoppedError):
-        is_unchanged(probe_video(face), probe_video(face), tick)
+        has_same_frames(probe_video(face), probe_video(face), tick)

@@ -1,4 +1,4 @@
-"""Inputs as HeyGem can take them."""
+"""Inputs converted to what HeyGem can read."""
 
 import os
 import wave
@@ -20,12 +20,12 @@ VARIABLE = "select='not(mod(n,3))+not(mod(n,7))'"
 
 
 def stage(audio, video, folder, **options):
-    made = stage_inputs(Inputs(probe_audio(audio), probe_video(video)), folder, **options)
-    return made, probe_video(made.video)
+    staged = stage_inputs(Inputs(probe_audio(audio), probe_video(video)), folder, **options)
+    return staged, probe_video(staged.video)
 
 
 @pytest.mark.parametrize(
-    ("given", "size", "fps"),
+    ("source", "size", "fps"),
     [
         ({"rate": "30000/1001"}, (160, 120), 30),
         ({"rate": "30", "seconds": 4, "filters": VARIABLE}, (160, 120), 13),
@@ -34,32 +34,32 @@ def stage(audio, video, folder, **options):
     ],
     ids=["ntsc", "variable", "odd", "hevc"],
 )
-def test_a_video_becomes_what_heygem_takes(given, size, fps, voice, tmp_path):
-    name = "新闻 'a$b.mkv" if "size" in given else "clip $(x).mp4"
-    staged, made = stage(voice, make_video(tmp_path / name, **given), tmp_path)
-    assert (made.codec, made.pixel_format, made.fps, staged.fps) == ("h264", "yuv420p", Fraction(fps), fps)
-    assert (made.width, made.height) == size
+def test_any_video_becomes_h264_of_even_size_and_integer_frame_rate(source, size, fps, voice, tmp_path):
+    name = "新闻 'a$b.mkv" if "size" in source else "clip $(x).mp4"
+    staged, video = stage(voice, make_video(tmp_path / name, **source), tmp_path)
+    assert (video.codec, video.pixel_format, video.fps, staged.fps) == ("h264", "yuv420p", Fraction(fps), fps)
+    assert (video.width, video.height) == size
     assert (staged.audio.name, staged.video.name) == ("audio.wav", "video.mp4")
 
 
-def test_a_turned_video_stands_upright(voice, clip, tmp_path):
-    turned = tmp_path / "turned.mp4"
-    ffmpeg("-display_rotation", 90, "-i", clip, "-c", "copy", turned)
-    _, made = stage(voice, turned, tmp_path)
-    assert (made.width, made.height, made.orientation) == (120, 160, 1)
-    upright, staged = (next(read_frames(video)).astype(int) for video in (probe_video(turned), made))
-    assert np.abs(upright - staged).mean() < 2
+def test_rotated_video_becomes_upright(voice, clip, tmp_path):
+    rotated = tmp_path / "rotated.mp4"
+    ffmpeg("-display_rotation", 90, "-i", clip, "-c", "copy", rotated)
+    _, video = stage(voice, rotated, tmp_path)
+    assert (video.width, video.height, video.orientation) == (120, 160, 1)
+    expected, actual = (next(read_frames(each)).astype(int) for each in (probe_video(rotated), video))
+    assert np.abs(expected - actual).mean() < 2
 
 
-def test_a_video_that_begins_late_in_its_file_begins_at_once(voice, clip, tmp_path):
+def test_late_start_of_the_video_stream_is_removed(voice, clip, tmp_path):
     late = tmp_path / "late.mp4"
     ffmpeg("-itsoffset", "3.3", "-i", clip, "-f", "lavfi", "-i", "sine=duration=8", "-map", "0:v", "-map", "1:a",
            "-c:v", "copy", late)  # fmt: skip
-    _, made = stage(voice, late, tmp_path)
-    assert (made.start, made.frames) == (0, 25)
+    _, video = stage(voice, late, tmp_path)
+    assert (video.start, video.frames) == (0, 25)
 
 
-def test_sound_is_16_khz_mono(clip, tmp_path):
+def test_audio_becomes_16_khz_mono(clip, tmp_path):
     audio = make_audio(tmp_path / "surround.flac", seconds=1.5, rate=96000, channels=6)
     staged, _ = stage(audio, clip, tmp_path)
     with wave.open(str(staged.audio)) as file:
@@ -67,22 +67,22 @@ def test_sound_is_16_khz_mono(clip, tmp_path):
         assert staged.seconds == file.getnframes() / 16000 == pytest.approx(1.5, abs=0.01)
 
 
-def test_a_long_video_is_cut_to_what_the_sound_needs(voice, tmp_path):
-    _, made = stage(voice, make_video(tmp_path / "long.mp4", seconds=9), tmp_path)
-    assert made.frames == 56  # 1.23 s and a second, rounded up
+def test_long_video_is_cut_to_the_length_of_the_audio(voice, tmp_path):
+    _, video = stage(voice, make_video(tmp_path / "long.mp4", seconds=9), tmp_path)
+    assert video.frames == 56  # 1.23 s and a second, rounded up
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "jpg"])
-def test_a_still_image_lasts_as_long_as_the_sound(suffix, voice, tmp_path):
-    _, made = stage(voice, make_picture(tmp_path / f"still.{suffix}"), tmp_path)
-    assert (made.frames, made.fps, made.is_still) == (56, 25, False)
+def test_still_image_lasts_as_long_as_the_audio(suffix, voice, tmp_path):
+    _, video = stage(voice, make_picture(tmp_path / f"still.{suffix}"), tmp_path)
+    assert (video.frames, video.fps, video.is_still) == (56, 25, False)
 
 
-def test_the_last_frame_is_held(clip, tmp_path):
+def test_only_hold_extends_a_short_video(clip, tmp_path):
     audio = make_audio(tmp_path / "long.wav", seconds=2)
-    held, made = stage(audio, clip, tmp_path, loop="hold")
-    assert made.frames == 75
-    frames = list(read_frames(made))
+    held, video = stage(audio, clip, tmp_path, loop="hold")
+    assert video.frames == 75
+    frames = list(read_frames(video))
     assert np.abs(frames[74].astype(int) - frames[24]).mean() < 1
     _, short = stage(audio, clip, tmp_path)
     assert short.frames == 25
@@ -91,7 +91,7 @@ def test_the_last_frame_is_held(clip, tmp_path):
     assert held.seconds == 2
 
 
-def test_what_tick_raises_ends_the_work(voice, tmp_path):
+def test_exception_of_tick_ends_the_conversion(voice, tmp_path):
     long = make_video(tmp_path / "long.mp4", seconds=5)
     calls = []
 
@@ -105,7 +105,7 @@ def test_what_tick_raises_ends_the_work(voice, tmp_path):
     assert not [pid for pid in children(os.getpid()) if bytes(tmp_path) in command_of(pid)]
 
 
-def test_the_source_is_left_alone(voice, clip, tmp_path):
+def test_source_file_is_not_modified(voice, clip, tmp_path):
     before = digest(clip.read_bytes())
     stage(voice, clip, tmp_path)
     assert digest(clip.read_bytes()) == before

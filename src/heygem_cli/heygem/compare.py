@@ -1,4 +1,4 @@
-"""Has a face been given a new mouth at all? HeyGem passes frames without a face on as they are, and says success."""
+"""Detects a face video that HeyGem returned without a new mouth: frames without a face pass through as "success"."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 
 CELL = 8
-"""Pixels: the mouth of a face that can be found at all covers such a cell."""
+"""Pixels: the mouth of any face that can be found covers such a cell."""
 
 
-def is_unchanged(result: VideoInfo, source: VideoInfo, tick: Callable[[], None] = lambda: None) -> bool:
-    """Tell whether the frames of a result are those of its source, but for what encoding them again has done.
+def has_same_frames(result: VideoInfo, source: VideoInfo, tick: Callable[[], None] = lambda: None) -> bool:
+    """Return whether a video shows the frames of its source, apart from the effects of encoding.
 
-    Frames are compared up to the end of the shorter video; however the longer one is looped, it begins with them.
-    A result of another size is a changed one.
+    The comparison ends with the shorter video: however HeyGem loops the source, the result begins with all of it.
 
     Args:
-        result: made from the source.
-        source: at the same frame rate.
-        tick: called for every frame; what it raises ends the work.
+        result: A video made from ``source``.
+        source: A video of the same frame rate.
+        tick: Called for every frame; an exception that it raises ends the comparison.
     """
     if (result.width, result.height) != (source.width, source.height):
         return False
-    with closing(read_frames(result)) as made, closing(read_frames(source)) as given:
-        for one, other in zip(made, given, strict=False):
+    with closing(read_frames(result)) as result_frames, closing(read_frames(source)) as source_frames:
+        for result_frame, source_frame in zip(result_frames, source_frames, strict=False):
             tick()
-            if differs(one, other):
+            if _differs_locally(result_frame, source_frame):
                 return False
     return True
 
 
-def differs(one: Frame, other: Frame) -> bool:
-    """Tell whether two frames of the same size differ in one place much more than everywhere.
+def _differs_locally(one: Frame, other: Frame) -> bool:
+    """Return whether two frames differ much more in one place than elsewhere.
 
-    What encoding and conversions of colour do is alike in most places, and the quieter three quarters of the picture
-    show how much it is; a new mouth is far from that in its own place.
+    Encoding and colour conversions change most of the picture alike, by the amount that the lower three quartiles of
+    the difference show; a new mouth exceeds it by far.
     """
-    difference = _coarse(one) - _coarse(other)
+    difference = _luma_cells(one) - _luma_cells(other)
     distance = np.abs(difference - np.median(difference))
     return bool(distance.max() > 16 + 8 * np.percentile(distance, 75))
 
 
-def _coarse(frame: Frame) -> npt.NDArray[np.float32]:
+def _luma_cells(frame: Frame) -> npt.NDArray[np.float32]:
+    """Average the luma of each cell of a yuv420p frame."""
     import cv2
 
     height, width = frame.shape[0] * 2 // 3, frame.shape[1]

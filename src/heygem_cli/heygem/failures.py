@@ -1,4 +1,4 @@
-"""Every known failure of HeyGem: how it is recognised, its code, and what to do about it."""
+"""The known failures of HeyGem: how to recognise each, its error code, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation.log_messages import MESSAGES
 
-_GPU = "Run `heygem doctor --only gpu --require gpu`: it names what is missing, library by library"
+_CHECK_GPU = "Run `heygem doctor --only gpu --require gpu`, which names every missing library"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownFailure:
     """A known failure.
 
     Attributes:
-        kind: decides the exit code, and whether the job is tried again: what may pass is a plain error.
-        message: what is wrong.
-        hint: what to do.
+        kind: The class of the error: it sets the exit code, and only a plain :class:`HeygemError` is retried.
+        message: What is wrong.
+        hint: What to do.
     """
 
     kind: type[HeygemError]
@@ -28,80 +28,86 @@ class Known:
     hint: str
 
 
-KNOWN: Mapping[str, Known] = {
-    "wrong-python": Known(
+KNOWN: Mapping[str, KnownFailure] = {
+    "wrong-python": KnownFailure(
         NotCapableError, "this Python cannot load HeyGem's modules", "Name the right one with --python or HEYGEM_PYTHON"
     ),
-    "no-kernel": Known(
+    "no-kernel": KnownFailure(
         NotCapableError,
         "torch or ONNX Runtime has no kernels for this GPU (RTX 50)",
         "Use HeyGem's RTX-50 variant, built for CUDA 12.8",
     ),
-    "cuda-missing": Known(
+    "cuda-missing": KnownFailure(
         NotCapableError,
-        "ONNX Runtime gets only the CPU in HeyGem's environment, which blocks its queues",
-        f"{_GPU}; --allow-cpu goes on all the same",
+        "ONNX Runtime can only use the CPU in HeyGem's environment, which blocks HeyGem's queues",
+        f"{_CHECK_GPU}; --allow-cpu continues anyway",
     ),
-    "out-of-memory": Known(
+    "out-of-memory": KnownFailure(
         HeygemError,
         "there is not enough memory",
         "Close what else uses the GPU, use a smaller face video, or lower batch_size in HeyGem's config.ini",
     ),
-    "ffmpeg-missing": Known(
+    "ffmpeg-missing": KnownFailure(
         NotCapableError,
         "HeyGem does not find ffmpeg",
         "Install it: apt install ffmpeg, or conda install ffmpeg in HeyGem's environment",
     ),
-    "many-faces": Known(
+    "many-faces": KnownFailure(
         InputError,
-        "HeyGem sees more than one face in it, sometimes falsely with one person",
-        "Crop it to one person, or put scrfd_10g_kps in the place of HeyGem's small face detector",
+        "HeyGem sees more than one face in it, sometimes falsely",
+        "Crop it to one person, or replace HeyGem's small face detector by scrfd_10g_kps",
     ),
-    "no-face": Known(
+    "no-face": KnownFailure(
         InputError,
-        "HeyGem finds no face in it, and would give it back unchanged",
-        "Use a face video with a larger face, from the front",
+        "HeyGem finds no face in it, and would return it unchanged",
+        "Use a face video with a larger, frontal face",
     ),
-    "format-error": Known(
+    "format-error": KnownFailure(
         InputError,
         "HeyGem cannot read it, although it was converted to H.264",
-        "See the brackets in HeyGem's log; try it with --engine mesh",
+        "See the text in brackets in HeyGem's log; try --engine mesh",
     ),
-    "audio-length": Known(
-        HeygemError, "HeyGem cannot tell how long the sound is", "See that ffprobe is there: apt install ffmpeg"
-    ),
-    "startup-timeout": Known(
+    "audio-length": KnownFailure(
         HeygemError,
-        "HeyGem did not start in time",
-        f"Give it more with --stall-timeout if the disk is cold. {_GPU}",
+        "HeyGem cannot determine the length of the audio",
+        "Make sure that ffprobe exists: apt install ffmpeg",
     ),
-    "queue-full": Known(
-        HeygemError, "HeyGem's queue was full for too long: the stage that draws took nothing more", _GPU
+    "startup-timeout": KnownFailure(
+        HeygemError, "HeyGem did not start in time", f"Increase --stall-timeout if the disk is cold. {_CHECK_GPU}"
     ),
-    "frame-queue": Known(HeygemError, "HeyGem's drawing process stopped in the middle of the job", "See HeyGem's log"),
-    "no-result": Known(
-        HeygemError, "HeyGem gave no result within its ten minutes", "Cut the audio into shorter pieces"
+    "queue-full": KnownFailure(
+        HeygemError, "HeyGem's queue was full for too long: its drawing stage is blocked", _CHECK_GPU
     ),
-    "stalled": Known(
-        HeygemError, "HeyGem made no progress any more", f"Give it more with --stall-timeout if it is slow. {_GPU}"
+    "frame-queue": KnownFailure(
+        HeygemError, "HeyGem's drawing process stopped in the middle of the job", "See HeyGem's log"
     ),
-    "preprocessing": Known(HeygemError, "HeyGem could not prepare the inputs", "See the brackets in HeyGem's log"),
-    "digital-human": Known(HeygemError, "HeyGem failed to draw", "See the brackets in HeyGem's log"),
-    "onnxruntime": Known(HeygemError, "a model failed in ONNX Runtime", _GPU),
-    "job-failed": Known(HeygemError, "HeyGem failed", "See the end of HeyGem's log; --debug shows what it printed"),
-    "false-success": Known(
+    "no-result": KnownFailure(
+        HeygemError, "HeyGem produced no result within its limit of ten minutes", "Cut the audio into shorter pieces"
+    ),
+    "stalled": KnownFailure(
+        HeygemError, "HeyGem stopped making progress", f"Increase --stall-timeout if it is slow. {_CHECK_GPU}"
+    ),
+    "preprocessing": KnownFailure(
+        HeygemError, "HeyGem could not prepare the inputs", "See the text in brackets in HeyGem's log"
+    ),
+    "digital-human": KnownFailure(HeygemError, "HeyGem failed to draw", "See the text in brackets in HeyGem's log"),
+    "onnxruntime": KnownFailure(HeygemError, "a model failed in ONNX Runtime", _CHECK_GPU),
+    "job-failed": KnownFailure(
+        HeygemError, "HeyGem failed", "See the end of HeyGem's log; --debug shows HeyGem's output"
+    ),
+    "false-success": KnownFailure(
         HeygemError,
-        "HeyGem calls it a success, but its result is not a whole video",
-        "See that its disk is not full, and the end of HeyGem's log",
+        "HeyGem reported success, but its result is not a complete video",
+        "Check for a full disk, and the end of HeyGem's log",
     ),
-    "worker-died": Known(
-        HeygemError, "a process of HeyGem died", "Run `heygem doctor`; --debug shows what it printed"
+    "worker-died": KnownFailure(
+        HeygemError, "a process of HeyGem died", "Run `heygem doctor`; --debug shows HeyGem's output"
     ),
-    "load-failed": Known(
+    "load-failed": KnownFailure(
         NotCapableError, "HeyGem's modules cannot be loaded", "Run `heygem doctor --home DIR`; --debug shows more"
     ),
-}  # fmt: skip
-"""The most telling first: where several were seen, that one counts."""
+}
+"""The most specific first: if several apply, the first one is reported."""
 
 _OUTPUT = {
     "cuda-missing": re.compile(
@@ -115,29 +121,29 @@ _OUTPUT = {
     "ffmpeg-missing": re.compile(r"ffmpeg: (command )?not found|No such file or directory: '?ffmpeg"),
 }
 PATTERNS: Mapping[str, re.Pattern[str]] = {**{message.name: message.pattern for message in MESSAGES}, **_OUTPUT}
-"""How a line of HeyGem's log or output, or the text of an exception, tells a failure."""
+"""Patterns that recognise a failure in a line of HeyGem's log or output, or in the text of an exception."""
 
-AT_ONCE = frozenset(PATTERNS) - {"out-of-memory", "ffmpeg-missing", "onnxruntime"}
-"""What ends a job as soon as its log says it; the others only explain a failure that is seen otherwise."""
+FATAL = frozenset(PATTERNS) - {"out-of-memory", "ffmpeg-missing", "onnxruntime"}
+"""Codes that end a job as soon as the log shows them; the others only explain a failure."""
 
 
-def recognised(text: str) -> set[str]:
-    """The codes of the known failures that a text tells of."""
+def find_codes(text: str) -> set[str]:
+    """Return the codes of all known failures that a text mentions."""
     return {code for code, pattern in PATTERNS.items() if pattern.search(text)}
 
 
-def most_telling(codes: Iterable[str]) -> str:
-    """The one that says most about what went wrong."""
+def most_specific(codes: Iterable[str]) -> str:
+    """Return the code that says most about the cause."""
     return min(codes, key=list(KNOWN).index)
 
 
-def failure(code: str, path: Path, detail: str = "") -> HeygemError:
+def make_error(code: str, path: Path, detail: str = "") -> HeygemError:
     """Make the error of a known failure.
 
     Args:
-        code: of :data:`KNOWN`.
-        path: the face video, or the installation.
-        detail: what was seen; a line of the log, for example.
+        code: A key of :data:`KNOWN`.
+        path: The face video or the installation.
+        detail: The evidence, such as a line of the log.
     """
     known = KNOWN[code]
     message = f"{known.message} ({detail})" if detail else known.message

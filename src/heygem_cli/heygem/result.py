@@ -1,4 +1,4 @@
-"""What HeyGem has made is judged by what it holds, never by what HeyGem says of it."""
+"""The result of HeyGem, judged by its content: HeyGem reports success for damaged and unchanged videos, too."""
 
 from __future__ import annotations
 
@@ -6,61 +6,60 @@ from collections.abc import Callable
 from pathlib import Path
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.compare import is_unchanged
-from heygem_cli.heygem.failures import failure
-from heygem_cli.heygem.staging import Staged
+from heygem_cli.heygem.compare import has_same_frames
+from heygem_cli.heygem.failures import make_error
+from heygem_cli.heygem.staging import StagedInputs
 from heygem_cli.job import RenderJob, RenderResult
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.types import VideoInfo
 
-LEEWAY = 0.5
-"""Seconds by which HeyGem's picture may be longer or shorter than the sound: it rounds in several places."""
+TOLERANCE = 0.5
+"""Seconds between the lengths of HeyGem's video and of the audio: it rounds in several places."""
 
 
-def check_result(result: Path, staged: Staged, face: Path, tick: Callable[[], None] = lambda: None) -> VideoInfo:
-    """Make sure that a result is what was asked for.
+def check_result(result: Path, staged: StagedInputs, face: Path, tick: Callable[[], None] = lambda: None) -> VideoInfo:
+    """Check that HeyGem rendered what it should have, and probe the video.
 
     Args:
-        result: what HeyGem has made.
-        staged: of what.
-        face: the user's face video, for the error.
-        tick: called often; what it raises ends the work.
+        result: The video that HeyGem wrote.
+        staged: The inputs that it was made from.
+        face: The user's face video, for errors.
+        tick: Called regularly; an exception that it raises ends the check.
 
     Raises:
-        HeygemError: ``false-success``: it is missing, damaged, or of the wrong length.
-        InputError: ``no-face``: the pictures are those of the face video.
+        HeygemError: ``false-success``: the result is missing, damaged or of the wrong length.
+        InputError: ``no-face``: the frames are those of the face video.
     """
     try:
-        made = probe_video(result)
+        video = probe_video(result)
         streams = probe_output(result)
     except InputError as error:
-        raise failure("false-success", face, error.message) from error
-    lengths = {"picture": streams.video_seconds, "sound": streams.audio_seconds}
-    leeway = min(LEEWAY, staged.seconds / 2)
-    for what, seconds in lengths.items():
-        if abs(seconds - staged.seconds) > leeway:
-            raise failure("false-success", face, f"{seconds:.2f} s of {what} instead of {staged.seconds:.2f} s")
-    if is_unchanged(made, probe_video(staged.video), tick):
-        raise failure("no-face", face)
-    return made
+        raise make_error("false-success", face, error.message) from error
+    tolerance = min(TOLERANCE, staged.seconds / 2)
+    for stream, seconds in (("video", streams.video_seconds), ("audio", streams.audio_seconds)):
+        if abs(seconds - staged.seconds) > tolerance:
+            raise make_error("false-success", face, f"{seconds:.2f} s of {stream} instead of {staged.seconds:.2f} s")
+    if has_same_frames(video, probe_video(staged.video), tick):
+        raise make_error("no-face", face)
+    return video
 
 
-def result_of(
+def build_result(
     job: RenderJob,
-    made: VideoInfo,
-    staged: Staged,
+    video: VideoInfo,
+    staged: StagedInputs,
     seconds: dict[str, float],
     *,
     engine: str,
     provider: str | None = None,
 ) -> RenderResult:
-    """What became of a job: HeyGem does not tell in which frames it saw a face."""
+    """Build the result of a job; HeyGem does not tell in which frames it found a face."""
     return RenderResult(
         output=job.output,
-        width=made.width,
-        height=made.height,
-        fps=made.fps,
-        frames=made.frames,
+        width=video.width,
+        height=video.height,
+        fps=video.fps,
+        frames=video.frames,
         duration=staged.seconds,
         frames_with_face=None,
         frames_without_face=None,

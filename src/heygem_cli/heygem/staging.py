@@ -1,6 +1,6 @@
-"""Inputs as HeyGem can take them: normalised, under plain ASCII names, in a folder of their own.
+"""Converts inputs to what HeyGem can read, under plain ASCII names in a folder of their own.
 
-HeyGem stumbles over variable and broken frame rates, odd sizes, rotation flags and codecs other than H.264, and puts
+HeyGem fails on variable and broken frame rates, odd sizes, rotation flags and codecs other than H.264, and puts file
 names unquoted into shell commands.
 """
 
@@ -21,25 +21,23 @@ from heygem_cli.media.probe import probe_output
 
 if TYPE_CHECKING:
     from heygem_cli.job import Inputs
-    from heygem_cli.media.types import VideoInfo
     from heygem_cli.options import LoopMode
 
-RATE = 16000
-SPARE_SECONDS = 1
-"""Picture beyond the sound, so that rounding never makes HeyGem take the video for the shorter one."""
-TICK = 0.2
-"""Seconds between two calls of ``tick``."""
+SAMPLE_RATE = 16000
+EXTRA_SECONDS = 1
+"""Video beyond the end of the audio, so that rounding never makes HeyGem loop a video that is long enough."""
+TICK_INTERVAL = 0.2
 
 
 @dataclass(frozen=True)
-class Staged:
-    """The normalised inputs.
+class StagedInputs:
+    """The converted inputs.
 
     Attributes:
-        audio: 16 kHz, mono, 16 bit wav.
-        video: H.264 mp4 without sound: yuv420p, even size, upright, a constant whole number of frames a second.
-        seconds: the exact length of the sound.
-        fps: of the video.
+        audio: A 16 kHz mono wav file of 16-bit samples.
+        video: An H.264 mp4 file without audio: yuv420p, even size, upright, constant integer frame rate.
+        seconds: The exact length of the audio.
+        fps: The frame rate of the video.
     """
 
     audio: Path
@@ -50,52 +48,46 @@ class Staged:
 
 def stage_inputs(
     inputs: Inputs, folder: Path, *, loop: LoopMode = "pingpong", tick: Callable[[], None] = lambda: None
-) -> Staged:
-    """Normalise the inputs of a job into a folder.
+) -> StagedInputs:
+    """Convert the inputs of a job into a folder.
 
-    The video is cut to what the sound needs; with ``hold``, and for a still image, it is made as long as that.
+    A video longer than the audio is cut; with ``hold``, and for a still image, a shorter one is extended.
 
     Args:
-        inputs: probed.
-        folder: exists, and is the job's own.
-        loop: how the video shall go on when the sound is longer; all but ``hold`` is left to HeyGem.
-        tick: called now and then; what it raises ends the work.
+        inputs: The probed inputs.
+        folder: An existing folder of this job only.
+        loop: How to extend a video shorter than the audio; HeyGem itself does all but ``hold``.
+        tick: Called regularly; an exception that it raises ends the conversion.
 
     Raises:
-        InputError: ``no-samples``, ``no-frames``: nothing in an input can be decoded; ``video-too-short`` with the
-            loop ``none``.
+        InputError: ``no-samples``, ``no-frames``: an input cannot be decoded; ``video-too-short`` with ``none``.
         HeygemError: ``disk-full``, ``no-permission``, ``writing-failed``.
     """
     audio, video = folder / "audio.wav", folder / "video.mp4"
-    _make(ffmpeg.stage_audio_args(inputs.audio, audio, RATE), audio, tick)
+    _run_ffmpeg(ffmpeg.stage_audio_args(inputs.audio, audio, SAMPLE_RATE), audio, tick)
     seconds = _wav_seconds(audio)
     if not seconds:
-        raise InputError("no-samples", "the audio stream holds no sound that can be decoded", path=inputs.audio.path)
-    source = whole_rate(inputs.video)
-    count = math.ceil((seconds + SPARE_SECONDS) * source.fps)
+        raise InputError("no-samples", "no sample of the audio stream can be decoded", path=inputs.audio.path)
+    source = replace(inputs.video, fps=Fraction(round(inputs.video.fps)))
+    count = math.ceil((seconds + EXTRA_SECONDS) * source.fps)
     hold = loop == "hold" or source.is_still
-    _make(ffmpeg.stage_video_args(source, video, count=count, hold=hold), video, tick)
-    made = probe_output(video).video_seconds
-    if not made:
-        raise InputError("no-frames", "not one picture in it can be decoded", path=inputs.video.path)
-    if loop == "none" and made < seconds - 1 / source.fps:
-        message = f"the face video lasts {made:.2f} s, the audio {seconds:.2f} s"
+    _run_ffmpeg(ffmpeg.stage_video_args(source, video, count=count, hold=hold), video, tick)
+    video_seconds = probe_output(video).video_seconds
+    if not video_seconds:
+        raise InputError("no-frames", "no frame of the video stream can be decoded", path=inputs.video.path)
+    if loop == "none" and video_seconds < seconds - 1 / source.fps:
+        message = f"the face video lasts {video_seconds:.2f} s, the audio {seconds:.2f} s"
         hint = "Use --loop pingpong, or a longer face video"
         raise InputError("video-too-short", message, hint=hint, path=inputs.video.path)
-    return Staged(audio, video, seconds, int(source.fps))
+    return StagedInputs(audio, video, seconds, int(source.fps))
 
 
-def whole_rate(video: VideoInfo) -> VideoInfo:
-    """The same video at the nearest whole number of frames a second."""
-    return replace(video, fps=Fraction(round(video.fps)))
-
-
-def _make(args: list[str], output: Path, tick: Callable[[], None]) -> None:
+def _run_ffmpeg(args: list[str], output: Path, tick: Callable[[], None]) -> None:
     with ffmpeg.running(args) as child:
         while True:
             tick()
             try:
-                child.process.wait(TICK)
+                child.process.wait(TICK_INTERVAL)
                 break
             except subprocess.TimeoutExpired:
                 continue

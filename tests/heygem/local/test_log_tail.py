@@ -1,4 +1,4 @@
-"""HeyGem's log as it is written, and what its lines tell."""
+"""Following HeyGem's log, and recognising failures in its lines."""
 
 import os
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
-from heygem_cli.heygem.failures import AT_ONCE, KNOWN, PATTERNS, failure, most_telling, recognised
+from heygem_cli.heygem.failures import FATAL, KNOWN, PATTERNS, find_codes, make_error, most_specific
 from heygem_cli.heygem.local.log_tail import LogTail
 
 
@@ -23,7 +23,7 @@ def write(path, text, mode="a"):
         file.write(text)
 
 
-def test_only_what_is_written_from_now_on_is_given_and_only_whole_lines(log):
+def test_tail_returns_only_new_and_complete_lines(log):
     tail = LogTail(log)
     assert tail.lines() == []
     write(log, "one\r\ntw")
@@ -32,14 +32,14 @@ def test_only_what_is_written_from_now_on_is_given_and_only_whole_lines(log):
     assert tail.lines() == ["two", ""]
 
 
-def test_a_log_that_comes_later_is_read_from_its_beginning(tmp_path):
+def test_log_created_later_is_read_from_its_beginning(tmp_path):
     tail = LogTail(tmp_path / "dh.log")
     assert tail.lines() == []
     write(tmp_path / "dh.log", "one\n")
     assert tail.lines() == ["one"]
 
 
-def test_a_log_that_is_turned_over_is_followed_to_its_end_and_then_the_new_one(log):
+def test_rotated_log_is_read_to_its_end_before_the_new_one(log):
     tail = LogTail(log)
     write(log, "last\n")
     log.rename(log.with_suffix(".1"))
@@ -49,14 +49,14 @@ def test_a_log_that_is_turned_over_is_followed_to_its_end_and_then_the_new_one(l
     assert tail.lines() == []
 
 
-def test_a_log_that_is_cut_is_read_anew(log):
+def test_truncated_log_is_read_from_its_beginning(log):
     tail = LogTail(log)
     os.truncate(log, 0)
     write(log, "new\n")
     assert tail.lines() == ["new"]
 
 
-def test_a_log_of_another_locale_can_be_read(log):
+def test_gb18030_log_is_decoded(log):
     tail = LogTail(log)
     with log.open("ab") as file:
         file.write("存在多人脸\n".encode("gb18030"))
@@ -64,13 +64,13 @@ def test_a_log_of_another_locale_can_be_read(log):
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])), max_size=5), st.data())
-def test_lines_arrive_as_they_were_written_however_they_are_cut(tmp_path_factory, lines, data):
+def test_lines_written_in_parts_are_complete(tmp_path_factory, lines, data):
     path = tmp_path_factory.mktemp("log") / "dh.log"
     tail = LogTail(path)
     content = "".join(f"{line}\n" for line in lines).encode()
-    place = data.draw(st.integers(0, len(content)))
+    cut = data.draw(st.integers(0, len(content)))
     read = []
-    for part in (content[:place], content[place:]):
+    for part in (content[:cut], content[cut:]):
         with path.open("ab") as file:
             file.write(part)
         read += tail.lines()
@@ -100,29 +100,29 @@ def test_lines_arrive_as_they_were_written_however_they_are_cut(tmp_path_factory
         ("[C]任务执行失败，异常信息:[x]", "job-failed"),
     ],
 )
-def test_a_line_tells_what_went_wrong(line, code):
-    assert most_telling(recognised(line)) == code
+def test_line_of_a_failure_is_recognised(line, code):
+    assert most_specific(find_codes(line)) == code
 
 
 @pytest.mark.parametrize(
     "line",
     ["[C]init_wh result :[0.88]， cost: 8.38 s", "检测人脸使用GPU", ">>> 任务:C 耗时:59.3", "", "loading"],
 )
-def test_a_line_that_tells_of_no_failure(line):
-    assert recognised(line) == set()
+def test_other_lines_are_no_failure(line):
+    assert find_codes(line) == set()
 
 
-def test_every_failure_that_can_be_recognised_has_a_code_and_a_hint():
+def test_every_recognised_failure_has_a_message_and_a_hint():
     assert set(PATTERNS) <= set(KNOWN)
-    assert set(PATTERNS) >= AT_ONCE
+    assert set(PATTERNS) >= FATAL
     assert all(known.message and known.hint for known in KNOWN.values())
 
 
 @pytest.mark.parametrize(
     ("code", "kind"), [("many-faces", InputError), ("wrong-python", NotCapableError), ("queue-full", HeygemError)]
 )
-def test_what_may_pass_is_tried_again_and_what_stays_is_not(tmp_path, code, kind):
-    error = failure(code, tmp_path, "seen")
+def test_class_of_an_error_tells_whether_a_retry_can_help(tmp_path, code, kind):
+    error = make_error(code, tmp_path, "evidence")
     assert type(error) is kind
     assert str(tmp_path) in error.message
-    assert "(seen)" in error.message
+    assert "(evidence)" in error.message

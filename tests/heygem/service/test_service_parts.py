@@ -1,4 +1,4 @@
-"""The parts of the engine ``heygem-http``; ``tests/cli/test_heygem_http.py`` has the whole."""
+"""The parts of the engine ``heygem-http``; ``tests/cli/test_heygem_http.py`` tests the whole."""
 
 import json
 import time
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.service import client as client_module
 from heygem_cli.heygem.service.client import Client, checked_url
-from heygem_cli.heygem.service.maps import Map, map_problems, parse_map, result_places, temp_folders
-from heygem_cli.heygem.service.waiting import asked, pause
+from heygem_cli.heygem.service.maps import Map, map_problems, parse_map, result_candidates, temp_folders
+from heygem_cli.heygem.service.waiting import call, sleep
 from heygem_service import Service
 
 NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
@@ -21,27 +21,27 @@ NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
 
 
 @given(host=st.lists(NAME, min_size=1), container=st.lists(NAME, min_size=1), inside=st.lists(NAME, min_size=1))
-def test_names_go_there_and_back(host, container, inside):
-    given_ = Map(Path("/", *host), PurePosixPath("/", *container))
+def test_map_converts_paths_in_both_directions(host, container, inside):
+    map_ = Map(Path("/", *host), PurePosixPath("/", *container))
     path = Path("/", *host, *inside)
-    assert given_.to_host(given_.to_container(path)) == path
+    assert map_.to_host(map_.to_container(path)) == path
 
 
 @given(host=st.lists(NAME, min_size=1), container=st.lists(NAME.filter(lambda name: ":" not in name), min_size=1))
-def test_every_map_can_be_written(host, container):
-    made = parse_map(f"/{'/'.join(host)}:/{'/'.join(container)}")
-    assert made == Map(Path("/", *host), PurePosixPath("/", *container))
+def test_parse_map_accepts_every_pair_of_absolute_paths(host, container):
+    parsed = parse_map(f"/{'/'.join(host)}:/{'/'.join(container)}")
+    assert parsed == Map(Path("/", *host), PurePosixPath("/", *container))
 
 
 @given(st.text())
-def test_what_is_no_map_is_told(text):
+def test_parse_map_rejects_other_text_with_an_input_error(text):
     try:
         assert parse_map(text).container.is_absolute()
     except InputError as error:
         assert error.code == "bad-map"
 
 
-def test_a_map_of_the_folder_where_we_stand(tmp_path, monkeypatch):
+def test_parse_map_resolves_relative_and_home_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert parse_map("data:/code/data").host == tmp_path / "data"
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -49,22 +49,22 @@ def test_a_map_of_the_folder_where_we_stand(tmp_path, monkeypatch):
     assert parse_map("~nobody at all/x:/code/data").host == tmp_path / "~nobody at all/x"
 
 
-def test_where_results_are_looked_for():
+def test_result_candidates_follow_the_maps():
     data, other = parse_map("/host/data:/code/data"), parse_map("/host/other:/mnt")
     assert temp_folders([data, other]) == [Path("/host/data/temp")]
     assert temp_folders([parse_map("/host/temp:/code/data/temp")]) == [Path("/host/temp")]
     assert temp_folders([other]) == [Path("/host/other")]
-    assert result_places("/x-r.mp4", [data]) == [Path("/host/data/temp/x-r.mp4")]
-    assert result_places("x-r.mp4", [other]) == [Path("/host/other/x-r.mp4")]
-    assert Path("/host/data/result/x.mp4") in result_places("/code/data/result/x.mp4", [data])
+    assert result_candidates("/x-r.mp4", [data]) == [Path("/host/data/temp/x-r.mp4")]
+    assert result_candidates("x-r.mp4", [other]) == [Path("/host/other/x-r.mp4")]
+    assert Path("/host/data/result/x.mp4") in result_candidates("/code/data/result/x.mp4", [data])
 
 
 @pytest.mark.parametrize("name", ["/../x.mp4", "../../etc/passwd", "/code/data/../../x", "", "/"])
-def test_a_result_cannot_lead_out_of_the_folder(name):
-    assert result_places(name, [parse_map("/host/data:/code/data")]) == []
+def test_result_outside_of_the_mapped_folders_has_no_candidates(name):
+    assert result_candidates(name, [parse_map("/host/data:/code/data")]) == []
 
 
-def test_what_is_wrong_with_maps(tmp_path):
+def test_map_problems_have_codes(tmp_path):
     assert [each.code for each in map_problems([])] == ["no-map"]
     assert map_problems([Map(tmp_path, PurePosixPath("/x"))]) == []
     assert [each.code for each in map_problems([Map(tmp_path / "no", PurePosixPath("/x"))])] == ["bad-map"]
@@ -73,7 +73,7 @@ def test_what_is_wrong_with_maps(tmp_path):
 @pytest.mark.parametrize(
     "url", ["", "127.0.0.1:8383", "ftp://x", "http://", "http://x:0", "http://x:99999", "http://["]
 )
-def test_what_is_no_address(url):
+def test_checked_url_rejects_other_addresses(url):
     with pytest.raises(InputError) as caught:
         checked_url(url)
     assert caught.value.code == "bad-url"
@@ -90,8 +90,8 @@ STATE = st.fixed_dictionaries(
 ANSWER = st.fixed_dictionaries({"code": st.sampled_from([10000, 10000, 10002, 10004, 5]), "data": STATE | JSON})
 
 
-class Said(Client):
-    """A client to whom something was answered."""
+class ClientOfAnswer(Client):
+    """A client that gets a fixed answer."""
 
     def __init__(self, body):
         super().__init__("http://x")
@@ -102,23 +102,23 @@ class Said(Client):
 
 
 @given(st.binary() | (JSON | ANSWER).map(lambda answer: json.dumps(answer).encode()))
-def test_whatever_is_answered_is_a_state_or_an_error_of_ours(body):
-    for ask in (lambda: Said(body).query("x"), lambda: Said(body).submit({})):
+def test_any_answer_gives_a_valid_result_or_a_service_error(body):
+    for call_method in (lambda: ClientOfAnswer(body).query("x"), lambda: ClientOfAnswer(body).submit({})):
         try:
-            told = ask()
+            result = call_method()
         except HeygemError as error:
             assert error.code.startswith("service-")
         else:
-            assert told is None or isinstance(told, bool) or 0 <= told.progress <= 100
+            assert result is None or isinstance(result, bool) or 0 <= result.progress <= 100
 
 
-def test_json_that_never_ends():
-    with pytest.raises(HeygemError, match="no JSON"):
-        Said(b"[" * 1_000_000).query("x")
+def test_deeply_nested_json_is_an_error():
+    with pytest.raises(HeygemError, match="not JSON"):
+        ClientOfAnswer(b"[" * 1_000_000).query("x")
 
 
-def test_a_service_that_says_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(client_module, "SECONDS", 0.3)
+def test_silent_service_is_a_timeout(tmp_path, monkeypatch):
+    monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
     service = Service(tmp_path, "mute")
     with pytest.raises(HeygemError) as caught:
         Client(service.url).submit({"code": "x", "audio_url": "/code/data/a", "video_url": "/code/data/v"})
@@ -126,18 +126,18 @@ def test_a_service_that_says_nothing(tmp_path, monkeypatch):
     service.close()
 
 
-def test_a_wait_ends_by_what_tick_raises_whatever_it_waits_for():
+def test_exception_of_tick_ends_a_wait():
     def stop():
         raise StoppedError(15)
 
-    began = time.monotonic()
-    for wait in (lambda: asked(lambda: time.sleep(5), stop), lambda: pause(5, stop)):
+    start = time.monotonic()
+    for wait in (lambda: call(lambda: time.sleep(5), stop), lambda: sleep(5, stop)):
         with pytest.raises(StoppedError):
             wait()
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - start < 4
 
 
-def test_an_answer_or_an_error_comes_back():
-    assert asked(lambda: 7, lambda: None) == 7
+def test_call_returns_the_result_or_raises_the_exception():
+    assert call(lambda: 7, lambda: None) == 7
     with pytest.raises(ZeroDivisionError):
-        asked(lambda: 1 // 0, lambda: None)
+        call(lambda: 1 // 0, lambda: None)

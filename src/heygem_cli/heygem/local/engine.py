@@ -17,8 +17,8 @@ from heygem_cli.files import work_folder
 from heygem_cli.heygem.installation.tree import processes
 from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
-from heygem_cli.heygem.result import check_result, result_of
-from heygem_cli.heygem.staging import Staged, stage_inputs
+from heygem_cli.heygem.result import build_result, check_result
+from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import join_sound
@@ -84,7 +84,7 @@ class HeygemEngine:
                         join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
             self._remove_traces(began)
-        return result_of(job, made, staged, clock.seconds, engine=self.name, provider=session.provider)
+        return build_result(job, made, staged, clock.seconds, engine=self.name, provider=session.provider)
 
     def close(self) -> None:
         """End the worker, and let others use the installation."""
@@ -120,7 +120,9 @@ class HeygemEngine:
         if session is not None:
             session.close()
 
-    def _drawn(self, session: Session, job: RenderJob, staged: Staged, on_progress: ProgressCallback) -> VideoInfo:
+    def _drawn(
+        self, session: Session, job: RenderJob, staged: StagedInputs, on_progress: ProgressCallback
+    ) -> VideoInfo:
         """Let HeyGem draw the pictures; give what was made, checked."""
 
         def tick() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heygem_cli.errors import HeygemError, InputError
-from heygem_cli.heygem.failures import AT_ONCE, KNOWN, failure, most_telling, recognised
+from heygem_cli.heygem.failures import FATAL, KNOWN, find_codes, make_error, most_specific
 from heygem_cli.heygem.installation.log_messages import (
     JOB_ANSWERED,
     JOB_END,
@@ -186,7 +186,7 @@ class Session:
         moved = [self._hear(message) for message in self._process.messages(seconds)]
         moved += [self._read(line) for line in self._log.lines()]
         for line in self._process.output():
-            codes = recognised(line)
+            codes = find_codes(line)
             self._job.hints |= codes
             if "cuda-missing" in codes:
                 self._fail("cuda-missing", line)
@@ -237,15 +237,15 @@ class Session:
             job.answered = True
             job.frames = max(job.frames, min(int(frame[2]), job.total or int(frame[2])))
         job.answered = job.answered or bool(JOB_ANSWERED.search(line))
-        codes = recognised(line)
+        codes = find_codes(line)
         job.hints |= codes
-        for code in codes & AT_ONCE:
+        for code in codes & FATAL:
             logged = _LOGGED.match(line)
             self._fail(code, logged[1] if logged else line)
         return bool(_STEPS.search(line)) or (job.code != "" and job.code in line)
 
     def _fail_of(self, text: str, otherwise: str = "job-failed") -> None:
-        for code in recognised(text) or {otherwise}:
+        for code in find_codes(text) or {otherwise}:
             self._fail(code, text)
 
     def _fail(self, code: str, detail: str) -> None:
@@ -266,9 +266,9 @@ class Session:
     def _failure(self) -> HeygemError:
         job = self._job
         hints = job.hints - ({"cuda-missing"} if self._settings.allow_cpu else set())
-        code = most_telling({*job.failures, *hints})
+        code = most_specific({*job.failures, *hints})
         about = job.face if KNOWN[code].kind is InputError else self._installation.home
-        return failure(code, about, job.failures.get(code) or "; ".join(job.failures.values()))
+        return make_error(code, about, job.failures.get(code) or "; ".join(job.failures.values()))
 
 
 def _death(signum: int | None, otherwise: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The engine ``heygem-http`` from end to end, and what keeps it from working."""
+"""The engine ``heygem-http``."""
 
 from __future__ import annotations
 
@@ -10,100 +10,93 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.files import PREFIX, work_folder
-from heygem_cli.heygem.result import check_result, result_of
+from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.service.client import Client, checked_url
 from heygem_cli.heygem.service.maps import Map, map_problems, temp_folders
-from heygem_cli.heygem.service.task import Task, Watch, submit
-from heygem_cli.heygem.staging import Staged, stage_inputs
+from heygem_cli.heygem.service.task import Task, TaskWatcher, submit
+from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.write import join_sound
 from heygem_cli.options import ServiceSettings
 
-NAME = "heygem-http"
-OURS = "heygem"
-"""What the codes of our jobs begin with; the name of the job's folder follows."""
-NAMED = re.compile(rf"{OURS}([0-9a-f]{{12}})[-_.]")
-OLD = 3600.0
-"""Seconds: runs that share the folder under other names are not disturbed."""
-PROBE = "heygem-doctor"
-"""The code of a job that does not exist: to ask for it changes nothing at the service."""
+CODE_PREFIX = "heygem"
+"""Task codes are this prefix and the random part of the work folder's name."""
+TASK_FILE = re.compile(rf"{CODE_PREFIX}([0-9a-f]{{12}})[-_.]")
+STALE_AFTER = 3600.0
+"""Seconds: a run that mounts the folder elsewhere may still need newer files."""
+PROBE_CODE = "heygem-doctor"
+"""The code of a task that does not exist: querying it has no effect on the service."""
 
 
 def service_problems(settings: ServiceSettings) -> list[HeygemError]:
-    """Say what keeps the service from being used."""
+    """Return what prevents the service from being used."""
+    problems = map_problems(settings.maps)
     try:
         checked_url(settings.url)
-        Client(settings.url).query(PROBE)
+        Client(settings.url).query(PROBE_CODE)
     except HeygemError as error:
-        found = [error if error.exit_code != HeygemError.exit_code else _incapable(error)]
-    else:
-        found = []
-    return [*map_problems(settings.maps), *found]
-
-
-def _incapable(error: HeygemError) -> NotCapableError:
-    return NotCapableError(error.code, error.message, hint=error.hint)
+        if error.exit_code == HeygemError.exit_code:
+            error = NotCapableError(error.code, error.message, hint=error.hint)
+        problems.append(error)
+    return problems
 
 
 class ServiceEngine:
-    """Drives the official service, see :class:`heygem_cli.engines.Engine`.
-
-    Args:
-        settings: where it is, and what folders it shares with this machine.
+    """Renders with the official service, see :class:`heygem_cli.engines.Engine`.
 
     Raises:
         InputError: ``no-map``, ``bad-map``, ``bad-url``.
-        NotCapableError: the service does not answer as HeyGem's does.
+        NotCapableError: The service does not answer like HeyGem's.
     """
 
-    name = NAME
+    name = "heygem-http"
 
     def __init__(self, settings: ServiceSettings) -> None:
         for problem in service_problems(settings):
             raise problem
         self._client = Client(settings.url)
         self._maps = settings.maps
-        self._stall = settings.stall_timeout
+        self._stall_timeout = settings.stall_timeout
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
-        """Render one job, see :class:`heygem_cli.engines.Engine`."""
+        """Render a job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
         shared = self._maps[0]
-        _remove_old(self._maps)
+        _remove_stale_files(self._maps)
         with work_folder(shared.host) as folder:
             with clock.stage("prepare"):
                 staged = stage_inputs(
                     inputs, folder, loop=job.options.loop, tick=lambda: on_progress(Progress("prepare", 0, None))
                 )
             for path in (staged.audio, staged.video):
-                path.chmod(0o644)  # whoever the container's user is
-            task = _task(staged, shared, job, code=f"{OURS}{folder.name.removeprefix(PREFIX)}")
-            with _swept(task.code, self._maps):
+                path.chmod(0o644)  # the container may run as any user
+            task = _build_task(staged, shared, job, code=f"{CODE_PREFIX}{folder.name.removeprefix(PREFIX)}")
+            with _removing_files(task.code, self._maps):
                 with clock.stage("start"):
                     self._submit(task, staged, on_progress)
                 with clock.stage("render"):
-                    result = self._watch(task, staged, on_progress)
-                    made = check_result(result, staged, job.face, lambda: on_progress(_share(staged, 99)))
-                    on_progress(_share(staged, 100))
-                    join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
-        return result_of(job, made, staged, clock.seconds, engine=self.name)
+                    result = self._wait(task, staged, on_progress)
+                    video = check_result(result, staged, job.face, lambda: on_progress(_progress(staged, 99)))
+                    on_progress(_progress(staged, 100))
+                    join_sound(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+        return build_result(job, video, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
-        """There is nothing to let go of: the service belongs to others."""
+        """Do nothing: the service keeps running."""
 
-    def _submit(self, task: Task, staged: Staged, on_progress: ProgressCallback) -> None:
-        began = time.monotonic()
-        limit = 300 + 10 * staged.seconds  # the time that a batch gives a job
-        submit(self._client, task, limit, lambda: on_progress(Progress("start", time.monotonic() - began, None)))
+    def _submit(self, task: Task, staged: StagedInputs, on_progress: ProgressCallback) -> None:
+        start = time.monotonic()
+        timeout = 300 + 10 * staged.seconds  # the default of a batch
+        submit(self._client, task, timeout, lambda: on_progress(Progress("start", time.monotonic() - start, None)))
 
-    def _watch(self, task: Task, staged: Staged, on_progress: ProgressCallback) -> Path:
-        def told(percent: float) -> None:
-            on_progress(_share(staged, min(99, percent)))
+    def _wait(self, task: Task, staged: StagedInputs, on_progress: ProgressCallback) -> Path:
+        def report(percent: float) -> None:
+            on_progress(_progress(staged, min(99, percent)))
 
-        return Watch(self._client, task, self._maps, self._stall, told).result()
+        return TaskWatcher(self._client, task, self._maps, self._stall_timeout, report).wait()
 
 
-def _task(staged: Staged, shared: Map, job: RenderJob, code: str) -> Task:
+def _build_task(staged: StagedInputs, shared: Map, job: RenderJob, code: str) -> Task:
     return Task(
         code=code,
         audio=str(shared.to_container(staged.audio)),
@@ -113,30 +106,30 @@ def _task(staged: Staged, shared: Map, job: RenderJob, code: str) -> Task:
     )
 
 
-def _share(staged: Staged, percent: float) -> Progress:
-    """The service's progress in frames; all of them only when the result has been checked."""
+def _progress(staged: StagedInputs, percent: float) -> Progress:
+    """Convert the service's progress to frames; the last ones count only when the result has been checked."""
     total = round(staged.seconds * staged.fps)
     return Progress("render", total * percent / 100, total)
 
 
 @contextlib.contextmanager
-def _swept(code: str, maps: Sequence[Map]) -> Iterator[None]:
-    """Remove what the service made for a job, whatever became of it; its names begin with the job's code."""
+def _removing_files(code: str, maps: Sequence[Map]) -> Iterator[None]:
+    """Remove the files of a task when the block ends; their names begin with its code."""
     try:
         yield
     finally:
         for folder in temp_folders(maps):
             for path in folder.glob(f"{code}*"):
-                with contextlib.suppress(OSError):  # of the container's own user: `heygem doctor` tells of it
+                with contextlib.suppress(OSError):  # owned by the container's user: `heygem doctor` reports it
                     path.unlink()
 
 
-def _remove_old(maps: Sequence[Map]) -> None:
-    """Remove what the service made for jobs that nobody waits for: killed ones, and those that were given up."""
+def _remove_stale_files(maps: Sequence[Map]) -> None:
+    """Remove the files of tasks that killed or timed-out runs left."""
     for folder in temp_folders(maps):
-        for path in folder.glob(f"{OURS}*"):
-            code = NAMED.match(path.name)
-            waited_for = code and any((each.host / f"{PREFIX}{code[1]}").exists() for each in maps)
-            with contextlib.suppress(OSError):  # gone already, or of the container's own user
-                if code and not waited_for and time.time() - path.stat().st_mtime > OLD:
+        for path in folder.glob(f"{CODE_PREFIX}*"):
+            code = TASK_FILE.match(path.name)
+            in_use = code and any((each.host / f"{PREFIX}{code[1]}").exists() for each in maps)
+            with contextlib.suppress(OSError):  # removed meanwhile, or owned by the container's user
+                if code and not in_use and time.time() - path.stat().st_mtime > STALE_AFTER:
                     path.unlink()

@@ -1,4 +1,4 @@
-"""Folders that this machine and the service's container share under different names."""
+"""Folders that this machine shares with the service's container under different paths."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path, PurePosixPath
 from heygem_cli.errors import HeygemError, InputError, printable
 
 TEMP = PurePosixPath("/code/data/temp")
-"""Where the official container puts results."""
+"""Where the official container writes results."""
 EXAMPLE = "--map ~/heygem_data/face2face:/code/data"
 
 
 @dataclass(frozen=True)
 class Map:
-    """A folder of this machine, and what the container calls it."""
+    """A folder of this machine and its path in the container."""
 
     host: Path
     container: PurePosixPath
 
     def to_container(self, path: Path) -> PurePosixPath:
-        """The container's name of a file below the folder."""
+        """Return the container's path of a file below ``host``."""
         return self.container / path.relative_to(self.host)
 
     def to_host(self, path: PurePosixPath) -> Path | None:
-        """This machine's name of a file of the container; None where the map does not reach it."""
+        """Return this machine's path of a container's file, or None if it is outside of the folder."""
         if ".." in path.parts or not path.is_relative_to(self.container):
             return None
         return self.host / path.relative_to(self.container)
 
 
 def parse_map(text: str) -> Map:
-    """Read ``HOST:CONTAINER``.
+    """Parse ``HOST:CONTAINER``.
 
     Raises:
         InputError: ``bad-map``.
@@ -41,23 +41,23 @@ def parse_map(text: str) -> Map:
     host, _, container = text.rpartition(":")
     path = PurePosixPath(container)
     if not host or not path.is_absolute() or ".." in path.parts:
-        message = f"--map {printable(text)}: is not HOST:CONTAINER, two folders of which the second begins with /"
-        raise InputError("bad-map", message, hint=f"Like this: {EXAMPLE}")
-    # os.path leaves a user that does not exist as it is, where pathlib would raise.
+        message = f"--map {printable(text)}: not of the form HOST:CONTAINER, where CONTAINER begins with /"
+        raise InputError("bad-map", message, hint=f"Example: {EXAMPLE}")
+    # os.path keeps the name of a user that does not exist, where pathlib raises.
     return Map(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
 
 
 def map_problems(maps: Sequence[Map]) -> list[HeygemError]:
-    """Say what keeps maps from being used."""
+    """Return what prevents the maps from being used."""
     if not maps:
-        message = "the service needs a folder that it shares with this machine, and none was named"
-        return [InputError("no-map", message, hint=f"Name the one that its container mounts: {EXAMPLE}")]
-    return [problem for each in maps if (problem := _problem(each.host)) is not None]
+        message = "the service needs a folder that it shares with this machine"
+        return [InputError("no-map", message, hint=f"Name the folder that its container mounts: {EXAMPLE}")]
+    return [problem for each in maps if (problem := _folder_problem(each.host)) is not None]
 
 
-def _problem(folder: Path) -> InputError | None:
+def _folder_problem(folder: Path) -> InputError | None:
     if not folder.is_dir():
-        hint = "Name the folder that the container mounts (docker inspect shows it)"
+        hint = "Name the folder that the container mounts (see docker inspect)"
         return InputError("bad-map", "--map: there is no such folder", hint=hint, path=folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         hint = f"Run as its owner, or: sudo chown $USER {printable(folder)}"
@@ -66,15 +66,15 @@ def _problem(folder: Path) -> InputError | None:
 
 
 def temp_folders(maps: Sequence[Map]) -> list[Path]:
-    """Where results may be found: the official container's folder for them, or the mapped folders themselves."""
-    reached = [folder for each in maps if (folder := each.to_host(TEMP)) is not None]
-    return reached or [each.host for each in maps]
+    """Return the folders that results may appear in: the official container's, else all mapped folders."""
+    official = [folder for each in maps if (folder := each.to_host(TEMP)) is not None]
+    return official or [each.host for each in maps]
 
 
-def result_places(result: str, maps: Sequence[Map]) -> list[Path]:
-    """Where a result may lie that the service names: relative to its folder for results, or in full."""
+def result_candidates(result: str, maps: Sequence[Map]) -> list[Path]:
+    """Return where a result may be that the service gives as an absolute path or relative to its temp folder."""
     path = PurePosixPath(result)
     if ".." in path.parts or not path.name:
         return []
-    full = [place for each in maps if (place := each.to_host(path)) is not None]
-    return [*full, *(folder / result.lstrip("/") for folder in temp_folders(maps))]
+    absolute = [candidate for each in maps if (candidate := each.to_host(path)) is not None]
+    return [*absolute, *(folder / result.lstrip("/") for folder in temp_folders(maps))]

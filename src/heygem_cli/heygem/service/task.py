@@ -1,4 +1,4 @@
-"""One job at the service, from the submission to the place of its result."""
+"""A task of the service, from its submission to its result."""
 
 from __future__ import annotations
 
@@ -8,31 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError
-from heygem_cli.heygem.failures import failure, most_telling, recognised
-from heygem_cli.heygem.service.client import Client, State
-from heygem_cli.heygem.service.maps import Map, result_places, temp_folders
-from heygem_cli.heygem.service.waiting import asked, pause
+from heygem_cli.heygem.failures import find_codes, make_error, most_specific
+from heygem_cli.heygem.service.client import Client, TaskState
+from heygem_cli.heygem.service.maps import Map, result_candidates, temp_folders
+from heygem_cli.heygem.service.waiting import call, sleep
 
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
-"""Seconds between two submissions to a busy service: doubled each time."""
-POLL = 0.5
-"""Seconds between two questions for a job."""
+MIN_DELAY, MAX_DELAY = 1.0, 30.0
+"""Seconds between two submissions to a busy service; the delay doubles each time."""
+POLL_INTERVAL = 0.5
 GRACE = 3.0
-"""Seconds for a service to get to know a job that it has just accepted, and for a file to show up."""
-SILENCE = 15.0
-"""Seconds without one good answer, while a job runs, after which the service is given up."""
+"""Seconds until the service must know a task that it has just accepted, and until a finished file must be visible."""
+MAX_OUTAGE = 15.0
+"""Seconds without a valid answer after which a running task is given up."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job as the service shall do it.
+    """A task for the service.
 
     Attributes:
-        code: never used before, so that no answer and no file of another attempt can be taken for this one's.
-        audio: as the container names it.
-        video: likewise.
-        pingpong: play the video forwards and backwards where the audio is longer.
-        face: the user's face video, for errors.
+        code: A unique name: no answer and no file of another attempt can be mistaken for this one's.
+        audio: Path of the audio in the container.
+        video: Path of the video in the container.
+        pingpong: Play the video forwards and backwards if the audio is longer.
+        face: The user's face video, for errors.
     """
 
     code: str
@@ -42,7 +41,7 @@ class Task:
     face: Path
 
     def to_dict(self) -> dict[str, object]:
-        """What is submitted."""
+        """Return the body of the submission."""
         return {
             "audio_url": self.audio,
             "video_url": self.video,
@@ -54,132 +53,130 @@ class Task:
         }
 
 
-def submit(client: Client, task: Task, seconds: float, tick: Callable[[], None]) -> None:
-    """Hand a job over, again and again while the service is busy with another one.
+def submit(client: Client, task: Task, timeout: float, tick: Callable[[], None]) -> None:
+    """Submit a task, and retry while the service is busy.
 
     Raises:
-        HeygemError: ``service-busy`` after so many seconds, or as :class:`Client` says.
+        HeygemError: ``service-busy`` after ``timeout`` seconds, or an error of :class:`Client`.
     """
-    end, wait = time.monotonic() + seconds, FIRST_WAIT
-    while not asked(lambda: client.submit(task.to_dict()), tick):
+    end, delay = time.monotonic() + timeout, MIN_DELAY
+    while not call(lambda: client.submit(task.to_dict()), tick):
         left = end - time.monotonic()
         if left <= 0:
-            message = f"{client.url} has been busy with other jobs for {seconds:.0f} s"
-            hint = "Wait for them; if there are none, its last one hangs: restart it (docker restart)"
+            message = f"{client.url} has been busy with other tasks for {timeout:.0f} s"
+            hint = "Wait for them; if there are none, its last task hangs: restart it (docker restart)"
             raise HeygemError("service-busy", message, hint=hint)
-        pause(min(wait, left), tick)
-        wait = min(2 * wait, LONGEST_WAIT)
+        sleep(min(delay, left), tick)
+        delay = min(2 * delay, MAX_DELAY)
 
 
-class Watch:
-    """Follows an accepted job to its end.
+class TaskWatcher:
+    """Follows an accepted task until it ends.
 
     Args:
-        client: of the service.
-        task: accepted.
-        maps: shared folders.
-        stall: seconds without progress after which it is given up.
-        report: is told the progress in percent, often; what it raises ends the wait.
+        client: A client of the service.
+        task: The task.
+        maps: The shared folders.
+        stall_timeout: Seconds without progress after which the task is given up.
+        report: Called regularly with the progress in percent; an exception that it raises ends the wait.
     """
 
     def __init__(
-        self, client: Client, task: Task, maps: Sequence[Map], stall: float, report: Callable[[float], None]
+        self, client: Client, task: Task, maps: Sequence[Map], stall_timeout: float, report: Callable[[float], None]
     ) -> None:
         self._client = client
         self._task = task
         self._maps = maps
-        self._stall = stall
+        self._stall_timeout = stall_timeout
         self._report = report
         self._progress = -1.0
-        self._moved = self._heard = self._began = time.monotonic()
+        self._last_progress = self._last_answer = self._started = time.monotonic()
         self._known = False
 
-    def result(self) -> Path:
-        """Wait for the result.
+    def wait(self) -> Path:
+        """Wait for the result and return its path.
 
         Raises:
-            HeygemError: the job failed, or nothing more is heard of it.
+            HeygemError: The task failed or stalled, or the service does not answer any more.
         """
         while True:
-            state = self._ask()
-            if isinstance(state, State):
+            state = self._query()
+            if isinstance(state, TaskState):
                 if state.status == "failed":
-                    raise _failed(state.message, self._task.face)
+                    raise _task_error(state.message, self._task.face)
                 if state.status == "done":
-                    return self._named(state.result)
-            elif state is None and (found := self._forgotten()):
-                return found
-            if time.monotonic() - self._moved > self._stall:
-                detail = f"at {max(self._progress, 0):.0f} % for {self._stall:.0f} s"
-                raise state if isinstance(state, HeygemError) else failure("stalled", self._task.face, detail)
-            pause(POLL, self._tick)
+                    return self._find_result(state.result)
+            elif state is None and (result := self._find_result_of_unknown_task()):
+                return result
+            if time.monotonic() - self._last_progress > self._stall_timeout:
+                detail = f"at {max(self._progress, 0):.0f} % for {self._stall_timeout:.0f} s"
+                raise state if isinstance(state, HeygemError) else make_error("stalled", self._task.face, detail)
+            sleep(POLL_INTERVAL, self._tick)
 
     def _tick(self) -> None:
         self._report(max(0.0, self._progress))
 
-    def _ask(self) -> State | HeygemError | None:
-        """Ask for the job; an answer that fails is given as an error while there is hope for another one."""
+    def _query(self) -> TaskState | HeygemError | None:
+        """Return the state of the task, or an error if the next query may succeed."""
         try:
-            state = asked(lambda: self._client.query(self._task.code), self._tick)
+            state = call(lambda: self._client.query(self._task.code), self._tick)
         except HeygemError as error:
-            hopeless = error.code == "service-stale"
-            if hopeless or time.monotonic() - self._heard > min(SILENCE, self._stall):
+            outage = time.monotonic() - self._last_answer
+            if error.code == "service-stale" or outage > min(MAX_OUTAGE, self._stall_timeout):
                 raise
             return error
-        self._heard = time.monotonic()
+        self._last_answer = time.monotonic()
         if state is not None:
             self._known = True
             if state.progress != self._progress:
-                self._progress, self._moved = state.progress, time.monotonic()
+                self._progress, self._last_progress = state.progress, time.monotonic()
         return state
 
-    def _forgotten(self) -> Path | None:
-        """Look for the result of a job that the service does not know: not yet, or not any more.
+    def _find_result_of_unknown_task(self) -> Path | None:
+        """Find the result of a task that the service does not know yet (None) or any more.
 
-        An answer that was lost on its way takes the entry of a finished job with it.
+        The service forgets a finished task even if its answer to the query was lost on the way.
         """
-        if not self._known and time.monotonic() - self._began < GRACE:
+        if not self._known and time.monotonic() - self._started < GRACE:
             return None
-        places = [folder / f"{self._task.code}-r.mp4" for folder in temp_folders(self._maps)]
-        found = self._awaited(places)
-        if found is None or not _settled(found, self._tick):
-            message = f"{self._client.url} does not know the job any more, and there is no result of it"
-            hint = "It was restarted, most likely: look at its log (docker logs)"
+        result = self._wait_for_file([folder / f"{self._task.code}-r.mp4" for folder in temp_folders(self._maps)])
+        if result is None or not _wait_until_written(result, self._tick):
+            message = f"{self._client.url} does not know the task any more, and there is no result"
+            hint = "The service was probably restarted: check its log (docker logs)"
             raise HeygemError("service-forgot", message, hint=hint)
-        return found
+        return result
 
-    def _awaited(self, places: Sequence[Path]) -> Path | None:
-        """Give the first of these files that is there, or comes within a moment: a network's folder may lag."""
+    def _find_result(self, name: str) -> Path:
+        if self._task.code not in name:
+            message = f"{self._client.url} names the result of another task, {name[:80]!r}"
+            raise HeygemError("service-stale", message, hint="Restart the service: its answers are out of step")
+        candidates = result_candidates(name, self._maps)
+        result = self._wait_for_file(candidates)
+        if result is None:
+            searched = ", ".join(map(str, candidates)) or "nowhere: its path is outside of the mapped folders"
+            raise make_error("false-success", self._task.face, f"no result; searched {searched}")
+        return result
+
+    def _wait_for_file(self, candidates: Sequence[Path]) -> Path | None:
+        """Return the first file that exists; a network file system may show it with a delay."""
         end = time.monotonic() + GRACE
         while True:
-            found = next((place for place in places if place.is_file()), None)
-            if found is not None or not places or time.monotonic() > end:
-                return found
-            pause(POLL, self._tick)
-
-    def _named(self, result: str) -> Path:
-        """Find the result that a finished entry names."""
-        if self._task.code not in result:
-            message = f"{self._client.url} names the result of another job, {result[:80]!r}"
-            raise HeygemError("service-stale", message, hint="Restart the service: its answers are out of step")
-        places = result_places(result, self._maps)
-        found = self._awaited(places)
-        if found is None:
-            looked = ", ".join(map(str, places)) or "nowhere: the name leads out of the mapped folders"
-            raise failure("false-success", self._task.face, f"no result; looked for {looked}")
-        return found
+            path = next((path for path in candidates if path.is_file()), None)
+            if path is not None or not candidates or time.monotonic() > end:
+                return path
+            sleep(POLL_INTERVAL, self._tick)
 
 
-def _settled(path: Path, tick: Callable[[], None]) -> bool:
-    """Wait while a file is being written; tell whether it holds anything."""
+def _wait_until_written(path: Path, tick: Callable[[], None]) -> bool:
+    """Wait until a file stops growing; return whether it has any content."""
     size = -1
-    while (now := path.stat().st_size) != size:
-        size = now
-        pause(2 * POLL, tick)
+    while (new_size := path.stat().st_size) != size:
+        size = new_size
+        sleep(2 * POLL_INTERVAL, tick)
     return size > 0
 
 
-def _failed(message: str, face: Path) -> HeygemError:
-    said = " ".join(message.split())[:200] or "without a word"
-    codes = recognised(message)
-    return failure(most_telling(codes) if codes else "job-failed", face, said)
+def _task_error(message: str, face: Path) -> HeygemError:
+    detail = " ".join(message.split())[:200] or "no message"
+    codes = find_codes(message)
+    return make_error(most_specific(codes) if codes else "job-failed", face, detail)

@@ -1,48 +1,39 @@
-"""Waiting that can be ended: a job's time may be up, and a signal may come, while a server says nothing."""
+"""Waiting that a time-out or a signal can interrupt, even while the server does not respond."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from concurrent import futures
+from typing import TypeVar
 
-Answer = TypeVar("Answer")
-STEP = 0.25
+Result = TypeVar("Result")
+INTERVAL = 0.25
 """Seconds between two calls of ``tick``."""
 
 
-class _Asked(threading.Thread, Generic[Answer]):
-    """Asks one question; a daemon, so that a server that never answers keeps no process alive."""
+def call(function: Callable[[], Result], tick: Callable[[], None]) -> Result:
+    """Call a slow function in a thread, and ``tick`` meanwhile; an exception of either ends the wait."""
+    future: futures.Future[Result] = futures.Future()
 
-    def __init__(self, question: Callable[[], Answer]) -> None:
-        super().__init__(name="question", daemon=True)
-        self._question = question
-        self.answer: list[Answer] = []
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
+    def run() -> None:
         try:
-            self.answer.append(self._question())
-        except BaseException as error:  # noqa: BLE001 - raised again where the answer is awaited
-            self.error = error
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - raised again by ``result``
+            future.set_exception(error)
 
-
-def asked(question: Callable[[], Answer], tick: Callable[[], None]) -> Answer:
-    """Call something that may take long, and meanwhile ``tick``, whose exceptions end the wait."""
-    thread = _Asked(question)
-    thread.start()
-    while thread.is_alive():
+    # A daemon, unlike the threads of an executor: a server that never answers must not keep the process alive.
+    threading.Thread(target=run, daemon=True).start()
+    while not future.done():
         tick()
-        thread.join(STEP)
-    if thread.error is not None:
-        raise thread.error
-    return thread.answer[0]
+        futures.wait([future], INTERVAL)
+    return future.result()
 
 
-def pause(seconds: float, tick: Callable[[], None]) -> None:
-    """Sleep, and meanwhile call ``tick``, whose exceptions end the sleep."""
+def sleep(seconds: float, tick: Callable[[], None]) -> None:
+    """Sleep, and call ``tick`` meanwhile; an exception that it raises ends the sleep."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         tick()
-        time.sleep(min(STEP, left))
+        time.sleep(min(INTERVAL, left))
