@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_tree import make_installation
 
 ONNXRUNTIME = """
@@ -186,7 +186,7 @@ def make_stand_in(folder: Path) -> Path:
     (home / "torch.py").write_text("")
     for name in ("result", "temp", "bin"):
         (home / name).mkdir()
-    (home / "bin/ffmpeg").symlink_to(program())
+    (home / "bin/ffmpeg").symlink_to(find_ffmpeg())
     behave(home)
     return home
 

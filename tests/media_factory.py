@@ -1,4 +1,4 @@
-"""Short synthetic media, made by the ffmpeg that the program itself uses."""
+"""Short synthetic media, made with the ffmpeg that heygem uses."""
 
 import contextlib
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.ffmpeg import find_ffmpeg
 
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18")
 
@@ -22,7 +22,10 @@ def noise(seconds: float, rate: int = 44100) -> str:
 def ffmpeg(*args: object) -> None:
     """Run ffmpeg; every mistake is an exception with its messages."""
     subprocess.run(
-        [program(), "-nostdin", "-v", "error", "-y", *map(str, args)], check=True, stdin=subprocess.DEVNULL, timeout=60
+        [find_ffmpeg(), "-nostdin", "-v", "error", "-y", *map(str, args)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
     )
 
 

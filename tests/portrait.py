@@ -11,7 +11,7 @@ import numpy as np
 
 from heygem_cli.face.select import Person
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.ffmpeg import find_ffmpeg
 
 EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
 
@@ -48,7 +48,7 @@ def track_one(frame: np.ndarray, choice: Person | None = None) -> np.ndarray | N
 def make_face_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> Path:
     """Encode BGR pictures as an H.264 video."""
     height, width = pictures[0].shape[:2]
-    args = [program(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}"]
+    args = [find_ffmpeg(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}"]
     args += ["-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-crf", "15"]
     args += ["-pix_fmt", "yuv420p", f"file:{path}"]
     subprocess.run(args, input=b"".join(picture.tobytes() for picture in pictures), check=True)

@@ -190,7 +190,7 @@ def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, fac
 
 def test_what_takes_the_name_of_the_output_on_the_way_is_kept(pipeline, tmp_path, face, voice):
     made = job(tmp_path, voice, face)
-    with pytest.raises(HeygemError, match="appeared while it was rendered"):
+    with pytest.raises(HeygemError, match="was created while it was rendered"):
         pipeline.render(made, lambda _: made.output.write_bytes(b"precious"))
     assert [(path.name, path.read_bytes()) for path in tmp_path.glob("*.mp4")] == [(made.output.name, b"precious")]
 

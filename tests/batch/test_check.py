@@ -59,8 +59,8 @@ def test_all_that_is_wrong_is_found(rows_of, tmp_path, picture):
         f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file. "
         "Write its path as it is seen from the manifest's folder",
         f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
-        f"row 2, column audio: {picture}: a picture has no sound. Give the audio first",
-        f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Make it first",
+        f"row 2, column audio: {picture}: this is an image, not audio. Give the audio first",
+        f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Create it first",
         f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
     ]
 

@@ -129,11 +129,10 @@ def test_nothing_is_started_while_anything_is_wrong(batch):
         "error: m.csv: 5 problems, nothing was started:",
         "  column lop: there is no such column. Did you mean loop?",
         "  row 2 (line 3), column crf: '99' is not a whole number from 0 to 51. Correct it, or leave it empty",
-        "  row 2 (line 3), column output: x.mp4 is also the output of row 1. "
-        "Give each row its own output or id",
+        "  row 2 (line 3), column output: x.mp4 is also the output of row 1. Give each row its own output or id",
         "  row 2 (line 3), column audio: no.wav: there is no such file. "
         "Write its path as it is seen from the manifest's folder",
-        "  row 3 (line 4), column face: a.wav: no picture in it. Give a video or a picture of a face",
+        "  row 3 (line 4), column face: a.wav: it has no video stream. Give a video or an image of a face",
     ]
     error = json.loads(batch.run("--json").stdout)["error"]
     assert [problem["column"] for problem in error["problems"]] == ["lop", "crf", "output", "audio", "face"]

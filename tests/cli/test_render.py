@@ -76,7 +76,7 @@ def test_quiet_prints_nothing(heygem, face, voice):
     [
         (["no.wav", "FACE"], 2, "no.wav: "),
         (["VOICE", "no.mp4"], 2, "no.mp4: "),
-        (["FACE", "FACE"], 2, "no sound"),
+        (["FACE", "FACE"], 2, "no audio stream"),
         (["VOICE", "VOICE"], 2, "half a second.wav: "),
         (["VOICE", "FACE", "-o", "no/folder/out.mp4"], 2, "no/folder"),
         (["VOICE", "FACE", "-o", "out.mkv"], 2, "ends in .mp4"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, make_video
@@ -64,7 +64,7 @@ def test_frame_n_is_the_same_wherever_reading_starts(source: Path):
 
 def test_frames_are_those_that_ffmpeg_decodes(clip: Path):
     raw = subprocess.run(
-        [program(), "-v", "error", "-i", clip, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
+        [find_ffmpeg(), "-v", "error", "-i", clip, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
         check=True, capture_output=True,
     ).stdout  # fmt: skip
     frames = list(read_frames(probe_video(clip)))
@@ -84,7 +84,7 @@ def test_rotation_is_that_of_ffmpeg(degrees: int, clip: Path, tmp_path: Path):
     turned = tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", turned)
     raw = subprocess.run(
-        [program(), "-v", "error", "-i", turned, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
+        [find_ffmpeg(), "-v", "error", "-i", turned, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
         check=True, capture_output=True,
     ).stdout  # fmt: skip
     assert b"".join(frame.tobytes() for frame in read_frames(probe_video(turned))) == raw
@@ -109,7 +109,7 @@ def test_exif_orientations_are_those_of_pillow(tag: int, tmp_path: Path):
 def test_odd_sizes_lose_the_last_row_and_column(pixels: str, tmp_path: Path):
     odd = make_video(tmp_path / "odd.mkv", size=(161, 121), seconds=0.2, codec=("-c:v", "ffv1", "-pix_fmt", "yuv444p"))
     raw = subprocess.run(
-        [program(), "-v", "error", "-i", odd, "-f", "rawvideo", "-pix_fmt", pixels, "-"],
+        [find_ffmpeg(), "-v", "error", "-i", odd, "-f", "rawvideo", "-pix_fmt", pixels, "-"],
         check=True, capture_output=True,
     ).stdout  # fmt: skip
     luma = np.frombuffer(raw, np.uint8)[: 121 * 161].reshape(121, 161)
@@ -208,7 +208,7 @@ def test_a_file_that_is_replaced_by_rubbish(clip: Path, tmp_path: Path):
     copy.write_bytes(clip.read_bytes())
     video = probe_video(copy)
     copy.write_bytes(b"rubbish" * 1000)
-    with pytest.raises(HeygemError, match=r"copy\.mp4: ffmpeg failed reading it: .*Invalid data") as caught:
+    with pytest.raises(HeygemError, match=r"copy\.mp4: ffmpeg failed while reading it: .*Invalid data") as caught:
         list(read_frames(video))
     assert caught.value.code == "reading-failed"
 
@@ -259,12 +259,12 @@ def gone(pid: int) -> bool:
 def test_without_ffmpeg(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "not-a-program").write_text("")
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / name))
-    program.cache_clear()
+    find_ffmpeg.cache_clear()
     try:
         with pytest.raises(NotCapableError, match="pip install --force-reinstall imageio-ffmpeg") as caught:
             list(read_frames(probe_video(clip)))
     finally:
-        program.cache_clear()
+        find_ffmpeg.cache_clear()
     assert (caught.value.code, caught.value.path) == ("no-ffmpeg", tmp_path / name)
 
 
@@ -329,7 +329,7 @@ def test_sound_that_turns_to_rubbish(voice: Path, tmp_path: Path):
     copy.write_bytes(voice.read_bytes())
     audio = probe_audio(copy)
     copy.write_bytes(b"rubbish" * 1000)
-    with pytest.raises(HeygemError, match=r"copy\.wav: ffmpeg failed reading it: .*Invalid data"):
+    with pytest.raises(HeygemError, match=r"copy\.wav: ffmpeg failed while reading it: .*Invalid data"):
         list(read_audio(audio))
 
 

@@ -17,15 +17,15 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.files import remove_stale_parts
-from heygem_cli.media.ffmpeg import program
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.media.write import (
     EncodeOptions,
     VideoWriter,
+    can_copy_audio,
     check_output,
-    copies_audio,
     encoder_available,
 )
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, unprivileged
@@ -104,7 +104,9 @@ def test_the_rate_is_kept_exactly(rate: str, small: VideoInfo, voice: Path, tmp_
 def test_colour_tags_are_kept(color: ColorTags, small: VideoInfo, voice: Path, tmp_path: Path):
     render(tmp_path / "out.mp4", replace(small, color=color), probe_audio(voice))
     assert probe_video(tmp_path / "out.mp4").color == color
-    shown = subprocess.run([program(), "-i", tmp_path / "out.mp4"], check=False, capture_output=True, text=True).stderr
+    shown = subprocess.run(
+        [find_ffmpeg(), "-i", tmp_path / "out.mp4"], check=False, capture_output=True, text=True
+    ).stderr
     assert "yuv420p(tv" in shown or color == ColorTags()  # without a tag limited range is what players assume
 
 
@@ -140,7 +142,7 @@ def test_sound_that_mp4_knows_is_copied_to_the_sample(name: str, small: VideoInf
     original = probe_audio(make_audio(tmp_path / name, seconds=1.23, extra=COPIED[name]))
     seconds = render(tmp_path / "out.mp4", small, original)
     made = probe_audio(tmp_path / "out.mp4")
-    assert copies_audio(original, seconds)
+    assert can_copy_audio(original, seconds)
     assert (made.codec, made.sample_rate, made.channels) == (original.codec, original.sample_rate, original.channels)
     heard, expected = samples_of(made, made.sample_rate), samples_of(original, made.sample_rate)
     common = min(len(heard), len(expected))
@@ -219,7 +221,7 @@ def test_sound_is_cut_where_less_of_it_is_wanted(small: VideoInfo, tmp_path: Pat
 
 def test_too_few_frames_are_noticed(small: VideoInfo, voice: Path, tmp_path: Path):
     with (
-        pytest.raises(HeygemError, match=r"out\.mp4: the finished video has 1\.000 s of picture instead of 1\.230 s"),
+        pytest.raises(HeygemError, match=r"out\.mp4: the output has 1\.000 s of video instead of 1\.230 s"),
         VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
     ):
         for frame in read_frames(small):
@@ -252,7 +254,7 @@ def test_what_appears_on_the_way_is_kept_unless_it_may_be_replaced(
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     output.unlink()
     with (
-        pytest.raises(HeygemError, match=r"out.mp4: a file of this name appeared .* --overwrite"),
+        pytest.raises(HeygemError, match=r"out.mp4: another file with this name was created .* --overwrite"),
         VideoWriter(output, small, audio, **still) as writer,
     ):
         writer.write(next(read_frames(small)))
@@ -327,10 +329,10 @@ def test_a_full_disk(clip: Path, voice: Path, tmp_path: Path):
 def test_an_encoder_that_dies(small: VideoInfo, voice: Path, tmp_path: Path):
     frame = next(read_frames(small))
     with (
-        pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed writing it") as caught,
+        pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed while writing it") as caught,
         VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer,
     ):
-        writer._child.process.kill()
+        writer._encoder.popen.kill()
         for _ in range(1000):
             writer.write(frame)
     assert caught.value.code == "writing-failed"

@@ -137,8 +137,8 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
         if path.stat().st_size != result["bytes"]:
             return "the output is not the one that was made"
         fps = Fraction(result["fps"])
-        picture = float(result["frames"] / fps) if "frames" in result else None
-        probe_output(path).check(path, seconds=result["duration"], fps=fps, picture=picture)
+        video_seconds = float(result["frames"] / fps) if "frames" in result else None
+        probe_output(path).check(path, seconds=result["duration"], fps=fps, video_seconds=video_seconds)
     except (HeygemError, OSError, KeyError, ValueError, ArithmeticError):
         return "the output is damaged"
     return ""

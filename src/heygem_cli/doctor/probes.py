@@ -48,12 +48,13 @@ def speech(inputs: Inputs) -> Answer:
 
 def ffmpeg(inputs: Inputs) -> Answer:
     """The encoders of heygem's own ffmpeg."""
-    from heygem_cli.media.ffmpeg import program
+    from heygem_cli.errors import NotCapableError
+    from heygem_cli.media.ffmpeg import find_ffmpeg
 
     try:
-        path = program()
-    except RuntimeError as error:  # what imageio-ffmpeg raises where there is no program
-        return Answer(failure=str(error).strip().splitlines()[0])
+        path = find_ffmpeg()
+    except NotCapableError as error:
+        return Answer(failure=error.message)
     answer = ask([path, "-hide_banner", "-encoders"], environment=inputs.environment, limit=inputs.limit)
     return Answer({"path": path}, answer.failure, answer.stdout, answer.stderr)
 

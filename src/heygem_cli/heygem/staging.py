@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from heygem_cli.errors import InputError
 from heygem_cli.media import ffmpeg
+from heygem_cli.media.errors import no_frames, no_samples
 from heygem_cli.media.probe import probe_output
 
 if TYPE_CHECKING:
@@ -67,14 +68,14 @@ def stage_inputs(
     _run_ffmpeg(ffmpeg.stage_audio_args(inputs.audio, audio, SAMPLE_RATE), audio, tick)
     seconds = _wav_seconds(audio)
     if not seconds:
-        raise InputError("no-samples", "no sample of the audio stream can be decoded", path=inputs.audio.path)
+        raise no_samples(inputs.audio.path)
     source = replace(inputs.video, fps=Fraction(round(inputs.video.fps)))
     count = math.ceil((seconds + EXTRA_SECONDS) * source.fps)
     hold = loop == "hold" or source.is_still
     _run_ffmpeg(ffmpeg.stage_video_args(source, video, count=count, hold=hold), video, tick)
     video_seconds = probe_output(video).video_seconds
     if not video_seconds:
-        raise InputError("no-frames", "no frame of the video stream can be decoded", path=inputs.video.path)
+        raise no_frames(inputs.video.path)
     if loop == "none" and video_seconds < seconds - 1 / source.fps:
         message = f"the face video lasts {video_seconds:.2f} s, the audio {seconds:.2f} s"
         hint = "Use --loop pingpong, or a longer face video"
@@ -83,16 +84,16 @@ def stage_inputs(
 
 
 def _run_ffmpeg(args: list[str], output: Path, tick: Callable[[], None]) -> None:
-    with ffmpeg.running(args) as child:
+    with ffmpeg.running(args) as process:
         while True:
             tick()
             try:
-                child.process.wait(TICK_INTERVAL)
+                process.popen.wait(TICK_INTERVAL)
                 break
             except subprocess.TimeoutExpired:
                 continue
-        if child.finish() != 0:
-            raise child.error(output, "writing")
+        if process.wait() != 0:
+            raise process.error(output, "writing")
 
 
 def _wav_seconds(path: Path) -> float:

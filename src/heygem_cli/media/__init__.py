@@ -1,1 +1,1 @@
-"""Media in and out: probe, frames, audio, video. Every ffmpeg argument list is built by a pure function."""
+"""Probe, decode and encode audio and video."""

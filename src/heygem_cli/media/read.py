@@ -1,4 +1,4 @@
-"""Frames and samples out of media files, as streams: at no time is a whole clip in memory unless it is small."""
+"""Decode frames and samples as streams: memory does not grow with the length of the input."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError
 from heygem_cli.media import ffmpeg
+from heygem_cli.media.errors import no_frames, no_samples
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 
 _Item = TypeVar("_Item")
 
 LOOP_BYTES = 256 << 20
-"""Frames held to play a clip backwards. More is faster: every chunk is decoded from the key frame before it."""
+"""Size of the frames that are kept in memory to loop a video. More is faster: each chunk that is played backwards is
+decoded from the key frame before it."""
 
 AUDIO_BLOCK = 1 << 16
 """Samples in a chunk of audio."""
 
 
-def read_frames(
-    video: VideoInfo, start: int = 0, count: int | None = None, threads: int = 0
-) -> Generator[Frame, None, None]:
-    """Decode ``count`` frames from frame ``start`` on (all that follow without ``count``), at the rate ``video.fps``.
+def read_frames(video: VideoInfo, start: int = 0, count: int | None = None) -> Generator[Frame, None, None]:
+    """Decode ``count`` frames from frame ``start`` on (without ``count``: all) at the rate ``video.fps``.
 
-    Frame n is the same picture, bit for bit, wherever reading starts. Each frame is a fresh array. Damaged parts of a
-    file are passed over as ffmpeg does. Closing the generator ends the decoder.
+    Frame n is bit-identical wherever reading starts. Each frame is a new array. Damaged parts of a file are skipped, as
+    ffmpeg does. Closing the generator ends the decoder.
 
     Raises:
-        InputError: ``no-frames`` when reading from the beginning gives none.
-        HeygemError: the decoder failed on the way.
+        InputError: ``no-frames`` when reading from the beginning yields none.
+        HeygemError: The decoder failed.
     """
     if count == 0:
         return
-    with ffmpeg.running(ffmpeg.decode_video_args(video, start, count, threads), stdout=True) as child:
+    with ffmpeg.running(ffmpeg.decode_video_args(video, start, count), stdout=True) as decoder:
         done = 0
-        while (frame := _read_frame(child.stdout, video)) is not None:
+        while (frame := _read_frame(decoder.stdout, video)) is not None:
             yield frame
             done += 1
-        if child.finish() != 0:
-            raise child.error(video.path, "reading")
+        if decoder.wait() != 0:
+            raise decoder.error(video.path, "reading")
     if start == done == 0:
-        raise InputError("no-frames", "not one picture in it can be decoded", path=video.path)
+        raise no_frames(video.path)
 
 
 def prefetch(items: Generator[_Item, None, None]) -> Generator[_Item, None, None]:
-    """Give the same items, the next of which is read in a thread while the one before it is used."""
+    """Yield the same items, reading the next one in a thread while the current one is used."""
     with closing(items), ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, items, None)
         while (item := following.result()) is not None:
@@ -59,10 +59,10 @@ def prefetch(items: Generator[_Item, None, None]) -> Generator[_Item, None, None
 
 
 def loop_index(i: int, n: int, mode: LoopMode) -> int:
-    """Give the source frame that is shown as frame ``i`` when a clip of ``n`` frames is looped.
+    """Return the source frame of frame ``i`` when a video of ``n`` frames is looped.
 
     Raises:
-        IndexError: the mode is ``none`` and the clip has ended.
+        IndexError: The mode is ``none`` and the video has ended.
     """
     if i < n:
         return i
@@ -74,25 +74,23 @@ def loop_index(i: int, n: int, mode: LoopMode) -> int:
     return i % n if mode == "forward" else n - 1
 
 
-def loop_frames(
-    video: VideoInfo, total: int, mode: LoopMode, threads: int = 0
-) -> Generator[tuple[int, Frame], None, None]:
-    """Give exactly ``total`` frames, each with its index in the video, looped as :func:`loop_index` says.
+def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple[int, Frame], None, None]:
+    """Yield exactly ``total`` frames, each with its index in the video, looped as :func:`loop_index` defines.
 
-    Frames are read-only, since one may come again. Memory is bounded by :data:`LOOP_BYTES`. A still image is held in
-    every mode.
+    Frames are read-only, since one may be repeated. Memory is bounded by :data:`LOOP_BYTES`. A still image is repeated
+    in every mode.
 
     Raises:
         HeygemError: ``video-too-short`` when the mode is ``none`` and the video ends early.
     """
-    room = min(total - 1, _frames_held(video))
+    capacity = min(total - 1, _max_frames_in_memory(video))
+    keep = mode in ("pingpong", "forward") and video.frames <= capacity
     kept: list[Frame] = []
-    keep = mode in ("pingpong", "forward") and video.frames <= room
     n = 0
-    with closing(read_frames(video, count=total, threads=threads)) as frames:
+    with closing(read_frames(video, count=total)) as frames:
         for frame in frames:
             frame.flags.writeable = False
-            if keep and n < room:
+            if keep and n < capacity:
                 kept.append(frame)
             yield n, frame
             n += 1
@@ -106,65 +104,65 @@ def loop_frames(
     elif len(kept) == n:
         yield from ((j, kept[j]) for j in (loop_index(i, n, mode) for i in range(n, total)))
     else:
-        with closing(_again(video, n, mode, threads)) as more:
+        with closing(_decode_again(video, n, mode)) as more:
             yield from itertools.islice(more, total - n)
 
 
 def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, None]:
     """Decode the first audio stream as mono samples at ``rate``, in chunks of at most :data:`AUDIO_BLOCK`.
 
-    The first sample is the first one heard; gaps in the timestamps are silence; NaN is silence too.
+    Leading silence before the first timestamp is skipped; gaps in the timestamps, and NaN, become silence.
 
     Raises:
         InputError: ``no-samples`` when nothing can be decoded.
-        HeygemError: the decoder failed on the way.
+        HeygemError: The decoder failed.
     """
-    with ffmpeg.running(ffmpeg.decode_audio_args(audio, rate), stdout=True) as child:
+    with ffmpeg.running(ffmpeg.decode_audio_args(audio, rate), stdout=True) as decoder:
         done = 0
         while True:
             chunk = np.empty(AUDIO_BLOCK, dtype=np.float32)
-            size = _fill(child.stdout, chunk.data.cast("B")) // chunk.itemsize
+            size = _fill(decoder.stdout, chunk.data.cast("B")) // chunk.itemsize
             if size == 0:
                 break
             chunk = np.nan_to_num(chunk[:size], copy=False, posinf=1.0, neginf=-1.0)
             yield np.clip(chunk, -1.0, 1.0, out=chunk)
             done += size
-        if child.finish() != 0:
-            raise child.error(audio.path, "reading")
+        if decoder.wait() != 0:
+            raise decoder.error(audio.path, "reading")
     if done == 0:
-        raise InputError("no-samples", "the audio stream holds no sound that can be decoded", path=audio.path)
+        raise no_samples(audio.path)
 
 
-def _frames_held(video: VideoInfo) -> int:
+def _max_frames_in_memory(video: VideoInfo) -> int:
     return max(1, LOOP_BYTES // (video.width * video.height * 3 // 2))
 
 
-def _again(video: VideoInfo, n: int, mode: LoopMode, threads: int) -> Generator[tuple[int, Frame], None, None]:
-    """Go on for ever after the first pass over a clip that is too large to keep."""
+def _decode_again(video: VideoInfo, n: int, mode: LoopMode) -> Generator[tuple[int, Frame], None, None]:
+    """Continue endlessly after the first pass over a video that is too large to keep in memory."""
     while True:
         if mode == "pingpong":
-            yield from _backwards(video, n - 2, threads)
-        yield from _forwards(video, 1 if mode == "pingpong" else 0, n, threads)
+            yield from _read_backwards(video, n - 2)
+        yield from _read_forwards(video, 1 if mode == "pingpong" else 0, n)
 
 
-def _forwards(video: VideoInfo, start: int, stop: int, threads: int) -> Generator[tuple[int, Frame], None, None]:
+def _read_forwards(video: VideoInfo, start: int, stop: int) -> Generator[tuple[int, Frame], None, None]:
     index = start
-    with closing(read_frames(video, start, stop - start, threads)) as frames:
+    with closing(read_frames(video, start, stop - start)) as frames:
         for frame in frames:
             frame.flags.writeable = False
             yield index, frame
             index += 1
     if index != stop:
-        raise HeygemError("reading-failed", "it has fewer frames when it is read again", path=video.path)
+        raise HeygemError("reading-failed", "it had more frames when it was first read", path=video.path)
 
 
-def _backwards(video: VideoInfo, last: int, threads: int) -> Iterator[tuple[int, Frame]]:
-    """Give the frames ``last`` … 0, decoded forwards in chunks that fit into memory."""
+def _read_backwards(video: VideoInfo, last: int) -> Iterator[tuple[int, Frame]]:
+    """Yield the frames ``last`` … 0, which are decoded forwards in chunks that fit into memory."""
     stop = last + 1
     while stop > 0:
-        start = max(0, stop - _frames_held(video))
-        chunk = list(_forwards(video, start, stop, threads))
-        while chunk:  # popped, not reversed, so that memory is free again as soon as a frame has been used
+        start = max(0, stop - _max_frames_in_memory(video))
+        chunk = list(_read_forwards(video, start, stop))
+        while chunk:  # pop frees the memory of each frame as soon as it has been used
             yield chunk.pop()
         stop = start
 
@@ -175,7 +173,7 @@ def _read_frame(pipe: IO[bytes], video: VideoInfo) -> Frame | None:
 
 
 def _fill(pipe: IO[bytes], buffer: memoryview) -> int:
-    """Read into the buffer until it is full or the pipe ends; give the number of bytes."""
+    """Read until the buffer is full or the pipe ends; return the number of bytes."""
     filled = 0
     while filled < len(buffer) and (size := pipe.readinto(buffer[filled:])):  # type: ignore[attr-defined]
         filled += size

@@ -1,4 +1,4 @@
-"""What is known about a media file."""
+"""Frames, samples, and the properties of media files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
-"""One picture: I420 (yuv420p) planes as OpenCV lays them out, shape (height * 3 // 2, width), limited range."""
+"""One video frame: I420 (yuv420p) planes in OpenCV's layout, shape (height * 3 // 2, width), limited range."""
 
 Samples = npt.NDArray[np.float32]
 """Mono audio in -1 … 1, shape (samples,)."""
@@ -18,7 +18,7 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ColorTags:
-    """The colour description of a stream in ffmpeg's names (``bt709``, …); None where the file says nothing."""
+    """The colour description of a stream in ffmpeg's names (``bt709``, …); None where the file has no tag."""
 
     primaries: str | None = None
     transfer: str | None = None
@@ -27,15 +27,24 @@ class ColorTags:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """A face video or a still image, as :func:`heygem_cli.media.read.read_frames` will deliver it.
+    """A face video or a still image, as :func:`heygem_cli.media.read.read_frames` decodes it.
 
-    ``width`` and ``height`` are those of the delivered frames: after rotation, and even (an odd last row or column is
-    cut, since yuv420p has none). ``fps`` is the constant rate of the delivered frames (the average rate of a variable
-    one; 25 for a still image). ``frames`` is exact for a still image (1) and an estimate otherwise: the stream decides.
-    ``color`` describes the delivered frames: those from RGB have the BT.709 matrix.
-
-    The rest is what reading needs: ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess),
-    ``orientation`` the turn to apply in EXIF's numbering (1 to 8), ``start`` the first frame's timestamp in seconds.
+    Attributes:
+        path: The file.
+        width: Width of the decoded frames, after rotation; an odd last column is cropped, since yuv420p has none.
+        height: Height of the decoded frames, likewise.
+        fps: Constant frame rate of the decoded frames: the average of a variable rate, 25 for a still image.
+        frames: Number of frames: exact for a still image (1), otherwise an estimate.
+        is_still: Whether the file is a still image.
+        codec: ffmpeg's name of the codec.
+        pixel_format: ffmpeg's name of the pixel format in the file.
+        color: Colour description of the decoded frames; RGB is converted with the BT.709 matrix.
+        sample_aspect_ratio: Width of a pixel divided by its height, after rotation.
+        demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
+        orientation: How to rotate and flip the frames of the file, as an EXIF orientation (1 to 8).
+        start: Timestamp of the first frame in seconds.
+        is_rgb: Whether the pixels in the file are RGB, or indices into a palette.
+        has_alpha: Whether the pixels in the file may be transparent.
     """
 
     path: Path
@@ -57,10 +66,16 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The first audio stream of a file. ``duration`` is in seconds and an estimate: decoding decides.
+    """The first audio stream of a file.
 
-    ``demuxer`` is ffmpeg's name of the file format (empty: let ffmpeg guess). ``start`` is the timestamp of
-    the first sample that is heard, in seconds.
+    Attributes:
+        path: The file.
+        duration: Length in seconds, an estimate.
+        codec: ffmpeg's name of the codec.
+        sample_rate: In hertz.
+        channels: Number of channels.
+        demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
+        start: Timestamp of the first decoded sample in seconds.
     """
 
     path: Path
@@ -73,7 +88,7 @@ class AudioInfo:
 
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:
-    """The Y, U and V planes of a frame as views that share its memory; U and V are half as wide and high."""
+    """Return views of the Y, U and V planes of a frame; U and V have half its width and height."""
     height = frame.shape[0] * 2 // 3
-    blue, red = frame[height:].reshape(2, height // 2, frame.shape[1] // 2)
-    return frame[:height], blue, red
+    u, v = frame[height:].reshape(2, height // 2, frame.shape[1] // 2)
+    return frame[:height], u, v

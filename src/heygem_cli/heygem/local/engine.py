@@ -21,7 +21,7 @@ from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.types import VideoInfo
-from heygem_cli.media.write import join_sound
+from heygem_cli.media.write import mux_audio
 from heygem_cli.options import HeygemSettings
 
 ENDED_WITHIN = 3.0
@@ -81,7 +81,7 @@ class HeygemEngine:
                     with clock.stage("render"):
                         made = self._drawn(session, job, staged, on_progress)
                         on_progress(Progress("render", made.frames, made.frames))
-                        join_sound(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+                        mux_audio(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
             self._remove_traces(began)
         return build_result(job, made, staged, clock.seconds, engine=self.name, provider=session.provider)

@@ -16,7 +16,7 @@ from heygem_cli.heygem.service.maps import Map, map_problems, temp_folders
 from heygem_cli.heygem.service.task import Task, TaskWatcher, submit
 from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
-from heygem_cli.media.write import join_sound
+from heygem_cli.media.write import mux_audio
 from heygem_cli.options import ServiceSettings
 
 CODE_PREFIX = "heygem"
@@ -78,7 +78,7 @@ class ServiceEngine:
                     result = self._wait(task, staged, on_progress)
                     video = check_result(result, staged, job.face, lambda: on_progress(_progress(staged, 99)))
                     on_progress(_progress(staged, 100))
-                    join_sound(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+                    mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         return build_result(job, video, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
