@@ -1,27 +1,28 @@
-"""Sessions: ``nox`` runs tests, lint and types; ``nox -s minimums`` and ``nox -s bench`` on demand."""
-
-from pathlib import Path
+"""Sessions: ``nox`` runs tests, lint, types and docs; ``nox -s minimums`` and ``nox -s bench`` on demand."""
 
 import nox
-import tomllib
 
-nox.options.sessions = ["tests", "lint", "types"]
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+nox.options.sessions = ["tests", "lint", "types", "docs"]
 nox.options.default_venv_backend = "venv"
 
 
 @nox.session(python=["3.10", "3.11", "3.12"])
 def tests(session: nox.Session) -> None:
-    """Run the tests against the installed package."""
+    """Run the tests against the installed package and print their coverage."""
     session.install(".[test,train]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *session.posargs, "--cov")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("ruff>=0.9")
+    """Check style, formatting and spelling."""
+    session.install(*EXTRAS["lint"])
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("codespell")
 
 
 @nox.session
@@ -31,11 +32,17 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site in ``site/``; any warning is an error."""
+    session.install(*EXTRAS["docs"])
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
 @nox.session(python="3.10")
 def minimums(session: nox.Session) -> None:
     """Run the tests with the lowest versions that pyproject.toml admits."""
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    lowest = [named.replace(">=", "==").split(",")[0] for named in project["dependencies"]]
+    lowest = [named.replace(">=", "==").split(",")[0] for named in PROJECT["dependencies"]]
     session.install(".[test]", *lowest)
     session.run("pytest", *session.posargs)
 

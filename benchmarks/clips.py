@@ -35,7 +35,7 @@ def reverse(clip: Path, made: Path) -> None:
 
 
 def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: float) -> None:
-    """Fit a face video into a picture at :data:`FPS` and play it to and fro for as long as wanted.
+    """Fit a face video into a picture at :data:`FPS` and play it back and forth for as long as wanted.
 
     What it does not cover is filled with itself, enlarged and blurred.
     """

@@ -25,7 +25,7 @@ from heygem_cli.errors import HeygemError
 EVERY = 0.05
 """Seconds between two looks at the processes."""
 SHORT = 20.0
-"""Seconds of the face video that is played to and fro; at 1080p more than a renderer should hold in memory."""
+"""Seconds of the face video that is played back and forth; at 1080p more than a renderer should hold in memory."""
 GB = 10**9
 MINUTES = (1.0, 10.0)
 
@@ -100,7 +100,7 @@ def render(face: Path, audio: Path, output: Path, minutes: float, label: str) ->
 
 
 def measure(face: Path, audio: Path, size: tuple[int, int], minutes: Sequence[float], folder: Path) -> Iterable[Peak]:
-    """Render each length onto a face video of that length, and onto a short one played to and fro."""
+    """Render each length onto a face video of that length, and onto a short one played back and forth."""
     for each in minutes:
         video, voice = make_inputs(face, audio, folder, size=size, seconds=each * 60)
         yield render(video, voice, folder / "rendered.mp4", each, "as long as the audio")
@@ -108,7 +108,7 @@ def measure(face: Path, audio: Path, size: tuple[int, int], minutes: Sequence[fl
     talking_head(face, short, size=size, seconds=SHORT)
     for each in minutes:
         speech(audio, folder / "voice.wav", seconds=each * 60)
-        yield render(short, folder / "voice.wav", folder / "rendered.mp4", each, f"{SHORT:g} s, to and fro")
+        yield render(short, folder / "voice.wav", folder / "rendered.mp4", each, f"{SHORT:g} s, back and forth")
 
 
 def goals_of(peaks: Sequence[Peak]) -> list[Goal]:

@@ -1,3 +1,3 @@
 """Batch rendering of lip-synced video."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
