@@ -80,7 +80,7 @@ def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
         ({"crf": "²"}, "column crf: '²' is not a whole number"),
         ({"loop": "never"}, "column loop: 'never' is not one of pingpong, forward, hold, none"),
         ({"engine": "wav2lib"}, "column engine: 'wav2lib' is not one of "),
-        ({"face_choice": "biggest"}, "column face_choice: --face 'biggest' is not understood. Use largest"),
+        ({"face_choice": "biggest"}, "column face_choice: invalid --face 'biggest'. Use largest"),
         ({"no_cache": "maybe"}, "column no_cache: 'maybe' is neither true nor false"),
         ({"overwrite": "maybe"}, "column overwrite: 'maybe' is neither true nor false"),
         ({"audio": "a\0.wav"}, "column audio: it contains invalid characters"),

@@ -9,7 +9,7 @@ from heygem_cli.face.canonical import canonical_face
 angles = st.floats(-40, 40)
 
 
-def turned(yaw: float, pitch: float, roll: float) -> np.ndarray:
+def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     y, p, r = np.radians([yaw, pitch, roll])
     around_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     around_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
@@ -18,39 +18,39 @@ def turned(yaw: float, pitch: float, roll: float) -> np.ndarray:
 
 
 @given(angles, angles, angles, st.floats(20, 800), st.floats(-500, 3000))
-def test_similarity_finds_the_transform_it_is_shown(yaw, pitch, roll, scale, shift):
+def test_head_pose_recovers_transform(yaw, pitch, roll, scale, shift):
     face = canonical_face()
-    rotation = turned(yaw, pitch, roll)
-    shown = (scale * face @ rotation.T + np.float32([shift, -shift, 7])).astype(np.float32)
-    pose = geometry.head_pose(shown, face)
+    expected = rotation(yaw, pitch, roll)
+    landmarks = (scale * face @ expected.T + np.float32([shift, -shift, 7])).astype(np.float32)
+    pose = geometry.head_pose(landmarks, face)
     assert pose.scale == pytest.approx(scale, rel=1e-3)
-    assert np.allclose(pose.rotation, rotation, atol=2e-3)
-    assert np.allclose(pose.to_canonical(shown), face, atol=5e-3)
-    assert np.allclose(pose.to_image(pose.to_canonical(shown)), shown, atol=scale * 1e-2)
+    assert np.allclose(pose.rotation, expected, atol=2e-3)
+    assert np.allclose(pose.to_canonical(landmarks), face, atol=5e-3)
+    assert np.allclose(pose.to_image(pose.to_canonical(landmarks)), landmarks, atol=scale * 1e-2)
 
 
-def test_yaw_is_the_turn_and_zero_when_frontal():
+def test_yaw_is_angle_to_the_side():
     face = canonical_face()
     frontal = geometry.head_pose(face * 100, face)
-    aside = geometry.head_pose((face * 100) @ turned(30, 0, 0).T, face)
+    rotated = geometry.head_pose((face * 100) @ rotation(30, 0, 0).T, face)
     assert abs(float(frontal.yaw)) < 0.1
-    assert abs(float(aside.yaw)) == pytest.approx(30, abs=0.2)
+    assert abs(float(rotated.yaw)) == pytest.approx(30, abs=0.2)
 
 
-def test_poses_of_many_frames_are_those_of_each():
+def test_head_pose_of_many_frames_equals_pose_of_each():
     face = canonical_face()
-    frames = np.stack([(k + 1) * 50 * face @ turned(5 * k, -3 * k, k).T for k in range(6)]).astype(np.float32)
+    frames = np.stack([(k + 1) * 50 * face @ rotation(5 * k, -3 * k, k).T for k in range(6)]).astype(np.float32)
     together = geometry.head_pose(frames, face)
     for k, frame in enumerate(frames):
         assert np.allclose(together.rotation[k], geometry.head_pose(frame, face).rotation, atol=1e-5)
 
 
-def test_canonical_face_is_symmetric_with_unit_eye_distance():
+def test_canonical_face_is_symmetric_with_unit_interocular_distance():
     face = canonical_face()
     assert face.shape == (478, 3)
     assert geometry.interocular(face) == pytest.approx(1)
     assert np.allclose(face[[33, 61, 234]] * [-1, 1, 1], face[[263, 291, 454]], atol=1e-4)
 
 
-def test_lip_points_are_forty_and_distinct():
+def test_lips_are_forty_distinct_points():
     assert len(geometry.LIPS) == len(set(geometry.LIPS)) == 40

@@ -5,30 +5,30 @@ import pytest
 
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
-from heygem_cli.face.neutral import CLOSED, closed_mouth
+from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 
 UPPER, LOWER = LIPS.index(INNER_UPPER_MID), LIPS.index(INNER_LOWER_MID)
 JAW = [*range(11, 20), *range(31, 40), 40]
 
 
 def mouths(openings: Array) -> Array:
-    """The mean face's mouth with its jaw so low that the inner lips are as far apart as is asked for."""
+    """The mouth of the mean face, with the jaw lowered to each opening of the inner lips."""
     mouth = canonical_face()[[*LIPS, CHIN]]
-    made = np.repeat(mouth[None], len(openings), axis=0)
-    made[:, JAW, 1] += (openings - (mouth[LOWER, 1] - mouth[UPPER, 1]))[:, None]
-    return made
+    points = np.repeat(mouth[None], len(openings), axis=0)
+    points[:, JAW, 1] += (openings - (mouth[LOWER, 1] - mouth[UPPER, 1]))[:, None]
+    return points
 
 
 def gap(mouth: Array) -> float:
     return float(mouth[LOWER, 1] - mouth[UPPER, 1])
 
 
-def test_the_closed_frames_decide() -> None:
+def test_closed_mouth_is_computed_from_closed_frames() -> None:
     openings = np.array([0.2] * 90 + [0.004] * 10, np.float32)
     assert np.isclose(gap(closed_mouth(mouths(openings), openings)), 0.004, atol=1e-5)
 
 
-def test_one_bad_frame_does_not_decide() -> None:
+def test_one_bad_frame_has_no_effect() -> None:
     openings = np.array([0.01] * 30, np.float32)
     points = mouths(openings)
     points[4] += 5
@@ -38,11 +38,11 @@ def test_one_bad_frame_does_not_decide() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 2, 50])
-@pytest.mark.parametrize("least", [0.03, 0.15])
-def test_a_mouth_that_never_closes_is_closed(frames: int, least: float) -> None:
-    openings = np.linspace(least, least + 0.01, frames, dtype=np.float32)
+@pytest.mark.parametrize("smallest", [0.03, 0.15])
+def test_mouth_that_is_always_open_is_closed(frames: int, smallest: float) -> None:
+    openings = np.linspace(smallest, smallest + 0.01, frames, dtype=np.float32)
     points = mouths(openings)
     closed = closed_mouth(points, openings)
-    assert abs(gap(closed)) < CLOSED
+    assert abs(gap(closed)) < MAX_CLOSED_OPENING
     assert closed[40, 1] < points[0, 40, 1]
     assert np.allclose(closed[[0, 10, 20, 30]], points[:, [0, 10, 20, 30]].mean(0), atol=0.01)

@@ -24,47 +24,47 @@ ALL = [MIDDLE, RIGHT, LEFT]
         ("350,300", None),
     ],
 )
-def test_the_choice_picks_the_person(text, expected):
+def test_choose_returns_the_selected_face(text, expected):
     assert choose(ALL, parse_person(text), 1280) == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2"])
-def test_what_is_no_choice_says_what_is(text):
+def test_invalid_person_is_rejected_with_the_valid_values(text):
     with pytest.raises(InputError, match="largest, left, center, right"):
         parse_person(text)
 
 
 @given(st.text(max_size=12))
-def test_any_text_is_a_choice_or_an_input_error(text):
+def test_any_text_is_parsed_or_rejected(text):
     try:
-        choice = parse_person(text)
+        person = parse_person(text)
     except InputError:
         return
-    assert parse_person(str(choice)) == choice
+    assert parse_person(str(person)) == person
 
 
 @given(st.lists(st.builds(Box, st.floats(0, 2000), st.floats(0, 2000), st.floats(1, 500)), max_size=6))
-def test_a_choice_is_one_of_the_faces(boxes):
+def test_chosen_face_is_one_of_the_faces(boxes):
     for text in ("largest", "left", "center", "right", "1", "500,500"):
         chosen = choose(boxes, parse_person(text), 2000)
         assert chosen is None or chosen in boxes
 
 
-def test_the_same_face_is_followed_by_overlap():
+def test_follow_returns_overlapping_face():
     last = Box(610, 305, 82)
     assert follow(ALL, last) == MIDDLE
 
 
-def test_nobody_else_is_taken_for_the_face_that_left():
+def test_follow_does_not_switch_to_another_face():
     assert follow([LEFT, RIGHT], MIDDLE) is None
 
 
-def test_a_face_that_comes_back_alone_is_taken_up_again():
+def test_follow_returns_a_face_that_is_alone():
     assert follow([LEFT], RIGHT) == LEFT
 
 
-def test_choices_have_names_of_their_own():
-    assert {str(c) for c in (Person(), Person(None, 2), Person(None, None, (3, 4.5)))} == {
+def test_persons_have_distinct_text_forms():
+    assert {str(person) for person in (Person(), Person(None, 2), Person(None, None, (3, 4.5)))} == {
         "largest",
         "2",
         "3,4.5",

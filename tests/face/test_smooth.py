@@ -16,7 +16,7 @@ def presence(landmarks) -> str:
 
 
 @pytest.mark.parametrize(
-    ("seen", "bridged"),
+    ("detected", "bridged"),
     [
         ("xx.xx", "xxxxx"),
         ("x.....x", "xxxxxxx"),
@@ -27,32 +27,32 @@ def presence(landmarks) -> str:
         (".x.x.", ".xxx."),
     ],
 )
-def test_short_gaps_are_bridged_and_long_ones_stay(seen, bridged):
-    rows = [face_at(2 * k) if c == "x" else None for k, c in enumerate(seen)]
+def test_only_short_gaps_are_bridged(detected, bridged):
+    rows = [face_at(2 * k) if c == "x" else None for k, c in enumerate(detected)]
     assert presence(bridge_gaps(rows)) == bridged
 
 
-def test_a_bridge_is_a_straight_line():
+def test_gaps_are_interpolated_linearly():
     rows = list(bridge_gaps([face_at(0), None, None, None, face_at(8)]))
     assert [round(float(row[4, 0] - face_at()[4, 0]), 3) for row in rows] == [0, 2, 4, 6, 8]
 
 
-def test_a_cut_is_not_bridged():
+def test_gap_across_a_cut_is_not_bridged():
     assert presence(bridge_gaps([face_at(0), None, face_at(900)])) == "x.x"
 
 
 @given(st.lists(st.booleans(), max_size=40))
-def test_every_frame_keeps_its_place(seen):
-    rows = [face_at(k) if here else None for k, here in enumerate(seen)]
+def test_number_and_position_of_frames_are_preserved(detected):
+    rows = [face_at(k) if found else None for k, found in enumerate(detected)]
     smoothed = list(smooth(bridge_gaps(rows)))
-    assert len(smoothed) == len(seen)
-    for k, (here, row) in enumerate(zip(seen, smoothed, strict=True)):
-        if here:
+    assert len(smoothed) == len(detected)
+    for k, (found, row) in enumerate(zip(detected, smoothed, strict=True)):
+        if found:
             assert row is not None
             assert abs(float(row[4, 0] - face_at(k)[4, 0])) < 3
 
 
-def test_trembling_becomes_still_and_a_jump_does_not_lag():
+def test_smoothing_removes_jitter_without_lag():
     noise = np.random.default_rng(0).normal(0, 0.25, (60, 478, 3)).astype(np.float32)
     jump = [0.0] * 30 + [40.0] * 30
     rows = [face_at(x) + n for x, n in zip(jump, noise, strict=True)]

@@ -15,7 +15,7 @@ def rows(count, missing=()):
     return [None if k in missing else np.full((478, 3), k, np.float32) for k in range(count)]
 
 
-def test_a_track_is_read_as_it_was_written(tmp_path):
+def test_track_is_read_as_written(tmp_path):
     written = write_track(tmp_path / "a.track", rows(5, missing={0, 3}), limit=9)
     read = read_track(tmp_path / "a.track")
     assert read.present.tolist() == written.present.tolist() == [False, True, True, False, True]
@@ -25,29 +25,29 @@ def test_a_track_is_read_as_it_was_written(tmp_path):
     assert np.isnan(read.rows(2, 2)[1]).all()
 
 
-def test_a_track_that_reaches_its_limit_is_not_known_to_be_complete(tmp_path):
+def test_track_that_reaches_its_limit_is_not_complete(tmp_path):
     assert not write_track(tmp_path / "a.track", rows(5), limit=5).complete
 
 
 @pytest.mark.parametrize("cut", [0, 3, 16, 17, -1, -4])
-def test_a_cut_off_track_is_refused(tmp_path, cut):
+def test_truncated_track_is_rejected(tmp_path, cut):
     path = tmp_path / "a.track"
     write_track(path, rows(3), limit=9)
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
-    with pytest.raises(HeygemError, match="not a whole track"):
+    with pytest.raises(HeygemError, match="the face track is damaged"):
         read_track(path)
 
 
-def test_a_track_is_made_once_and_made_longer_when_needed(tmp_path):
-    made = []
+def test_track_is_cached_and_extended_when_needed(tmp_path):
+    counts = []
 
     def track(count):
-        def make():
-            made.append(count)
+        def create():
+            counts.append(count)
             return rows(count)
 
-        return make
+        return create
 
     first, cached = cached_track(tmp_path, "key", 4, track(4))
     assert (len(first), cached) == (4, False)
@@ -57,17 +57,17 @@ def test_a_track_is_made_once_and_made_longer_when_needed(tmp_path):
     assert (len(longer), longer.complete, cached) == (7, True, False)
     whole, cached = cached_track(tmp_path, "key", 99, track(99))
     assert (len(whole), whole.complete, cached) == (7, True, True)
-    assert made == [4, 7]
+    assert counts == [4, 7]
 
 
-def test_a_broken_track_is_made_anew(tmp_path):
+def test_damaged_track_is_replaced(tmp_path):
     cached_track(tmp_path, "key", 4, lambda: rows(2))
     (tmp_path / "tracks" / "key.track").write_bytes(b"hgtrack1 and then nonsense")
     track, cached = cached_track(tmp_path, "key", 4, lambda: rows(2))
     assert (len(track), cached) == (2, False)
 
 
-def test_a_failure_leaves_nothing(tmp_path):
+def test_failure_leaves_no_files(tmp_path):
     def fails():
         yield from rows(2)
         raise HeygemError("x", "tracking failed")
@@ -77,14 +77,14 @@ def test_a_failure_leaves_nothing(tmp_path):
     assert [path.suffix for path in (tmp_path / "tracks").iterdir()] in ([], [".lock"])
 
 
-def test_a_folder_that_cannot_be_used_says_what_to_do(tmp_path):
+def test_unusable_folder_is_reported_with_a_hint(tmp_path):
     (tmp_path / "cache").write_bytes(b"a file, not a folder")
     with pytest.raises(NotCapableError, match="--no-cache, or name another folder with HEYGEM_CACHE_DIR") as caught:
         cached_track(tmp_path / "cache", "key", 4, lambda: rows(2))
     assert caught.value.exit_code == 4
 
 
-def test_a_full_disk_says_what_to_do(tmp_path):
+def test_full_disk_is_reported_with_a_hint(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
     try:
@@ -96,15 +96,15 @@ def test_a_full_disk_says_what_to_do(tmp_path):
 
 
 def _track_in_process(folder, counter):
-    def make():
+    def create():
         with counter.open("a") as file:
-            file.write("made\n")
+            file.write("created\n")
         return rows(200)
 
-    cached_track(folder, "key", 500, make)
+    cached_track(folder, "key", 500, create)
 
 
-def test_two_processes_make_a_track_once(tmp_path):
+def test_two_processes_create_a_track_once(tmp_path):
     counter = tmp_path / "counter"
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=_track_in_process, args=(tmp_path, counter)) for _ in range(2)]
@@ -113,10 +113,10 @@ def test_two_processes_make_a_track_once(tmp_path):
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    assert counter.read_text() == "made\n"
+    assert counter.read_text() == "created\n"
 
 
-def test_the_key_is_the_content_not_the_name(tmp_path):
+def test_key_depends_on_content_not_on_name(tmp_path):
     one, same, other = (tmp_path / name for name in ("1", "2", "3"))
     one.write_bytes(b"face")
     same.write_bytes(b"face")
@@ -130,7 +130,7 @@ def test_the_key_is_the_content_not_the_name(tmp_path):
     assert len(keys) == 4
 
 
-def test_pruning_takes_what_was_not_used_for_longest(tmp_path):
+def test_prune_deletes_least_recently_used(tmp_path):
     for age, name in enumerate(["new", "older", "oldest"]):
         path = tmp_path / f"{name}.track"
         path.write_bytes(bytes(100))
@@ -139,7 +139,7 @@ def test_pruning_takes_what_was_not_used_for_longest(tmp_path):
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "older"]
 
 
-def test_what_a_killed_run_left_is_removed_when_the_track_is_made(tmp_path):
+def test_part_file_of_a_killed_run_is_removed(tmp_path):
     (tmp_path / "tracks").mkdir()
     stale = tmp_path / "tracks" / ".key.a1b2.heygem-part"
     stale.write_bytes(b"half")

@@ -15,9 +15,9 @@ from heygem_cli.onnx import models_folder
 
 
 def _cache_folder() -> Path:
-    from heygem_cli.face.cache import default_folder
+    from heygem_cli.face.cache import default_cache_folder
 
-    return default_folder()
+    return default_cache_folder()
 
 
 @dataclass(frozen=True)

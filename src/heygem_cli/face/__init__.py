@@ -1,1 +1,1 @@
-"""Face: the tracker, the geometry of landmarks, the track cache."""
+"""Find faces, track their landmarks, and cache the tracks."""

@@ -1,4 +1,4 @@
-"""The canonical face: the mean face that head poses are measured against."""
+"""The canonical face: the mean face that head poses are relative to."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from heygem_cli.onnx import model_path
 
 @cache
 def canonical_face() -> Array:
-    """Landmarks (478, 3) of the mean face in the canonical frame: frontal, unit inter-ocular distance."""
+    """Return the landmarks (478, 3) of the mean face in the canonical frame."""
     return np.asarray(np.load(model_path("canonical_face.npy")), np.float32)

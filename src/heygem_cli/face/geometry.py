@@ -1,8 +1,8 @@
-"""Geometry of a face: which landmark is what, the canonical frame, head pose, mouth opening.
+"""Landmark indices, the canonical frame, head pose and mouth opening.
 
-Landmarks are MediaPipe Face Mesh's 478 points as (x, y, z) in pixels of the frame, y down, z towards the scene, on
-about the scale of x. The canonical frame has the middle of the outer eye corners as its origin, the head upright and
-frontal, and the distance between the outer eye corners (the inter-ocular distance) as its unit.
+Landmarks are MediaPipe Face Mesh's 478 points (x, y, z) in pixels: y points down, z away from the camera, on about the
+scale of x. In the canonical frame the head is upright and frontal, the origin is the midpoint of the outer eye corners,
+and the unit is the distance between them (the inter-ocular distance).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ OUTER_UPPER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 OUTER_LOWER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-# Each ring's corners stand once: 20 outer and 20 inner points, the order of every array of lip points.
+# 20 outer and 20 inner points, without repeating the corners: the order of every array of lip points.
 LIPS = OUTER_UPPER + OUTER_LOWER[1:-1] + INNER_UPPER + INNER_LOWER[1:-1]
-# Points that speech does not move: eye corners, nose bridge, temples, brows.
+# Points that do not move in speech: eye corners, nose bridge, temples, brows.
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 127, 356, 234, 454, 70, 300, 107, 336)
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Similarity transforms from the canonical frame to frames: ``image = scale * rotation @ canonical + translation``.
+    """Similarity transforms to image coordinates: ``image = scale * rotation @ canonical + translation``.
 
     Shapes: scale (…,), rotation (…, 3, 3), translation (…, 3).
     """
@@ -41,34 +41,34 @@ class Pose:
     translation: Array
 
     def to_image(self, points: Array) -> Array:
-        """Move canonical points (…, points, 3) into the frame, in pixels."""
-        turned = points @ np.swapaxes(self.rotation, -1, -2)
-        return np.asarray(self.scale[..., None, None] * turned + self.translation[..., None, :], np.float32)
+        """Transform canonical points (…, points, 3) to pixels."""
+        rotated = points @ np.swapaxes(self.rotation, -1, -2)
+        return np.asarray(self.scale[..., None, None] * rotated + self.translation[..., None, :], np.float32)
 
     def to_canonical(self, points: Array) -> Array:
-        """Move points of the frame (…, points, 3), in pixels, into the canonical frame."""
-        moved = (points - self.translation[..., None, :]) / self.scale[..., None, None]
-        return np.asarray(moved @ self.rotation, np.float32)
+        """Transform points (…, points, 3) in pixels to the canonical frame."""
+        scaled = (points - self.translation[..., None, :]) / self.scale[..., None, None]
+        return np.asarray(scaled @ self.rotation, np.float32)
 
     @property
     def yaw(self) -> Array:
-        """The head's turn to the side in degrees, 0 when frontal."""
+        """Rotation to the side in degrees, 0 when frontal."""
         return np.asarray(np.degrees(np.arctan2(self.rotation[..., 0, 2], self.rotation[..., 2, 2])), np.float32)
 
     @property
     def pitch(self) -> Array:
-        """The head's nod in degrees, 0 when frontal."""
+        """Rotation up or down in degrees, 0 when frontal."""
         return np.asarray(np.degrees(np.arcsin(np.clip(self.rotation[..., 1, 2], -1, 1))), np.float32)
 
 
 def similarity(source: Array, target: Array) -> Pose:
-    """Find the similarity transforms that bring ``source`` nearest to ``target`` in the least-squares sense.
+    """Fit the similarity transforms that map ``source`` to ``target`` in the least-squares sense.
 
     S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
 
     Args:
-        source: points (points, 3).
-        target: points (…, points, 3).
+        source: Points (points, 3).
+        target: Points (…, points, 3).
     """
     source_mean, target_mean = source.mean(0), target.mean(-2)
     source_zero, target_zero = source - source_mean, target - target_mean[..., None, :]
@@ -83,21 +83,16 @@ def similarity(source: Array, target: Array) -> Pose:
 
 
 def head_pose(landmarks: Array, canonical: Array) -> Pose:
-    """Head poses of landmarks (…, 478, 3), from the points that speech does not move.
-
-    Args:
-        landmarks: in pixels.
-        canonical: the canonical face (478, 3), see :func:`heygem_cli.face.canonical.canonical_face`.
-    """
+    """Fit the head poses of landmarks (…, 478, 3) to the points of the canonical face that do not move in speech."""
     return similarity(canonical[list(STABLE)], landmarks[..., STABLE, :])
 
 
 def interocular(landmarks: Array) -> Array:
-    """Distance between the outer eye corners, in the unit of ``landmarks`` (…, 478, 3)."""
+    """Return the distance between the outer eye corners, in the unit of ``landmarks`` (…, 478, 3)."""
     return np.asarray(np.linalg.norm(landmarks[..., LEFT_EYE, :] - landmarks[..., RIGHT_EYE, :], axis=-1))
 
 
 def mouth_opening(landmarks: Array) -> Array:
-    """Inner lip opening of landmarks (…, 478, 3) in inter-ocular distances."""
+    """Return the opening of the inner lips of landmarks (…, 478, 3), in inter-ocular distances."""
     gap = landmarks[..., INNER_UPPER_MID, :2] - landmarks[..., INNER_LOWER_MID, :2]
     return np.asarray(np.linalg.norm(gap, axis=-1) / interocular(landmarks))

@@ -1,4 +1,4 @@
-"""The closed mouth of a person: what every lip offset is measured from, in training and in rendering."""
+"""The closed mouth of a person, which lip offsets are relative to, in training and in rendering."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import numpy as np
 
 from heygem_cli.face.geometry import Array
 
-CLOSED = 0.012
-"""Inter-ocular distances. Up to this opening of the inner lips the tracker sees a closed mouth."""
-SHARE = 0.1
-"""Share of the frames that is taken for closed: those of the smallest opening."""
-FEWEST = 3
+MAX_CLOSED_OPENING = 0.012
+"""Opening of the inner lips, in inter-ocular distances, up to which the mouth counts as closed."""
+CLOSED_SHARE = 0.1
+"""Share of the frames, those with the smallest opening, that the closed mouth is computed from."""
+MIN_CLOSED_FRAMES = 3
 
-# The two corners and nine columns between them, in the order of geometry.LIPS.
+# The nine columns between the two corners, in the order of geometry.LIPS.
 _OUTER_LOWER, _OUTER_UPPER = slice(11, 20), slice(1, 10)
 _INNER_LOWER, _INNER_UPPER = slice(31, 40), slice(21, 30)
 _CHIN = 40
 _LOWER_SHARE = 0.75
-"""Share of a gap that the jaw closes; the upper lip does the rest."""
+"""Share of a gap that the jaw closes; the upper lip closes the rest."""
 
 
 def closed_mouth(points: Array, openings: Array) -> Array:
-    """The person's closed mouth: the median of the frames with the smallest opening.
+    """Estimate the closed mouth of a person: the median of the frames with the smallest opening.
 
-    A tenth of the frames, but at least 3 (or all there are), so that one bad frame does not decide. A mouth that is
-    open in all of them (a photograph of a smile) is closed by moving the lips and the chin together.
+    These are a tenth of the frames, but at least 3, so that one bad frame has no effect. If the mouth is open in all of
+    them (a photograph of a smile), it is closed by moving the lips and the chin together.
 
     Args:
         points: (frames, 41, 2 or 3) lip points and chin in the canonical frame.
@@ -33,17 +33,17 @@ def closed_mouth(points: Array, openings: Array) -> Array:
     Returns:
         (41, 2 or 3).
     """
-    fewest = min(len(openings), max(FEWEST, round(SHARE * len(openings))))
-    least = np.argsort(openings, kind="stable")[:fewest]
-    mouth = np.asarray(np.median(points[least], axis=0), np.float32)
-    return mouth if float(np.median(openings[least])) <= CLOSED else _shut(mouth)
+    count = min(len(openings), max(MIN_CLOSED_FRAMES, round(CLOSED_SHARE * len(openings))))
+    smallest = np.argsort(openings, kind="stable")[:count]
+    mouth = np.asarray(np.median(points[smallest], axis=0), np.float32)
+    return mouth if float(np.median(openings[smallest])) <= MAX_CLOSED_OPENING else _close(mouth)
 
 
-def _shut(mouth: Array) -> Array:
-    shut = mouth.copy()
+def _close(mouth: Array) -> Array:
+    closed = mouth.copy()
     gaps = np.maximum(mouth[_INNER_LOWER, 1] - mouth[_INNER_UPPER, 1], 0)
     for lower, upper in ((_INNER_LOWER, _INNER_UPPER), (_OUTER_LOWER, _OUTER_UPPER)):
-        shut[lower, 1] -= _LOWER_SHARE * gaps
-        shut[upper, 1] += (1 - _LOWER_SHARE) * gaps
-    shut[_CHIN, 1] -= _LOWER_SHARE * gaps.max()
-    return shut
+        closed[lower, 1] -= _LOWER_SHARE * gaps
+        closed[upper, 1] += (1 - _LOWER_SHARE) * gaps
+    closed[_CHIN, 1] -= _LOWER_SHARE * gaps.max()
+    return closed

@@ -1,4 +1,4 @@
-"""The track of one face through a face video, kept in a file so that memory does not grow with length."""
+"""The track of one face through a face video, stored in a file so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _ROW = LANDMARKS * 3
 class FaceTrack:
     """Landmarks of one person in every frame of a face video.
 
-    The file holds a header and, a frame, 478 × (x, y, z) little-endian float32 in pixels, NaN where there is no face.
+    The file has a header, and for each frame 478 × (x, y, z) as little-endian float32 in pixels, NaN without a face.
 
     Attributes:
-        path: the file.
-        present: bool (frames,), whether the face is there.
-        complete: whether the track reaches the end of the face video, or only as far as a job needed it.
+        path: The file.
+        present: bool (frames,), whether the face was found.
+        complete: Whether the track covers the whole face video, rather than only what a job needed.
     """
 
     path: Path
@@ -38,28 +38,28 @@ class FaceTrack:
         return len(self.present)
 
     def landmarks(self, index: int) -> Array | None:
-        """Landmarks (478, 3) of one frame, None where there is no face."""
+        """Read the landmarks (478, 3) of one frame, None without a face."""
         return self.rows(index, 1)[0] if self.present[index] else None
 
     def rows(self, start: int, count: int) -> Array:
-        """Landmarks (count, 478, 3) of successive frames, NaN where there is no face."""
+        """Read the landmarks (count, 478, 3) of successive frames, NaN without a face."""
         offset = _HEADER.size + start * _ROW * 4
         return np.fromfile(self.path, "<f4", count * _ROW, offset=offset).reshape(-1, LANDMARKS, 3)
 
-    def head(self, count: int) -> FaceTrack:
-        """The track of the first ``count`` frames, so that a result never depends on how far the cache reaches."""
+    def truncated(self, count: int) -> FaceTrack:
+        """Return the track of the first ``count`` frames, so that results do not depend on how much is cached."""
         if count >= len(self):
             return self
         return FaceTrack(self.path, self.present[:count], complete=False)
 
 
 def write_track(path: Path, landmarks: Iterable[Array | None], *, limit: int) -> FaceTrack:
-    """Write landmarks to a file as they come.
+    """Write landmarks to a file as they arrive.
 
     Args:
-        path: of the new file.
-        landmarks: (478, 3) a frame, None where there is no face.
-        limit: how many frames at most; when fewer come, the track is complete.
+        path: The new file.
+        landmarks: (478, 3) for each frame, None without a face.
+        limit: The largest possible number of frames; with fewer the track is complete.
     """
     missing = np.full((LANDMARKS, 3), np.nan, "<f4").tobytes()
     present: list[bool] = []
@@ -75,10 +75,10 @@ def write_track(path: Path, landmarks: Iterable[Array | None], *, limit: int) ->
 
 
 def read_track(path: Path) -> FaceTrack:
-    """Open a track's file.
+    """Open the file of a track.
 
     Raises:
-        HeygemError: the file is not a whole track.
+        HeygemError: ``bad-track``: the file is damaged.
     """
     with path.open("rb") as file:
         header = file.read(_HEADER.size)
@@ -88,4 +88,4 @@ def read_track(path: Path) -> FaceTrack:
         if magic == _MAGIC and size == count * _ROW * 4:
             first = np.memmap(path, "<f4", "r", _HEADER.size, (count, _ROW))[:, 0] if count else np.zeros(0)
             return FaceTrack(path, ~np.isnan(first), bool(complete))
-    raise HeygemError("bad-track", "is not a whole track", path=path, hint="Delete it; it will be made anew")
+    raise HeygemError("bad-track", "the face track is damaged", path=path, hint="Delete it; it will be created again")

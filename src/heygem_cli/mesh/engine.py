@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.errors import InputError
-from heygem_cli.face.cache import cache_errors, cached_track, default_folder, track_key
+from heygem_cli.face.cache import cache_errors, cached_track, default_cache_folder, track_key
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
@@ -109,7 +109,7 @@ class MeshEngine:
                 file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the job closes it
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.face, self.tracker.version)
-        return cached_track(default_folder(), key, needed, landmarks)
+        return cached_track(default_cache_folder(), key, needed, landmarks)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from heygem_cli.face.canonical import canonical_face
 from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
-from heygem_cli.face.neutral import CLOSED, closed_mouth
+from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo, planes
@@ -82,7 +82,7 @@ def fit_sway(points: Array, openings: Array, turned: Array) -> Array:
         (2, points, 3), next to 0 for a head that hardly turns.
     """
     known = np.column_stack([np.ones(len(points)), openings, turned]).astype(np.float64)
-    ridge = np.diag([1e-9, CLOSED**2, SURE**2, SURE**2]) * len(points)
+    ridge = np.diag([1e-9, MAX_CLOSED_OPENING**2, SURE**2, SURE**2]) * len(points)
     found = np.linalg.solve(known.T @ known + ridge, known.T @ points.reshape(len(points), -1))
     return np.asarray(found[2:].reshape(2, *points.shape[1:]), np.float32)
 
