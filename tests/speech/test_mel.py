@@ -5,7 +5,7 @@ from heygem_cli.speech.mel import log_mel, mel_filters
 TIME = np.arange(32_000) / 16_000
 
 
-def test_filters_are_those_that_whisper_was_trained_with() -> None:
+def test_filters_equal_those_of_whisper() -> None:
     filters = mel_filters()
     assert filters.shape == (80, 201)
     # From the mel_filters.npz that OpenAI ships with Whisper.
@@ -13,13 +13,13 @@ def test_filters_are_those_that_whisper_was_trained_with() -> None:
     assert np.allclose(filters.sum(1)[40:] * 40, 1, atol=0.1)
 
 
-def test_a_tone_stands_in_its_own_band() -> None:
+def test_tone_peaks_in_its_own_band() -> None:
     low, high = (log_mel(np.sin(2 * np.pi * hertz * TIME).astype(np.float32))[:, 100].argmax() for hertz in (300, 3000))
     assert low == 7  # 300 Hz is 4.5 mel, the bands are 0.56 mel apart
     assert 50 < high < 60
 
 
-def test_the_range_is_eight_decades() -> None:
+def test_range_is_eight_decades() -> None:
     loud = np.sin(2 * np.pi * 440 * TIME).astype(np.float32)
     mel = log_mel(np.concatenate([loud, np.zeros(16_000, np.float32)]))
     assert mel.shape == (80, 300)

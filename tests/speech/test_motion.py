@@ -25,39 +25,39 @@ from heygem_cli.speech.motion import (
 RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60)]
 OPEN = 0.03
 CLOSED = 0.02
-"""Inter-ocular distances. Less is not seen as open."""
+"""Inter-ocular distances, below which an opening is not visible."""
 
 
 def opening(offsets: Array) -> Array:
     return offsets[:, LIPS.index(INNER_LOWER_MID), 1] - offsets[:, LIPS.index(INNER_UPPER_MID), 1]
 
 
-def quiet(seconds: float) -> Array:
+def silence(seconds: float) -> Array:
     return np.zeros(round(seconds * RATE), np.float32)
 
 
-def test_points_are_the_lips_and_the_chin() -> None:
+def test_points_are_lips_and_chin() -> None:
     assert len((*LIPS, CHIN)) == POINTS
 
 
 @given(st.integers(1, 10**9), st.sampled_from(RATES))
-def test_the_video_lasts_as_long_as_the_audio_within_half_a_frame(samples: int, fps: Fraction) -> None:
+def test_video_is_as_long_as_audio_within_half_a_frame(samples: int, fps: Fraction) -> None:
     frames = frame_count(samples, fps)
     assert frames >= 1
     assert frames == 1 or abs(frames / fps - Fraction(samples, RATE)) <= 1 / fps / 2
 
 
 @given(st.integers(1, 200), st.sampled_from(RATES))
-def test_a_straight_line_stays_one_at_any_rate(rows: int, fps: Fraction) -> None:
+def test_resampling_preserves_a_straight_line(rows: int, fps: Fraction) -> None:
     line = np.arange(rows, dtype=np.float32)[:, None]
     frames = frame_count(rows * 640, fps)
-    made = resample(line, frames, fps)[:, 0]
-    wanted = np.clip((np.arange(frames) + 0.5) / float(fps) * 25 - 0.5, 0, rows - 1)
-    assert np.allclose(made, wanted, atol=1e-3)
+    resampled = resample(line, frames, fps)[:, 0]
+    expected = np.clip((np.arange(frames) + 0.5) / float(fps) * 25 - 0.5, 0, rows - 1)
+    assert np.allclose(resampled, expected, atol=1e-3)
 
 
 @given(st.integers(1, 5), st.integers(3, 9))
-def test_windows_of_one_curve_join_to_it(windows: int, overlap: int) -> None:
+def test_joining_windows_restores_the_curve(windows: int, overlap: int) -> None:
     size = 2 * overlap + 3
     curve = np.random.default_rng(windows).standard_normal((windows * (size - overlap) + overlap, 2), np.float32)
     starts = range(0, windows * (size - overlap), size - overlap)
@@ -67,11 +67,11 @@ def test_windows_of_one_curve_join_to_it(windows: int, overlap: int) -> None:
 
 @pytest.mark.parametrize("fps", RATES)
 @pytest.mark.parametrize("seconds", [0.05, 1.23])
-def test_every_frame_of_the_video_has_its_motion(model: MotionModel, fps: Fraction, seconds: float) -> None:
-    sound = babble(seconds)
-    motion = model.predict(iter([sound[:100], sound[100:]]), fps)
-    assert motion.offsets.shape == (max(1, round(len(sound) * fps / RATE)), POINTS, 3)
-    assert motion.duration == len(sound) / RATE
+def test_every_video_frame_has_motion(model: MotionModel, fps: Fraction, seconds: float) -> None:
+    samples = babble(seconds)
+    motion = model.predict(iter([samples[:100], samples[100:]]), fps)
+    assert motion.offsets.shape == (max(1, round(len(samples) * fps / RATE)), POINTS, 3)
+    assert motion.duration == len(samples) / RATE
     assert np.isfinite(motion.offsets).all()
 
 
@@ -80,9 +80,9 @@ def test_empty_audio_is_an_error(model: MotionModel) -> None:
         model.predict([], Fraction(25))
 
 
-def test_a_vowel_opens_the_mouth_when_it_sounds(model: MotionModel) -> None:
-    sound = np.concatenate([quiet(1), vowel(0.3), quiet(1), vowel(0.3), quiet(1)])
-    gap = opening(model.predict([sound], Fraction(25)).offsets)
+def test_mouth_opens_during_a_vowel(model: MotionModel) -> None:
+    samples = np.concatenate([silence(1), vowel(0.3), silence(1), vowel(0.3), silence(1)])
+    gap = opening(model.predict([samples], Fraction(25)).offsets)
     for onset in (25, 57):
         assert gap[onset : onset + 9].max() > OPEN
         middle = float(np.average(np.arange(onset - 8, onset + 16), weights=np.maximum(gap[onset - 8 : onset + 16], 0)))
@@ -92,18 +92,18 @@ def test_a_vowel_opens_the_mouth_when_it_sounds(model: MotionModel) -> None:
     assert gap[-10:].max() < CLOSED
 
 
-def test_it_does_not_matter_how_the_audio_comes(model: MotionModel) -> None:
-    sound = babble(14)
-    whole = model.predict([sound], Fraction(25)).offsets
-    pieces = model.predict(iter(np.array_split(sound, 97)), Fraction(25)).offsets
+def test_motion_does_not_depend_on_chunk_size(model: MotionModel) -> None:
+    samples = babble(14)
+    whole = model.predict([samples], Fraction(25)).offsets
+    pieces = model.predict(iter(np.array_split(samples, 97)), Fraction(25)).offsets
     assert np.array_equal(whole, pieces)
 
 
 def test_long_audio_has_no_seams(model: MotionModel) -> None:
-    """Where windows meet the motion is as smooth as elsewhere, and what one window says of its own middle."""
-    sound = babble(30)
-    long = opening(model.predict([sound], Fraction(25)).offsets)
-    alone = opening(model.predict([sound[5 * RATE : 15 * RATE]], Fraction(25)).offsets)
+    """Where windows overlap, motion is as smooth as elsewhere and like that of a window around the same audio."""
+    samples = babble(30)
+    long = opening(model.predict([samples], Fraction(25)).offsets)
+    alone = opening(model.predict([samples[5 * RATE : 15 * RATE]], Fraction(25)).offsets)
     assert np.corrcoef(long[150:350], alone[25:225])[0, 1] > 0.8
     jumps = np.abs(np.diff(long))
     seams = np.concatenate([jumps[225:300], jumps[450:525]])
@@ -113,10 +113,10 @@ def test_long_audio_has_no_seams(model: MotionModel) -> None:
 
 NOISES = {
     "digital silence": lambda time, _: 0 * time,
-    "the last bit": lambda _, hiss: np.round(hiss / 2) / 32768,
+    "dither": lambda _, hiss: np.round(hiss / 2) / 32768,
     "faint hiss": lambda _, hiss: 1e-3 * hiss,
     "hiss": lambda _, hiss: 1e-2 * hiss,
-    "a loud fan": lambda _, hiss: 0.1 * np.convolve(hiss, np.ones(8) / 8, "same"),
+    "loud fan": lambda _, hiss: 0.1 * np.convolve(hiss, np.ones(8) / 8, "same"),
     "mains hum": lambda time, hiss: 0.05 * np.sin(2 * np.pi * 50 * time) + 3e-4 * hiss,
     "harmonics of hum": lambda time, hiss: (
         sum(0.02 / n * np.sin(2 * np.pi * 60 * n * time) for n in (1, 2, 3)) + 3e-4 * hiss
@@ -126,18 +126,18 @@ NOISES = {
 
 @pytest.mark.parametrize("name", NOISES)
 @pytest.mark.parametrize("seconds", [0.5, 4])
-def test_what_is_not_speech_leaves_the_mouth_closed(model: MotionModel, name: str, seconds: float) -> None:
+def test_noise_keeps_the_mouth_closed(model: MotionModel, name: str, seconds: float) -> None:
     time = np.arange(int(seconds * RATE)) / RATE
-    sound = NOISES[name](time, np.random.default_rng(0).standard_normal(len(time)))
-    gap = opening(model.predict([sound.astype(np.float32)], Fraction(25)).offsets)
+    samples = NOISES[name](time, np.random.default_rng(0).standard_normal(len(time)))
+    gap = opening(model.predict([samples.astype(np.float32)], Fraction(25)).offsets)
     assert gap.max() < CLOSED
 
 
 @pytest.mark.parametrize("noise", [0.0, 3e-4])
-def test_a_pause_closes_the_mouth_smoothly(model: MotionModel, noise: float) -> None:
+def test_pause_closes_the_mouth_smoothly(model: MotionModel, noise: float) -> None:
     hiss = noise * np.random.default_rng(0).standard_normal(5 * RATE).astype(np.float32)
-    sound = np.concatenate([babble(2), quiet(1), babble(2, seed=1)]) + hiss
-    motion = model.predict([sound], Fraction(25)).offsets
+    samples = np.concatenate([babble(2), silence(1), babble(2, seed=1)]) + hiss
+    motion = model.predict([samples], Fraction(25)).offsets
     gap = opening(motion)
     assert gap[:50].max() > OPEN
     assert gap[75:].max() > OPEN
@@ -145,7 +145,7 @@ def test_a_pause_closes_the_mouth_smoothly(model: MotionModel, noise: float) -> 
     assert np.abs(np.diff(gap[44:80])).max() < 0.12
 
 
-def test_the_network_is_one_that_onnx_runtime_1_18_reads() -> None:
+def test_onnx_runtime_1_18_supports_the_network() -> None:
     graph = onnx.load(model_path(MODEL))
     assert graph.ir_version <= 10
     assert max(opset.version for opset in graph.opset_import) <= 20
@@ -153,7 +153,7 @@ def test_the_network_is_one_that_onnx_runtime_1_18_reads() -> None:
 
 
 @pytest.mark.parametrize("name", ["mouth_motion.onnx", "canonical_face.npy"])
-def test_cards_and_sums_are_of_these_models(name: str) -> None:
+def test_model_cards_and_checksums_match_the_models(name: str) -> None:
     folder = models_folder()
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert f"{digest}  {name}\n" in (folder / "SHA256SUMS").read_text()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.speech.encoder import find_whisper
-from heygem_cli.speech.whisper_file import BadModelFileError, first_layers
+from heygem_cli.speech.whisper_file import ModelFileError, truncate_encoder
 
 
 def name(text: str) -> bytes:
@@ -31,31 +31,31 @@ OTHERS = ["encoder/conv1/weight", "decoder/layer_3/ffn/weight", "encoder/layer_n
 
 
 @given(st.lists(st.sampled_from([*LAYERS, *OTHERS]), unique=True), st.integers(0, 12), st.integers(0, 2))
-def test_later_layers_are_left_out_and_nothing_else(names: list[str], layers: int, aliases: int) -> None:
-    later = {text for text in LAYERS if int(text.split("_")[1].split("/")[0]) >= layers}
-    wanted = [text for text in names if text not in later]
-    assert first_layers(model(*names, aliases=aliases), layers) == model(*wanted, aliases=aliases)
+def test_only_later_layers_are_removed(names: list[str], layers: int, aliases: int) -> None:
+    removed = {text for text in LAYERS if int(text.split("_")[1].split("/")[0]) >= layers}
+    kept = [text for text in names if text not in removed]
+    assert truncate_encoder(model(*names, aliases=aliases), layers) == model(*kept, aliases=aliases)
 
 
 @given(st.integers(0, 10_000))
-def test_a_file_that_is_cut_off_is_told(length: int) -> None:
+def test_truncated_file_is_rejected(length: int) -> None:
     whole = model(*LAYERS, *OTHERS, aliases=0)
-    with pytest.raises(BadModelFileError):
-        first_layers(whole[: length % len(whole)], 2)
+    with pytest.raises(ModelFileError):
+        truncate_encoder(whole[: length % len(whole)], 2)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_give_a_file_or_our_error(content: bytes) -> None:
+def test_arbitrary_bytes_are_converted_or_rejected(content: bytes) -> None:
     try:
-        first_layers(content, 2)
-    except BadModelFileError:
+        truncate_encoder(content, 2)
+    except ModelFileError:
         return
 
 
-def test_the_model_that_comes_along_loses_its_later_layers() -> None:
+def test_bundled_model_loses_its_later_layers() -> None:
     content = (find_whisper({}) / "model.bin").read_bytes()
-    cut = first_layers(content, 2)
+    cut = truncate_encoder(content, 2)
     assert b"encoder/layer_1/" in cut
     assert b"encoder/layer_2/" not in cut
     assert b"decoder/layer_3/" in cut
-    assert first_layers(content, 4) == content
+    assert truncate_encoder(content, 4) == content

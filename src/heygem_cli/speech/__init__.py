@@ -1,1 +1,1 @@
-"""Speech: audio to features to mouth motion."""
+"""Predict mouth motion from speech."""

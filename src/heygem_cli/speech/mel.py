@@ -1,4 +1,4 @@
-"""Whisper's log-mel spectrogram in NumPy."""
+"""Compute Whisper's log-mel spectrogram with NumPy."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MELS = 80
 
 
 def log_mel(samples: Samples) -> Array:
-    """Log-mel spectrogram (80, samples // 160) by the recipe that Whisper was trained with.
+    """Compute the log-mel spectrogram (80, samples // 160) that Whisper was trained with.
 
-    A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022. Needs at least 201 samples.
+    A. Radford et al., "Robust speech recognition via large-scale weak supervision", 2022.
 
     Args:
-        samples: mono at 16 kHz.
+        samples: At least 201 samples at 16 kHz.
     """
     padded = np.pad(samples, FFT // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP][: len(samples) // HOP]
@@ -33,7 +33,7 @@ def log_mel(samples: Samples) -> Array:
 
 @cache
 def mel_filters() -> Array:
-    """Triangular filters (80, 201) on Slaney's mel scale, each of unit area (M. Slaney, "Auditory toolbox", 1998)."""
+    """Return triangular filters (80, 201) of unit area on Slaney's mel scale (M. Slaney, "Auditory toolbox", 1998)."""
     edges = _mel_to_hertz(np.linspace(0, _hertz_to_mel(SAMPLE_RATE / 2), MELS + 2))
     widths = np.diff(edges)
     ramps = edges[:, None] - np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)

@@ -1,9 +1,9 @@
-"""The file of a Whisper model in CTranslate2's format, cut down to the first layers of its encoder.
+"""Remove the last encoder layers from a Whisper model file in CTranslate2's format.
 
-The file holds: the format's version (u32), the name of the model's kind, its revision (u32), the number of variables
-(u32); of each its name, rank (u8), dimensions (u32 each), type (u8), size in bytes (u32) and content; the number of
-aliases (u32), and of each its name and the variable's. A name is its length with a final NUL (u16), and the bytes.
-All little-endian.
+The file contains: the version of the format (u32), the name of the model type, its revision (u32), the number of
+variables (u32); for each variable its name, rank (u8), dimensions (u32 each), type (u8), size in bytes (u32) and
+content; the number of aliases (u32), and for each alias its name and that of the variable. A name is its length (u16)
+and its bytes, including a final NUL. All numbers are little-endian.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from collections.abc import Iterator
 _LAYER = re.compile(rb"encoder/layer_(\d+)/")
 
 
-class BadModelFileError(ValueError):
-    """The file is not of this format, or is cut off."""
+class ModelFileError(ValueError):
+    """The file does not have this format, or is truncated."""
 
 
-def first_layers(content: bytes, layers: int) -> bytes:
-    """Leave the encoder's layers from number ``layers`` on out of a model file.
+def truncate_encoder(content: bytes, layers: int) -> bytes:
+    """Return a model file of which the encoder has only the first ``layers`` layers.
 
-    CTranslate2 builds as many layers as it finds; its last normalisation then follows the last one that is left.
+    CTranslate2 builds as many layers as the file has; the final normalisation then follows the last one that is left.
 
     Raises:
-        BadModelFileError: this is no such file.
+        ModelFileError: The content is not such a file.
     """
     try:
         start, count = _header(content)
@@ -34,17 +34,17 @@ def first_layers(content: bytes, layers: int) -> bytes:
         aliases = content[end:]
         struct.unpack_from("<I", aliases)
     except (struct.error, IndexError) as error:
-        raise BadModelFileError("the file ends too early") from error
+        raise ModelFileError("the file is truncated") from error
     return b"".join([content[: start - 4], struct.pack("<I", len(kept)), *kept, aliases])
 
 
 def _is_kept(name: bytes, layers: int) -> bool:
-    found = _LAYER.match(name)
-    return found is None or int(found[1]) < layers
+    layer = _LAYER.match(name)
+    return layer is None or int(layer[1]) < layers
 
 
 def _header(content: bytes) -> tuple[int, int]:
-    """Where the variables begin, and how many there are."""
+    """Return the offset of the variables, and their number."""
     end = _name_end(content, 4) + 4
     (count,) = struct.unpack_from("<I", content, end)
     return end + 4, count
@@ -56,7 +56,7 @@ def _name_end(content: bytes, start: int) -> int:
 
 
 def _variables(content: bytes, start: int, count: int) -> Iterator[tuple[bytes, bytes]]:
-    """The name of each variable, and all of its bytes."""
+    """Yield the name of each variable, and all of its bytes."""
     for _ in range(count):
         end = _name_end(content, start)
         name = content[start + 2 : end - 1]
@@ -64,6 +64,6 @@ def _variables(content: bytes, start: int, count: int) -> Iterator[tuple[bytes, 
         (size,) = struct.unpack_from("<I", content, end + 1 + 4 * rank + 1)
         stop = end + 1 + 4 * rank + 1 + 4 + int(size)
         if stop > len(content):
-            raise BadModelFileError("the file ends too early")
+            raise ModelFileError("the file is truncated")
         yield name, content[start:stop]
         start = stop
