@@ -1,4 +1,4 @@
-"""The heygem engine: one job after another through an existing installation, none of which can block the next."""
+"""The engine ``heygem``: renders jobs with an existing installation; a job that fails cannot block the next one."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import mux_audio
 from heygem_cli.options import HeygemSettings
 
-ENDED_WITHIN = 3.0
-"""Seconds in which the worker of a run that was killed has ended, with all that it started."""
-OURS = re.compile(r"heygem[0-9a-f]{12}[-_.].*")
-"""Files that HeyGem names by our codes."""
-PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
-FRAME = re.compile(r"\d+\.png")
-"""What HeyGem names the frames of a job that plays its video forwards and backwards."""
+EXIT_TIMEOUT = 3.0
+"""Seconds until the worker of a killed run, and all its processes, must have exited."""
+JOB_FILE = re.compile(r"heygem[0-9a-f]{12}[-_.].*")
+SAFE_PATH = re.compile(r"[A-Za-z0-9/._-]+")
+FRAME_FILE = re.compile(r"\d+\.png")
+"""The names of HeyGem's frames in ping-pong mode."""
 
 
 class HeygemEngine:
-    """Drives an installation, see :class:`heygem_cli.engines.Engine`.
+    """Renders with an installation, see :class:`heygem_cli.engines.Engine`.
 
     Args:
-        settings: where it is and how to treat it.
-        environment: of this process.
+        settings: How to find and to run the installation.
+        environment: The environment of this process.
 
     Raises:
-        InputError: what was named is not there, or not enough was named.
-        NotCapableError: it does not work here: ``wrong-python``, ``cuda-missing``, ``model-missing``, …
-        LockedError: another heygem uses it, or HeyGem itself runs in it.
-        HeygemError: its worker did not start.
+        InputError: Something that was named does not exist, or not enough was named.
+        NotCapableError: HeyGem does not work here: ``wrong-python``, ``cuda-missing``, ``model-missing``, …
+        LockedError: Another heygem, or HeyGem itself, uses the installation.
+        HeygemError: The worker did not start.
     """
 
     name = "heygem"
@@ -56,136 +55,134 @@ class HeygemEngine:
         self._session: Session | None = None
         self._lock = _lock(self._installation.home)
         try:
-            _check_alone(self._installation.home)
-            self._remove_traces(time.time())
-            # Python and ONNX Runtime are checked before the first job, so that not every row of a batch fails by them.
-            self._started().check(lambda: None)
+            _check_not_running(self._installation.home)
+            self._remove_leftovers(time.time())
+            # A wrong Python or ONNX Runtime is found before the first job: otherwise every row of a batch would fail.
+            self._usable_session().wait_until_checked(lambda: None)
         except BaseException:
             self.close()
             raise
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
-        """Render one job."""
+        """Render a job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
-        began = time.time()
+        start = time.time()
         try:
-            session = self._started()  # it loads while the inputs are staged
-            with work_folder(plain_folder()) as folder:
+            session = self._usable_session()  # it loads while the inputs are staged
+            with work_folder(safe_temp_folder()) as folder:
                 with clock.stage("prepare"):
                     staged = stage_inputs(
                         inputs, folder, loop=job.options.loop, tick=lambda: on_progress(Progress("prepare", 0, None))
                     )
-                with self._lent(session):
+                with self._recycling(session):
                     with clock.stage("start"):
-                        session.ready(lambda: on_progress(Progress("start", time.time() - began, None)))
+                        session.wait_until_loaded(lambda: on_progress(Progress("start", time.time() - start, None)))
                     with clock.stage("render"):
-                        made = self._drawn(session, job, staged, on_progress)
-                        on_progress(Progress("render", made.frames, made.frames))
-                        mux_audio(made, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+                        video = self._render_video(session, job, staged, on_progress)
+                        on_progress(Progress("render", video.frames, video.frames))
+                        mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
         finally:
-            self._remove_traces(began)
-        return build_result(job, made, staged, clock.seconds, engine=self.name, provider=session.provider)
+            self._remove_leftovers(start)
+        return build_result(job, video, staged, clock.seconds, engine=self.name, provider=session.provider)
 
     def close(self) -> None:
-        """End the worker, and let others use the installation."""
-        session, self._session = self._session, None
+        """Stop the worker and unlock the installation."""
         try:
-            if session is not None:
-                session.close()
+            self._close_session()
         finally:
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
 
-    def _started(self) -> Session:
-        if self._session is not None and not self._session.usable():
-            self._end_session()
+    def _usable_session(self) -> Session:
+        if self._session is not None and not self._session.is_usable():
+            self._close_session()
         if self._session is None:
             self._session = Session(self._installation, self._settings, self._environment, self._lock)
         return self._session
 
     @contextlib.contextmanager
-    def _lent(self, session: Session) -> Iterator[None]:
-        """Lend the worker to a job, and replace it when anything went wrong: stale answers would poison the next."""
+    def _recycling(self, session: Session) -> Iterator[None]:
+        """Close the session after any error, since stale answers would break the next job, and after enough jobs."""
         try:
             yield
         except BaseException:
-            self._end_session()
+            self._close_session()
             raise
         if session.jobs >= self._settings.recycle_after:
-            self._end_session()
+            self._close_session()
 
-    def _end_session(self) -> None:
+    def _close_session(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             session.close()
 
-    def _drawn(
+    def _render_video(
         self, session: Session, job: RenderJob, staged: StagedInputs, on_progress: ProgressCallback
     ) -> VideoInfo:
-        """Let HeyGem draw the pictures; give what was made, checked."""
+        """Let HeyGem render the video, and check it."""
 
         def tick() -> None:
             frames, total = session.progress
-            # All frames are done when the video is finished and checked.
+            # The last frame counts when the video is finished and checked.
             on_progress(Progress("render", frames if total is None else min(frames, total - 1), total))
 
         code = f"heygem{secrets.token_hex(6)}"
         message = {"audio": str(staged.audio), "video": str(staged.video), "pn": int(job.options.loop != "forward")}
         status = session.render(code, message, job.face, tick)
         try:
-            return check_result(self._result(code, status), staged, job.face, tick)
+            return check_result(self._result_path(code, status), staged, job.face, tick)
         except HeygemError as error:
             if error.code != "false-success":
                 raise
-            raise session.explained(error) from error
+            raise session.explain(error) from error
 
-    def _result(self, code: str, status: object) -> Path:
-        """Where the result is: where HeyGem says, if that is a file, or where it always is."""
+    def _result_path(self, code: str, status: object) -> Path:
+        """Return the path that HeyGem's status names if that is a file, else the usual one."""
         if isinstance(status, list) and status[2:] and isinstance(status[2], str):
             named = self._installation.home / status[2]
             if named.is_file():
                 return named
         return self._installation.results / f"{code}-r.mp4"
 
-    def _remove_traces(self, since: float) -> None:
-        """Remove what HeyGem has left of our jobs; the lock says that none of them is alive."""
+    def _remove_leftovers(self, since: float) -> None:
+        """Remove the files of our jobs; the lock guarantees that none of them is running."""
         for folder in {self._installation.results, self._installation.temporary}:
-            with contextlib.suppress(OSError):  # it is HeyGem's own, and need not exist
+            with contextlib.suppress(OSError):  # HeyGem's own folder, which need not exist
                 for path in folder.iterdir():
-                    frame = FRAME.fullmatch(path.name) and path.stat().st_mtime >= since - 1
-                    if path.is_file() and (frame or OURS.fullmatch(path.name)):
+                    new_frame = FRAME_FILE.fullmatch(path.name) and path.stat().st_mtime >= since - 1
+                    if path.is_file() and (new_frame or JOB_FILE.fullmatch(path.name)):
                         path.unlink(missing_ok=True)
 
 
-def plain_folder() -> Path:
-    """The folder for temporary files if its name is plain, else another one: HeyGem puts names into shell commands.
+def safe_temp_folder() -> Path:
+    """Return a writable folder for temporary files whose path is safe in HeyGem's unquoted shell commands.
 
     Raises:
-        InputError: there is none.
+        InputError: ``no-plain-folder``.
     """
     for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
-        if PLAIN.fullmatch(folder) and os.access(folder, os.W_OK | os.X_OK):
+        if SAFE_PATH.fullmatch(folder) and os.access(folder, os.W_OK | os.X_OK):
             return Path(folder)
-    message = "a folder for temporary files needs a name of plain ASCII letters, and to be writable"
-    raise InputError("no-plain-folder", message, hint="Name one with TMPDIR", path=tempfile.gettempdir())
+    message = "the folder for temporary files must be writable and have a path of plain ASCII letters"
+    raise InputError("no-plain-folder", message, hint="Set TMPDIR to another one", path=tempfile.gettempdir())
 
 
 def _lock(home: Path) -> int:
-    """Lock an installation: side by side two workers would take each other's frames.
+    """Lock an installation, in which two workers would take each other's frames, and return the descriptor.
 
     Raises:
-        LockedError: another run has it.
+        LockedError: Another run holds the lock.
     """
     lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    end = time.monotonic() + ENDED_WITHIN
+    end = time.monotonic() + EXIT_TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
                 os.close(lock)
-                hint = "Wait for its end, or stop it: two at once take each other's frames"
+                hint = "Wait until it ends, or stop it: two at once would take each other's frames"
                 raise LockedError("locked", "another heygem uses this installation", hint=hint, path=home) from None
         except OSError:
             return lock  # a file system without locks
@@ -194,16 +191,16 @@ def _lock(home: Path) -> int:
         time.sleep(0.1)
 
 
-def _check_alone(home: Path) -> None:
-    """Make sure that HeyGem does not run by itself: all its jobs write their frames under the same names.
+def _check_not_running(home: Path) -> None:
+    """Check that HeyGem itself does not run in the installation: it uses the same names for frames.
 
     Raises:
-        LockedError: it does.
+        LockedError: It runs.
     """
-    end = time.monotonic() + ENDED_WITHIN
+    end = time.monotonic() + EXIT_TIMEOUT
     while running := processes(home, Path("/proc")):
         if time.monotonic() > end:
-            message = f"HeyGem itself runs in it (process {running[0].pid}: {running[0].command[:80]})"
-            hint = "Stop it: two at once take each other's frames; or ask its service with --engine heygem-http"
+            message = f"HeyGem itself is running (process {running[0].pid}: {running[0].command[:80]})"
+            hint = "Stop it, since two at once would take each other's frames; or use --engine heygem-http"
             raise LockedError("in-use", message, hint=hint, path=home)
         time.sleep(0.1)

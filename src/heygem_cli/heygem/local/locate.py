@@ -1,4 +1,4 @@
-"""Where the installation is, which interpreter runs it, and what keeps it from running."""
+"""Finds the installation and its interpreter, and what prevents it from running."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Installation:
     """An installation that can be started.
 
     Attributes:
-        home: its root folder.
-        python: its interpreter.
-        log: the file that it logs to.
-        results: the folder of its results.
-        temporary: the folder of its temporary files.
+        home: The root folder.
+        python: The interpreter.
+        log: The log file.
+        results: The folder of results.
+        temporary: The folder of temporary files.
     """
 
     home: Path
@@ -42,10 +42,10 @@ class Installation:
 
 
 def find_installation(settings: HeygemSettings, environment: Mapping[str, str]) -> Installation:
-    """Find all that is needed to start it; nothing is started.
+    """Find the installation and the files it needs to start.
 
     Raises:
-        InputError: what was named is not there, or not enough was named.
+        InputError: Something that was named does not exist, or not enough was named.
         NotCapableError: ffmpeg or a model is missing.
     """
     for problem in problems(settings, environment):
@@ -66,34 +66,34 @@ def find_installation(settings: HeygemSettings, environment: Mapping[str, str]) 
 
 
 def problems(settings: HeygemSettings, environment: Mapping[str, str]) -> list[HeygemError]:
-    """Say all that keeps it from being started, as far as files tell."""
+    """Return what prevents the installation from starting, as far as its files show."""
     try:
         home = _home(settings, environment)
         _config(home)
     except HeygemError as error:
         return [error]
-    found: list[HeygemError] = []
+    errors: list[HeygemError] = []
     try:
         python = _python(settings, home, environment)
         if shutil.which("ffmpeg", path=search_path(python, environment)) is None:
             hint = "Install it: apt install ffmpeg, or conda install ffmpeg in HeyGem's environment"
-            found.append(NotCapableError("ffmpeg-missing", "HeyGem needs ffmpeg, and it is not on the PATH", hint=hint))
+            message = "HeyGem needs ffmpeg, which is not on the PATH"
+            errors.append(NotCapableError("ffmpeg-missing", message, hint=hint))
     except InputError as error:
-        found.append(error)
-    return [*found, *_model_problems(home)]
+        errors.append(error)
+    return [*errors, *_model_problems(home)]
 
 
 def identity(settings: HeygemSettings, environment: Mapping[str, str]) -> str:
-    """Name what its outputs depend on: the installation, its models and its configuration.
+    """Return a digest of what the outputs depend on: the installation, its models and its configuration.
 
     Raises:
-        InputError: there is no installation.
-        OSError: a model is missing.
+        InputError: There is no installation.
     """
     home = _home(settings, environment)
     files = [tree.CONFIG_INI, *tree.MODEL_FILES]
-    facts = [(str(each), (home / each).stat()) for each in files if (home / each).exists()]
-    content = [str(home), [(name, status.st_size, status.st_mtime_ns) for name, status in facts]]
+    stats = [(str(each), (home / each).stat()) for each in files if (home / each).exists()]
+    content = [str(home), [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
@@ -103,7 +103,7 @@ def _home(settings: HeygemSettings, environment: Mapping[str, str]) -> Path:
     if home is None:
         raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=hint)
     if not (home / SERVICE).exists():
-        raise InputError("not-heygem", "is no HeyGem installation: it has no service/", path=home, hint=hint)
+        raise InputError("not-heygem", "not a HeyGem installation: it has no service/", path=home, hint=hint)
     return home
 
 
@@ -118,17 +118,17 @@ def _python(settings: HeygemSettings, home: Path, environment: Mapping[str, str]
         named = shutil.which(settings.python, path=environment.get("PATH"))
         if named is None:
             raise InputError("no-program", "there is no such program", path=settings.python, hint=hint)
-        # Not resolved: a virtual environment's interpreter is a link, and knows its packages by the link's name.
+        # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's path.
         return Path(named).absolute()
     if settings.conda_env is not None:
         found = next((each for each in _conda_folders(settings.conda_env, environment) if _has_python(each)), None)
         if found is None:
             message = f"--conda-env {settings.conda_env}: there is no such conda environment with a Python"
-            raise InputError("no-conda-env", message, hint="`conda env list` shows them; a folder will do too")
+            raise InputError("no-conda-env", message, hint="`conda env list` lists them; a folder works, too")
         return found / "bin/python"
     if _has_python(home / ".venv"):
         return home / ".venv/bin/python"
-    raise InputError("no-python", "it is not known which Python runs HeyGem", path=home, hint=hint)
+    raise InputError("no-python", "there is no Python for HeyGem", path=home, hint=hint)
 
 
 def _has_python(folder: Path) -> bool:
@@ -136,7 +136,7 @@ def _has_python(folder: Path) -> bool:
 
 
 def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
-    """Where a conda environment may be: the folder that is named, what conda keeps a list of, the usual places."""
+    """Yield where a conda environment may be: the named folder, conda's own list, the usual places."""
     if "/" in name:
         yield Path(name).absolute()
         return
@@ -150,7 +150,7 @@ def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
     roots += [user / each for each in ("miniconda3", "miniforge3", "anaconda3", ".conda")] + [Path("/opt/conda")]
     for root in roots:
         yield root / "envs" / name
-        yield root.parent / name  # the active environment is one of its neighbours
+        yield root.parent / name  # CONDA_PREFIX may be a sibling environment
 
 
 def _model_problems(home: Path) -> Iterator[HeygemError]:
@@ -158,12 +158,12 @@ def _model_problems(home: Path) -> Iterator[HeygemError]:
         path = home / name
         missing = not path.is_file()
         if missing or not path.stat().st_size:
-            message = "the model is missing" if missing else "the model is empty: its download was aborted"
+            message = "the model is missing" if missing else "the model is empty: its download was interrupted"
             yield NotCapableError("model-missing", message, path=path, hint="Run HeyGem's download.sh again")
 
 
 def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the worker: stability variables, the interpreter's programs and CUDA libraries."""
+    """Return the worker's environment: stability variables, and the interpreter's programs and CUDA libraries."""
     libraries = [*_cuda_folders(python.parent.parent), *environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
     return {
         **environment,
@@ -176,14 +176,14 @@ def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str
 
 
 def search_path(python: Path, environment: Mapping[str, str]) -> str:
-    """The PATH of the worker: conda brings ffmpeg beside its interpreter."""
+    """Return the PATH of the worker: conda installs ffmpeg beside the interpreter."""
     return f"{python.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
 
 
 def _cuda_folders(prefix: Path) -> list[str]:
-    """Folders of an environment in which CUDA libraries lie, of packages and of conda."""
+    """Return the folders of an environment that hold CUDA libraries, of pip packages and of conda."""
     packages = "lib/python3.*/site-packages"
-    found = [*prefix.glob(f"{packages}/nvidia/*/lib"), *prefix.glob(f"{packages}/torch/lib")]
+    folders = [*prefix.glob(f"{packages}/nvidia/*/lib"), *prefix.glob(f"{packages}/torch/lib")]
     if next(prefix.glob("lib/libcu*.so*"), None):
-        found.append(prefix / "lib")
-    return [str(each) for each in sorted(found)]
+        folders.append(prefix / "lib")
+    return [str(each) for each in sorted(folders)]

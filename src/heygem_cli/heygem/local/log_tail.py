@@ -1,4 +1,4 @@
-"""New lines of a log that another process writes, and may turn over or cut."""
+"""Follows a log that another process writes, and may rotate or truncate."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import BinaryIO
 
 
 class LogTail:
-    """Gives what is written into a log from now on.
+    """Reads the lines that are written to a log from now on.
 
     Args:
-        path: of the log; it need not exist yet.
+        path: The log; it need not exist yet.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._rest = b""
-        self._file: BinaryIO | None = self._opened()
+        self._incomplete = b""
+        self._file: BinaryIO | None = self._open()
         if self._file is not None:
             self._file.seek(0, os.SEEK_END)
 
     def lines(self) -> list[str]:
-        """The lines that were completed since the last call.
+        """Return the lines completed since the last call.
 
         Raises:
-            OSError: the log cannot be read.
+            OSError: The log cannot be read.
         """
         data = self._read()
-        if self._turned_over():
+        if self._is_rotated():
             self.close()
-            self._file = self._opened()
+            self._file = self._open()
             data += self._read()
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        return [_decoded(line) for line in whole]
+        *lines, self._incomplete = (self._incomplete + data).split(b"\n")
+        return [_decode(line) for line in lines]
 
     def close(self) -> None:
         """Close the log."""
@@ -41,7 +41,7 @@ class LogTail:
             self._file.close()
             self._file = None
 
-    def _opened(self) -> BinaryIO | None:
+    def _open(self) -> BinaryIO | None:
         try:
             return self._path.open("rb")
         except FileNotFoundError:
@@ -50,24 +50,23 @@ class LogTail:
     def _read(self) -> bytes:
         if self._file is None:
             return b""
-        if os.fstat(self._file.fileno()).st_size < self._file.tell():  # cut
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():  # truncated
             self._file.seek(0)
         return self._file.read()
 
-    def _turned_over(self) -> bool:
-        """Whether another file stands under the name."""
+    def _is_rotated(self) -> bool:
         try:
-            now = self._path.stat()
+            current = self._path.stat()
         except FileNotFoundError:
             return False
         if self._file is None:
             return True
-        then = os.fstat(self._file.fileno())
-        return (now.st_dev, now.st_ino) != (then.st_dev, then.st_ino)
+        opened = os.fstat(self._file.fileno())
+        return (current.st_dev, current.st_ino) != (opened.st_dev, opened.st_ino)
 
 
-def _decoded(line: bytes) -> str:
+def _decode(line: bytes) -> str:
     try:
         return line.decode().rstrip("\r")
-    except UnicodeDecodeError:  # HeyGem writes in its locale's encoding
+    except UnicodeDecodeError:  # HeyGem writes in the encoding of its locale
         return line.decode("gb18030", errors="replace").rstrip("\r")

@@ -1,4 +1,4 @@
-"""One life of HeyGem's worker: readiness, progress and failures, from what it says, logs and prints."""
+"""The state of one worker: readiness, progress and failures, from its messages, its log and its output."""
 
 from __future__ import annotations
 
@@ -27,32 +27,33 @@ from heygem_cli.heygem.local.log_tail import LogTail
 from heygem_cli.heygem.local.worker_process import Message, WorkerProcess
 from heygem_cli.options import HeygemSettings
 
-TICK = 0.2
-"""Seconds between two looks at the log."""
-SETTLE = 0.5
-"""Seconds that a failure is given to say more about itself."""
-PATIENCE = 3600.0
-"""Seconds that HeyGem may wait for its own queues: the watchdog is the one that ends a job."""
+POLL_INTERVAL = 0.2
+SETTLE_SECONDS = 0.5
+"""Time between the first sign of a failure and its error, in which more specific signs may appear."""
+MIN_QUEUE_TIMEOUT = 3600.0
+"""Seconds: HeyGem's own waits must outlast the time-outs of a stall and of a job."""
 
 _STEPS = re.compile("|".join([*READY_PARTS, *(each.pattern for each in (JOB_START, JOB_ANSWERED, JOB_MOVES, JOB_END))]))
-_LOGGED = re.compile(r"^\[[^\]]*\] \[.*?\[line:\d+\]\] \[\w+\] \[(.*)\]$")
+_LOG_LINE = re.compile(r"^\[[^\]]*\] \[.*?\[line:\d+\]\] \[\w+\] \[(.*)\]$")
 
 Tick = Callable[[], None]
 
 
 @dataclass
-class _Job:
-    """The job that is done; an empty one while the worker starts.
+class _JobState:
+    """The state of the current job, or of the start of the worker.
 
     Attributes:
-        code: its name in the log.
-        face: the user's face video.
-        answered: the face has been looked for.
-        frames: that were drawn, of ``total``.
-        status: what the worker said at the end, in a tuple of one, since it may say None.
-        failures: what is wrong, by code, with what was seen.
-        hints: codes of what may explain a failure.
-        failed: when the first failure was seen.
+        code: HeyGem's name of the job.
+        face: The user's face video.
+        answered: Whether face detection has finished.
+        frames: The number of frames drawn.
+        total: The number of frames to draw.
+        done: Whether HeyGem has finished the job.
+        status: HeyGem's final status.
+        failures: The evidence of each failure, by its code.
+        hints: Codes that may explain a failure.
+        failed: When the first failure was found (``time.monotonic``).
     """
 
     code: str = ""
@@ -60,23 +61,24 @@ class _Job:
     answered: bool = False
     frames: int = 0
     total: int | None = None
-    status: tuple[Any] | None = None
+    done: bool = False
+    status: Any = None
     failures: dict[str, str] = field(default_factory=dict)
     hints: set[str] = field(default_factory=set)
     failed: float | None = None
 
 
 class Session:
-    """Starts a worker; after any error it must be closed, and another one made.
+    """A running worker. After any error it must be closed and replaced.
 
     Args:
-        installation: whose worker it is.
-        settings: how to treat it.
-        environment: of this process.
-        lock: descriptor of the installation's lock.
+        installation: The installation to run.
+        settings: How to run it.
+        environment: The environment of this process.
+        lock: The descriptor of the installation's lock.
 
     Raises:
-        NotCapableError: it cannot be started.
+        NotCapableError: The worker cannot be started.
     """
 
     def __init__(
@@ -84,153 +86,153 @@ class Session:
     ) -> None:
         self._installation = installation
         self._settings = settings
-        self._job = _Job()
-        self._greeted = False
+        self._job = _JobState()
+        self._python_started = False
         self._loaded = False
-        self._missing = set(READY_PARTS)
+        self._missing_parts = set(READY_PARTS)
         self.provider: str | None = None
         self.jobs = 0
         self._log = LogTail(installation.log)
-        self._process = WorkerProcess(installation, environment, lock, max(PATIENCE, 10 * settings.stall_timeout))
+        queue_timeout = max(MIN_QUEUE_TIMEOUT, 10 * settings.stall_timeout)
+        self._process = WorkerProcess(installation, environment, lock, queue_timeout)
 
-    def usable(self) -> bool:
-        """Whether it can take another job: it is alive, and so are its children."""
-        self._listen(0.0)
-        return self._process.death() is None and not self._job.failures
+    def is_usable(self) -> bool:
+        """Return whether the worker and its child processes are alive."""
+        self._poll(0.0)
+        return self._process.exit_status() is None and not self._job.failures
 
     @property
     def progress(self) -> tuple[int, int | None]:
-        """Frames of the job that were drawn, and how many there are if that is known."""
+        """The number of frames drawn, and of all frames if it is known."""
         return self._job.frames, self._job.total
 
-    def check(self, tick: Tick) -> None:
-        """Wait until the worker has said that its Python and its ONNX Runtime are right.
+    def wait_until_checked(self, tick: Tick) -> None:
+        """Wait until the worker has checked its Python and its ONNX Runtime.
 
         Args:
-            tick: called often; what it raises ends the wait.
+            tick: Called regularly; an exception that it raises ends the wait.
 
         Raises:
             NotCapableError: ``wrong-python``, ``cuda-missing``, …
             HeygemError: ``startup-timeout``, …
         """
-        self._until(lambda: self.provider is not None, tick)
+        self._wait(lambda: self.provider is not None, tick)
 
-    def ready(self, tick: Tick) -> None:
-        """Wait until HeyGem is loaded and both its processes have logged that they are there.
+    def wait_until_loaded(self, tick: Tick) -> None:
+        """Wait until HeyGem is loaded and both its processes have logged their start.
 
         Raises:
-            HeygemError: as :meth:`check`.
+            HeygemError: As in :meth:`wait_until_checked`.
         """
-        self._until(lambda: self._loaded and not self._missing, tick)
+        self._wait(lambda: self._loaded and not self._missing_parts, tick)
 
     def render(self, code: str, message: Message, face: Path, tick: Tick) -> object:
-        """Do a job.
+        """Render a job.
 
         Args:
-            code: its name in the log.
-            message: for the worker.
-            face: the user's face video, for errors.
-            tick: called often; what it raises ends the wait.
+            code: HeyGem's name of the job.
+            message: The job, for the worker.
+            face: The user's face video, for errors.
+            tick: Called regularly; an exception that it raises ends the wait.
 
         Returns:
-            The status that HeyGem gave it, which proves nothing.
+            HeyGem's final status, which does not prove success.
 
         Raises:
-            HeygemError: see :data:`heygem_cli.heygem.failures.KNOWN`.
+            HeygemError: See :data:`heygem_cli.heygem.failures.KNOWN`.
         """
         self.jobs += 1
-        self._job = job = _Job(code, face)
+        self._job = job = _JobState(code, face)
         self._process.send({"code": code, **message})
-        self._until(lambda: job.status is not None, tick)
-        return None if job.status is None else job.status[0]
+        self._wait(lambda: job.done, tick)
+        return job.status
 
-    def explained(self, error: HeygemError) -> HeygemError:
-        """The error of a job whose result was found wanting, or the one that lies behind it."""
+    def explain(self, error: HeygemError) -> HeygemError:
+        """Return the error that explains a bad result, or ``error`` itself."""
         if not self._job.hints:
             return error
         self._job.failures.setdefault(error.code, error.message)
-        return self._failure()
+        return self._error()
 
     def close(self) -> None:
-        """End the worker and all that it has started.
+        """Stop the worker and all its processes.
 
         Raises:
             HeygemError: ``worker-stuck``.
         """
         self._log.close()
-        self._process.end()
+        self._process.stop()
 
-    def _until(self, done: Callable[[], bool], tick: Tick) -> None:
-        moved = time.monotonic()
-        while not done():
-            if self._listen(TICK):
-                moved = time.monotonic()
+    def _wait(self, is_done: Callable[[], bool], tick: Tick) -> None:
+        last_progress = time.monotonic()
+        while not is_done():
+            if self._poll(POLL_INTERVAL):
+                last_progress = time.monotonic()
             job, now = self._job, time.monotonic()
-            if job.failed is not None and now - job.failed >= SETTLE:
-                raise self._failure()
-            death = self._process.death()
-            if death is not None:
-                self._listen(0.0)
-                raise self._died(death)
-            if now - moved >= self._settings.stall_timeout:
-                detail = f"{now - moved:.0f} s without a step in {self._installation.log}"
+            if job.failed is not None and now - job.failed >= SETTLE_SECONDS:
+                raise self._error()
+            status = self._process.exit_status()
+            if status is not None:
+                self._poll(0.0)
+                raise self._exit_error(status)
+            if now - last_progress >= self._settings.stall_timeout:
+                detail = f"no progress in {self._installation.log} for {now - last_progress:.0f} s"
                 self._fail("stalled" if job.answered else "startup-timeout", detail)
-                raise self._failure()
+                raise self._error()
             tick()
         if self._job.failures:
-            raise self._failure()
+            raise self._error()
 
-    def _listen(self, seconds: float) -> bool:
-        """Take in what there is to hear; say whether it is progress."""
-        # The log after the messages: what HeyGem has logged before it was done counts.
-        moved = [self._hear(message) for message in self._process.messages(seconds)]
-        moved += [self._read(line) for line in self._log.lines()]
-        for line in self._process.output():
+    def _poll(self, timeout: float) -> bool:
+        """Read what is new; return whether it is progress."""
+        # The log after the messages: lines that HeyGem wrote before its last message must be read, too.
+        progress = [self._handle_message(message) for message in self._process.read_messages(timeout)]
+        progress += [self._handle_log_line(line) for line in self._log.lines()]
+        for line in self._process.read_output():
             codes = find_codes(line)
             self._job.hints |= codes
             if "cuda-missing" in codes:
                 self._fail("cuda-missing", line)
-        return any(moved)
+        return any(progress)
 
-    def _hear(self, message: Message) -> bool:
+    def _handle_message(self, message: Message) -> bool:
         event = message["event"]
         if event == "hello":
-            self._greeted = True
+            self._python_started = True
             self._check_python(message["version"])
         elif event == "provider":
             self.provider = message["provider"]
             if self.provider != "CUDAExecutionProvider":
-                self._fail("cuda-missing", f"its session has {self.provider}")
+                self._fail("cuda-missing", f"it uses {self.provider}")
         elif event == "loaded":
             self._loaded = True
         elif event == "child-died":
-            exitcode = message["exitcode"] or 0
-            self._fail(*_death(-exitcode if exitcode < 0 else None, f"a child process ended with status {exitcode}"))
+            status = message["exitcode"] or 0
+            self._fail(*_death(-status if status < 0 else None, f"a child process exited with status {status}"))
         elif event == "failed":
-            self._fail_of(message["error"], "job-failed" if message["doing"] == "job" else "load-failed")
+            self._fail_with_text(message["error"], "job-failed" if message["stage"] == "job" else "load-failed")
         elif event == "status":
-            self._take_status(message["status"])
+            self._check_status(message["status"])
         elif event == "done" and message["code"] == self._job.code:
-            self._take_status(message["status"])
-            self._job.status = (message["status"],)
+            self._check_status(message["status"])
+            self._job.done, self._job.status = True, message["status"]
         return True
 
     def _check_python(self, version: list[int]) -> None:
-        wanted = compiled_modules(self._installation.home)
+        required = compiled_modules(self._installation.home)
         name = ".".join(map(str, version))
-        if wanted and name not in wanted:
-            self._fail(
-                "wrong-python", f"{self._installation.python} is {name}, they need {' or '.join(sorted(wanted))}"
-            )
+        if required and name not in required:
+            versions = " or ".join(sorted(required))
+            self._fail("wrong-python", f"{self._installation.python} is {name}, HeyGem needs {versions}")
 
-    def _take_status(self, status: object) -> None:
+    def _check_status(self, status: object) -> None:
         if isinstance(status, list) and status[:1] == [3]:
-            self._fail_of(" ".join(map(str, status[2:])).strip())
+            self._fail_with_text(" ".join(map(str, status[2:])).strip())
 
-    def _read(self, line: str) -> bool:
-        """Take in a line of the log; only steps, and what is said of the job, are progress."""
+    def _handle_log_line(self, line: str) -> bool:
+        """Read a line of the log; return whether it is a step of HeyGem or mentions the job."""
         job = self._job
-        self._missing = {part for part in self._missing if part not in line}
+        self._missing_parts = {part for part in self._missing_parts if part not in line}
         if total := JOB_TOTAL.search(line):
             job.total = int(total[1])
         if frame := JOB_FRAME.search(line):
@@ -240,12 +242,12 @@ class Session:
         codes = find_codes(line)
         job.hints |= codes
         for code in codes & FATAL:
-            logged = _LOGGED.match(line)
-            self._fail(code, logged[1] if logged else line)
+            text = _LOG_LINE.match(line)
+            self._fail(code, text[1] if text else line)
         return bool(_STEPS.search(line)) or (job.code != "" and job.code in line)
 
-    def _fail_of(self, text: str, otherwise: str = "job-failed") -> None:
-        for code in find_codes(text) or {otherwise}:
+    def _fail_with_text(self, text: str, default: str = "job-failed") -> None:
+        for code in find_codes(text) or {default}:
             self._fail(code, text)
 
     def _fail(self, code: str, detail: str) -> None:
@@ -255,24 +257,24 @@ class Session:
         job.failures.setdefault(code, " ".join(detail.split())[:200])
         job.failed = job.failed or time.monotonic()
 
-    def _died(self, status: int) -> HeygemError:
-        if not self._greeted and status < 128:
-            self._fail("wrong-python", f"{self._installation.python} ended with status {status}")
+    def _exit_error(self, status: int) -> HeygemError:
+        if not self._python_started and status < 128:
+            self._fail("wrong-python", f"{self._installation.python} exited with status {status}")
         else:
-            number = status - 128 if status >= 128 else None
-            self._fail(*_death(number, f"the worker ended with status {status}"))
-        return self._failure()
+            signum = status - 128 if status >= 128 else None
+            self._fail(*_death(signum, f"the worker exited with status {status}"))
+        return self._error()
 
-    def _failure(self) -> HeygemError:
+    def _error(self) -> HeygemError:
         job = self._job
         hints = job.hints - ({"cuda-missing"} if self._settings.allow_cpu else set())
         code = most_specific({*job.failures, *hints})
-        about = job.face if KNOWN[code].kind is InputError else self._installation.home
-        return make_error(code, about, job.failures.get(code) or "; ".join(job.failures.values()))
+        path = job.face if KNOWN[code].kind is InputError else self._installation.home
+        return make_error(code, path, job.failures.get(code) or "; ".join(job.failures.values()))
 
 
 def _death(signum: int | None, otherwise: str) -> tuple[str, str]:
-    """The failure that a process has died: the out-of-memory killer is the one that sends SIGKILL."""
+    """Return the code and the detail of a dead process; only the kernel's out-of-memory killer sends SIGKILL."""
     if signum is None:
         return "worker-died", otherwise
     name = signal.Signals(signum).name

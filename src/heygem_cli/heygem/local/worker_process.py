@@ -1,4 +1,4 @@
-"""The worker as a process: started under its guard, spoken to over a pipe of its own, and ended without remains."""
+"""The worker process: started under its supervisor, driven through a socket, and stopped with all its children."""
 
 from __future__ import annotations
 
@@ -19,115 +19,114 @@ from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.heygem.local.locate import Installation, worker_environment
 
 SCRIPTS = Path(__file__).parent / "scripts"
-KEPT_LINES = 1000
-END_WITHIN = 10.0
-"""Seconds for the guard to end everything; more is a process that hangs in a driver, which nothing can end."""
+MAX_OUTPUT_LINES = 1000
+STOP_TIMEOUT = 10.0
+"""Seconds for the supervisor to kill all processes; one that takes longer hangs in a driver, where nothing kills it."""
 
 Message = dict[str, Any]
 
 
 class WorkerProcess:
-    """A running worker with all the processes that it starts.
+    """A running worker and its child processes.
 
     Args:
-        installation: whose worker it is.
-        environment: of this process.
-        lock: descriptor of a lock that the guard holds too, until all has ended.
-        patience: seconds that no wait for a queue of HeyGem's may fall short of.
+        installation: The installation to run.
+        environment: The environment of this process.
+        lock: The descriptor of a lock that the supervisor holds, too, until all processes have ended.
+        queue_timeout: Seconds that HeyGem's own waits for its queues last at least.
 
     Raises:
-        NotCapableError: it cannot be started.
+        NotCapableError: The worker cannot be started.
     """
 
-    def __init__(self, installation: Installation, environment: Mapping[str, str], lock: int, patience: float) -> None:
-        self._ours, theirs = socket.socketpair()
+    def __init__(
+        self, installation: Installation, environment: Mapping[str, str], lock: int, queue_timeout: float
+    ) -> None:
+        self._socket, worker_socket = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
-        given = worker_environment(installation.python, environment)
-        given |= {"HEYGEM_WORKER_FD": str(theirs.fileno()), "HEYGEM_WORKER_QUEUE_SECONDS": str(patience)}
-        command = [sys.executable, "-I", "-S", str(SCRIPTS / "supervisor.py"), str(lifeline), str(theirs.fileno())]
+        descriptor = worker_socket.fileno()
+        command = [sys.executable, "-I", "-S", str(SCRIPTS / "supervisor.py"), str(lifeline), str(descriptor)]
         command += [str(installation.python), str(SCRIPTS / "worker.py")]
+        variables = {"HEYGEM_WORKER_FD": str(descriptor), "HEYGEM_WORKER_QUEUE_SECONDS": str(queue_timeout)}
         try:
-            self._guard = subprocess.Popen(
+            self._supervisor = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=installation.home,
-                env=given,
-                pass_fds=(lifeline, theirs.fileno(), lock),
+                env=worker_environment(installation.python, environment) | variables,
+                pass_fds=(lifeline, descriptor, lock),
                 start_new_session=True,
             )
         except OSError as error:
             message = f"HeyGem's worker cannot be started ({error.strerror})"
             raise NotCapableError("load-failed", message, path=installation.home) from error
         finally:
-            theirs.close()
+            worker_socket.close()
             os.close(lifeline)
-        self._unread = b""
-        self._output: deque[str] = deque(maxlen=KEPT_LINES)
-        self._drain = threading.Thread(target=self._keep_output, name="heygem-output", daemon=True)
-        self._drain.start()
+        self._incomplete = b""
+        self._output: deque[str] = deque(maxlen=MAX_OUTPUT_LINES)
+        self._output_thread = threading.Thread(target=self._copy_output, name="heygem-output", daemon=True)
+        self._output_thread.start()
 
     def send(self, message: Message) -> None:
-        """Send the worker a message; whether it is alive is seen by what it answers."""
+        """Send the worker a message, which a dead one ignores."""
         with contextlib.suppress(BrokenPipeError):
-            self._ours.sendall((json.dumps(message) + "\n").encode())
+            self._socket.sendall((json.dumps(message) + "\n").encode())
 
-    def messages(self, seconds: float) -> list[Message]:
-        """Wait for messages of the worker.
+    def read_messages(self, timeout: float) -> list[Message]:
+        """Wait for messages of the worker, and return them.
 
         Args:
-            seconds: to wait at most.
-
-        Returns:
-            What it has said, nothing if it said nothing. When it has ended the wait is over at once.
+            timeout: Seconds to wait at most; the wait ends early if the worker does.
         """
-        if select.select([self._ours], [], [], seconds)[0]:
-            try:
-                data = self._ours.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._guard.wait(seconds)
-            *lines, self._unread = (self._unread + data).split(b"\n")
-            return [json.loads(line) for line in lines]
-        return []
+        if not select.select([self._socket], [], [], timeout)[0]:
+            return []
+        try:
+            data = self._socket.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(timeout)
+        *lines, self._incomplete = (self._incomplete + data).split(b"\n")
+        return [json.loads(line) for line in lines]
 
-    def output(self) -> list[str]:
-        """What it and its children have printed since the last call."""
+    def read_output(self) -> list[str]:
+        """Return the lines that the worker and its children have printed since the last call."""
         lines = []
         with contextlib.suppress(IndexError):
             while True:
                 lines.append(self._output.popleft())
         return lines
 
-    def death(self) -> int | None:
-        """Its exit status, 128 and more for a signal; None while it runs."""
-        return self._guard.poll()
+    def exit_status(self) -> int | None:
+        """Return the exit status of the worker, 128 + n for signal n; None while it runs."""
+        return self._supervisor.poll()
 
-    def end(self) -> None:
-        """End it and all that it has started, and wait for their end.
+    def stop(self) -> None:
+        """Kill the worker and all its children, and wait for their end.
 
         Raises:
-            HeygemError: ``worker-stuck``: the kernel does not let go of a process.
+            HeygemError: ``worker-stuck``: a process cannot be killed.
         """
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        self._ours.close()
+        self._socket.close()
         try:
-            self._guard.wait(END_WITHIN)
+            self._supervisor.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
-            hint = "Look at `nvidia-smi` and `dmesg`; often only a restart of the machine helps"
-            message = "a process of HeyGem hangs in a driver and cannot be ended"
+            hint = "Check `nvidia-smi` and `dmesg`; often only a reboot helps"
+            message = "a process of HeyGem hangs in a driver and cannot be killed"
             raise HeygemError("worker-stuck", message, hint=hint) from None
-        self._drain.join(1)
+        self._output_thread.join(1)
 
-    def _keep_output(self) -> None:
-        """Keep the last lines, and pass all on to where native output goes: --debug shows it."""
-        assert self._guard.stdout is not None  # noqa: S101
-        with self._guard.stdout as pipe:
+    def _copy_output(self) -> None:
+        """Keep the last lines, and copy all of them to stderr's descriptor, which --debug shows."""
+        assert self._supervisor.stdout is not None  # noqa: S101
+        with self._supervisor.stdout as pipe:
             for line in pipe:
                 with contextlib.suppress(OSError):
                     os.write(2, line)

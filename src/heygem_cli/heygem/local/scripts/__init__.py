@@ -1,1 +1,1 @@
-"""Programs of their own that the engine starts as files; neither imports anything of heygem."""
+"""Programs that the engine starts by their path; none imports anything of heygem."""
