@@ -9,7 +9,7 @@ from statistics import fmean
 import numpy as np
 from training.clips import fill
 from training.painter_data import read_mouths
-from training.painter_evaluate import Restored, judge_clip
+from training.painter_evaluate import PainterScore, score_clip
 
 from benchmarks.judge import Verdict
 from benchmarks.report import Goal, print_table
@@ -17,7 +17,7 @@ from heygem_cli.mesh.painter import Painter
 from heygem_cli.runtime import read_settings
 
 
-def restore_clips(verdicts: Sequence[Verdict]) -> list[Restored]:
+def restore_clips(verdicts: Sequence[Verdict]) -> list[PainterScore]:
     """Hide and restore the mouths of the real clips that open."""
     painter = Painter("cpu", read_settings(os.environ))
     found = []
@@ -25,12 +25,12 @@ def restore_clips(verdicts: Sequence[Verdict]) -> list[Restored]:
         landmarks = verdict.real.landmarks
         present = np.isfinite(landmarks[:, 0, 0])
         mouths = read_mouths(verdict.real.video.path, fill(landmarks, present))
-        if restored := judge_clip(painter, mouths):
+        if restored := score_clip(painter, mouths):
             found.append(restored)
     return found
 
 
-def show(found: Sequence[Restored], title: str) -> None:
+def show(found: Sequence[PainterScore], title: str) -> None:
     """Print a row a clip, and the means."""
     ways = list(found[0].psnr)
     rows = [
@@ -40,12 +40,12 @@ def show(found: Sequence[Restored], title: str) -> None:
     print_table(f"{title}: the hidden inside of the mouth, PSNR in dB and SSIM", ("clip", "mouths", *ways), rows)
 
 
-def mean(found: Sequence[Restored], way: str, score: str) -> float:
+def mean(found: Sequence[PainterScore], way: str, score: str) -> float:
     """Mean of a score over clips."""
     return fmean(getattr(one, score)[way] for one in found)
 
 
-def goals_of(found: Sequence[Restored]) -> list[Goal]:
+def goals_of(found: Sequence[PainterScore]) -> list[Goal]:
     """The figures to reach: better than the copy."""
     return [
         Goal(

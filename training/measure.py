@@ -21,7 +21,7 @@ from training.evaluate import score, table
 SETS = ("grid/dev", "wild")
 
 
-def command_line(description: str) -> argparse.ArgumentParser:
+def make_parser(description: str) -> argparse.ArgumentParser:
     """A command line with ``--data`` and ``--work``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and perhaps wild")
@@ -39,7 +39,7 @@ def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings
 
 def main() -> None:
     """Read the command line, track and measure."""
-    options = command_line(__doc__ or "").parse_args()
+    options = make_parser(__doc__ or "").parse_args()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()

@@ -1,4 +1,4 @@
-"""What the painter learns from: real mouths as the program will show them to it, the inside hidden."""
+"""Mouths of real clips, as the program presents them to the painter."""
 
 from __future__ import annotations
 
@@ -15,80 +15,77 @@ from heygem_cli.face.smooth import smooth
 from heygem_cli.media.probe import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
-from heygem_cli.mesh.interior import SHOWS, Curves, Interior, fit, fitted, lip_light, take_interior
-from heygem_cli.mesh.painter import chosen, mixed
-from heygem_cli.mesh.view import SCALE, View
+from heygem_cli.mesh.crop import SCALE, MouthCrop
+from heygem_cli.mesh.interior import MIN_OPENING, Interior, LipLines, extract_interior, fit_interior, lip_brightness
+from heygem_cli.mesh.painter import fit_references, render_mixture
 
-APART = 5
-"""Frames that a picture of the open mouth must be away from the frame to paint."""
+MIN_DISTANCE = 5
+"""Frames closer than this to the target are not used as references for it."""
 
 
 @dataclass(frozen=True)
 class Mouth:
-    """A real mouth.
+    """The mouth in one frame of a clip.
 
     Attributes:
-        clip: its name.
-        frame: its number in the clip.
-        picture: uint8 (HEIGHT, WIDTH, 3), see :meth:`View.picture`.
-        lips: (40, 2) in pixels of the view.
-        opening: of the inner lips in inter-ocular distances.
-        light: see :func:`lip_light`.
-        interior: what it shows, None where it shows nothing.
+        clip: Name of the clip.
+        frame: Index of the frame.
+        image: uint8 (HEIGHT, WIDTH, 3), see :meth:`MouthCrop.sample`.
+        lips: (40, 2) in pixels of the crop.
+        opening: Inner lip opening in inter-ocular distances.
+        brightness: See :func:`lip_brightness`.
+        interior: The inside of the mouth, None if it is not visible.
     """
 
     clip: str
     frame: int
-    picture: Frame
+    image: Frame
     lips: Array
     opening: float
-    light: float
+    brightness: float
     interior: Interior | None
 
 
 def read_mouths(path: Path, tracked: Array) -> list[Mouth]:
-    """Read the mouths of a clip.
-
-    Args:
-        path: of the clip.
-        tracked: landmarks (frames, 478, 3) in pixels, as tracked.
-    """
+    """Read the mouths of a clip with landmarks (frames, 478, 3) in pixels, not smoothed yet."""
     landmarks = np.array(list(smooth(list(tracked))))
     openings = mouth_opening(landmarks)
-    units = head_pose(landmarks, canonical_face()).scale
+    eye_distances = head_pose(landmarks, canonical_face()).scale
     mouths = []
     with closing(read_frames(probe_video(path), count=len(landmarks))) as frames:
-        for number, frame in enumerate(frames):
-            lips, unit, opening = landmarks[number, list(LIPS), :2], float(units[number]), float(openings[number])
-            view = View.of(lips, unit)
-            interior = take_interior(frame, lips, unit) if opening >= SHOWS else None
-            light = lip_light(frame, lips)
-            mouths.append(Mouth(path.name, number, view.picture(frame), view.lips, opening, light, interior))
+        for index, frame in enumerate(frames):
+            lips, eye_distance = landmarks[index, list(LIPS), :2], float(eye_distances[index])
+            opening, brightness = float(openings[index]), lip_brightness(frame, lips)
+            interior = extract_interior(frame, lips, eye_distance) if opening >= MIN_OPENING else None
+            crop = MouthCrop.from_lips(lips, eye_distance)
+            mouths.append(Mouth(path.name, index, crop.sample(frame), crop.lips, opening, brightness, interior))
     return mouths
 
 
-def widest(mouths: Sequence[Mouth]) -> list[Mouth]:
-    """The mouths of a clip that show their inside, the widest last."""
-    return sorted((mouth for mouth in mouths if mouth.interior is not None), key=lambda mouth: mouth.opening)
+def reference_candidates(mouths: Sequence[Mouth], target: Mouth) -> list[Mouth]:
+    """Return the mouths of the target's clip that may serve as its references, sorted by opening."""
+    candidates = (mouth for mouth in mouths if mouth.interior is not None)
+    distant = (mouth for mouth in candidates if abs(mouth.frame - target.frame) > MIN_DISTANCE)
+    return sorted(distant, key=lambda mouth: mouth.opening)
 
 
-def inside_of(shown: Mouth, mouth: Mouth) -> Frame:
-    """The inside of one mouth, which shows it, brought between the lips of another: uint8 (HEIGHT, WIDTH, 3)."""
-    assert shown.interior is not None
-    return rounded(fitted(shown.interior, fit(shown.interior, Curves.of(mouth.lips, SCALE), mouth.light)))
+def copy_interior(source: Mouth, target: Mouth) -> Frame:
+    """Fit the inside of one mouth between the lips of another: uint8 (HEIGHT, WIDTH, 3)."""
+    assert source.interior is not None
+    return to_uint8(fit_interior(source.interior, LipLines.from_lips(target.lips, SCALE), target.brightness).render())
 
 
-def references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:
-    """What the program would show the painter of a person: see :func:`heygem_cli.mesh.painter.choose`."""
-    return [rounded(mixed(mixture)) for mixture in chosen(interiors, mouth.lips, mouth.light)]
+def render_references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:
+    """Render the references that the program would choose for a mouth."""
+    return [to_uint8(render_mixture(mixture)) for mixture in fit_references(interiors, mouth.lips, mouth.brightness)]
 
 
-def rounded(picture: Array) -> Frame:
-    """Colours as a picture has them."""
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+def to_uint8(image: Array) -> Frame:
+    """Round to uint8."""
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def keep(shown: Sequence[Mouth], ranks: Iterable[float]) -> list[Interior]:
-    """The insides that stand at some ranks, 0 … 1, among mouths in the order of their opening; none of them twice."""
-    chosen = dict.fromkeys(int(rank * (len(shown) - 1)) for rank in sorted(ranks) if shown)
-    return [interior for index in chosen if (interior := shown[index].interior) is not None]
+def select_interiors(mouths: Sequence[Mouth], ranks: Iterable[float]) -> list[Interior]:
+    """Return the distinct interiors at the given quantiles, 0 … 1, of mouths sorted by opening."""
+    indices = dict.fromkeys(int(rank * (len(mouths) - 1)) for rank in sorted(ranks) if mouths)
+    return [interior for index in indices if (interior := mouths[index].interior) is not None]

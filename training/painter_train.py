@@ -1,4 +1,4 @@
-"""How the painter learns, and how it is written down."""
+"""Training and export of the painter."""
 
 from __future__ import annotations
 
@@ -13,66 +13,68 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from heygem_cli.media.read import prefetch
+from heygem_cli.mesh.crop import HEIGHT, WIDTH
 from heygem_cli.mesh.painter import REFERENCES
-from heygem_cli.mesh.view import HEIGHT, WIDTH
-from training.painter_lessons import Batch, Lesson, batches
-from training.painter_network import Painter, mixed
+from training.painter_examples import Batch, PainterExample, make_batches
+from training.painter_network import Painter, compose
 
 BATCH = 24
 STEPS = 6000
 LEARNING_RATE = 2e-3
-AVERAGED = 0.998
-"""Of the mean of the network over its steps, which is what is kept."""
-ALONE_WEIGHT = 0.3
-"""How much the error of what is painted counts by itself, beside that of the result."""
+EMA_DECAY = 0.998
+"""The exported network is an exponential moving average over the training steps."""
+PAINTING_WEIGHT = 0.3
+"""Weight of the painting's own loss relative to that of the result."""
 EDGE_WEIGHT = 1.0
-"""How much the error of the gradients counts beside that of the colours: teeth have edges."""
+"""Weight of the gradient error relative to the colour error, for sharp edges of teeth."""
 SIMILARITY_WEIGHT = 0.3
-"""How much structural dissimilarity counts beside it."""
-UNIT = torch.tensor([1.0, 2.0, 2.0])[:, None, None] / 64
-"""Colour differences are small and seen well."""
+"""Weight of structural dissimilarity relative to the colour error."""
+CHANNEL_WEIGHTS = torch.tensor([1.0, 2.0, 2.0])[:, None, None] / 64
+"""Chroma differences are small but visible."""
 
 
-def painting_loss(made: Tensor, wanted: Tensor, hidden: Tensor) -> Tensor:
-    """L1 of the colours and of their gradients in the hidden part, each picture counting alike.
+def painting_loss(output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Return the loss inside the mask: L1 of colours and gradients, and dissimilarity.
+
+    Every image counts alike.
 
     Args:
-        made: (batch, 3, HEIGHT, WIDTH) in 0 … 255.
-        wanted: the same.
-        hidden: (batch, 1, HEIGHT, WIDTH).
+        output: (batch, 3, HEIGHT, WIDTH) in 0 … 255.
+        target: Same shape and range.
+        mask: (batch, 1, HEIGHT, WIDTH).
     """
-    shown = wanted + (made - wanted) * hidden
-    apart = (shown - wanted) * UNIT
-    area = hidden.sum((1, 2, 3)) + 20
-    edges = apart.diff(dim=2).abs().sum((1, 2, 3)) + apart.diff(dim=3).abs().sum((1, 2, 3))
-    unlike = ((1 - similarity(shown[:, :1], wanted[:, :1])) * hidden).sum((1, 2, 3))
-    return ((apart.abs().sum((1, 2, 3)) + EDGE_WEIGHT * edges + SIMILARITY_WEIGHT * unlike) / area).mean()
+    restored = target + (output - target) * mask
+    error = (restored - target) * CHANNEL_WEIGHTS
+    area = mask.sum((1, 2, 3)) + 20
+    edges = error.diff(dim=2).abs().sum((1, 2, 3)) + error.diff(dim=3).abs().sum((1, 2, 3))
+    dissimilarity = ((1 - similarity(restored[:, :1], target[:, :1])) * mask).sum((1, 2, 3))
+    return ((error.abs().sum((1, 2, 3)) + EDGE_WEIGHT * edges + SIMILARITY_WEIGHT * dissimilarity) / area).mean()
 
 
 def similarity(one: Tensor, other: Tensor) -> Tensor:
-    """SSIM (Z. Wang et al., 2004) at every pixel of pictures (batch, 1, rows, columns), in windows of 7 pixels."""
+    """Return the SSIM (Z. Wang et al., 2004) at every pixel of images (batch, 1, rows, columns), in 7-pixel windows."""
 
-    def mean(picture: Tensor) -> Tensor:
-        return functional.avg_pool2d(picture, 7, stride=1, padding=3, count_include_pad=False)
+    def window_mean(image: Tensor) -> Tensor:
+        return functional.avg_pool2d(image, 7, stride=1, padding=3, count_include_pad=False)
 
-    middle, middle_other = mean(one), mean(other)
-    spread, spread_other = mean(one * one) - middle**2, mean(other * other) - middle_other**2
-    common = mean(one * other) - middle * middle_other
+    mean, mean_other = window_mean(one), window_mean(other)
+    variance, variance_other = window_mean(one * one) - mean**2, window_mean(other * other) - mean_other**2
+    covariance = window_mean(one * other) - mean * mean_other
     first, second = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    alike = (2 * middle * middle_other + first) * (2 * common + second)
-    return alike / ((middle**2 + middle_other**2 + first) * (spread + spread_other + second))
+    numerator = (2 * mean * mean_other + first) * (2 * covariance + second)
+    return numerator / ((mean**2 + mean_other**2 + first) * (variance + variance_other + second))
 
 
-def train_painter(lessons: Sequence[Lesson], steps: int, seed: int) -> Painter:
-    """Train the painter; the same seed gives the same network on the same machine."""
+def train_painter(examples: Sequence[PainterExample], steps: int, seed: int) -> Painter:
+    """Train the painter; the result is reproducible for a seed on the same machine."""
     torch.manual_seed(seed)
     network = Painter().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    mean = get_ema_multi_avg_fn(AVERAGED)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=mean)
+    average = get_ema_multi_avg_fn(EMA_DECAY)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=average)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    with closing(prefetch(batches(lessons, BATCH, np.random.default_rng(seed)))) as drawn:
-        for step, batch in zip(range(steps), drawn, strict=False):
+    with closing(prefetch(make_batches(examples, BATCH, np.random.default_rng(seed)))) as batches:
+        for step, batch in zip(range(steps), batches, strict=False):
             loss = _loss(network, batch)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -87,19 +89,18 @@ def train_painter(lessons: Sequence[Lesson], steps: int, seed: int) -> Painter:
 
 
 def _loss(network: Painter, batch: Batch) -> Tensor:
-    picture, references, hidden, known, wanted = (
-        torch.from_numpy(part) for part in (batch.picture, batch.references, batch.hidden, batch.known, batch.wanted)
+    image, references, mask, known, target = (
+        torch.from_numpy(part) for part in (batch.image, batch.references, batch.mask, batch.known, batch.target)
     )
     with torch.autocast("cpu", torch.bfloat16):
-        painted, shares = network(picture, references, hidden, known)
+        painted, shares = network(image, references, mask, known)
     painted, shares = painted.float(), shares.float()
-    together = painting_loss(mixed(painted, shares, references), wanted, hidden)
-    alone = painting_loss(painted, wanted, hidden)
-    return together + ALONE_WEIGHT * alone
+    result_loss = painting_loss(compose(painted, shares, references), target, mask)
+    return result_loss + PAINTING_WEIGHT * painting_loss(painted, target, mask)
 
 
 def export_painter(network: Painter, path: Path) -> None:
-    """Write the painter as ONNX, its names those of :class:`Painter`; the batch is one picture."""
+    """Export the painter to ONNX with a batch size of 1."""
     shape = (HEIGHT, WIDTH)
     inputs = (
         torch.full((1, 3, *shape), 128.0),

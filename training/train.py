@@ -24,7 +24,7 @@ from training.augment import Example, Utterance, make_examples
 from training.canonical_face import write_canonical_face
 from training.clips import Clip, by_speaker, lip_offsets, load_clips
 from training.evaluate import opening
-from training.measure import SETS, command_line, measure
+from training.measure import SETS, make_parser, measure
 from training.network import export, place_means, principal_components, train_network
 
 TRAIN = "grid/train"
@@ -90,7 +90,7 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
 
 def main() -> None:
     """Read the command line and make the models."""
-    options = command_line(__doc__ or "").parse_args()
+    options = make_parser(__doc__ or "").parse_args()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     torch.set_num_threads(settings.torch_threads)

@@ -47,7 +47,7 @@ def test_good_rows_are_rendered_and_the_bad_one_is_explained(story):
     assert batch.made() == ["failed.csv", "four.mp4", "one.mp4", "r.json", "r.xml", "three.mp4"]
     assert whole(batch.folder / "one.mp4", 0.4)
     assert "4 jobs: 3 done, 1 failed" in done.stdout
-    assert "no-face: nobody.mp4: no face: the face was found in 0 of 15 frames" in done.stdout
+    assert "no-face: nobody.mp4: no face found in 15 frames" in done.stdout
     assert "--retry-failed" in done.stderr
 
 

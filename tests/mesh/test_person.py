@@ -10,20 +10,20 @@ from heygem_cli.face.track import write_track
 from heygem_cli.media.probe import probe_video
 from heygem_cli.mesh.person import (
     RANKS,
+    estimate_closed_mouth,
+    estimate_opening_scale,
+    extract_interiors,
     find_open_mouths,
     fit_sway,
-    learn_closed_mouth,
-    learn_interiors,
-    learn_range,
 )
 from portrait import make_face_video
 
 RATE = 25.0
-GENERATOR = np.random.default_rng(11)
+RANDOM = np.random.default_rng(11)
 
 
 def track_of(tmp_path, openings):
-    """A track of a frontal face of 100 px between the eyes whose mouth opens as told."""
+    """Write a track of a frontal face, 100 px between the eyes, with the given mouth openings."""
     rows = np.repeat(100 * canonical_face()[None] + np.float32([320, 200, 0]), len(openings), 0)
     rows[:, INNER_LOWER_MID, :2] = rows[:, INNER_UPPER_MID, :2]
     rows[:, INNER_LOWER_MID, 1] += 100 * np.asarray(openings, np.float32)
@@ -31,15 +31,15 @@ def track_of(tmp_path, openings):
 
 
 def speech(opened, seconds=4):
-    """An opening of a speaking mouth that is below ``opened`` in nine of ten frames."""
+    """Return the openings of a speaking mouth whose 90th percentile is ``opened``."""
     time = np.arange(round(seconds * RATE)) / RATE
     wave = (1 - np.cos(2 * np.pi * 3.1 * time)) / 2
     return wave * opened / np.percentile(wave, 90)
 
 
 @pytest.mark.parametrize(("opened", "factor"), [(0.125, 1), (0.16, 1.22), (0.09, 0.77), (0.4, 1.6), (0.04, 0.7)])
-def test_the_range_follows_the_person_within_limits(tmp_path, opened, factor):
-    assert learn_range(track_of(tmp_path, speech(opened)), RATE) == pytest.approx(factor, abs=0.03)
+def test_opening_scale_follows_the_person_within_limits(tmp_path, opened, factor):
+    assert estimate_opening_scale(track_of(tmp_path, speech(opened)), RATE) == pytest.approx(factor, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -47,75 +47,75 @@ def test_the_range_follows_the_person_within_limits(tmp_path, opened, factor):
     [
         [0.3],
         np.full(200, 0.2),
-        GENERATOR.normal(0.02, 0.002, 200),
+        RANDOM.normal(0.02, 0.002, 200),
         np.concatenate([speech(0.3, 1), np.zeros(100)]),
     ],
     ids=["a still image", "a smile", "a silent face", "too little speech"],
 )
-def test_what_shows_no_speech_tells_no_range(tmp_path, openings):
-    assert learn_range(track_of(tmp_path, openings), RATE) == 1
+def test_opening_scale_is_1_without_speech(tmp_path, openings):
+    assert estimate_opening_scale(track_of(tmp_path, openings), RATE) == 1
 
 
-def test_silence_between_words_does_not_change_the_range(tmp_path):
-    paused = np.concatenate([speech(0.16), np.zeros(300)])
-    assert learn_range(track_of(tmp_path, paused), RATE) == pytest.approx(1.22, abs=0.03)
+def test_pauses_do_not_change_the_opening_scale(tmp_path):
+    with_pauses = np.concatenate([speech(0.16), np.zeros(300)])
+    assert estimate_opening_scale(track_of(tmp_path, with_pauses), RATE) == pytest.approx(1.22, abs=0.03)
 
 
-def test_the_sway_of_a_head_that_turns_is_found_and_of_one_that_does_not_is_none():
-    openings = GENERATOR.uniform(0, 0.1, 200)
-    turned = GENERATOR.normal(0, 10, (200, 2))
-    true = GENERATOR.normal(0, 0.003, (2, 5, 3))
-    points = np.tensordot(turned, true, 1) + openings[:, None, None] + GENERATOR.normal(0, 0.002, (200, 5, 3))
-    assert fit_sway(points, openings, turned) == pytest.approx(true, abs=6e-4)
-    still = GENERATOR.normal(0, 0.05, (200, 2))
+def test_sway_is_found_for_a_turning_head_and_is_zero_for_a_still_one():
+    openings = RANDOM.uniform(0, 0.1, 200)
+    turned = RANDOM.normal(0, 10, (200, 2))
+    expected = RANDOM.normal(0, 0.003, (2, 5, 3))
+    points = np.tensordot(turned, expected, 1) + openings[:, None, None] + RANDOM.normal(0, 0.002, (200, 5, 3))
+    assert fit_sway(points, openings, turned) == pytest.approx(expected, abs=6e-4)
+    still = RANDOM.normal(0, 0.05, (200, 2))
     assert np.abs(fit_sway(points, openings, still)).max() < 0.001
 
 
-def test_the_closed_mouth_is_where_a_nodding_head_shows_it(tmp_path):
+def test_closed_mouth_follows_a_nodding_head(tmp_path):
     angles = np.radians(15 * np.sin(np.arange(100) / 8))
     rows = []
     for angle in angles:
         nod = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         face = 100 * canonical_face()
         face[list(INNER_LOWER)] = face[list(INNER_UPPER)]
-        face[CHIN, 2] += 30  # a chin farther back than the mean face's
-        rows.append((face @ nod.T + [320, 200, 0]) * [1, 1, 0.7])  # and depths as flat as trackers give them
-    closed = learn_closed_mouth(write_track(tmp_path / "face.track", np.float32(rows), limit=101))
+        face[CHIN, 2] += 30  # a chin farther back than that of the mean face
+        rows.append((face @ nod.T + [320, 200, 0]) * [1, 1, 0.7])  # and depths too small, as from a tracker
+    closed = estimate_closed_mouth(write_track(tmp_path / "face.track", np.float32(rows), limit=101))
     poses = [head_pose(row, canonical_face()) for row in np.float32(rows)]
-    true = np.array([row[CHIN, :2] for row in rows])
-    held, followed = (
+    expected = np.array([row[CHIN, :2] for row in rows])
+    fixed, followed = (
         np.linalg.norm(
-            [pose.to_image(points)[40, :2] for pose, points in zip(poses, shown, strict=True)] - true, axis=1
+            [pose.to_image(points)[40, :2] for pose, points in zip(poses, positions, strict=True)] - expected, axis=1
         )
-        for shown in ([closed.points] * 100, [closed.seen_from(pose) for pose in poses])
+        for positions in ([closed.points] * 100, [closed.points_at(pose) for pose in poses])
     )
-    assert followed.mean() < 0.8 * held.mean()
+    assert followed.mean() < 0.8 * fixed.mean()
 
 
-def test_open_mouths_are_found_in_the_first_stretch_that_has_enough(tmp_path):
+def test_open_mouths_come_from_the_first_segment_with_enough(tmp_path):
     openings = np.concatenate([np.zeros(75), np.linspace(0.05, 0.2, 75), np.full(75, 0.15)])
     groups = find_open_mouths(track_of(tmp_path, openings), RATE)
     assert len(groups) == len(RANKS)
     assert all(75 <= frame < 150 for group in groups for frame in group)
-    assert all(max(one) < min(other) for one, other in pairwise(groups))
+    assert all(max(narrower) < min(wider) for narrower, wider in pairwise(groups))
 
 
-def test_a_short_stretch_serves_where_none_is_better(tmp_path):
+def test_open_mouths_come_from_the_best_segment_otherwise(tmp_path):
     openings = np.zeros(200)
     openings[[10, 180, 181]] = 0.1, 0.12, 0.11
     assert {frame for group in find_open_mouths(track_of(tmp_path, openings), RATE) for frame in group} == {180, 181}
 
 
-def test_a_mouth_that_never_opens_has_no_open_frames(tmp_path):
+def test_mouth_that_never_opens_has_no_open_frames(tmp_path):
     assert find_open_mouths(track_of(tmp_path, np.zeros(90)), RATE) == []
 
 
-def test_of_frames_open_alike_the_sharpest_shows_the_inside(tmp_path):
-    grain = GENERATOR.integers(0, 256, (400, 640, 3), np.uint8)
+def test_interior_comes_from_the_sharpest_of_similar_frames(tmp_path):
+    grain = RANDOM.integers(0, 256, (400, 640, 3), np.uint8)
     blurred = cv2.GaussianBlur(grain, (0, 0), 4)
     pictures = [grain if number % 3 == 0 else blurred for number in range(75)]
     video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
-    interiors = learn_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)))
+    interiors = extract_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)))
     assert len(interiors) == len(RANKS)
     assert [interior.bottom.max() for interior in interiors] == sorted(interior.bottom.max() for interior in interiors)
-    assert min(interior.picture[..., 0].std() for interior in interiors) > 3 * blurred.std()
+    assert min(interior.image[..., 0].std() for interior in interiors) > 3 * blurred.std()

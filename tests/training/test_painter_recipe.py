@@ -10,96 +10,104 @@ pytest.importorskip("torch", reason="training needs the extra `train`")
 
 import torch
 from training.painter_data import Mouth
-from training.painter_network import Painter, mixed
+from training.painter_network import Painter, compose
 
 from drawn_mouth import lips, photographed
 from heygem_cli.mesh import painter
-from heygem_cli.mesh.interior import lip_light, take_interior
-from heygem_cli.mesh.view import HEIGHT, MIDDLE, SCALE, WIDTH, View
+from heygem_cli.mesh.crop import CENTER, HEIGHT, SCALE, WIDTH, MouthCrop
+from heygem_cli.mesh.interior import extract_interior, lip_brightness
 from heygem_cli.runtime import read_settings
-from training import painter_evaluate, painter_lessons, painter_train
+from training import painter_evaluate, painter_examples, painter_train
 
 
-def mouth(number: int, opening: float) -> Mouth:
+def make_mouth(frame_index: int, opening: float) -> Mouth:
     frame, points = photographed(opening, SCALE)
-    view = View.of(points, SCALE)
-    interior = take_interior(frame, points, SCALE)
-    return Mouth("s1_x.mpg", number, view.picture(frame), view.lips, opening, lip_light(frame, points), interior)
+    crop = MouthCrop.from_lips(points, SCALE)
+    interior = extract_interior(frame, points, SCALE)
+    brightness = lip_brightness(frame, points)
+    return Mouth("s1_x.mpg", frame_index, crop.sample(frame), crop.lips, opening, brightness, interior)
 
 
 @pytest.fixture(scope="module")
 def clip() -> list[Mouth]:
-    return [mouth(number, 0.05 + 0.15 * abs(np.sin(number / 5))) for number in range(30)]
+    return [make_mouth(index, 0.05 + 0.15 * abs(np.sin(index / 5))) for index in range(30)]
 
 
 @pytest.fixture(scope="module")
-def lessons(clip: list[Mouth]) -> list[painter_lessons.Lesson]:
-    return list(painter_lessons.make_lessons([clip], np.random.default_rng(0)))
+def examples(clip: list[Mouth]) -> list[painter_examples.PainterExample]:
+    return list(painter_examples.make_examples([clip], np.random.default_rng(0)))
 
 
-def test_no_lesson_shows_its_answer(lessons: list[painter_lessons.Lesson]) -> None:
-    assert len(lessons) > 30
-    for seed, lesson in enumerate(lessons):
-        picture, _, hidden, _, wanted = painter_lessons.vary(lesson, np.random.default_rng(seed))
-        assert picture.shape == wanted.shape == (3, HEIGHT, WIDTH)
-        assert 0 <= picture.min() <= picture.max() <= 255
-        assert 0 <= hidden.min() <= hidden.max() <= 1
+def test_augmented_examples_have_the_shape_and_range_of_the_network(
+    examples: list[painter_examples.PainterExample],
+) -> None:
+    assert len(examples) > 30
+    for seed, example in enumerate(examples):
+        image, _, mask, _, target = painter_examples.augment(example, np.random.default_rng(seed))
+        assert image.shape == target.shape == (3, HEIGHT, WIDTH)
+        assert 0 <= image.min() <= image.max() <= 255
+        assert 0 <= mask.min() <= mask.max() <= 1
+
+
+def test_network_does_not_see_the_hidden_pixels() -> None:
     network = Painter().eval()
-    inputs = [torch.rand(1, 3, HEIGHT, WIDTH) * 200, torch.rand(1, 2, 3, HEIGHT, WIDTH) * 200]
-    inside = torch.from_numpy(painter.hidden(lips(0.2) * SCALE + MIDDLE))[None, None]
-    other = inputs[0] * (1 - (inside > 0.999).float())
-    known = torch.zeros(1, 2)
+    image, references = torch.rand(1, 3, HEIGHT, WIDTH) * 200, torch.rand(1, 2, 3, HEIGHT, WIDTH) * 200
+    mask = torch.from_numpy(painter.paint_mask(lips(0.2) * SCALE + CENTER))[None, None]
+    blackened = image * (1 - (mask > 0.999).float())
     with torch.no_grad():
-        one, another = (network(picture, inputs[1], inside, known)[0] for picture in (inputs[0], other))
-    assert torch.allclose(one, another, atol=0.5)
+        first, second = (network(each, references, mask, torch.zeros(1, 2))[0] for each in (image, blackened))
+    assert torch.allclose(first, second, atol=0.5)
 
 
-def test_a_mirrored_mouth_keeps_its_order() -> None:
-    here = lips(0.2) * SCALE + MIDDLE
-    there = painter_lessons._mirrored(here)
-    assert there[0, 0] < there[10, 0]
-    assert np.allclose(painter_lessons._mirrored(there), here, atol=1e-4)
+def test_mirrored_lips_keep_their_order() -> None:
+    original = lips(0.2) * SCALE + CENTER
+    mirrored = painter_examples._mirror_lips(original)
+    assert mirrored[0, 0] < mirrored[10, 0]
+    assert np.allclose(painter_examples._mirror_lips(mirrored), original, atol=1e-4)
 
 
-def test_an_unknown_reference_has_no_share() -> None:
+def test_absent_reference_has_no_share() -> None:
     network = Painter().eval()
     known = torch.tensor([[1.0, 0.0]])
-    pictures = torch.rand(1, 2, 3, HEIGHT, WIDTH) * 200
+    references = torch.rand(1, 2, 3, HEIGHT, WIDTH) * 200
     with torch.no_grad():
         painted, shares = network(
-            torch.rand(1, 3, HEIGHT, WIDTH) * 200, pictures, torch.ones(1, 1, HEIGHT, WIDTH) / 2, known
+            torch.rand(1, 3, HEIGHT, WIDTH) * 200, references, torch.ones(1, 1, HEIGHT, WIDTH) / 2, known
         )
     assert shares[:, 2].max() < 1e-6
     assert torch.allclose(shares.sum(1), torch.ones(1, HEIGHT, WIDTH))
-    assert mixed(painted, shares, pictures).shape == painted.shape
+    assert compose(painted, shares, references).shape == painted.shape
 
 
-def test_recipe_ends_in_a_network_that_says_what_torch_says(
-    lessons: list[painter_lessons.Lesson], clip: list[Mouth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_exported_painter_matches_torch(
+    examples: list[painter_examples.PainterExample],
+    clip: list[Mouth],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    network = painter_train.train_painter(lessons, steps=3, seed=1)
+    network = painter_train.train_painter(examples, steps=3, seed=1)
     painter_train.export_painter(network, tmp_path / painter.MODEL)
     monkeypatch.setattr(painter, "model_path", lambda name: tmp_path / name)
     exported = painter.Painter("cpu", read_settings(os.environ))
-    painted, _ = exported.see(clip[3].picture, clip[3].lips, [])
+    painted, _ = exported.predict(clip[3].image, clip[3].lips, [])
     inputs = (
-        torch.from_numpy(np.moveaxis(clip[3].picture, -1, 0)[None].astype(np.float32)),
+        torch.from_numpy(np.moveaxis(clip[3].image, -1, 0)[None].astype(np.float32)),
         torch.zeros(1, 2, 3, HEIGHT, WIDTH),
-        torch.from_numpy(painter.hidden(clip[3].lips))[None, None],
+        torch.from_numpy(painter.paint_mask(clip[3].lips))[None, None],
         torch.zeros(1, 2),
     )
     with torch.no_grad():
-        said = network(*inputs)[0][0].numpy()
-    assert np.allclose(np.moveaxis(painted, -1, 0), said, atol=0.5)
-    found = painter_evaluate.judge_clip(exported, clip)
-    assert found is not None
-    assert found.psnr["nearest frame copied"] > found.psnr["one wide frame copied"]
-    assert "| **mean** |" in painter_evaluate.table([found])
+        expected = network(*inputs)[0][0].numpy()
+    assert np.allclose(np.moveaxis(painted, -1, 0), expected, atol=0.5)
+    score = painter_evaluate.score_clip(exported, clip)
+    assert score is not None
+    assert score.psnr["nearest frame copied"] > score.psnr["one wide frame copied"]
+    assert "| **mean** |" in painter_evaluate.table([score])
 
 
-def test_a_perfect_restoration_scores_best(clip: list[Mouth]) -> None:
-    psnr, ssim = painter_evaluate.compare(clip[4].picture, clip[4])
+def test_perfect_restoration_scores_best(clip: list[Mouth]) -> None:
+    psnr, ssim = painter_evaluate.compare(clip[4].image, clip[4])
     assert psnr > 70
     assert ssim == pytest.approx(1)
-    dark = clip[4].picture // 2
+    dark = clip[4].image // 2
     assert painter_evaluate.compare(dark, clip[4])[0] < 30

@@ -1,4 +1,4 @@
-"""The mesh engine from end to end: the one place where its stages meet."""
+"""The mesh engine: runs the stages of a render."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob,
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import VideoWriter
-from heygem_cli.mesh.drawing import MeshFace, learn_face
 from heygem_cli.mesh.painter import Painter
+from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
 from heygem_cli.runtime import Device, Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
 
-def _counted(frames: Iterable[Frame], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[Frame]:
+def _report_frames(frames: Iterable[Frame], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[Frame]:
     for done, frame in enumerate(frames, 1):
         yield frame
         on_progress(Progress(stage, done, total))
@@ -36,11 +36,11 @@ class MeshEngine:
     """The built-in engine, see :class:`heygem_cli.engines.Engine`.
 
     Args:
-        device: where ONNX Runtime computes.
-        settings: of the process, see :mod:`heygem_cli.runtime`.
+        device: Where ONNX Runtime runs the networks.
+        settings: See :mod:`heygem_cli.runtime`.
 
     Raises:
-        NotCapableError: a model is missing, or there is no GPU although it was asked for.
+        NotCapableError: A model is missing, or ``cuda`` is not available.
     """
 
     name = "mesh"
@@ -54,15 +54,15 @@ class MeshEngine:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
         with clock.stage("speech"):
-            motion = self._motion(inputs, on_progress)
+            motion = self._predict_motion(inputs, on_progress)
         with ExitStack() as scratch:
             with clock.stage("track"):
                 track, cached = self._track(job, inputs.video, len(motion.offsets), scratch, on_progress)
             check_track(job, track, inputs.video, len(motion.offsets))
             with clock.stage("prepare"):
-                face = learn_face(inputs.video, track, self.painter)
+                renderer = build_renderer(inputs.video, track, self.painter)
             with clock.stage("render"):
-                seen, turned = write_video(job, Prepared(inputs, motion, track, face), on_progress)
+                counts = write_video(job, Prepared(inputs, motion, track, renderer), on_progress)
         return RenderResult(
             output=job.output,
             width=inputs.video.width,
@@ -70,9 +70,9 @@ class MeshEngine:
             fps=inputs.video.fps,
             frames=len(motion.offsets),
             duration=motion.duration,
-            frames_with_face=seen,
-            frames_without_face=len(motion.offsets) - seen,
-            frames_turned_away=turned,
+            frames_with_face=counts.with_face,
+            frames_without_face=len(motion.offsets) - counts.with_face,
+            frames_turned_away=counts.turned_away,
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
@@ -80,10 +80,10 @@ class MeshEngine:
         )
 
     def close(self) -> None:
-        """There is nothing that would go on."""
+        """Do nothing: the engine has no background work."""
 
-    def _motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
-        def heard() -> Iterator[Array]:
+    def _predict_motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
+        def samples() -> Iterator[Array]:
             done = 0
             with closing(read_audio(inputs.audio)) as chunks:
                 for chunk in chunks:
@@ -91,7 +91,7 @@ class MeshEngine:
                     done += len(chunk)
                     on_progress(Progress("speech", done / 16000, inputs.audio.duration or None))
 
-        return self.motion_model.predict(heard(), inputs.video.fps)
+        return self.motion_model.predict(samples(), inputs.video.fps)
 
     def _track(
         self, job: RenderJob, video: VideoInfo, needed: int, scratch: ExitStack, on_progress: ProgressCallback
@@ -100,13 +100,13 @@ class MeshEngine:
 
         def landmarks() -> Iterator[Array | None]:
             with closing(prefetch(read_frames(video, count=needed))) as frames:
-                counted = _counted(frames, "track", total, on_progress)
-                yield from smooth(bridge_gaps(self.tracker.track(counted, job.options.face)))
+                reported = _report_frames(frames, "track", total, on_progress)
+                yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.face)))
 
         if not job.options.cache:
             with cache_errors(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
-                # It has no name in the folder, so that nothing stays behind even if the process is killed.
-                file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the job closes it
+                # An unlinked file: nothing is left behind even if the process is killed.
+                file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with ``scratch``
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.face, self.tracker.version)
         return cached_track(default_cache_folder(), key, needed, landmarks)
@@ -114,71 +114,68 @@ class MeshEngine:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that is needed to draw the frames of a job."""
+    """A job that is ready to render."""
 
     inputs: Inputs
     motion: MouthMotion
     track: FaceTrack
-    face: MeshFace
+    renderer: FaceRenderer
 
 
-def write_video(job: RenderJob, prepared: Prepared, on_progress: ProgressCallback) -> tuple[int, int]:
-    """Draw and write every frame of a job.
+@dataclass
+class FrameCounts:
+    """Frames of the output with a face, and those among them in which the head is turned away."""
 
-    Returns:
-        The number of frames with a face, and of those of them in which it is turned away.
-    """
-    inputs, motion, track = prepared.inputs, prepared.motion, prepared.track
-    total = len(motion.offsets)
-    hold = job.options.on_missing_face == "hold"
-    seen = turned = 0
+    with_face: int = 0
+    turned_away: int = 0
+
+
+def write_video(job: RenderJob, prepared: Prepared, on_progress: ProgressCallback) -> FrameCounts:
+    """Render and encode every frame of a job."""
+    video, audio, options = prepared.inputs.video, prepared.inputs.audio, job.options
+    seconds, total = prepared.motion.duration, len(prepared.motion.offsets)
+    counts = FrameCounts()
+    writer = VideoWriter(job.output, video, audio, seconds=seconds, options=options.encode, overwrite=job.overwrite)
+    with writer, closing(prefetch(loop_frames(video, total, options.loop))) as frames:
+        rendered = _render_frames(frames, prepared, options.on_missing_face == "hold", counts)
+        for frame in _report_frames(rendered, "render", total, on_progress):
+            writer.write(frame)
+    return counts
+
+
+def _render_frames(
+    frames: Iterable[tuple[int, Frame]], prepared: Prepared, hold: bool, counts: FrameCounts
+) -> Iterator[Frame]:
+    track = prepared.track
     last: Frame | None = None
-    writer = VideoWriter(
-        job.output,
-        inputs.video,
-        inputs.audio,
-        seconds=motion.duration,
-        options=job.options.encode,
-        overwrite=job.overwrite,
-    )
-    with writer, closing(prefetch(loop_frames(inputs.video, total, job.options.loop))) as frames:
-        for number, (index, frame) in enumerate(frames):
-            landmarks = track.landmarks(index) if index < len(track) else None
-            if landmarks is not None:
-                drawn = prepared.face.draw(frame, landmarks, motion.offsets[number])
-                last = frame if drawn is None else drawn
-                seen += 1
-                turned += drawn is None
-            writer.write(last if last is not None and (hold or landmarks is not None) else frame)
-            on_progress(Progress("render", number + 1, total))
-    return seen, turned
+    for (index, frame), offsets in zip(frames, prepared.motion.offsets, strict=False):
+        landmarks = track.landmarks(index) if index < len(track) else None
+        if landmarks is None:
+            yield last if hold and last is not None else frame
+            continue
+        rendered = prepared.renderer.render(frame, landmarks, offsets)
+        last = frame if rendered is None else rendered
+        counts.with_face += 1
+        counts.turned_away += rendered is None
+        yield last
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:
-    """See whether a track allows the job.
+    """Check that a track allows the job.
 
     Raises:
-        InputError: no face at all; a frame without one and ``--on-missing-face fail``; the face video is shorter than
-            the audio and ``--loop none``.
+        InputError: There is no face at all; a frame has none and ``--on-missing-face fail`` is set; the face video is
+            shorter than the audio and ``--loop none`` is set.
     """
     options = job.options
-    share = f"the face was found in {track.present.sum()} of {len(track)} frames"
     if not track.present.any():
-        chosen = str(options.face) != "largest"
-        which = f" that --face {options.face} could mean" if chosen else ""
-        raise InputError(
-            "no-face",
-            f"no face{which}: {share} ({track.present.mean():.0%})",
-            hint="Choose another one with --face, or the largest by leaving it out"
-            if chosen
-            else "Use a face video that shows a real face, larger than 5 % of the picture, from the front",
-            path=job.face,
-        )
+        raise _no_face(job, len(track))
     if options.on_missing_face == "fail" and not track.present.all():
         first = int(np.flatnonzero(~track.present)[0])
         raise InputError(
             "face-missing",
-            f"{share}; it is missing first at {float(first / video.fps):.2f} s",
+            f"face found in only {track.present.sum()} of {len(track)} frames, first missing at "
+            f"{float(first / video.fps):.2f} s",
             hint="Cut the face video there, or use --on-missing-face pass",
             path=job.face,
         )
@@ -189,3 +186,14 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
             hint="Use --loop pingpong, or a longer face video",
             path=job.face,
         )
+
+
+def _no_face(job: RenderJob, frames: int) -> InputError:
+    searched = f" in {frames} frames" if frames > 1 else ""
+    if str(job.options.face) == "largest":
+        message = f"no face found{searched}"
+        hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
+    else:
+        message = f"no face found{searched} that matches --face {job.options.face}"
+        hint = "Choose another one with --face, or leave it out to use the largest"
+    return InputError("no-face", message, hint=hint, path=job.face)

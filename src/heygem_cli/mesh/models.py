@@ -1,4 +1,4 @@
-"""The models that the mesh engine's outputs depend on."""
+"""The models that the outputs of the mesh engine depend on."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from heygem_cli.speech.encoder import find_whisper
 
 
 def model_files(environment: Mapping[str, str]) -> list[Path]:
-    """Find them.
+    """Return the paths of the models.
 
     Raises:
-        NotCapableError: one is missing.
+        NotCapableError: A model is missing.
     """
-    ours = [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
-    return [*ours, find_whisper(environment) / "model.bin"]
+    bundled = [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
+    return [*bundled, find_whisper(environment) / "model.bin"]
 
 
 def model_problems(environment: Mapping[str, str]) -> list[HeygemError]:
-    """What is wrong with them."""
+    """Return the errors that finding the models raises."""
     try:
         model_files(environment)
     except NotCapableError as error:
@@ -35,10 +35,10 @@ def model_problems(environment: Mapping[str, str]) -> list[HeygemError]:
 
 
 def models_digest(environment: Mapping[str, str]) -> str:
-    """Name them.
+    """Return a digest of the models' contents and the tracker's version.
 
     Raises:
-        NotCapableError: one is missing.
+        NotCapableError: A model is missing.
     """
     digests = [file_digest(path) for path in model_files(environment)]
     return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

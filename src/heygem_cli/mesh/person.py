@@ -1,4 +1,4 @@
-"""What the mesh engine learns about a person from the track: the closed mouth, its range, pictures of its inside."""
+"""What the mesh engine estimates about a person from the track: closed mouth, range of motion, mouth interiors."""
 
 from __future__ import annotations
 
@@ -16,145 +16,129 @@ from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo, planes
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.mesh.interior import SHOWS, Interior, take_interior
+from heygem_cli.mesh.interior import MIN_OPENING, Interior, extract_interior
 from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.targets import ClosedMouth
 
 CHUNK = 1000
 """Frames of a track read at a time."""
+
+MIN_TURN = 2.0
+"""Degrees of head rotation below which the regression of the sway is damped."""
+
+SPEECH_STD = 0.012
+"""Standard deviation of the opening within a second, in inter-ocular distances, above which the person speaks."""
+WINDOWS_PER_SECOND = 5
+"""Windows of one second, overlapping, that begin in each second."""
+MIN_SPEECH_WINDOWS = 6
+"""Windows with speech needed to estimate the range of motion, about two seconds in a row."""
+TYPICAL_OPENING = 0.125
+"""90th percentile of the opening that the mouth-motion network predicts for speech, in inter-ocular distances."""
+SCALE_EXPONENT = 0.8
+"""Shrinks the estimated factor towards 1: a short video gives only a rough estimate."""
+SCALE_LIMITS = (0.7, 1.6)
+
+SEGMENT_SECONDS = 3.0
+"""Length of the segment that interiors are taken from; all of it is decoded."""
 RANKS = (0.02, 0.16, 0.29, 0.43, 0.56, 0.7, 0.83, 0.95)
-"""Which frames show the inside of the mouth, by the share of such frames that are open less. Not the widest of all:
-that is often a yawn, a laugh or a slip of the tracker."""
-NEAR = 0.05
-"""Ranks up to which frames around are open alike."""
-STRETCH = 3.0
-"""Seconds of the stretch in which they lie: all of it is decoded for them."""
-ENOUGH = 3
-"""So many times as many frames of a stretch must show the inside that there is a choice."""
-SURE = 2.0
-"""Degrees by which a head must turn before it tells how the mouth sways with it."""
-MOVING = 0.012
-"""Inter-ocular distances: standard deviation of the opening within a second from which the mouth moves as in speech."""
-WINDOWS = 5
-"""How many seconds begin in a second: they overlap."""
-SPEAKING = 6
-"""Seconds with such motion, one after the other about two seconds long, that it takes to know the person's range."""
-USUAL = 0.125
-"""Inter-ocular distances: 90th percentile of the opening that the mouth-motion network predicts in speech."""
-TRUST = 0.8
-"""Power of the ratio of both: a short video tells the range only roughly, and the network is not always right."""
-LIMITS = (0.7, 1.6)
-"""Of the factor."""
-FRONTAL = 25.0
-"""Degrees of yaw up to which it shows it well."""
+"""Quantiles of the opening, among frames that show the inside of the mouth, at which interiors are taken. The widest
+openings are left out: they are often yawns, laughter or tracking errors."""
+RANK_TOLERANCE = 0.05
+"""Quantiles around each rank from which the sharpest frame is chosen."""
+CANDIDATES_PER_RANK = 3
+"""Frames per rank that make a segment good enough."""
+MAX_YAW = 25.0
+"""Degrees of yaw up to which a frame shows the inside of the mouth well."""
 
 
-def _chunks(track: FaceTrack) -> Iterator[Array]:
+def _chunks(track: FaceTrack) -> Iterator[tuple[slice, Array]]:
     for start in range(0, len(track), CHUNK):
-        rows = track.rows(start, min(CHUNK, len(track) - start))
-        yield rows[~np.isnan(rows[:, 0, 0])]
+        stop = min(start + CHUNK, len(track))
+        yield slice(start, stop), track.rows(start, stop - start)
 
 
-def learn_closed_mouth(track: FaceTrack) -> ClosedMouth:
-    """The person's closed mouth, and how it sways in the canonical frame when the head turns and nods."""
-    points, openings, turns = [], [], []
-    for rows in _chunks(track):
+def estimate_closed_mouth(track: FaceTrack) -> ClosedMouth:
+    """Estimate the person's closed mouth and how it sways in the canonical frame as the head turns and nods."""
+    points, openings, angles = [], [], []
+    for _, chunk in _chunks(track):
+        rows = chunk[~np.isnan(chunk[:, 0, 0])]
         pose = head_pose(rows, canonical_face())
         points.append(pose.to_canonical(rows[:, [*LIPS, CHIN]]))
         openings.append(mouth_opening(rows))
-        turns.append(np.column_stack([pose.yaw, pose.pitch]))
-    seen, opened, turned = (np.concatenate(parts) for parts in (points, openings, turns))
+        angles.append(np.column_stack([pose.yaw, pose.pitch]))
+    tracked, opening, turned = (np.concatenate(parts) for parts in (points, openings, angles))
     facing = np.median(turned, 0).astype(np.float32)
-    sway = fit_sway(seen, opened, turned - facing)
-    straight = seen - np.tensordot(turned - facing, sway, 1)
-    return ClosedMouth(np.asarray(closed_mouth(straight, opened), np.float32), facing, sway)
+    sway = fit_sway(tracked, opening, turned - facing)
+    frontal = tracked - np.tensordot(turned - facing, sway, 1)
+    return ClosedMouth(np.asarray(closed_mouth(frontal, opening), np.float32), facing, sway)
 
 
 def fit_sway(points: Array, openings: Array, turned: Array) -> Array:
-    """What a degree of yaw and of pitch adds to points in the canonical frame: ridge regression beside the opening.
+    """Estimate the displacement of canonical points per degree of yaw and of pitch, by ridge regression.
 
     Args:
         points: (frames, points, 3).
-        openings: (frames,) of the mouth.
-        turned: (frames, 2) yaw and pitch in degrees from the usual.
+        openings: (frames,) mouth opening, a covariate.
+        turned: (frames, 2) yaw and pitch in degrees from the median.
 
     Returns:
-        (2, points, 3), next to 0 for a head that hardly turns.
+        (2, points, 3), close to 0 for a head that hardly turns.
     """
     known = np.column_stack([np.ones(len(points)), openings, turned]).astype(np.float64)
-    ridge = np.diag([1e-9, MAX_CLOSED_OPENING**2, SURE**2, SURE**2]) * len(points)
+    ridge = np.diag([1e-9, MAX_CLOSED_OPENING**2, MIN_TURN**2, MIN_TURN**2]) * len(points)
     found = np.linalg.solve(known.T @ known + ridge, known.T @ points.reshape(len(points), -1))
     return np.asarray(found[2:].reshape(2, *points.shape[1:]), np.float32)
 
 
-def learn_range(track: FaceTrack, rate: float) -> float:
-    """How far the person opens the mouth in speech, as a factor of what the mouth-motion network predicts.
+def estimate_opening_scale(track: FaceTrack, frame_rate: float) -> float:
+    """Estimate how far the person opens the mouth in speech, relative to what the mouth-motion network predicts.
 
-    The 90th percentile of the opening above the closed mouth, in the seconds of the face video in which the mouth
-    moves as in speech; 1 where there are too few of them: a still image, a silent face.
-
-    Args:
-        track: of the face.
-        rate: frames a second.
+    This compares the 90th percentile of the opening during speech; 1 if the track shows too little speech.
     """
     openings = np.full(len(track), np.nan)
-    for start in range(0, len(track), CHUNK):
-        rows = track.rows(start, min(CHUNK, len(track) - start))
-        openings[start : start + len(rows)] = mouth_opening(rows)
+    for frames, rows in _chunks(track):
+        openings[frames] = mouth_opening(rows)
     known = openings[~np.isnan(openings)]
-    second = max(WINDOWS, round(rate))
+    second = max(WINDOWS_PER_SECOND, round(frame_rate))
     if len(known) < second:
         return 1.0
-    seconds = sliding_window_view(known, second)[:: second // WINDOWS]
-    speaking = seconds[seconds.std(1) > MOVING]
-    if len(speaking) < SPEAKING:
+    windows = sliding_window_view(known, second)[:: second // WINDOWS_PER_SECOND]
+    speech = windows[windows.std(1) > SPEECH_STD]
+    if len(speech) < MIN_SPEECH_WINDOWS:
         return 1.0
-    opened = float(np.percentile(speaking, 90) - np.percentile(known, 5))
-    return float(np.clip((opened / USUAL) ** TRUST, *LIMITS))
+    opening = float(np.percentile(speech, 90) - np.percentile(known, 5))
+    return float(np.clip((opening / TYPICAL_OPENING) ** SCALE_EXPONENT, *SCALE_LIMITS))
 
 
-def find_open_mouths(track: FaceTrack, rate: float) -> list[list[int]]:
-    """Indices of frames of one stretch that show the inside of the mouth, in groups from narrow to wide open.
+def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
+    """Find frames of one segment that show the inside of the mouth, in groups from narrow to wide open.
 
-    The first stretch in which enough frames show it, so that little must be decoded for them; if there is none, the one
-    in which most do.
-
-    Args:
-        track: of the face.
-        rate: frames a second.
+    The segment is the first that shows it in enough frames, otherwise the one that shows it in most.
     """
-    length = max(len(RANKS), round(STRETCH * rate))
+    length = max(len(RANKS), round(SEGMENT_SECONDS * frame_rate))
     openings = np.full(len(track), -1.0)
-    for start in range(0, len(track), CHUNK):
-        rows = track.rows(start, min(CHUNK, len(track) - start))
-        pose = head_pose(np.nan_to_num(rows), canonical_face()) if len(rows) else None
-        frontal = np.abs(pose.yaw) < FRONTAL if pose else np.zeros(0, bool)
-        seen = track.present[start : start + len(rows)]
-        openings[start : start + len(rows)][seen & frontal] = mouth_opening(rows[seen & frontal])
-    stretches = np.array_split(openings, np.arange(length, len(openings), length))
-    counts = [min(np.count_nonzero(stretch >= SHOWS), ENOUGH * len(RANKS)) for stretch in stretches]
+    for frames, rows in _chunks(track):
+        pose = head_pose(np.nan_to_num(rows), canonical_face())
+        usable = track.present[frames] & (np.abs(pose.yaw) < MAX_YAW)
+        openings[frames][usable] = mouth_opening(rows[usable])
+    segments = np.array_split(openings, np.arange(length, len(openings), length))
+    counts = [min(np.count_nonzero(segment >= MIN_OPENING), CANDIDATES_PER_RANK * len(RANKS)) for segment in segments]
     best = int(np.argmax(counts))
-    showing = np.flatnonzero(stretches[best] >= SHOWS)
-    ranked = (showing[np.argsort(stretches[best][showing], kind="stable")] + best * length).tolist()
+    showing = np.flatnonzero(segments[best] >= MIN_OPENING)
+    ranked = (showing[np.argsort(segments[best][showing], kind="stable")] + best * length).tolist()
     last = len(ranked) - 1
-    spans = [(max(0.0, rank - NEAR) * last, min(rank + NEAR, RANKS[-1]) * last) for rank in RANKS]
+    spans = [(max(0.0, rank - RANK_TOLERANCE) * last, min(rank + RANK_TOLERANCE, RANKS[-1]) * last) for rank in RANKS]
     return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
 
 
-def _drawn(video: VideoInfo, track: FaceTrack) -> Interior:
-    index = int(np.flatnonzero(track.present)[0])
-    with closing(read_frames(video, start=index, count=1)) as frames:
-        return draw_interior(next(frames), track.rows(index, 1)[0, list(LIPS), :2])
+def extract_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
+    """Extract the person's interiors, sorted by opening; a drawn one if the mouth never opens.
 
-
-def learn_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
-    """What the inside of the person's mouth looks like, from narrow to wide open; drawn where it never opens.
-
-    Of frames in which it is open alike the sharpest shows it: mouths move fast, and many pictures are blurred by that.
+    Among frames with a similar opening the sharpest is taken, as many are blurred by motion.
     """
     groups = find_open_mouths(track, float(video.fps))
     if not groups:
-        return (_drawn(video, track),)
+        return (_draw_interior(video, track),)
     first, last = min(map(min, groups)), max(map(max, groups))
     sharpest: dict[int, tuple[float, int, Interior]] = {}
     with closing(read_frames(video, start=first, count=last - first + 1)) as frames:
@@ -162,20 +146,26 @@ def learn_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
             for number, group in enumerate(groups):
                 if index in group:
                     landmarks = track.rows(index, 1)[0]
-                    sharp = inner_sharpness(frame, landmarks[list(LIPS), :2])
-                    if number not in sharpest or sharp > sharpest[number][0]:
-                        sharpest[number] = sharp, index, _taken(frame, landmarks)
-    # In a short video one frame may stand in several groups.
+                    sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
+                    if number not in sharpest or sharpness > sharpest[number][0]:
+                        sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
+    # In a short video, groups may share a frame.
     return tuple({index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}.values())
 
 
-def _taken(frame: Frame, landmarks: Array) -> Interior:
-    unit = float(head_pose(landmarks, canonical_face()).scale)
-    return take_interior(frame, landmarks[list(LIPS), :2], unit)
+def _draw_interior(video: VideoInfo, track: FaceTrack) -> Interior:
+    index = int(np.flatnonzero(track.present)[0])
+    with closing(read_frames(video, start=index, count=1)) as frames:
+        return draw_interior(next(frames), track.rows(index, 1)[0, list(LIPS), :2])
+
+
+def _extract_interior(frame: Frame, landmarks: Array) -> Interior:
+    eye_distance = float(head_pose(landmarks, canonical_face()).scale)
+    return extract_interior(frame, landmarks[list(LIPS), :2], eye_distance)
 
 
 def inner_sharpness(frame: Frame, lips: Array) -> float:
-    """Variance of the Laplacian of the luma around the inner lips of lip points (40, 2) in pixels of an I420 frame."""
+    """Return the variance of the luma's Laplacian around the inner lips of lip points (40, 2) in pixels."""
     inner = lips[[*INNER_TOP, *INNER_BOTTOM]]
     luma = planes(frame)[0]
     (left, top), (right, bottom) = inner.min(0).astype(int).clip(0), np.ceil(inner.max(0)).astype(int)

@@ -1,4 +1,4 @@
-"""Where speech puts the lips and the jaw of one frame."""
+"""Target positions of the lips and the jaw in one frame."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ import cv2
 import numpy as np
 
 from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose
-from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW, OUTER_BOTTOM, OUTER_TOP
+from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.mesh.field import MouthFrame, smoothstep
-from heygem_cli.mesh.warp import Box, polygon
+from heygem_cli.mesh.warp import Box, polygon_mask
 
+# Lengths are in inter-ocular distances, as tracked, unless stated otherwise.
 TOUCH = 0.015
-"""Inter-ocular distances. Lips nearer than this to each other are drawn together: the tracker's noise and the network's
-would else leave a dark line that comes and goes."""
+"""Lips closer than this are drawn together: otherwise noise leaves a dark line between them that flickers."""
 SEAM = 0.01
-"""Inter-ocular distances. Lips that close over an open mouth keep this gap, for the shade that is between lips."""
-SEAM_PIXELS = 1.2
-"""The least of it that can be seen."""
+"""Gap left between lips that close over an open mouth, for the shadow between them."""
+MIN_SEAM = 1.2
+"""Smallest visible gap in pixels."""
 AT_REST = 0.03
-"""Inter-ocular distances. A mouth that is closed, and that speech opens by much less than this, is left as it is."""
+"""A closed mouth that speech opens by much less than this is left unchanged."""
 AJAR = 0.012
-"""The same. A mouth of the frame that the tracker sees open by this is open: it sees a narrow opening too narrow."""
-UNSEEN = 0.015
-"""Inter-ocular distances. By so much narrower than it is drawn the tracker, from which the network learned, sees a
-narrow opening; it does not see the portrait of the tests open by 0.03. A wide opening it sees about as it is."""
-PARTED = 0.01, 0.03
-"""Inter-ocular distances of opening, as the tracker sees it, from which it is added to, and at which by all of it."""
-WIDE = 0.04, 0.1
-"""The same from which less is added and at which nothing is."""
+"""Opening from which the mouth in the frame counts as open; the tracker underestimates narrow openings."""
+TRACKER_BIAS = 0.015
+"""Amount by which the tracker, and so the network trained on it, underestimates narrow openings."""
+BIAS_START = 0.01, 0.03
+"""Openings at which the compensation sets in and is complete."""
+BIAS_END = 0.04, 0.1
+"""Openings at which the compensation begins to fade and is gone; wide openings are tracked correctly."""
 LOWER_SHARE = 0.7
-"""Of what is added to an opening, the part by which the lower lip and the jaw go down."""
-TURNING, TURNED = 45.0, 65.0
-"""Degrees of yaw from which the effect fades, and from which there is none."""
-UPPER_EDGE, LOWER_EDGE = 0.28, 0.2
-"""Share of a lip's thickness, from its inner line, that the tracker may take for lip where teeth are."""
+"""Share of the compensation that the lower lip and the jaw take; the upper lip takes the rest."""
+FADE_START, FADE_END = 45.0, 65.0
+"""Degrees of yaw from which the effect fades and at which it is gone."""
+UPPER_INSET, LOWER_INSET = 0.28, 0.2
+"""Share of the lip's thickness at its inner edge where the tracker may mistake teeth for lip."""
 
 
 @dataclass(frozen=True)
@@ -44,157 +43,155 @@ class ClosedMouth:
 
     Attributes:
         points: (41, 3) lip points and chin in the canonical frame.
-        facing: (2,) yaw and pitch in degrees for which they hold.
-        sway: (2, 41, 3) what a degree more of each adds: no face is the mean face turned, and no depth is exact.
+        facing: (2,) yaw and pitch in degrees at which they were measured.
+        sway: (2, 41, 3) their change per degree of each: it corrects for the tracker's inexact depth.
     """
 
     points: Array
     facing: Array
     sway: Array
 
-    def seen_from(self, pose: Pose) -> Array:
-        """The points (41, 3) as a head pose shows them."""
+    def points_at(self, pose: Pose) -> Array:
+        """Return the points (41, 3) for a head pose."""
         turned = np.array([pose.yaw, pose.pitch], np.float32) - self.facing
         return np.asarray(self.points + np.tensordot(turned, self.sway, 1), np.float32)
 
     @property
     def gaps(self) -> Array:
-        """How far apart the tracker sees the inner lips (11,), in inter-ocular distances."""
+        """Tracked distances (11,) between the inner lips, in inter-ocular distances."""
         return np.maximum(self.points[INNER_BOTTOM, 1] - self.points[INNER_TOP, 1], 0)
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Where the points of one frame are and where they shall go, in pixels.
+    """Tracked and target positions of the control points that move, in pixels.
 
     Attributes:
-        own: (40, 2) lips in the frame.
-        lips: (40, 2) where they shall go.
-        jaw: (jaw, 2) where the points of :data:`JAW` shall go.
-        weight: of the effect, 1 but for a head that turns away, where it falls to 0.
+        tracked: (40, 2) lips in the frame.
+        lips: (40, 2) target positions of the lips.
+        jaw: (jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
+        weight: Strength of the effect, 0 … 1, see :func:`yaw_weight`.
     """
 
-    own: Array
+    tracked: Array
     lips: Array
     jaw: Array
     weight: float
 
 
-def turned_away(yaw: float) -> float:
-    """Weight of the effect at a yaw in degrees."""
-    return float(1 - smoothstep((abs(yaw) - TURNING) / (TURNED - TURNING)))
+def yaw_weight(yaw: float) -> float:
+    """Return the strength of the effect, 0 … 1, at a yaw in degrees."""
+    return float(1 - smoothstep((abs(yaw) - FADE_START) / (FADE_END - FADE_START)))
 
 
-def as_drawn(motion: Array) -> Array:
-    """From where the tracker would see the lips to where they must be drawn for that, see :data:`UNSEEN`.
+def compensate_tracker_bias(motion: Array) -> Array:
+    """Widen narrow openings by :data:`TRACKER_BIAS`.
 
     Args:
         motion: (41, 3) offsets from the closed mouth in the canonical frame, in inter-ocular distances.
     """
     gap = np.maximum(motion[INNER_BOTTOM, 1] - motion[INNER_TOP, 1], 0)
     widest = float(gap.max())
-    added = UNSEEN * float(_between(widest, PARTED) * (1 - _between(widest, WIDE)))
+    added = TRACKER_BIAS * float(_ramp(widest, BIAS_START) * (1 - _ramp(widest, BIAS_END)))
     if not added:
         return motion
     more = added * gap / widest
-    drawn = motion.copy()
+    widened = motion.copy()
     for row in (INNER_BOTTOM, OUTER_BOTTOM):
-        drawn[row[1:-1], 1] += LOWER_SHARE * more[1:-1]
+        widened[row[1:-1], 1] += LOWER_SHARE * more[1:-1]
     for row in (INNER_TOP, OUTER_TOP):
-        drawn[row[1:-1], 1] -= (1 - LOWER_SHARE) * more[1:-1]
-    drawn[40, 1] += LOWER_SHARE * added
-    return drawn
+        widened[row[1:-1], 1] -= (1 - LOWER_SHARE) * more[1:-1]
+    widened[40, 1] += LOWER_SHARE * added
+    return widened
 
 
-def _between(opened: float, limits: tuple[float, float]) -> Array:
-    return smoothstep((opened - limits[0]) / (limits[1] - limits[0]))
+def _ramp(opening: float, limits: tuple[float, float]) -> Array:
+    return smoothstep((opening - limits[0]) / (limits[1] - limits[0]))
 
 
-def aim(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Targets:
-    """Find where speech puts the lips and the jaw of one frame.
+def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Targets:
+    """Compute the target positions for one frame.
 
     Args:
-        landmarks: (478, 3) of the frame.
-        pose: of its head.
-        closed: the person's closed mouth.
-        motion: (41, 3) offsets from it.
+        landmarks: (478, 3) in pixels.
+        pose: The head pose.
+        closed: The person's closed mouth.
+        motion: (41, 3) offsets from it, see :func:`compensate_tracker_bias`.
     """
     scale, down = float(pose.scale), pose.rotation[:2, 1]
     across = np.array([down[1], -down[0]], np.float32)
-    own = landmarks[list(LIPS), :2]
-    placed = pose.to_image(closed.seen_from(pose) + motion)[:, :2]
-    # Speech moves no mouth to the side: where it is in the frame, it belongs.
-    placed += ((own - placed[:40]).mean(0) @ across) * across
-    apart = closed.gaps * scale
+    tracked = landmarks[list(LIPS), :2]
+    placed = pose.to_image(closed.points_at(pose) + motion)[:, :2]
+    # Speech does not move the mouth sideways: keep its position in the frame.
+    placed += ((tracked - placed[:40]).mean(0) @ across) * across
+    closed_gaps = closed.gaps * scale
     moved = float(np.abs(motion[:, :2]).max())
-    away = turned_away(float(pose.yaw))
-    # At rest a mouth that is closed in the frame shows the person's own lips, whatever they do.
-    open_now = float(smoothstep(opening(own, down, apart) / (AJAR * scale)))
-    weight = away * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
-    sources = meet(own, down, apart, TOUCH * scale, 0)
-    wanted = meet(placed[:40], down, apart, TOUCH * scale, max(SEAM * scale, SEAM_PIXELS) * open_now)
+    fade = yaw_weight(float(pose.yaw))
+    # Without speech, a mouth that is closed in the frame keeps the person's own lips.
+    open_now = float(smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale)))
+    weight = fade * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
+    sources = close_lips(tracked, down, closed_gaps, TOUCH * scale, 0)
+    goals = close_lips(placed[:40], down, closed_gaps, TOUCH * scale, max(SEAM * scale, MIN_SEAM) * open_now)
     drop = weight * (placed[40] - landmarks[CHIN, :2])
-    share = np.array(list(JAW.values()), np.float32)[:, None]
-    return Targets(sources, sources + weight * (wanted - sources), landmarks[list(JAW), :2] + share * drop, away)
+    share = np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None]
+    jaw = landmarks[list(JAW_WEIGHTS), :2] + share * drop
+    return Targets(sources, sources + weight * (goals - sources), jaw, fade)
 
 
-def opening(lips: Array, down: Array, apart: Array) -> float:
-    """How much farther the inner lips are apart than those of the closed mouth, at most, in pixels.
+def max_opening(lips: Array, down: Array, closed_gaps: Array) -> float:
+    """Return the largest distance in pixels between the inner lips beyond that of the closed mouth.
 
     Args:
         lips: (40, 2) in pixels.
         down: (2,) the head's downward direction in the frame.
-        apart: (11,) how far apart the tracker sees the inner lips of the closed mouth, in pixels.
+        closed_gaps: (11,) tracked distances between the inner lips of the closed mouth, in pixels.
     """
-    return float(((lips[INNER_BOTTOM] - lips[INNER_TOP]) @ down - apart).max())
+    return float(((lips[INNER_BOTTOM] - lips[INNER_TOP]) @ down - closed_gaps).max())
 
 
-def meet(lips: Array, down: Array, apart: Array, touch: float, least: float) -> Array:
-    """Draw the inner lips of an almost closed mouth together, and lips that cross apart.
+def close_lips(lips: Array, down: Array, closed_gaps: Array, touch: float, seam: float) -> Array:
+    """Move nearly closed inner lips together and crossed lips apart.
 
     Args:
         lips: (40, 2) in pixels.
-        down: as in :func:`opening`.
-        apart: as in :func:`opening`.
-        touch: pixels of opening below which they are drawn together, the more the less they are open.
-        least: pixels that stay between them in the middle of the mouth.
-
-    Returns:
-        (40, 2).
+        down: See :func:`max_opening`.
+        closed_gaps: See :func:`max_opening`.
+        touch: Opening in pixels below which lips are moved together, the more the smaller the opening.
+        seam: Smallest gap in pixels in the middle of the mouth.
     """
     gap = (lips[INNER_BOTTOM] - lips[INNER_TOP]) @ down
-    share = smoothstep(opening(lips, down, apart) / touch)
-    bow = least * np.sin(np.linspace(0, np.pi, len(gap), dtype=np.float32))
+    share = smoothstep(max_opening(lips, down, closed_gaps) / touch)
+    bow = seam * np.sin(np.linspace(0, np.pi, len(gap), dtype=np.float32))
     shift = (gap - np.maximum(share * gap, bow))[:, None] / 2 * down
-    met = lips.copy()
-    met[INNER_TOP] += shift
-    met[INNER_BOTTOM] -= shift
-    # The corners stand in both rows.
-    met[[INNER_TOP[0], INNER_TOP[-1]]] = lips[[INNER_TOP[0], INNER_TOP[-1]]]
-    return met
+    moved = lips.copy()
+    moved[INNER_TOP] += shift
+    moved[INNER_BOTTOM] -= shift
+    # The corners belong to both rows.
+    moved[[INNER_TOP[0], INNER_TOP[-1]]] = lips[[INNER_TOP[0], INNER_TOP[-1]]]
+    return moved
 
 
-def lip_skin(lips: Array) -> Array:
-    """Lip points (40, 2) whose inner line surely lies on the lips.
+def inset_inner_lips(lips: Array) -> Array:
+    """Move the inner line of lip points (40, 2) onto the lips.
 
-    On an open mouth the tracker sets it on the edge of the teeth, and teeth that the lips carry away look torn out.
+    On an open mouth the tracker places it on the edge of the teeth; the warp would then tear teeth away with the lips.
     """
-    skin = lips.copy()
+    inset = lips.copy()
     gap = np.linalg.norm(lips[INNER_BOTTOM] - lips[INNER_TOP], axis=1, keepdims=True)
-    for inner, outer, edge in ((INNER_TOP, OUTER_TOP, UPPER_EDGE), (INNER_BOTTOM, OUTER_BOTTOM, LOWER_EDGE)):
-        away = lips[outer] - lips[inner]
-        thickness = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
-        skin[inner] += away * np.minimum(edge, 0.4 * gap / thickness)
-    return skin
+    for inner, outer, share in ((INNER_TOP, OUTER_TOP, UPPER_INSET), (INNER_BOTTOM, OUTER_BOTTOM, LOWER_INSET)):
+        outward = lips[outer] - lips[inner]
+        thickness = np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-3)
+        inset[inner] += outward * np.minimum(share, 0.4 * gap / thickness)
+    return inset
 
 
-def opening_cover(lips: Array, box: Box, soft: float) -> Array:
-    """How much of each pixel of a box the opening between the lips covers, 0 … 1 (height, width).
+def opening_mask(lips: Array, box: Box, sigma: float) -> Array:
+    """Return the coverage (height, width), 0 … 1, of a box by the opening between the lips.
 
     Args:
         lips: (40, 2) in pixels.
-        box: of the frame.
-        soft: standard deviation of the edge in pixels.
+        box: A region of the frame.
+        sigma: Standard deviation of the soft edge in pixels.
     """
     upper, lower = lips[INNER_TOP], lips[INNER_BOTTOM]
     frame = MouthFrame.between(upper[0], upper[-1])
@@ -202,13 +199,13 @@ def opening_cover(lips: Array, box: Box, soft: float) -> Array:
     x, y = frame.axis / half
     down = np.array([-y, x], np.float32)
     thickness = np.maximum((lower - upper) @ down, 0)
-    # A filled polygon has its edge drawn too, half a pixel wide on each side.
+    # fillPoly also draws the outline, half a pixel on each side.
     inset = np.minimum(thickness / 2, 0.5)[:, None] * down
     outline = np.concatenate([upper + inset, (lower - inset)[-2:0:-1]])
-    cover = np.asarray(cv2.GaussianBlur(polygon(outline, box), (0, 0), soft), np.float32)
-    # Lips that touch would still get a line between them.
-    columns = (np.arange(box.width, dtype=np.float32) + (box.left - frame.middle[0])) * (x / half)
-    rows = (np.arange(box.height, dtype=np.float32) + (box.top - frame.middle[1])) * (y / half)
-    along = np.maximum.accumulate(frame.local(upper)[:, 0])
-    shown = np.interp(columns + rows[:, None], along, smoothstep(thickness / (soft + 1)))
-    return np.asarray(cover * shown, np.float32)
+    mask = np.asarray(cv2.GaussianBlur(polygon_mask(outline, box), (0, 0), sigma), np.float32)
+    # Without this, lips that touch would still get a line between them.
+    columns = (np.arange(box.width, dtype=np.float32) + (box.left - frame.center[0])) * (x / half)
+    rows = (np.arange(box.height, dtype=np.float32) + (box.top - frame.center[1])) * (y / half)
+    along = np.maximum.accumulate(frame.to_local(upper)[:, 0])
+    opacity = np.interp(columns + rows[:, None], along, smoothstep(thickness / (sigma + 1)))
+    return np.asarray(mask * opacity, np.float32)

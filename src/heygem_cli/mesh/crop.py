@@ -1,4 +1,4 @@
-"""A mouth seen upright and at one size, whatever the frame: what the painter works on."""
+"""The aligned mouth crop that the painter works on: upright and at a fixed scale, whatever the frame."""
 
 from __future__ import annotations
 
@@ -14,52 +14,54 @@ from heygem_cli.mesh.field import MouthFrame
 from heygem_cli.mesh.warp import Box
 
 WIDTH, HEIGHT = 96, 64
-"""Of a view, in pixels."""
+"""Size of a crop in pixels."""
 SCALE = 100.0
-"""Pixels of a view in an inter-ocular distance."""
-MIDDLE = np.array([48, 26], np.float32)
-"""Where a view has the middle between the corners of the inner mouth."""
+"""Pixels of a crop per inter-ocular distance."""
+CENTER = np.array([48, 26], np.float32)
+"""Position in a crop of the midpoint between the inner mouth corners."""
 
 
 @dataclass(frozen=True)
-class View:
-    """How a mouth in a frame is seen: its corners on a horizontal, its size in inter-ocular distances.
+class MouthCrop:
+    """The similarity transform from a frame to a crop in which the mouth corners are level.
 
     Attributes:
-        matrix: (2, 3) from pixels of the frame to pixels of the view.
-        lips: (40, 2) in pixels of the view.
+        matrix: (2, 3) from pixels of the frame to pixels of the crop.
+        lips: (40, 2) in pixels of the crop.
     """
 
     matrix: Array
     lips: Array
 
     @staticmethod
-    def of(lips: Array, unit: float) -> View:
-        """The view of lip points (40, 2) in pixels, given the inter-ocular distance in pixels."""
+    def from_lips(lips: Array, eye_distance: float) -> MouthCrop:
+        """Return the crop for lip points (40, 2) and the inter-ocular distance, both in pixels of the frame."""
         mouth = MouthFrame.between(lips[INNER_TOP[0]], lips[INNER_TOP[-1]])
-        cosine, sine = mouth.axis / np.linalg.norm(mouth.axis) * (SCALE / unit)
+        cosine, sine = mouth.axis / np.linalg.norm(mouth.axis) * (SCALE / eye_distance)
         turn = np.array([[cosine, sine], [-sine, cosine]], np.float32)
-        shift = MIDDLE - turn @ mouth.middle
-        return View(np.column_stack([turn, shift]).astype(np.float32), np.asarray(lips @ turn.T + shift, np.float32))
+        shift = CENTER - turn @ mouth.center
+        return MouthCrop(
+            np.column_stack([turn, shift]).astype(np.float32), np.asarray(lips @ turn.T + shift, np.float32)
+        )
 
-    def picture(self, frame: Frame) -> Frame:
-        """What is seen of an I420 frame: uint8 (HEIGHT, WIDTH, 3) Y, U and V."""
-        seen = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-        # Where the frame is larger than the view it is shrunk first: the warp alone would pick single pixels.
+    def sample(self, frame: Frame) -> Frame:
+        """Resample an I420 frame: uint8 (HEIGHT, WIDTH, 3) Y, U and V."""
+        image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+        # Shrink large frames first: the warp alone would alias.
         shrink = max(1, int(1 / float(np.linalg.norm(self.matrix[0, :2]))))
         for channel, (plane, step) in enumerate(zip(planes(frame), (1, 2, 2), strict=True)):
             by = max(1, shrink // step)
-            part, corner = self._part(plane, step, by)
+            part, corner = self._visible_part(plane, step, by)
             matrix = self.matrix * np.array([step * by, step * by, 1], np.float32)
             matrix[:, 2] += matrix[:, :2] @ ((np.array(corner, np.float32) + (by - 1) / 2) / by)
             small = cv2.resize(part, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA) if by > 1 else part
-            seen[..., channel] = cv2.warpAffine(
+            image[..., channel] = cv2.warpAffine(
                 small, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-        return seen
+        return image
 
-    def _part(self, plane: Frame, step: int, by: int) -> tuple[Frame, tuple[int, int]]:
-        """The part of a plane that is seen, its sides multiples of ``by``, and its upper left corner."""
+    def _visible_part(self, plane: Frame, step: int, by: int) -> tuple[Frame, tuple[int, int]]:
+        """Return the part of a plane that the crop covers, its sides multiples of ``by``, and its upper left corner."""
         corners = np.array([[0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT]], np.float32)
         turn, shift = self.matrix[:, :2], self.matrix[:, 2]
         places = (corners - shift) @ np.linalg.inv(turn).T / step
@@ -70,16 +72,16 @@ class View:
         width, height = (max(by, side // by * by) for side in (width, height))
         return plane[y : y + height, x : x + width], (x, y)
 
-    def enlarged(self, seen: Array, box: Box, top: int = 0) -> Array:
-        """Bring what belongs to rows of a view from ``top`` on (rows, WIDTH) or (rows, WIDTH, up to 4) to a box."""
+    def to_frame(self, values: Array, box: Box, top: int = 0) -> Array:
+        """Resample values of the crop's rows from ``top`` on, (rows, WIDTH) or (rows, WIDTH, channels), to a box."""
         matrix = self.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ box.corner
         matrix[1, 2] -= top
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        size = (box.width, box.height)
-        return np.asarray(cv2.warpAffine(seen, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        flags, size = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, (box.width, box.height)
+        resampled = cv2.warpAffine(values, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(resampled, np.float32)
 
 
-def opening(lips: Array) -> Array:
-    """The outline (20, 2) of the opening between lip points (40, 2)."""
+def opening_outline(lips: Array) -> Array:
+    """Return the outline (20, 2) of the opening between lip points (40, 2)."""
     return np.asarray(lips[[*INNER_TOP, *INNER_BOTTOM[-2:0:-1]]])

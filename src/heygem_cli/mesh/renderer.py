@@ -1,0 +1,147 @@
+"""Renders a speaking face: warps the person's own pixels and fills the opening of the mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import LIPS, Array, head_pose
+from heygem_cli.face.track import FaceTrack
+from heygem_cli.media.types import Frame, VideoInfo
+from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring
+from heygem_cli.mesh.crop import opening_outline
+from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
+from heygem_cli.mesh.interior import Interior, lip_brightness
+from heygem_cli.mesh.painter import Painter
+from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale, extract_interiors
+from heygem_cli.mesh.targets import (
+    ClosedMouth,
+    Targets,
+    compensate_tracker_bias,
+    compute_targets,
+    inset_inner_lips,
+    opening_mask,
+    yaw_weight,
+)
+from heygem_cli.mesh.warp import Box, blend_box, polygon_mask, warp_box
+
+GRID_NODES = 18
+"""Nodes of the displacement grid per inter-ocular distance."""
+MIN_DISPLACEMENT = 0.001
+"""Smallest visible displacement, in inter-ocular distances."""
+
+
+def fit_warp(landmarks: Array, targets: Targets) -> Field:
+    """Fit the displacement field of one frame."""
+    fixed = landmarks[list(FIXED), :2]
+    ring = background_ring(landmarks)
+    goals = np.concatenate([targets.lips, targets.jaw, fixed, ring])
+    sources = np.concatenate([inset_inner_lips(targets.tracked), landmarks[list(JAW_WEIGHTS), :2], fixed, ring])
+    frame = MouthFrame.between(targets.lips[0], targets.lips[10])
+    side = np.zeros(len(goals), np.float32)
+    side[: len(LIPS)] = LIP_SIDES
+    return fit_field(frame, goals, sources - goals, side)
+
+
+def mouth_line(targets: Targets) -> Array:
+    """Return the line between the target lips (13, 2), extended far beyond the corners."""
+    line = (targets.lips[INNER_TOP] + targets.lips[INNER_BOTTOM]) / 2
+    extension = (targets.lips[10] - targets.lips[0]) * 20
+    return np.concatenate([[line[0] - extension], line, [line[-1] + extension]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FaceRenderer:
+    """Renders one person.
+
+    Attributes:
+        closed: The person's closed mouth.
+        opening_scale: See :func:`heygem_cli.mesh.person.estimate_opening_scale`.
+        interiors: Samples of the inside of the mouth, sorted by opening.
+        painter: Paints the inside of the mouth.
+    """
+
+    closed: ClosedMouth
+    opening_scale: float
+    interiors: tuple[Interior, ...]
+    painter: Painter
+
+    def render(self, frame: Frame, landmarks: Array, motion: Array) -> Frame | None:
+        """Render one frame.
+
+        Args:
+            frame: I420; not modified.
+            landmarks: (478, 3) of the person in this frame, in pixels.
+            motion: (41, 3) offsets of the lip points and the chin from the closed mouth, in the canonical frame in
+                inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
+
+        Returns:
+            A new frame; None if the head is turned too far to the side.
+        """
+        pose = head_pose(landmarks, canonical_face())
+        if not yaw_weight(float(pose.yaw)):
+            return None
+        eye_distance = float(pose.scale)
+        targets = compute_targets(landmarks, pose, self.closed, compensate_tracker_bias(self.opening_scale * motion))
+        step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
+        ring = background_ring(landmarks)
+        box = Box.around(np.concatenate([ring, landmarks[[1, 5], :2]]), frame, step)
+        output = frame.copy()
+        if not box.width or not box.height or (targets.lips == targets.tracked).all():
+            return output
+        weight = warp_weight(landmarks, ring, box, step)
+        grid = sample_field(fit_warp(landmarks, targets), box, step, weight > 0)
+        warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * eye_distance), mouth_line(targets))
+        self._fill_mouth(frame, output, landmarks, targets, eye_distance)
+        return output
+
+    def _fill_mouth(self, frame: Frame, output: Frame, landmarks: Array, targets: Targets, eye_distance: float) -> None:
+        outline = opening_outline(targets.lips)
+        margin = 4 + eye_distance / 40
+        box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
+        if not box.width or not box.height:
+            return
+        mask = targets.weight * opening_mask(targets.lips, box, max(1.1, eye_distance / 110))
+        if not mask.any():
+            return
+        brightness = lip_brightness(frame, landmarks[list(LIPS), :2])
+        inside = self.painter.paint(
+            output, targets.lips, eye_distance, brightness=brightness, interiors=self.interiors, box=box
+        )
+        blend_box(output, box, inside, mask)
+
+
+def warp_face(frame: Frame, output: Frame, grid: Grid, line: Array) -> None:
+    """Warp the box of a grid from ``frame`` into ``output``, with a cut along the mouth line."""
+    moving = grid.crop((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
+    if moving:
+        warp_box(frame, output, moving.box, upsample(moving.upper, moving.box))
+    below_line = grid.box.top + grid.step * np.arange(1, len(grid.tear) + 1)[:, None] > line[1:-1, 1].min()
+    mouth = grid.crop(below_line & (np.abs(grid.tear).max(-1) > 0))
+    if mouth:
+        # Blend colours along the line, not displacements: halfway between the lips of an open mouth is its inside.
+        down = np.array([line[0, 1] - line[-1, 1], line[-1, 0] - line[0, 0]], np.float32)
+        below = polygon_mask(np.concatenate([line, [line[-1] + down, line[0] + down]]), mouth.box)
+        warp_box(frame, output, mouth.box, upsample(mouth.upper + mouth.tear, mouth.box), below)
+
+
+def warp_weight(landmarks: Array, ring: Array, box: Box, step: int) -> Array:
+    """Return the strength of the warp at the nodes of a grid (rows, columns): 1 on the lower face, 0 from the ring."""
+    weight = np.zeros((box.height // step, box.width // step), np.float32)
+    hull = np.concatenate([ring, landmarks[[127, 6, 356], :2]])
+    nodes = (hull - box.corner) / step
+    center = nodes.mean(0)
+    inner = center + 0.9 * (nodes - center)
+    cv2.fillConvexPoly(weight, cv2.convexHull(np.round(inner * 16).astype(np.int32)), [1.0], cv2.LINE_AA, 4)
+    weight[[0, -1]] = 0
+    weight[:, [0, -1]] = 0
+    return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
+
+
+def build_renderer(video: VideoInfo, track: FaceTrack, painter: Painter) -> FaceRenderer:
+    """Build the renderer of a tracked person."""
+    opening_scale = estimate_opening_scale(track, float(video.fps))
+    return FaceRenderer(estimate_closed_mouth(track), opening_scale, extract_interiors(video, track), painter)

@@ -1,0 +1,143 @@
+import os
+
+import cv2
+import numpy as np
+import pytest
+
+from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import CHIN, LIPS, head_pose, interocular, mouth_opening
+from heygem_cli.mesh.painter import Painter
+from heygem_cli.mesh.procedural import draw_interior
+from heygem_cli.mesh.renderer import FaceRenderer
+from heygem_cli.mesh.targets import ClosedMouth
+from heygem_cli.runtime import read_settings
+from portrait import i420, scene, track_one
+
+
+def make_renderer(frame, landmarks):
+    lips = landmarks[list(LIPS), :2]
+    pose = head_pose(landmarks, canonical_face())
+    closed = ClosedMouth(
+        pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
+    )
+    return FaceRenderer(closed, 1.0, (draw_interior(frame, lips),), Painter("cpu", read_settings(os.environ)))
+
+
+def jaw_motion(by):
+    """Return a motion that lowers the lower lip, most in its middle, and the chin, as in speech."""
+    motion = np.zeros((41, 3), np.float32)
+    for rows in (range(11, 20), range(31, 40)):
+        motion[list(rows), 1] = by * np.sin(np.linspace(0.1, 0.9, 9) * np.pi)
+    motion[40, 1] = 0.8 * by
+    return motion
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return i420(scene(1280, 720, (640, 360, 700)))
+
+
+@pytest.fixture(scope="module")
+def landmarks(frame):
+    return track_one(frame)
+
+
+@pytest.mark.parametrize("by", [0.05, 0.1, 0.15])
+def test_mouth_opens_as_far_as_requested(frame, landmarks, by):
+    output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(by))
+    assert mouth_opening(landmarks) < 0.02
+    expected = by * float(head_pose(landmarks, canonical_face()).scale / interocular(landmarks))
+    assert mouth_opening(track_one(output)) == pytest.approx(expected, abs=0.035)
+
+
+def test_narrow_opening_is_rendered_at_its_tracked_width(frame, landmarks):
+    renderer = make_renderer(frame, landmarks)
+    wider, narrower = (renderer.render(frame, landmarks, jaw_motion(by)) for by in (0.03, 0.01))
+    assert mouth_opening(track_one(wider)) == pytest.approx(0.03, abs=0.015)
+    assert mouth_opening(track_one(narrower)) < 0.01
+
+
+def test_pixels_outside_the_lower_face_are_bit_identical(frame, landmarks):
+    output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0.25))
+    changed = np.argwhere(output[:720] != frame[:720])[:, ::-1]
+    lower_face = landmarks[[234, 454, 1, 152, 58, 288, 150, 379], :2]
+    unit = float(interocular(landmarks))
+    assert len(changed) > 1000
+    assert (changed.min(0) > lower_face.min(0) - 0.4 * unit).all()
+    assert (changed.max(0) < lower_face.max(0) + 0.4 * unit).all()
+    eyes = landmarks[[33, 263, 133, 362, 159, 386], :2].max(0)[1]
+    assert changed[:, 1].min() > eyes
+    low, high = changed.min(0) // 2, changed.max(0) // 2 + 1
+    for plane, before in zip(output[720:].reshape(2, 360, 640), frame[720:].reshape(2, 360, 640), strict=True):
+        outside = np.ones(plane.shape, bool)
+        outside[low[1] - 1 : high[1] + 1, low[0] - 1 : high[0] + 1] = False
+        assert (plane[outside] == before[outside]).all()
+
+
+def test_closed_mouth_at_rest_is_bit_identical(frame, landmarks):
+    output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0))
+    assert (output == frame).all()
+
+
+def test_open_mouth_can_be_closed(frame, landmarks):
+    renderer = make_renderer(frame, landmarks)
+    open_frame = renderer.render(frame, landmarks, jaw_motion(0.15))
+    open_landmarks = track_one(open_frame)
+    output = renderer.render(open_frame, open_landmarks, jaw_motion(0))
+    assert mouth_opening(open_landmarks) > 0.1
+    assert mouth_opening(track_one(output)) < 0.015
+    left, top, right, bottom = mouth_box(landmarks)
+    before, opened, after = (
+        cv2.GaussianBlur(picture[top:bottom, left:right], (0, 0), 4) for picture in (frame, open_frame, output)
+    )
+    assert cv2.PSNR(before, after) > max(21, cv2.PSNR(before, opened) + 6)
+
+
+def mouth_box(landmarks):
+    """Return left, top, right and bottom of the lips in pixels."""
+    lips = landmarks[list(LIPS), :2]
+    return (int(value) for value in (*lips.min(0), *(lips.max(0) + 1)))
+
+
+def test_head_turned_away_is_not_rendered(frame, landmarks):
+    angle = np.radians(70)
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    turned = ((landmarks - landmarks.mean(0)) @ turn.T + landmarks.mean(0)).astype(np.float32)
+    assert make_renderer(frame, landmarks).render(frame, turned, jaw_motion(0.2)) is None
+
+
+def test_input_frame_is_not_modified(frame, landmarks):
+    before = frame.copy()
+    frame.flags.writeable = False
+    make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0.2))
+    assert (frame == before).all()
+
+
+def test_crossing_lips_are_closed(frame, landmarks):
+    output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(-0.1))
+    assert mouth_opening(track_one(output)) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "face"),
+    [
+        (1280, 720, (1180, 360, 700)),
+        (1280, 720, (640, 90, 700)),
+        (1280, 720, (640, 560, 700)),
+        (1920, 1080, (960, 540, 160)),
+        (320, 180, (160, 90, 180)),
+    ],
+    ids=["cut off at the right", "cut off at the top", "chin below the frame", "small in 1080p", "small video"],
+)
+def test_face_at_the_frame_edge_or_of_unusual_size_is_rendered(width, height, face):
+    frame = i420(scene(width, height, face))
+    landmarks = track_one(frame)
+    output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0.15))
+    assert output.shape == frame.shape
+    assert (output != frame).any()
+
+
+def test_landmarks_outside_the_frame_render_nothing(frame, landmarks):
+    outside = landmarks + np.float32([5000, 0, 0])
+    output = make_renderer(frame, landmarks).render(frame, outside, jaw_motion(0.2))
+    assert (output == frame).all()
