@@ -1,4 +1,4 @@
-"""A real face for the tests: a public-domain portrait that a dependency carries."""
+"""A real face: a public-domain portrait that is part of Matplotlib."""
 
 import subprocess
 import wave
@@ -18,45 +18,45 @@ EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
 
 @cache
 def portrait() -> np.ndarray:
-    """Grace Hopper (US Navy, public domain), BGR (600, 512, 3), mouth closed."""
+    """Return the portrait of Grace Hopper (US Navy), BGR (600, 512, 3), with a closed mouth."""
     with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
         return cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
 
 
 def scene(width: int, height: int, *faces: tuple[float, float, float]) -> np.ndarray:
-    """A grey BGR picture with the portrait once for each (x, y, height) in pixels of its middle and its height."""
-    picture = np.full((height, width, 3), 90, np.uint8)
-    for x, y, tall in faces:
-        scale = tall / portrait().shape[0]
+    """Return a grey BGR image with a portrait for each (x, y, height): its centre and height in pixels."""
+    image = np.full((height, width, 3), 90, np.uint8)
+    for x, y, face_height in faces:
+        scale = face_height / portrait().shape[0]
         matrix = np.float32([[scale, 0, x - 256 * scale], [0, scale, y - 300 * scale]])
         cv2.warpAffine(
-            portrait(), matrix, (width, height), dst=picture, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_TRANSPARENT
+            portrait(), matrix, (width, height), dst=image, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_TRANSPARENT
         )
-    return picture
+    return image
 
 
-def i420(picture: np.ndarray) -> np.ndarray:
-    """A BGR picture as a frame."""
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+def i420(image: np.ndarray) -> np.ndarray:
+    """Convert a BGR image to a frame."""
+    return cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
 
 
-def track_one(frame: np.ndarray, choice: Person | None = None) -> np.ndarray | None:
-    """Landmarks of one frame by the real tracker."""
-    return next(iter(MediaPipeTracker().track([frame], choice or Person())))
+def track_frame(frame: np.ndarray, person: Person | None = None) -> np.ndarray | None:
+    """Return the landmarks that MediaPipe finds in one frame."""
+    return next(iter(MediaPipeTracker().track([frame], person or Person())))
 
 
-def make_face_video(path: Path, pictures: list[np.ndarray], rate: int = 25) -> Path:
-    """Encode BGR pictures as an H.264 video."""
-    height, width = pictures[0].shape[:2]
+def make_face_video(path: Path, images: list[np.ndarray], rate: int = 25) -> Path:
+    """Encode BGR images as an H.264 video."""
+    height, width = images[0].shape[:2]
     args = [find_ffmpeg(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{width}x{height}"]
     args += ["-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-crf", "15"]
     args += ["-pix_fmt", "yuv420p", f"file:{path}"]
-    subprocess.run(args, input=b"".join(picture.tobytes() for picture in pictures), check=True)
+    subprocess.run(args, input=b"".join(image.tobytes() for image in images), check=True)
     return path
 
 
 def make_voice(path: Path, seconds: float = 1.0) -> Path:
-    """Speech of any length: the example's first words, said again and again."""
+    """Write speech of any length: the first words of the example, repeated."""
     with wave.open(str(EXAMPLE_VOICE), "rb") as file:
         rate = file.getframerate()
         file.setpos(int(0.4 * rate))
@@ -69,7 +69,7 @@ def make_voice(path: Path, seconds: float = 1.0) -> Path:
 
 
 def make_silence(path: Path, seconds: float = 1.0) -> Path:
-    """Digital silence."""
+    """Write digital silence."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", "NONE"))
         file.writeframes(bytes(2 * int(16000 * seconds)))

@@ -17,7 +17,7 @@ from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import Pipeline
-from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_one
+from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_frame
 
 SIZE = (480, 360)
 
@@ -149,7 +149,7 @@ def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, 
 
 def test_the_last_frame_with_the_face_is_held_when_asked(pipeline, tmp_path, leaving, voice):
     result = pipeline.render(job(tmp_path, voice, leaving, loop="hold", on_missing_face="hold"))
-    assert track_one(frames_of(result.output)[20]) is not None
+    assert track_frame(frames_of(result.output)[20]) is not None
 
 
 def test_a_missing_face_fails_when_asked_and_says_where(pipeline, tmp_path, leaving, voice):

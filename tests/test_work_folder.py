@@ -9,7 +9,7 @@ import pytest
 
 from heygem_cli.errors import InputError
 from heygem_cli.files import PREFIX, work_folder
-from media_factory import unprivileged
+from unprivileged import unprivileged
 
 
 def test_it_is_gone_with_the_job_even_if_that_fails(tmp_path):

@@ -1,4 +1,4 @@
-"""Act as a user without privileges, also where the tests run as root."""
+"""Run as a user without privileges even if the tests run as root."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ NOBODY = 65534
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """As root become somebody else for a while; any other user has no privileges to give up."""
+    """As root, switch to another user while the block lasts; as any other user, do nothing."""
     if os.geteuid() != 0:
         yield
         return
@@ -24,8 +24,8 @@ def unprivileged() -> Iterator[None]:
 
 
 @contextmanager
-def open_folder() -> Iterator[Path]:
-    """A temporary folder that every user can enter, unlike pytest's."""
+def public_folder() -> Iterator[Path]:
+    """Yield a temporary folder that all users can enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     try:

@@ -42,12 +42,12 @@ def test_the_seconds_of_audio_are_known(rows_of):
     assert row.seconds == pytest.approx(1.23, abs=0.01)
 
 
-def test_all_that_is_wrong_is_found(rows_of, tmp_path, picture):
+def test_all_that_is_wrong_is_found(rows_of, tmp_path, image):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "there.mp4").touch()
     rows = rows_of(
         {"audio": "no.wav", "face": "empty.mp4"},
-        {"audio": str(picture)},
+        {"audio": str(image)},
         {},
         {"output": "no/folder/x.mp4"},
         {"output": "there.mp4"},
@@ -59,7 +59,7 @@ def test_all_that_is_wrong_is_found(rows_of, tmp_path, picture):
         f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file. "
         "Write its path as it is seen from the manifest's folder",
         f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
-        f"row 2, column audio: {picture}: this is an image, not audio. Give the audio first",
+        f"row 2, column audio: {image}: this is an image, not audio. Give the audio first",
         f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Create it first",
         f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
     ]

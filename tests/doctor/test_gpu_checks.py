@@ -11,7 +11,7 @@ from heygem_cli.doctor import gpu_checks, probes
 from heygem_cli.doctor.child_process import Answer
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.onnx import CUDA_LIBRARIES
-from unprivileged import open_folder, unprivileged
+from unprivileged import public_folder, unprivileged
 
 GIB = 1 << 30
 VERSION = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  Tue Sep 26\nGCC version:  gcc 12\n"
@@ -103,7 +103,7 @@ def test_the_nodes(machine):
 
 
 def test_nodes_without_permission():
-    with open_folder() as folder:
+    with public_folder() as folder:
         for name in ("nvidia0", "nvidiactl", "nvidia-uvm"):
             (folder / name).touch(0o600 if name == "nvidia0" else 0o666)
             (folder / name).chmod(0o000 if name == "nvidia0" else 0o666)

@@ -8,7 +8,7 @@ from heygem_cli.doctor import system_checks
 from heygem_cli.doctor.cgroup import Limits, read_limits
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.system_checks import GIB, MIB, SharedMemory
-from unprivileged import open_folder, unprivileged
+from unprivileged import public_folder, unprivileged
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -138,7 +138,7 @@ def test_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_path):
 
 def test_a_disk_that_is_full_or_closed():
     check = system_checks.disk(lambda inputs: inputs.output, "-o")
-    with open_folder() as folder:
+    with public_folder() as folder:
         folder.chmod(0o555)
         with unprivileged():
             finding = check(Inputs(output=folder, cache=folder, temporary=folder, user_home=folder))

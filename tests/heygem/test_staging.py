@@ -13,7 +13,7 @@ from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_frames
-from media_factory import digest, ffmpeg, make_audio, make_picture, make_video
+from media_factory import digest, ffmpeg, make_audio, make_image, make_video
 
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
 VARIABLE = "select='not(mod(n,3))+not(mod(n,7))'"
@@ -74,7 +74,7 @@ def test_long_video_is_cut_to_the_length_of_the_audio(voice, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "gif", "jpg"])
 def test_still_image_lasts_as_long_as_the_audio(suffix, voice, tmp_path):
-    _, video = stage(voice, make_picture(tmp_path / f"still.{suffix}"), tmp_path)
+    _, video = stage(voice, make_image(tmp_path / f"still.{suffix}"), tmp_path)
     assert (video.frames, video.fps, video.is_still) == (56, 25, False)
 
 

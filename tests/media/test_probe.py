@@ -1,4 +1,4 @@
-"""What a file holds, and what is said about one that cannot be used."""
+"""Probe valid and invalid media files."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -7,11 +7,12 @@ import pytest
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
-from media_factory import X264, ffmpeg, make_audio, make_picture, make_video, unprivileged
+from media_factory import X264, ffmpeg, make_audio, make_image, make_video
+from unprivileged import unprivileged
 
 
 def code_of(probe, path: Path) -> str:
-    """Give the code of the error, which must name the file and be one line."""
+    """Return the code of the error, which must name the file and be one line."""
     with pytest.raises(InputError) as caught:
         probe(path)
     assert caught.value.exit_code == 2
@@ -20,20 +21,20 @@ def code_of(probe, path: Path) -> str:
     return caught.value.code
 
 
-def test_a_video(clip: Path):
+def test_video_properties(clip: Path):
     info = probe_video(clip)
     assert (info.width, info.height, info.fps, info.frames) == (160, 120, 25, 25)
     assert (info.codec, info.pixel_format, info.is_still, info.demuxer) == ("h264", "yuv420p", False, "mov")
 
 
-def test_its_sound(clip: Path):
+def test_audio_properties(clip: Path):
     info = probe_audio(clip)
     assert info.duration == pytest.approx(1.0, abs=0.03)
     assert (info.codec, info.sample_rate, info.channels) == ("aac", 44100, 1)
 
 
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])
-def test_files_that_are_none(probe, tmp_path: Path):
+def test_paths_that_are_not_files(probe, tmp_path: Path):
     (tmp_path / "empty.mp4").touch()
     assert code_of(probe, tmp_path / "missing.mp4") == "not-found"
     assert code_of(probe, tmp_path / "empty.mp4" / "child.mp4") == "not-found"
@@ -44,7 +45,7 @@ def test_files_that_are_none(probe, tmp_path: Path):
 
 
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])
-def test_no_permission(probe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_file_without_permission(probe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path("locked.mp4").write_bytes(clip.read_bytes())
     Path("locked.mp4").chmod(0)
@@ -53,7 +54,7 @@ def test_no_permission(probe, clip: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])
-def test_an_mp4_without_its_index_is_cut_off(probe, clip: Path, tmp_path: Path):
+def test_mp4_without_index_is_truncated(probe, clip: Path, tmp_path: Path):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(clip.read_bytes()[:4000])
     assert code_of(probe, cut) == "cut-off-file"
@@ -61,12 +62,12 @@ def test_an_mp4_without_its_index_is_cut_off(probe, clip: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])
 @pytest.mark.parametrize("content", [b"hello\n" * 1000, bytes(range(256)) * 40, b"PK\x03\x04" + bytes(5000)])
-def test_a_file_that_is_no_media(probe, content: bytes, tmp_path: Path):
+def test_file_that_is_not_media(probe, content: bytes, tmp_path: Path):
     (tmp_path / "wrong.mp4").write_bytes(content)
     assert code_of(probe, tmp_path / "wrong.mp4") == "unreadable-media"
 
 
-def test_a_playlist_opens_nothing(clip: Path, tmp_path: Path):
+def test_playlist_does_not_open_other_files(clip: Path, tmp_path: Path):
     ffmpeg("-i", clip, "-c", "copy", tmp_path / "part.ts")
     (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\npart.ts\n#EXT-X-ENDLIST\n")
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile part.ts\n")
@@ -77,78 +78,78 @@ def test_a_playlist_opens_nothing(clip: Path, tmp_path: Path):
     assert code_of(probe_video, tmp_path / "list.m3u8") == "unreadable-media"
 
 
-def test_sound_is_no_face(voice: Path):
+def test_audio_file_has_no_video_stream(voice: Path):
     assert code_of(probe_video, voice) == "no-video-stream"
 
 
-def test_the_cover_of_an_album_is_no_face(voice: Path, picture: Path, tmp_path: Path):
+def test_cover_art_is_not_video(voice: Path, image: Path, tmp_path: Path):
     song = tmp_path / "song.mp3"
-    ffmpeg("-i", voice, "-i", picture, "-map", 0, "-map", 1, "-disposition:v", "attached_pic", song)
+    ffmpeg("-i", voice, "-i", image, "-map", 0, "-map", 1, "-disposition:v", "attached_pic", song)
     assert code_of(probe_video, song) == "cover-art-only"
     assert probe_audio(song).codec == "mp3"
 
 
-def test_a_silent_film_has_no_sound(tmp_path: Path):
+def test_video_without_audio_stream(tmp_path: Path):
     assert code_of(probe_audio, make_video(tmp_path / "silent.mp4")) == "no-audio-stream"
 
 
-def test_a_picture_is_no_sound(picture: Path):
-    assert code_of(probe_audio, picture) == "picture-not-audio"
+def test_image_is_not_audio(image: Path):
+    assert code_of(probe_audio, image) == "picture-not-audio"
 
 
-def test_sound_without_a_sample(tmp_path: Path):
+def test_audio_without_samples(tmp_path: Path):
     assert code_of(probe_audio, make_audio(tmp_path / "nothing.wav", seconds=0.1, extra=("-t", "0"))) == "no-samples"
 
 
 @pytest.mark.parametrize("name", ["broken.jpg", "broken.png"])
-def test_a_picture_that_cannot_be_decoded(name: str, tmp_path: Path):
-    whole = make_picture(tmp_path / name)
+def test_image_that_cannot_be_decoded(name: str, tmp_path: Path):
+    whole = make_image(tmp_path / name)
     (tmp_path / "cut").write_bytes(whole.read_bytes()[:150])
     assert code_of(probe_video, tmp_path / "cut") == "no-frames"
 
 
-def test_a_picture_of_a_few_pixels(tmp_path: Path):
-    assert code_of(probe_video, make_picture(tmp_path / "dot.png", size=(8, 8))) == "picture-too-small"
+def test_image_that_is_too_small(tmp_path: Path):
+    assert code_of(probe_video, make_image(tmp_path / "dot.png", size=(8, 8))) == "picture-too-small"
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tiff"])
 def test_still_images(suffix: str, tmp_path: Path):
-    info = probe_video(make_picture(tmp_path / f"still.{suffix}", size=(161, 121)))
+    info = probe_video(make_image(tmp_path / f"still.{suffix}", size=(161, 121)))
     assert (info.width, info.height, info.frames, info.is_still, info.fps) == (160, 120, 1, True, 25)
-    assert info.demuxer.endswith("_pipe")  # image2 would take a name for a pattern
+    assert info.demuxer.endswith("_pipe")  # image2 would interpret the name as a pattern
 
 
-def test_the_content_counts_and_not_the_name(picture: Path, tmp_path: Path):
+def test_format_is_detected_from_content_not_from_name(image: Path, tmp_path: Path):
     wrong = tmp_path / "photo%03d.jpg"
-    wrong.write_bytes(picture.read_bytes())
+    wrong.write_bytes(image.read_bytes())
     assert probe_video(wrong).codec == "png"
 
 
 @pytest.mark.parametrize(("tag", "size"), [(1, (160, 120)), (3, (160, 120)), (6, (120, 160)), (8, (120, 160))])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-def test_exif_turns_a_picture(tag: int, size: tuple[int, int], suffix: str, picture: Path, tmp_path: Path):
+def test_exif_rotates_image(tag: int, size: tuple[int, int], suffix: str, image: Path, tmp_path: Path):
     from PIL import Image
 
     exif = Image.Exif()
     exif[0x0112] = tag
-    with Image.open(picture) as image:
-        image.save(tmp_path / f"turned.{suffix}", exif=exif)
-    info = probe_video(tmp_path / f"turned.{suffix}")
+    with Image.open(image) as upright:
+        upright.save(tmp_path / f"rotated.{suffix}", exif=exif)
+    info = probe_video(tmp_path / f"rotated.{suffix}")
     assert ((info.width, info.height), info.orientation) == (size, tag)
 
 
 @pytest.mark.parametrize(("degrees", "size"), [(0, (160, 120)), (90, (120, 160)), (180, (160, 120)), (270, (120, 160))])
-def test_a_display_matrix_turns_a_video(degrees: int, size: tuple[int, int], clip: Path, tmp_path: Path):
-    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", tmp_path / "turned.mp4")
-    info = probe_video(tmp_path / "turned.mp4")
+def test_display_matrix_rotates_video(degrees: int, size: tuple[int, int], clip: Path, tmp_path: Path):
+    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", tmp_path / "rotated.mp4")
+    info = probe_video(tmp_path / "rotated.mp4")
     assert (info.width, info.height) == size
 
 
-def test_pixels_that_are_not_square(tmp_path: Path):
+def test_sample_aspect_ratio(tmp_path: Path):
     wide = make_video(tmp_path / "wide.mp4", filters="setsar=16/11", seconds=0.2)
     assert probe_video(wide).sample_aspect_ratio == Fraction(16, 11)
-    ffmpeg("-display_rotation", 90, "-i", wide, "-c", "copy", tmp_path / "turned.mp4")
-    assert probe_video(tmp_path / "turned.mp4").sample_aspect_ratio == Fraction(11, 16)
+    ffmpeg("-display_rotation", 90, "-i", wide, "-c", "copy", tmp_path / "rotated.mp4")
+    assert probe_video(tmp_path / "rotated.mp4").sample_aspect_ratio == Fraction(11, 16)
 
 
 def test_colour_tags(tmp_path: Path):
@@ -166,13 +167,13 @@ def test_constant_rates_are_exact(rate: str, name: str, tmp_path: Path):
     assert info.frames == pytest.approx(float(Fraction(rate) / 2), abs=1)
 
 
-def test_a_few_dropped_frames_leave_the_rate(tmp_path: Path):
+def test_a_few_dropped_frames_do_not_change_the_rate(tmp_path: Path):
     dropping = make_video(tmp_path / "drops.mkv", rate="30", seconds=3, filters="select='not(eq(mod(n,31),30))'")
     assert probe_video(dropping).fps == 30
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_a_variable_rate_becomes_its_average(name: str, tmp_path: Path):
+def test_variable_rate_becomes_its_average(name: str, tmp_path: Path):
     # 20 frames in the first second, 10 in the second, 20 in the third.
     times = "setpts='if(lt(N,20),N/20,if(lt(N,30),1+(N-20)/10,2+(N-30)/20))/TB',settb=1/1000"
     info = probe_video(make_video(tmp_path / name, rate="50", seconds=1, filters=times))
@@ -180,30 +181,30 @@ def test_a_variable_rate_becomes_its_average(name: str, tmp_path: Path):
     assert info.frames == pytest.approx(50, abs=1)
 
 
-def test_a_rate_that_the_file_names_wrongly_is_measured(tmp_path: Path):
+def test_wrong_declared_rate_is_measured(tmp_path: Path):
     uneven = "settb=1/1000,setpts='(N+0.35*sin(N*N))/28.3/TB'"
     path = make_video(tmp_path / "a.mkv", rate="30", seconds=5, filters=uneven, extra=("-enc_time_base", "1:1000"))
     assert float(probe_video(path).fps) == pytest.approx(28.3, rel=0.01)  # the header says 30
 
 
-def test_rates_that_make_no_sense_are_replaced(tmp_path: Path):
+def test_implausible_rates_are_replaced(tmp_path: Path):
     slides = make_video(tmp_path / "slides.mp4", rate="1", seconds=3)
     assert probe_video(slides).fps == 25
-    rushed = make_video(tmp_path / "rushed.mkv", rate="25", seconds=2, filters="setpts=N/1000/TB,settb=1/1000")
-    assert probe_video(rushed).fps == 240
+    fast = make_video(tmp_path / "fast.mkv", rate="25", seconds=2, filters="setpts=N/1000/TB,settb=1/1000")
+    assert probe_video(fast).fps == 240
 
 
-def test_one_frame(tmp_path: Path):
+def test_video_of_one_frame(tmp_path: Path):
     info = probe_video(make_video(tmp_path / "one.mp4", extra=("-frames:v", "1")))
     assert (info.frames, info.is_still) == (1, False)
 
 
-def test_a_moving_gif_is_a_video(tmp_path: Path):
-    info = probe_video(make_video(tmp_path / "moving.gif", rate="10", seconds=0.5, codec=()))
+def test_animated_gif_is_a_video(tmp_path: Path):
+    info = probe_video(make_video(tmp_path / "animated.gif", rate="10", seconds=0.5, codec=()))
     assert (info.is_still, info.frames, info.fps) == (False, 5, 10)
 
 
-def test_the_lengths_of_an_output(clip: Path):
+def test_output_properties(clip: Path):
     info = probe_output(clip)
     assert info.video_seconds == pytest.approx(1.0, abs=0.001)
     assert info.audio_seconds == pytest.approx(1.0, abs=0.03)
@@ -213,29 +214,29 @@ def test_the_lengths_of_an_output(clip: Path):
 @pytest.mark.parametrize(
     ("suffix", "rate", "channels"), [("wav", 8000, 1), ("flac", 96000, 2), ("wav", 48000, 6), ("ogg", 44100, 2)]
 )
-def test_kinds_of_sound(suffix: str, rate: int, channels: int, tmp_path: Path):
+def test_audio_formats(suffix: str, rate: int, channels: int, tmp_path: Path):
     info = probe_audio(make_audio(tmp_path / f"a.{suffix}", seconds=0.7, rate=rate, channels=channels))
     assert (info.sample_rate, info.channels) == (rate, channels)
     assert info.duration == pytest.approx(0.7, abs=0.002)
 
 
-def test_a_gif_of_one_picture_is_a_still_image(tmp_path: Path):
-    info = probe_video(make_picture(tmp_path / "still.gif"))
+def test_gif_of_one_image_is_a_still_image(tmp_path: Path):
+    info = probe_video(make_image(tmp_path / "still.gif"))
     assert (info.is_still, info.fps, info.frames) == (True, 25, 1)
-    moving = make_video(tmp_path / "moving.gif", rate="10", codec=("-c:v", "gif"))
-    assert not probe_video(moving).is_still
+    animated = make_video(tmp_path / "animated.gif", rate="10", codec=("-c:v", "gif"))
+    assert not probe_video(animated).is_still
 
 
-def test_a_file_that_holds_less_than_it_promises_is_cut_off(tmp_path: Path):
-    movie = make_video(tmp_path / "movie.mp4", sound=True, seconds=2, extra=("-movflags", "+faststart"))
-    voice, picture = make_audio(tmp_path / "voice.wav"), make_picture(tmp_path / "picture.jpg")
-    for probe_it, whole in ((probe_video, movie), (probe_audio, movie), (probe_audio, voice), (probe_video, picture)):
+def test_truncated_files(tmp_path: Path):
+    movie = make_video(tmp_path / "movie.mp4", audio=True, seconds=2, extra=("-movflags", "+faststart"))
+    voice, image = make_audio(tmp_path / "voice.wav"), make_image(tmp_path / "image.jpg")
+    for probe, whole in ((probe_video, movie), (probe_audio, movie), (probe_audio, voice), (probe_video, image)):
         cut = tmp_path / f"cut-{whole.name}"
         cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 4])
-        assert code_of(probe_it, cut) == "cut-off-file"
+        assert code_of(probe, cut) == "cut-off-file"
 
 
-def test_a_wav_of_unknown_length_is_whole(tmp_path: Path):
+def test_wav_of_unknown_length_is_not_truncated(tmp_path: Path):
     data = bytearray(make_audio(tmp_path / "voice.wav").read_bytes())
     data[4:8] = b"\xff\xff\xff\xff"
     (tmp_path / "streamed.wav").write_bytes(data)

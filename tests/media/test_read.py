@@ -1,4 +1,4 @@
-"""Frames and samples: the right ones, wherever reading starts."""
+"""Decode frames and samples, from any start."""
 
 import os
 import subprocess
@@ -14,7 +14,8 @@ from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
-from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, make_video
+from heygem_cli.media.types import planes
+from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image, make_video
 
 B_FRAMES = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "40")
 OPEN_GOP = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:open-gop=1:keyint=30:bframes=3")
@@ -38,7 +39,7 @@ SOURCES = {
 
 @pytest.fixture(scope="module", params=[*SOURCES, "edited.mov", "late.mp4"])
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds of video, each of another kind."""
+    """Four seconds of video in different containers and codecs."""
     folder = tmp_path_factory.mktemp("sources")
     path = folder / request.param
     if request.param in SOURCES:
@@ -52,7 +53,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return path
 
 
-def test_frame_n_is_the_same_wherever_reading_starts(source: Path):
+def test_frames_do_not_depend_on_start(source: Path):
     video = probe_video(source)
     whole = [digest(frame) for frame in read_frames(video)]
     assert len(whole) == pytest.approx(video.frames, abs=1)
@@ -62,7 +63,7 @@ def test_frame_n_is_the_same_wherever_reading_starts(source: Path):
     assert list(read_frames(video, len(whole) + 50, 1)) == []
 
 
-def test_frames_are_those_that_ffmpeg_decodes(clip: Path):
+def test_frames_equal_those_of_ffmpeg(clip: Path):
     raw = subprocess.run(
         [find_ffmpeg(), "-v", "error", "-i", clip, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
         check=True, capture_output=True,
@@ -74,39 +75,39 @@ def test_frames_are_those_that_ffmpeg_decodes(clip: Path):
     assert b"".join(frame.tobytes() for frame in frames) == raw
 
 
-def test_counts(clip: Path):
+def test_number_of_frames(clip: Path):
     video = probe_video(clip)
     assert [len(list(read_frames(video, 3, count))) for count in (0, 1, 5, 99, None)] == [0, 1, 5, 22, 22]
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_rotation_is_that_of_ffmpeg(degrees: int, clip: Path, tmp_path: Path):
-    turned = tmp_path / "turned.mp4"
-    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", turned)
+def test_rotation_equals_that_of_ffmpeg(degrees: int, clip: Path, tmp_path: Path):
+    rotated = tmp_path / "rotated.mp4"
+    ffmpeg("-display_rotation", degrees, "-i", clip, "-c", "copy", rotated)
     raw = subprocess.run(
-        [find_ffmpeg(), "-v", "error", "-i", turned, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
+        [find_ffmpeg(), "-v", "error", "-i", rotated, "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"],
         check=True, capture_output=True,
     ).stdout  # fmt: skip
-    assert b"".join(frame.tobytes() for frame in read_frames(probe_video(turned))) == raw
+    assert b"".join(frame.tobytes() for frame in read_frames(probe_video(rotated))) == raw
 
 
 @pytest.mark.parametrize("tag", range(1, 9))
-def test_exif_orientations_are_those_of_pillow(tag: int, tmp_path: Path):
+def test_exif_orientations_equal_those_of_pillow(tag: int, tmp_path: Path):
     from PIL import Image, ImageOps
 
     exif = Image.Exif()
     exif[0x0112] = tag
     gradient = np.add.outer(np.arange(64) * 2, np.arange(96)).astype(np.uint8)
-    Image.fromarray(gradient).convert("RGB").save(tmp_path / "turned.png", exif=exif)
-    with Image.open(tmp_path / "turned.png") as image:
+    Image.fromarray(gradient).convert("RGB").save(tmp_path / "rotated.png", exif=exif)
+    with Image.open(tmp_path / "rotated.png") as image:
         upright = np.asarray(ImageOps.exif_transpose(image).convert("L"), dtype=float)
-    (frame,) = read_frames(probe_video(tmp_path / "turned.png"))
+    (frame,) = read_frames(probe_video(tmp_path / "rotated.png"))
     luma = frame[: upright.shape[0]].astype(float)
     assert np.abs(luma - (16 + upright * 219 / 255)).max() <= 1
 
 
 @pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p"])
-def test_odd_sizes_lose_the_last_row_and_column(pixels: str, tmp_path: Path):
+def test_odd_sizes_are_cropped(pixels: str, tmp_path: Path):
     odd = make_video(tmp_path / "odd.mkv", size=(161, 121), seconds=0.2, codec=("-c:v", "ffv1", "-pix_fmt", "yuv444p"))
     raw = subprocess.run(
         [find_ffmpeg(), "-v", "error", "-i", odd, "-f", "rawvideo", "-pix_fmt", pixels, "-"],
@@ -119,13 +120,11 @@ def test_odd_sizes_lose_the_last_row_and_column(pixels: str, tmp_path: Path):
 
 
 def yuv_of(path: Path) -> tuple[int, int, int]:
-    """Give the colour of a picture of one colour."""
-    video = probe_video(path)
-    planes = next(read_frames(video)).ravel()
-    pixels = video.width * video.height
-    parts = planes[:pixels], planes[pixels : pixels * 5 // 4], planes[pixels * 5 // 4 :]
+    """Return the colour of an image of one colour."""
+    parts = planes(next(read_frames(probe_video(path))))
     assert all(int(part.max()) - int(part.min()) <= 1 for part in parts)
-    return int(parts[0][0]), int(parts[1][0]), int(parts[2][0])
+    y, u, v = (int(part[0, 0]) for part in parts)
+    return y, u, v
 
 
 RED_709 = (63, 102, 240)
@@ -148,8 +147,8 @@ WHITE = (235, 128, 128)
         ("a.webp", "red@0.0", ("-c:v", "libwebp", "-pix_fmt", "yuva420p"), WHITE),
     ],
 )
-def test_colours_of_pictures(name: str, color: str, extra: tuple[str, ...], expected: tuple[int, ...], tmp_path: Path):
-    path = make_picture(tmp_path / name, color=color, extra=extra)
+def test_colours_of_images(name: str, color: str, extra: tuple[str, ...], expected: tuple[int, ...], tmp_path: Path):
+    path = make_image(tmp_path / name, color=color, extra=extra)
     assert yuv_of(path) == pytest.approx(expected, abs=2)
     if color != "white":  # grey has no matrix
         assert probe_video(path).color.matrix == ("bt470bg" if expected == RED_601 else "bt709")
@@ -169,22 +168,22 @@ def test_colours_of_videos_in_limited_range(pixels: str, tmp_path: Path):
     assert yuv_of(path) == pytest.approx(RED_709, abs=2)
 
 
-def test_one_frame(tmp_path: Path):
+def test_video_of_one_frame(tmp_path: Path):
     assert len(list(read_frames(probe_video(make_video(tmp_path / "a.mp4", extra=("-frames:v", "1")))))) == 1
 
 
-def test_a_still_image_is_one_frame_even_if_more_follow(tmp_path: Path):
+def test_still_image_is_one_frame_even_if_more_follow(tmp_path: Path):
     jpegs = make_video(tmp_path / "many.mjpeg", codec=("-c:v", "mjpeg"))
     assert len(list(read_frames(probe_video(jpegs)))) == 1
 
 
-def test_a_slow_video_repeats_its_frames(tmp_path: Path):
+def test_slow_video_repeats_its_frames(tmp_path: Path):
     frames = [digest(f) for f in read_frames(probe_video(make_video(tmp_path / "slow.mp4", rate="1", seconds=3)))]
-    assert len(frames) == pytest.approx(75, abs=13)  # the length of the last frame is in no container
+    assert len(frames) == pytest.approx(75, abs=13)  # containers do not store the length of the last frame
     assert len(set(frames)) == 3
 
 
-def test_a_cut_off_file_without_an_index_gives_the_frames_it_has(tmp_path: Path):
+def test_truncated_file_without_index_is_read_as_far_as_possible(tmp_path: Path):
     whole = make_video(tmp_path / "whole.mkv", seconds=4, codec=(*X264, "-g", "10"))
     cut = tmp_path / "cut-whole.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -195,7 +194,7 @@ def test_a_cut_off_file_without_an_index_gives_the_frames_it_has(tmp_path: Path)
     assert frames[:-2] == expected[: len(frames) - 2]
 
 
-def test_noise_in_the_middle_does_not_end_a_video(tmp_path: Path):
+def test_damage_in_the_middle_is_skipped(tmp_path: Path):
     whole = make_video(tmp_path / "whole.ts", seconds=4, codec=(*X264, "-g", "10"))
     data = bytearray(whole.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = os.urandom(3000)
@@ -203,11 +202,11 @@ def test_noise_in_the_middle_does_not_end_a_video(tmp_path: Path):
     assert len(list(read_frames(probe_video(tmp_path / "noisy.ts")))) == pytest.approx(100, abs=5)
 
 
-def test_a_file_that_is_replaced_by_rubbish(clip: Path, tmp_path: Path):
+def test_video_that_is_overwritten_after_probing_is_an_error(clip: Path, tmp_path: Path):
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(clip.read_bytes())
     video = probe_video(copy)
-    copy.write_bytes(b"rubbish" * 1000)
+    copy.write_bytes(b"garbage" * 1000)
     with pytest.raises(HeygemError, match=r"copy\.mp4: ffmpeg failed while reading it: .*Invalid data") as caught:
         list(read_frames(video))
     assert caught.value.code == "reading-failed"
@@ -217,7 +216,7 @@ def children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_closing_ends_the_decoder(clip: Path):
+def test_closing_the_generator_ends_the_decoder(clip: Path):
     before = children_of(os.getpid())
     with closing(read_frames(probe_video(clip))) as frames:
         next(frames)
@@ -225,7 +224,7 @@ def test_closing_ends_the_decoder(clip: Path):
     assert children_of(os.getpid()) == before
 
 
-def test_a_killed_reader_leaves_no_decoder_behind(tmp_path: Path):
+def test_decoder_ends_if_the_reader_is_killed(tmp_path: Path):
     long = make_video(tmp_path / "long.mp4", size=(640, 480), seconds=4)
     code = (
         "import sys, time; from pathlib import Path; from heygem_cli.media.probe import probe_video\n"
@@ -239,11 +238,11 @@ def test_a_killed_reader_leaves_no_decoder_behind(tmp_path: Path):
             (decoder,) = children_of(reader.pid)
         finally:
             reader.kill()
-    assert gone(decoder)
+    assert has_ended(decoder)
 
 
-def gone(pid: int) -> bool:
-    """Wait until a process that is not our child has ended."""
+def has_ended(pid: int) -> bool:
+    """Wait until a process that is not a child of this one has ended."""
     status = Path(f"/proc/{pid}/stat")
     for _ in range(200):
         try:
@@ -256,7 +255,7 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("name", ["missing", "not-a-program"])
-def test_without_ffmpeg(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_ffmpeg_is_an_error(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "not-a-program").write_text("")
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / name))
     find_ffmpeg.cache_clear()
@@ -268,67 +267,67 @@ def test_without_ffmpeg(name: str, clip: Path, tmp_path: Path, monkeypatch: pyte
     assert (caught.value.code, caught.value.path) == ("no-ffmpeg", tmp_path / name)
 
 
-def test_nothing_reaches_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_ffmpeg_does_not_write_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     whole = make_video(tmp_path / "whole.ts", codec=(*X264, "-g", "5"))
     (tmp_path / "cut.ts").write_bytes(whole.read_bytes()[5000:-5000])
     list(read_frames(probe_video(tmp_path / "cut.ts")))
     assert capfd.readouterr() == ("", "")
 
 
-def heard(path: Path, rate: int = 16000) -> np.ndarray:
+def decode(path: Path, rate: int = 16000) -> np.ndarray:
     return np.concatenate(list(read_audio(probe_audio(path), rate)))
 
 
 @pytest.mark.parametrize("rate", [8000, 44100, 96000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
-def test_sound_is_mono_at_16_khz(rate: int, channels: int, tmp_path: Path):
-    samples = heard(make_audio(tmp_path / "a.wav", seconds=1.5, rate=rate, channels=channels))
+def test_audio_is_decoded_to_mono_at_16_khz(rate: int, channels: int, tmp_path: Path):
+    samples = decode(make_audio(tmp_path / "a.wav", seconds=1.5, rate=rate, channels=channels))
     assert samples.dtype == np.float32
     assert samples.shape == pytest.approx((24000,), abs=2)
     assert 0.01 < np.abs(samples).max() <= 1
 
 
-def test_long_sound_comes_in_chunks(tmp_path: Path):
+def test_long_audio_is_decoded_in_chunks(tmp_path: Path):
     path = make_audio(tmp_path / "a.flac", seconds=10)
     chunks = list(read_audio(probe_audio(path)))
     assert len(chunks) == 3
     assert sum(map(len, chunks)) == 160000
 
 
-def test_samples_that_are_no_numbers_are_silence(tmp_path: Path):
+def test_invalid_samples_are_replaced(tmp_path: Path):
     raw = np.full(16000, 0.5, dtype="<f4")
     raw[100:200], raw[300:400], raw[500:600] = np.nan, np.inf, 7.0
     raw.tofile(tmp_path / "raw")
     ffmpeg("-f", "f32le", "-ar", 16000, "-i", tmp_path / "raw", "-c:a", "pcm_f32le", tmp_path / "a.wav")
-    samples = heard(tmp_path / "a.wav")
+    samples = decode(tmp_path / "a.wav")
     assert np.isfinite(samples).all()
     assert np.abs(samples).max() == 1
     assert (samples[110:190] == 0).all()
 
 
 @pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.ts"])
-def test_sound_begins_with_its_first_sample(name: str, voice: Path, tmp_path: Path):
+def test_audio_starts_with_its_first_sample(name: str, voice: Path, tmp_path: Path):
     ffmpeg("-f", "lavfi", "-i", "color=size=64x64:duration=3", "-itsoffset", "1.5", "-i", voice, "-map", "0", "-map",
            "1", *X264, "-c:a", "mp2", tmp_path / name)  # fmt: skip
-    samples, original = heard(tmp_path / name), heard(voice)
+    samples, original = decode(tmp_path / name), decode(voice)
     assert len(samples) == pytest.approx(len(original), abs=1200)
-    assert 0 <= lag(samples, original) < 400  # what an MP2 encoder puts in front
+    assert 0 <= lag(samples, original) < 400  # the delay of the MP2 encoder
 
 
-def test_a_gap_in_the_sound_is_silence(tmp_path: Path):
+def test_gap_in_the_audio_is_silence(tmp_path: Path):
     path = tmp_path / "gap.mkv"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=3,aselect='not(between(t,1,2))'", "-c:a", "pcm_s16le", path)
-    samples = heard(path)
+    samples = decode(path)
     assert len(samples) == pytest.approx(48000, abs=200)
     assert np.abs(samples[17000:31000]).max() == 0
     assert np.abs(samples[33000:47000]).max() > 0.1
 
 
-def test_sound_that_turns_to_rubbish(voice: Path, tmp_path: Path):
+def test_audio_that_is_overwritten_after_probing_is_an_error(voice: Path, tmp_path: Path):
     copy = tmp_path / "copy.wav"
     copy.write_bytes(voice.read_bytes())
     audio = probe_audio(copy)
-    copy.write_bytes(b"rubbish" * 1000)
+    copy.write_bytes(b"garbage" * 1000)
     with pytest.raises(HeygemError, match=r"copy\.wav: ffmpeg failed while reading it: .*Invalid data"):
         list(read_audio(audio))
 
@@ -339,34 +338,34 @@ def test_sound_that_turns_to_rubbish(voice: Path, tmp_path: Path):
      "中文 名字.mp4", "c:olon.mp4", "http:x.mp4", "[glob]*?.mp4", "back\\slash.mp4", "pipe:1.mp4", "a|b;c&.mp4",
      "x" * 251 + ".mp4"],
 )  # fmt: skip
-def test_odd_names(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unusual_file_names(name: str, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes(clip.read_bytes())
     assert len(list(read_frames(probe_video(Path(name)), 20))) == 5
-    assert len(heard(Path(name))) == pytest.approx(16000, abs=500)
+    assert len(decode(Path(name))) == pytest.approx(16000, abs=500)
 
 
 @pytest.mark.parametrize("name", ["a%d.png", "img%03d.jpg", "-dash.png", "c:olon.jpg", "new\nline.png"])
-def test_odd_names_of_pictures(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unusual_image_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    make_picture(Path("plain" + Path(name).suffix)).rename(name)
+    make_image(Path("plain" + Path(name).suffix)).rename(name)
     assert len(list(read_frames(probe_video(Path(name))))) == 1
 
 
-def test_a_name_like_a_pattern_means_that_file_and_no_other(tmp_path: Path):
-    make_picture(tmp_path / "1.png", color="white")
-    make_picture(tmp_path / "red.png", color="red").rename(tmp_path / "%d.jpg")
+def test_file_name_is_not_a_pattern(tmp_path: Path):
+    make_image(tmp_path / "1.png", color="white")
+    make_image(tmp_path / "red.png", color="red").rename(tmp_path / "%d.jpg")
     (tmp_path / "1.png").rename(tmp_path / "1.jpg")
     assert yuv_of(tmp_path / "%d.jpg") == pytest.approx(RED_709, abs=2)
 
 
-def test_a_name_that_is_not_utf_8(clip: Path, tmp_path: Path):
+def test_file_name_that_is_not_utf_8(clip: Path, tmp_path: Path):
     path = tmp_path / os.fsdecode(b"\xff\xfe.mp4")
     path.write_bytes(clip.read_bytes())
     assert len(list(read_frames(probe_video(path)))) == 25
 
 
-def test_a_video_that_changes_its_size_keeps_that_of_its_first_frame(tmp_path: Path):
+def test_change_of_size_is_scaled_to_the_first_frame(tmp_path: Path):
     small = make_video(tmp_path / "small.ts", size=(160, 120))
     large = make_video(tmp_path / "large.ts", size=(320, 240), extra=("-output_ts_offset", "1"))
     (tmp_path / "both.ts").write_bytes(small.read_bytes() + large.read_bytes())

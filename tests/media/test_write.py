@@ -1,4 +1,4 @@
-"""The finished file: complete and right, or not there at all."""
+"""Write outputs that are complete and correct, or not there at all."""
 
 import errno
 import fcntl
@@ -28,7 +28,8 @@ from heygem_cli.media.write import (
     check_output,
     encoder_available,
 )
-from media_factory import X264, digest, ffmpeg, lag, make_audio, make_picture, unprivileged
+from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image
+from unprivileged import unprivileged
 
 FAST = EncodeOptions("libx264", crf=30, preset="ultrafast")
 
@@ -38,7 +39,7 @@ def samples_of(audio: AudioInfo, rate: int) -> np.ndarray:
 
 
 def render(output: Path, video: VideoInfo, audio: AudioInfo, options: EncodeOptions = FAST) -> float:
-    """Write the video as long as the sound; give the seconds of sound."""
+    """Write a video as long as the audio, and return its length in seconds."""
     seconds = len(samples_of(audio, 16000)) / 16000
     total = math.ceil(seconds * video.fps)
     with VideoWriter(output, video, audio, seconds=seconds, options=options) as writer:
@@ -52,19 +53,19 @@ def small(clip: Path) -> VideoInfo:
     return probe_video(clip)
 
 
-def test_the_output(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_output_properties(small: VideoInfo, voice: Path, tmp_path: Path):
     seconds = render(tmp_path / "out.mp4", small, probe_audio(voice))
     video, audio = probe_video(tmp_path / "out.mp4"), probe_audio(tmp_path / "out.mp4")
     assert (video.width, video.height, video.fps, video.frames) == (160, 120, 25, 31)
     assert (video.codec, video.pixel_format) == ("h264", "yuv420p")
     assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 44100, 1)
-    made = probe_output(tmp_path / "out.mp4")
-    assert made.video_seconds == pytest.approx(seconds, abs=1 / 25)
-    assert made.audio_seconds == pytest.approx(seconds, abs=0.001)
+    output = probe_output(tmp_path / "out.mp4")
+    assert output.video_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert output.audio_seconds == pytest.approx(seconds, abs=0.001)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
-def test_it_says_that_it_is_synthetic_and_starts_at_once(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_output_is_labelled_as_synthetic_and_can_be_streamed(small: VideoInfo, voice: Path, tmp_path: Path):
     render(tmp_path / "out.mp4", small, probe_audio(voice))
     with av.open(tmp_path / "out.mp4") as container:
         assert "Synthetic video" in container.metadata["comment"]
@@ -74,13 +75,13 @@ def test_it_says_that_it_is_synthetic_and_starts_at_once(small: VideoInfo, voice
     assert data.index(b"moov") < data.index(b"mdat")
 
 
-def test_the_pictures_survive(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_frames_are_preserved(small: VideoInfo, voice: Path, tmp_path: Path):
     render(tmp_path / "out.mp4", small, probe_audio(voice), replace(FAST, crf=1))
-    for made, source in zip(read_frames(probe_video(tmp_path / "out.mp4")), read_frames(small), strict=False):
-        assert np.abs(made.astype(int) - source).max() <= 8
+    for written, source in zip(read_frames(probe_video(tmp_path / "out.mp4")), read_frames(small), strict=False):
+        assert np.abs(written.astype(int) - source).max() <= 8
 
 
-def test_quality_follows_crf(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_crf_controls_quality(small: VideoInfo, voice: Path, tmp_path: Path):
     sizes = []
     for crf in (10, 40):
         render(tmp_path / "out.mp4", small, probe_audio(voice), replace(FAST, crf=crf))
@@ -89,7 +90,7 @@ def test_quality_follows_crf(small: VideoInfo, voice: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "60", "1499/50", "10"])
-def test_the_rate_is_kept_exactly(rate: str, small: VideoInfo, voice: Path, tmp_path: Path):
+def test_frame_rate_is_kept_exactly(rate: str, small: VideoInfo, voice: Path, tmp_path: Path):
     seconds = render(tmp_path / "out.mp4", replace(small, fps=Fraction(rate)), probe_audio(voice))
     assert probe_video(tmp_path / "out.mp4").fps == Fraction(rate)
     assert probe_output(tmp_path / "out.mp4").video_seconds == pytest.approx(seconds, abs=float(1 / Fraction(rate)))
@@ -110,14 +111,14 @@ def test_colour_tags_are_kept(color: ColorTags, small: VideoInfo, voice: Path, t
     assert "yuv420p(tv" in shown or color == ColorTags()  # without a tag limited range is what players assume
 
 
-def test_the_shape_of_pixels_is_kept(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_sample_aspect_ratio_is_kept(small: VideoInfo, voice: Path, tmp_path: Path):
     render(tmp_path / "out.mp4", replace(small, sample_aspect_ratio=Fraction(16, 11)), probe_audio(voice))
     assert probe_video(tmp_path / "out.mp4").sample_aspect_ratio == Fraction(16, 11)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-def test_a_picture_speaks(suffix: str, voice: Path, tmp_path: Path):
-    still = probe_video(make_picture(tmp_path / f"face.{suffix}", size=(161, 121)))
+def test_still_images(suffix: str, voice: Path, tmp_path: Path):
+    still = probe_video(make_image(tmp_path / f"face.{suffix}", size=(161, 121)))
     render(tmp_path / "out.mp4", still, probe_audio(voice))
     assert probe_video(tmp_path / "out.mp4").color.matrix == ("bt709" if suffix == "png" else "bt470bg")
 
@@ -138,19 +139,25 @@ COPIED = {
 
 
 @pytest.mark.parametrize("name", COPIED)
-def test_sound_that_mp4_knows_is_copied_to_the_sample(name: str, small: VideoInfo, tmp_path: Path):
+def test_supported_audio_is_copied_exactly(name: str, small: VideoInfo, tmp_path: Path):
     original = probe_audio(make_audio(tmp_path / name, seconds=1.23, extra=COPIED[name]))
     seconds = render(tmp_path / "out.mp4", small, original)
-    made = probe_audio(tmp_path / "out.mp4")
+    output = probe_audio(tmp_path / "out.mp4")
     assert can_copy_audio(original, seconds)
-    assert (made.codec, made.sample_rate, made.channels) == (original.codec, original.sample_rate, original.channels)
-    heard, expected = samples_of(made, made.sample_rate), samples_of(original, made.sample_rate)
-    common = min(len(heard), len(expected))
-    assert common == pytest.approx(len(expected), abs=made.sample_rate / 1000)  # Matroska counts milliseconds
+    assert (output.codec, output.sample_rate, output.channels) == (
+        original.codec,
+        original.sample_rate,
+        original.channels,
+    )
+    copied, expected = samples_of(output, output.sample_rate), samples_of(original, output.sample_rate)
+    common = min(len(copied), len(expected))
+    assert common == pytest.approx(
+        len(expected), abs=output.sample_rate / 1000
+    )  # timestamps of Matroska are in milliseconds
     if name == "a.mkv":
-        assert abs(lag(heard, expected)) <= made.sample_rate / 1000
+        assert abs(lag(copied, expected)) <= output.sample_rate / 1000
     else:
-        assert (heard[:common] == expected[:common]).all()
+        assert (copied[:common] == expected[:common]).all()
 
 
 ENCODED = {
@@ -171,17 +178,17 @@ ENCODED = {
 
 
 @pytest.mark.parametrize("name", ENCODED)
-def test_other_sound_becomes_aac_at_its_own_rate(name: str, small: VideoInfo, tmp_path: Path):
+def test_other_audio_is_encoded_to_aac_at_its_own_rate(name: str, small: VideoInfo, tmp_path: Path):
     extra, rate, channels = ENCODED[name]
     original = probe_audio(make_audio(tmp_path / name, seconds=1.23, extra=extra))
     seconds = render(tmp_path / "out.mp4", small, original)
-    made = probe_audio(tmp_path / "out.mp4")
-    assert (made.codec, made.sample_rate, made.channels) == ("aac", rate, channels)
+    output = probe_audio(tmp_path / "out.mp4")
+    assert (output.codec, output.sample_rate, output.channels) == ("aac", rate, channels)
     assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(seconds, abs=0.002)
-    assert abs(lag(samples_of(made, 48000), samples_of(original, 48000))) <= 7
+    assert abs(lag(samples_of(output, 48000), samples_of(original, 48000))) <= 7
 
 
-def test_samples_that_are_no_numbers_are_silence(small: VideoInfo, tmp_path: Path):
+def test_invalid_samples_are_replaced(small: VideoInfo, tmp_path: Path):
     raw = np.zeros(32000, dtype="<f4")
     raw[::50], raw[8000:8100], raw[16000], raw[16100] = 0.5, np.nan, np.inf, -1e30
     raw.tofile(tmp_path / "raw")
@@ -197,21 +204,21 @@ def test_samples_that_are_no_numbers_are_silence(small: VideoInfo, tmp_path: Pat
     [("late.mp4", "aac"), ("late.mkv", "mp2"), ("late.ts", "aac"), ("late.ts", "mp2"), ("early.mov", "aac"),
      ("short.mp4", "aac")],
 )  # fmt: skip
-def test_the_sound_of_a_video(name: str, codec: str, small: VideoInfo, voice: Path, tmp_path: Path):
+def test_audio_from_a_video(name: str, codec: str, small: VideoInfo, voice: Path, tmp_path: Path):
     delays = {"late": ("0", "1.5"), "early": ("2", "0"), "short": ("0", "0")}[name.split(".", maxsplit=1)[0]]
     ffmpeg("-itsoffset", delays[0], "-f", "lavfi", "-i", "color=size=64x64:duration=0.7", "-itsoffset", delays[1], "-i",
            voice, "-map", "0", "-map", "1", *X264, "-c:a", codec, tmp_path / name)  # fmt: skip
     original = probe_audio(tmp_path / name)
     seconds = render(tmp_path / "out.mp4", small, original)
-    made = probe_output(tmp_path / "out.mp4")
+    lengths = probe_output(tmp_path / "out.mp4")
     assert seconds == pytest.approx(1.23, abs=0.06)
-    assert made.audio_seconds == pytest.approx(seconds, abs=1 / 25)
-    assert made.video_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert lengths.audio_seconds == pytest.approx(seconds, abs=1 / 25)
+    assert lengths.video_seconds == pytest.approx(seconds, abs=1 / 25)
     output = probe_audio(tmp_path / "out.mp4")
     assert abs(lag(samples_of(output, 48000), samples_of(original, 48000))) <= 48
 
 
-def test_sound_is_cut_where_less_of_it_is_wanted(small: VideoInfo, tmp_path: Path):
+def test_audio_is_cut_to_length(small: VideoInfo, tmp_path: Path):
     audio = probe_audio(make_audio(tmp_path / "a.m4a", seconds=3, extra=("-c:a", "aac")))
     with VideoWriter(tmp_path / "out.mp4", small, audio, seconds=1.0, options=FAST) as writer:
         for frame in read_frames(small):
@@ -219,7 +226,7 @@ def test_sound_is_cut_where_less_of_it_is_wanted(small: VideoInfo, tmp_path: Pat
     assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(1.0, abs=0.001)
 
 
-def test_too_few_frames_are_noticed(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_too_few_frames_are_an_error(small: VideoInfo, voice: Path, tmp_path: Path):
     with (
         pytest.raises(HeygemError, match=r"out\.mp4: the output has 1\.000 s of video instead of 1\.230 s"),
         VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
@@ -232,21 +239,21 @@ def test_too_few_frames_are_noticed(small: VideoInfo, voice: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
-def test_an_exception_leaves_nothing_behind(error: type[BaseException], small: VideoInfo, voice: Path, tmp_path: Path):
-    (tmp_path / "out.mp4").write_bytes(b"what was there before")
+def test_exception_leaves_no_files(error: type[BaseException], small: VideoInfo, voice: Path, tmp_path: Path):
+    (tmp_path / "out.mp4").write_bytes(b"previous content")
     with pytest.raises(error), VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer:
         writer.write(next(read_frames(small)))
         assert len(list(tmp_path.iterdir())) == 2
         raise error
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.mp4", b"what was there before")]
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out.mp4", b"previous content")]
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_what_appears_on_the_way_is_kept_unless_it_may_be_replaced(
-    links: bool, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_file_that_appears_meanwhile_is_replaced_only_with_overwrite(
+    hard_links: bool, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    if not links:
-        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    if not hard_links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse_link)
     output, audio = tmp_path / "out.mp4", probe_audio(voice)
     still = {"seconds": 0.04, "options": FAST, "overwrite": False}
     with VideoWriter(output, small, audio, **still) as writer:
@@ -266,12 +273,12 @@ def test_what_appears_on_the_way_is_kept_unless_it_may_be_replaced(
     assert probe_video(output).frames == 1
 
 
-def no_links(*_: object) -> None:
-    """As FAT answers."""
+def refuse_link(*_: object) -> None:
+    """Fail as on FAT."""
     raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
-KILLED = """
+WRITER = """
 import sys; from pathlib import Path
 from heygem_cli.media.probe import probe_audio, probe_video; from heygem_cli.media.read import loop_frames
 from heygem_cli.media.write import VideoWriter
@@ -285,16 +292,16 @@ with VideoWriter(Path("out.mp4"), video, audio, seconds=1.23) as writer:
 """
 
 
-def test_a_killed_run_leaves_no_output_and_its_litter_is_removed(
+def test_killed_run_leaves_no_output_and_its_part_file_is_removed(
     clip: Path, voice: Path, small: VideoInfo, tmp_path: Path
 ):
-    command = [sys.executable, "-c", KILLED, str(clip), str(voice)]
+    command = [sys.executable, "-c", WRITER, str(clip), str(voice)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as run:
         try:
             assert run.stdout is not None
             assert run.stdout.readline() == b"writing\n"
             remove_stale_parts(tmp_path)
-            (part,) = tmp_path.iterdir()  # it lives: nobody may take its file away
+            (part,) = tmp_path.iterdir()  # the run is alive, so its file is kept
             assert part.name.startswith(".out.")
         finally:
             run.kill()
@@ -303,7 +310,7 @@ def test_a_killed_run_leaves_no_output_and_its_litter_is_removed(
     assert [path.name for path in tmp_path.iterdir()] == ["other.mp4"]
 
 
-def test_litter_that_is_locked_or_not_ours_stays(tmp_path: Path):
+def test_only_unlocked_part_files_are_removed(tmp_path: Path):
     names = [".a.00000000.heygem-part", ".b.00000000.heygem-part", ".a.heygem-part.mov", "c.mp4"]
     for name in names:
         (tmp_path / name).touch()
@@ -313,20 +320,26 @@ def test_litter_that_is_locked_or_not_ours_stays(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[2], names[3]]
 
 
-def limited(size: int):
+def limit_file_size(size: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_full_disk(clip: Path, voice: Path, tmp_path: Path):
-    command = [sys.executable, "-c", KILLED.replace("sys.stdin.read(1)", ""), str(clip), str(voice)]
+def test_full_disk_is_an_error(clip: Path, voice: Path, tmp_path: Path):
+    command = [sys.executable, "-c", WRITER.replace("sys.stdin.read(1)", ""), str(clip), str(voice)]
     run = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limited(60000), check=False, timeout=60
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_file_size(60000),
+        check=False,
+        timeout=60,
     )
     assert "HeygemError: out.mp4: the disk is full" in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_encoder_that_dies(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_encoder_that_is_killed_is_an_error(small: VideoInfo, voice: Path, tmp_path: Path):
     frame = next(read_frames(small))
     with (
         pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed while writing it") as caught,
@@ -339,7 +352,7 @@ def test_an_encoder_that_dies(small: VideoInfo, voice: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_outputs_that_cannot_be(clip: Path, small: VideoInfo, voice: Path, tmp_path: Path):
+def test_invalid_outputs(clip: Path, small: VideoInfo, voice: Path, tmp_path: Path):
     def code_of(output: Path) -> str:
         with pytest.raises(InputError) as caught:
             VideoWriter(output, small, probe_audio(voice), seconds=1).__enter__()
@@ -356,7 +369,7 @@ def test_outputs_that_cannot_be(clip: Path, small: VideoInfo, voice: Path, tmp_p
         check_output(tmp_path / "link.mp4", [clip])
 
 
-def test_a_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     Path("closed").mkdir(mode=0o555)
     audio = probe_audio(voice)
@@ -371,16 +384,16 @@ def test_a_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Pa
      "中文.mp4", "c:olon.mp4", "tee|x.mp4", "y" * 251 + ".mp4", "汉" * 83 + ".mp4",
      os.fsdecode(b"\xff.mp4")],
 )  # fmt: skip
-def test_odd_names(name: str, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unusual_file_names(name: str, small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    odd = Path("v" + name[:60])
-    odd.write_bytes(voice.read_bytes())
-    render(Path(name), small, probe_audio(odd))
-    assert {path.name for path in tmp_path.iterdir()} == {name, odd.name}
+    source = Path("v" + name[:60])
+    source.write_bytes(voice.read_bytes())
+    render(Path(name), small, probe_audio(source))
+    assert {path.name for path in tmp_path.iterdir()} == {name, source.name}
     assert probe_video(Path(name)).frames == 31
 
 
-def test_encoders(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_unavailable_encoder_is_an_error(small: VideoInfo, voice: Path, tmp_path: Path):
     assert encoder_available("libx264")
     assert not encoder_available("no_such_encoder")
     render(tmp_path / "auto.mp4", small, probe_audio(voice), EncodeOptions())
@@ -391,7 +404,7 @@ def test_encoders(small: VideoInfo, voice: Path, tmp_path: Path):
         assert not (tmp_path / "out.mp4").exists()
 
 
-def test_two_outputs_of_one_input_are_the_same(small: VideoInfo, voice: Path, tmp_path: Path):
+def test_output_is_deterministic(small: VideoInfo, voice: Path, tmp_path: Path):
     audio = probe_audio(voice)
     for name in ("a.mp4", "b.mp4"):
         render(tmp_path / name, small, audio)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drawn_mouth import lips, photographed
+from drawn_mouth import lip_points, mouth_frame
 from heygem_cli.face.geometry import Array
 from heygem_cli.mesh.crop import CENTER, SCALE, MouthCrop
 from heygem_cli.mesh.interior import Interior, LipLines, extract_interior, fit_interior
@@ -31,16 +31,16 @@ def painter() -> Painter:
 
 
 def make_interior(opening: float, eye_distance: float = 120.0) -> Interior:
-    frame, points = photographed(opening, eye_distance)
+    frame, points = mouth_frame(opening, eye_distance)
     return extract_interior(frame, points, eye_distance)
 
 
 @pytest.mark.parametrize("eye_distance", [60.0, 120.0, 400.0])
 @pytest.mark.parametrize("angle", [0.0, 0.4, -1.2])
 def test_crop_is_upright_and_at_a_fixed_scale(eye_distance: float, angle: float) -> None:
-    frame, points = photographed(0.2, eye_distance, angle)
+    frame, points = mouth_frame(0.2, eye_distance, angle)
     crop = MouthCrop.from_lips(points, eye_distance)
-    assert crop.lips == pytest.approx(lips(0.2) * SCALE + CENTER, abs=0.01)
+    assert crop.lips == pytest.approx(lip_points(0.2) * SCALE + CENTER, abs=0.01)
     luma = crop.sample(frame)[..., 0].astype(int)
     column = int(CENTER[0])
     assert luma[int(CENTER[1]) - 5, column] > 150, "no teeth above the centre"
@@ -48,7 +48,7 @@ def test_crop_is_upright_and_at_a_fixed_scale(eye_distance: float, angle: float)
 
 
 def test_crop_can_be_resampled_to_the_frame() -> None:
-    frame, points = photographed(0.2, 90, 0.3)
+    frame, points = mouth_frame(0.2, 90, 0.3)
     crop = MouthCrop.from_lips(points, 90)
     box = Box(160, 130, 80, 40)
     resampled = crop.to_frame(crop.sample(frame)[..., 0].astype(np.float32), box)
@@ -57,7 +57,7 @@ def test_crop_can_be_resampled_to_the_frame() -> None:
 
 
 def test_interior_fits_its_own_lips() -> None:
-    frame, points = photographed(0.2, SCALE)
+    frame, points = mouth_frame(0.2, SCALE)
     crop = MouthCrop.from_lips(points, SCALE)
     interior = extract_interior(frame, points, SCALE)
     luma = fit_interior(interior, LipLines.from_lips(crop.lips, SCALE), interior.brightness).render()[..., 0]
@@ -70,7 +70,7 @@ def test_interior_fits_its_own_lips() -> None:
 @settings(max_examples=30, deadline=None)
 def test_reference_weights_sum_to_one(openings: list[float], target: float) -> None:
     interiors = [make_interior(opening) for opening in sorted(openings)]
-    references = choose_references(interiors, LipLines.from_lips(lips(target), 1.0))
+    references = choose_references(interiors, LipLines.from_lips(lip_points(target), 1.0))
     assert len(references) == min(REFERENCES, len(interiors))
     for mixture in references:
         assert sum(weight for _, weight in mixture) == pytest.approx(1)
@@ -85,7 +85,7 @@ def test_reference_weights_change_continuously() -> None:
     before: Array | None = None
     for opening in np.arange(0.03, 0.24, SIMILARITY / 10):
         weights = np.zeros(len(interiors))
-        for interior, weight in choose_references(interiors, LipLines.from_lips(lips(float(opening)), 1.0))[0]:
+        for interior, weight in choose_references(interiors, LipLines.from_lips(lip_points(float(opening)), 1.0))[0]:
             weights[indices[id(interior)]] += weight
         assert before is None or np.abs(weights - before).max() < 0.25
         before = weights
@@ -93,7 +93,7 @@ def test_reference_weights_change_continuously() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_painting_has_the_size_of_the_box(painter: Painter, count: int) -> None:
-    frame, points = photographed(0.2, 150)
+    frame, points = mouth_frame(0.2, 150)
     interiors = [make_interior(0.1 + n / 40) for n in range(count)]
     image = painter.paint(frame, points, 150, brightness=80, interiors=interiors, box=Box(160, 120, 80, 60))
     assert image.shape == (60, 80, 3)
@@ -102,7 +102,7 @@ def test_painting_has_the_size_of_the_box(painter: Painter, count: int) -> None:
 
 
 def test_teeth_of_the_person_are_painted(painter: Painter) -> None:
-    frame, points = photographed(0.2, 150)
+    frame, points = mouth_frame(0.2, 150)
     interiors = [make_interior(0.2, 150)] * 3
     image = painter.paint(frame, points, 150, brightness=80, interiors=interiors, box=Box(160, 120, 80, 60))
     upper, lower = image[30 - 8, 40, 0], image[30 + 9, 40, 0]
@@ -110,7 +110,7 @@ def test_teeth_of_the_person_are_painted(painter: Painter) -> None:
 
 
 def test_input_between_the_lips_is_ignored(painter: Painter) -> None:
-    frame, points = photographed(0.2, SCALE)
+    frame, points = mouth_frame(0.2, SCALE)
     crop = MouthCrop.from_lips(points, SCALE)
     image = crop.sample(frame)
     changed = image.copy()
@@ -121,14 +121,14 @@ def test_input_between_the_lips_is_ignored(painter: Painter) -> None:
 
 @pytest.mark.parametrize("shift", [[-200, 0], [0, 155], [5000, 5000], [-225, -160]])
 def test_mouth_outside_the_frame_can_be_painted(painter: Painter, shift: list[float]) -> None:
-    frame, points = photographed(0.2, 150)
+    frame, points = mouth_frame(0.2, 150)
     moved = points + np.float32(shift)
     image = painter.paint(frame, moved, 150, brightness=80, interiors=[make_interior(0.15)], box=Box(0, 0, 20, 20))
     assert image.shape == (20, 20, 3)
 
 
 def test_brighter_surroundings_give_a_brighter_painting(painter: Painter) -> None:
-    frame, points = photographed(0.2, SCALE)
+    frame, points = mouth_frame(0.2, SCALE)
     crop = MouthCrop.from_lips(points, SCALE)
     bright = crop.sample(frame).astype(np.float32)
     dark = bright.copy()
@@ -139,7 +139,7 @@ def test_brighter_surroundings_give_a_brighter_painting(painter: Painter) -> Non
 
 
 def test_mixture_keeps_the_strength_of_detail() -> None:
-    lines = LipLines.from_lips(lips(0.2), 1.0)
+    lines = LipLines.from_lips(lip_points(0.2), 1.0)
     grain = np.random.default_rng(5)
     interiors = [
         replace(make_interior(0.2), image=grain.integers(80, 160, (110, 110, 3), np.uint8), scale=SCALE)
@@ -147,7 +147,7 @@ def test_mixture_keeps_the_strength_of_detail() -> None:
     ]
     fits = [fit_interior(interior, lines, interior.brightness) for interior in interiors]
     top, rows = fits[0].top, len(fits[0].positions)
-    inside = paint_mask(lips(0.2) * SCALE + CENTER, 0)[top : top + rows] > 0.99
+    inside = paint_mask(lip_points(0.2) * SCALE + CENTER, 0)[top : top + rows] > 0.99
     single, mixed = (
         extract_detail([(fit, weight) for fit, weight in zip(fits, weights, strict=False)], 1.2)[inside]
         for weights in ([1.0], [0.5, 0.5])
@@ -158,7 +158,7 @@ def test_mixture_keeps_the_strength_of_detail() -> None:
 
 def test_narrow_opening_shows_no_teeth() -> None:
     openings = [0.0, 0.005, 0.02, 0.04, 0.2]
-    shares = [visibility(lips(opening) * SCALE + CENTER) for opening in openings]
+    shares = [visibility(lip_points(opening) * SCALE + CENTER) for opening in openings]
     assert shares == sorted(shares)
     assert shares[1] < 0.1
     assert shares[-1] == 1

@@ -11,7 +11,7 @@ from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.renderer import FaceRenderer
 from heygem_cli.mesh.targets import ClosedMouth
 from heygem_cli.runtime import read_settings
-from portrait import i420, scene, track_one
+from portrait import i420, scene, track_frame
 
 
 def make_renderer(frame, landmarks):
@@ -39,7 +39,7 @@ def frame():
 
 @pytest.fixture(scope="module")
 def landmarks(frame):
-    return track_one(frame)
+    return track_frame(frame)
 
 
 @pytest.mark.parametrize("by", [0.05, 0.1, 0.15])
@@ -47,14 +47,14 @@ def test_mouth_opens_as_far_as_requested(frame, landmarks, by):
     output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(by))
     assert mouth_opening(landmarks) < 0.02
     expected = by * float(head_pose(landmarks, canonical_face()).scale / interocular(landmarks))
-    assert mouth_opening(track_one(output)) == pytest.approx(expected, abs=0.035)
+    assert mouth_opening(track_frame(output)) == pytest.approx(expected, abs=0.035)
 
 
 def test_narrow_opening_is_rendered_at_its_tracked_width(frame, landmarks):
     renderer = make_renderer(frame, landmarks)
     wider, narrower = (renderer.render(frame, landmarks, jaw_motion(by)) for by in (0.03, 0.01))
-    assert mouth_opening(track_one(wider)) == pytest.approx(0.03, abs=0.015)
-    assert mouth_opening(track_one(narrower)) < 0.01
+    assert mouth_opening(track_frame(wider)) == pytest.approx(0.03, abs=0.015)
+    assert mouth_opening(track_frame(narrower)) < 0.01
 
 
 def test_pixels_outside_the_lower_face_are_bit_identical(frame, landmarks):
@@ -82,10 +82,10 @@ def test_closed_mouth_at_rest_is_bit_identical(frame, landmarks):
 def test_open_mouth_can_be_closed(frame, landmarks):
     renderer = make_renderer(frame, landmarks)
     open_frame = renderer.render(frame, landmarks, jaw_motion(0.15))
-    open_landmarks = track_one(open_frame)
+    open_landmarks = track_frame(open_frame)
     output = renderer.render(open_frame, open_landmarks, jaw_motion(0))
     assert mouth_opening(open_landmarks) > 0.1
-    assert mouth_opening(track_one(output)) < 0.015
+    assert mouth_opening(track_frame(output)) < 0.015
     left, top, right, bottom = mouth_box(landmarks)
     before, opened, after = (
         cv2.GaussianBlur(picture[top:bottom, left:right], (0, 0), 4) for picture in (frame, open_frame, output)
@@ -115,7 +115,7 @@ def test_input_frame_is_not_modified(frame, landmarks):
 
 def test_crossing_lips_are_closed(frame, landmarks):
     output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(-0.1))
-    assert mouth_opening(track_one(output)) < 0.03
+    assert mouth_opening(track_frame(output)) < 0.03
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_crossing_lips_are_closed(frame, landmarks):
 )
 def test_face_at_the_frame_edge_or_of_unusual_size_is_rendered(width, height, face):
     frame = i420(scene(width, height, face))
-    landmarks = track_one(frame)
+    landmarks = track_frame(frame)
     output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0.15))
     assert output.shape == frame.shape
     assert (output != frame).any()

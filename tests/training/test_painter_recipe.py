@@ -12,7 +12,7 @@ import torch
 from training.painter_data import Mouth
 from training.painter_network import Painter, compose
 
-from drawn_mouth import lips, photographed
+from drawn_mouth import lip_points, mouth_frame
 from heygem_cli.mesh import painter
 from heygem_cli.mesh.crop import CENTER, HEIGHT, SCALE, WIDTH, MouthCrop
 from heygem_cli.mesh.interior import extract_interior, lip_brightness
@@ -21,7 +21,7 @@ from training import painter_evaluate, painter_examples, painter_train
 
 
 def make_mouth(frame_index: int, opening: float) -> Mouth:
-    frame, points = photographed(opening, SCALE)
+    frame, points = mouth_frame(opening, SCALE)
     crop = MouthCrop.from_lips(points, SCALE)
     interior = extract_interior(frame, points, SCALE)
     brightness = lip_brightness(frame, points)
@@ -52,7 +52,7 @@ def test_augmented_examples_have_the_shape_and_range_of_the_network(
 def test_network_does_not_see_the_hidden_pixels() -> None:
     network = Painter().eval()
     image, references = torch.rand(1, 3, HEIGHT, WIDTH) * 200, torch.rand(1, 2, 3, HEIGHT, WIDTH) * 200
-    mask = torch.from_numpy(painter.paint_mask(lips(0.2) * SCALE + CENTER))[None, None]
+    mask = torch.from_numpy(painter.paint_mask(lip_points(0.2) * SCALE + CENTER))[None, None]
     blackened = image * (1 - (mask > 0.999).float())
     with torch.no_grad():
         first, second = (network(each, references, mask, torch.zeros(1, 2))[0] for each in (image, blackened))
@@ -60,7 +60,7 @@ def test_network_does_not_see_the_hidden_pixels() -> None:
 
 
 def test_mirrored_lips_keep_their_order() -> None:
-    original = lips(0.2) * SCALE + CENTER
+    original = lip_points(0.2) * SCALE + CENTER
     mirrored = painter_examples._mirror_lips(original)
     assert mirrored[0, 0] < mirrored[10, 0]
     assert np.allclose(painter_examples._mirror_lips(mirrored), original, atol=1e-4)

@@ -6,7 +6,7 @@ import pytest
 
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation.files import MAX_BYTES, decode_transparent, read_small, readable
-from unprivileged import open_folder, unprivileged
+from unprivileged import public_folder, unprivileged
 
 
 def code_of(path) -> str:
@@ -40,7 +40,7 @@ def test_the_largest_file(tmp_path):
 
 
 def test_no_permission():
-    with open_folder() as folder:
+    with public_folder() as folder:
         path = folder / "opt.txt"
         path.touch(0o000)
         with unprivileged():

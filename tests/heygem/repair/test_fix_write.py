@@ -9,7 +9,7 @@ import pytest
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.repair.plan import Edit
 from heygem_cli.heygem.repair.write import apply
-from unprivileged import NOBODY, open_folder, unprivileged
+from unprivileged import NOBODY, public_folder, unprivileged
 
 NOW = datetime(2025, 3, 18, 12, 52, 7, tzinfo=timezone.utc)
 
@@ -87,7 +87,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(path, before, now):
 
 
 def test_without_permission_nothing_is_changed():
-    with open_folder() as folder:
+    with public_folder() as folder:
         path = folder / "opt.txt"
         path.write_bytes(b"old")
         folder.chmod(0o555)
@@ -99,7 +99,7 @@ def test_without_permission_nothing_is_changed():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of somebody else")
 def test_a_file_of_somebody_else_does_not_change_its_owner():
-    with open_folder() as folder:
+    with public_folder() as folder:
         path = folder / "opt.txt"
         path.write_bytes(b"old")
         folder.chmod(0o777)
