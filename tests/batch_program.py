@@ -1,15 +1,18 @@
-"""``heygem batch`` as a process in a folder of its own, and a look at its children."""
+"""``heygem batch`` as a process in its own folder, its child processes, and inputs of jobs."""
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.batch.journal import parse_events
+from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_output
+from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
+from heygem_cli.processes import children
 
 FAST = ("--preset", "ultrafast", "--crf", "30")
 
@@ -52,29 +55,25 @@ class Batch:
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir())
 
-    def made(self) -> list[str]:
-        """Files that were not there before, without the journal and its lock."""
-        kept = {"m.csv.journal.jsonl", "m.csv.journal.lock"}
-        return [name for name in self.files() if name not in self.before | kept]
+    def new_files(self) -> list[str]:
+        """Return the new files, without the journal and its lock."""
+        journal = {"m.csv.journal.jsonl", "m.csv.journal.lock"}
+        return [name for name in self.files() if name not in self.before | journal]
 
-    def until(self, process: subprocess.Popen, kind: str, name: str, **where) -> None:
-        """Wait for an event of a job."""
-        while not any(event.get("id") == name for event in self.events(kind, **where)):
+    def wait_for_event(self, process: subprocess.Popen, kind: str, job: str, **options) -> None:
+        while not any(event.get("id") == job for event in self.events(kind, **options)):
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
 
 
-def whole(path: Path, seconds: float) -> bool:
-    made = probe_output(path)
-    return abs(made.video_seconds - seconds) < 0.05 and abs(made.audio_seconds - seconds) < 0.15
+def is_complete(path: Path, seconds: float) -> bool:
+    output = probe_output(path)
+    return abs(output.video_seconds - seconds) < 0.05 and abs(output.audio_seconds - seconds) < 0.15
 
 
-def children(pid: int) -> list[int]:
-    pids: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread that has ended
-            pids += map(int, path.read_text().split())
-    return pids
+def inputs_lasting(seconds: float) -> Inputs:
+    audio = AudioInfo(Path("a.wav"), seconds, "pcm_s16le", 16000, 1)
+    return Inputs(audio, VideoInfo(Path("f.mp4"), 64, 64, Fraction(25), 1, False, "h264", "yuv420p", ColorTags()))
 
 
 def command_of(pid: int) -> bytes:
@@ -84,29 +83,29 @@ def command_of(pid: int) -> bytes:
         return b""
 
 
-def ffmpegs(name: str) -> list[int]:
-    """Processes that write the output of this job."""
+def encoders_of(job: str) -> list[int]:
+    """Return the ffmpeg processes that write the output of a job."""
     pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in pids if f":.{name}.".encode() in command_of(pid)]
+    return [pid for pid in pids if f":.{job}.".encode() in command_of(pid)]
 
 
-def signal_encoder(process: subprocess.Popen, name: str, signum: int) -> None:
+def signal_encoder(process: subprocess.Popen, job: str, signum: int) -> None:
     """Send a signal to the ffmpeg that writes the output of a job."""
-    while not (pids := ffmpegs(name)):
+    while not (pids := encoders_of(job)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     os.kill(pids[0], signum)
 
 
-def no_more(name: str) -> None:
-    """Wait until the ffmpeg of a dead process has ended too."""
-    end = time.monotonic() + 60
-    while ffmpegs(name):
-        assert time.monotonic() < end, f"an ffmpeg still writes {name}"
+def wait_for_encoder_exit(job: str) -> None:
+    """Wait until the ffmpeg of a killed process has exited too."""
+    deadline = time.monotonic() + 60
+    while encoders_of(job):
+        assert time.monotonic() < deadline, f"an ffmpeg still writes the output of {job}"
         time.sleep(0.01)
 
 
 def worker_of(process: subprocess.Popen) -> int:
-    """The child that renders; multiprocessing has another one, which tracks resources."""
+    """Return the child process that renders; multiprocessing starts another one, which tracks resources."""
     (pid,) = [pid for pid in children(process.pid) if b"spawn_main" in command_of(pid)]
     return pid

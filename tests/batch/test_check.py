@@ -1,14 +1,15 @@
-"""All that can be known before anything starts."""
+"""Tests of the check before anything starts."""
 
 from pathlib import Path
 
 import pytest
 
 from heygem_cli.batch.check import check_rows
-from heygem_cli.batch.manifest import RawRow, describe
+from heygem_cli.batch.manifest import RawRow, format_problems
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError, NotCapableError
-from heygem_cli.job import RenderOptions
+from heygem_cli.job import Inputs, RenderOptions
+from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.write import EncodeOptions, encoder_available
 from heygem_cli.options import EngineSettings
 
@@ -16,33 +17,34 @@ from heygem_cli.options import EngineSettings
 @pytest.fixture
 def rows_of(clip, voice, tmp_path):
     def make(*rows, options=RenderOptions()):  # noqa: B008
-        usual = {"audio": str(voice), "face": str(clip)}
-        cells = [RawRow(n, None, {**usual, "id": f"r{n}", **row}) for n, row in enumerate(rows, 1)]
-        made, problems = make_rows(cells, tmp_path, options)
+        defaults = {"audio": str(voice), "face": str(clip)}
+        raw_rows = [RawRow(n, None, {**defaults, "id": f"r{n}", **row}) for n, row in enumerate(rows, 1)]
+        resolved, problems = make_rows(raw_rows, tmp_path, options)
         assert problems == []
-        return made
+        return resolved
 
     return make
 
 
 def check(rows, **options):
     checked, problems = check_rows(rows, lambda _: False, EngineSettings(), **options)
-    return [row.row.id for row in checked], describe(problems)
+    return [row.row.id for row in checked], format_problems(problems)
 
 
 def test_every_distinct_file_is_probed_once(rows_of):
-    told = []
-    ids, problems = check(rows_of(*[{}] * 5), told=lambda done, total: told.append((done, total)))
+    progress = []
+    ids, problems = check(rows_of(*[{}] * 5), on_progress=lambda done, total: progress.append((done, total)))
     assert (ids, problems) == (["r1", "r2", "r3", "r4", "r5"], [])
-    assert told == [(1, 2), (2, 2)]
+    assert progress == [(1, 2), (2, 2)]
 
 
-def test_the_seconds_of_audio_are_known(rows_of):
-    (row,), _ = check_rows(rows_of({}), lambda _: False, EngineSettings())
-    assert row.seconds == pytest.approx(1.23, abs=0.01)
+def test_checked_row_has_the_probed_inputs(rows_of, voice, clip):
+    (checked,), _ = check_rows(rows_of({}), lambda _: False, EngineSettings())
+    assert checked.inputs == Inputs(probe_audio(voice), probe_video(clip))
+    assert checked.inputs.audio.duration == pytest.approx(1.23, abs=0.01)
 
 
-def test_all_that_is_wrong_is_found(rows_of, tmp_path, image):
+def test_all_problems_are_reported(rows_of, tmp_path, image):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "there.mp4").touch()
     rows = rows_of(
@@ -57,7 +59,7 @@ def test_all_that_is_wrong_is_found(rows_of, tmp_path, image):
     assert ids == ["r3"]
     assert problems == [
         f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file. "
-        "Write its path as it is seen from the manifest's folder",
+        "Write the path relative to the manifest's folder",
         f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
         f"row 2, column audio: {image}: this is an image, not audio. Give the audio first",
         f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Create it first",
@@ -65,23 +67,23 @@ def test_all_that_is_wrong_is_found(rows_of, tmp_path, image):
     ]
 
 
-def test_an_error_of_the_disk_names_the_file(rows_of):
-    _, problems = check(rows_of({"audio": "/proc/self/mem"}))  # it opens, and the first byte cannot be read
+def test_read_error_names_the_file(rows_of):
+    _, problems = check(rows_of({"audio": "/proc/self/mem"}))  # it can be opened, but not read
     assert problems == ["row 1, column audio: /proc/self/mem: Input/output error"]
 
 
-def test_an_output_may_replace_what_the_batch_has_made_itself_or_was_told_to(rows_of, tmp_path):
+def test_output_of_the_batch_may_be_replaced_and_others_with_overwrite(rows_of, tmp_path):
     (tmp_path / "r1.mp4").touch()
     assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineSettings())[1] == []
     assert check(rows_of({"overwrite": "yes"}))[1] == []
 
 
-def test_what_only_appears_later_may_not_be_replaced(rows_of):
+def test_file_that_appears_after_the_check_may_not_be_replaced(rows_of):
     checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineSettings())
     assert [row.row.job.overwrite for row in checked] == [False, True, True]
 
 
-def test_a_link_that_leads_nowhere_is_there_too(rows_of, tmp_path):
+def test_broken_link_counts_as_existing_output(rows_of, tmp_path):
     (tmp_path / "r1.mp4").symlink_to("nowhere")
     assert check(rows_of({}))[1] == [
         f"row 1, column output: {tmp_path}/r1.mp4: the output exists. Use --overwrite to replace it"
@@ -89,21 +91,21 @@ def test_a_link_that_leads_nowhere_is_there_too(rows_of, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["audio", "face", "manifest"])
-def test_an_output_never_replaces_an_input(rows_of, tmp_path, clip, kind):
+def test_output_never_replaces_an_input(rows_of, tmp_path, clip, kind):
     (tmp_path / "copy.mp4").write_bytes(Path(clip).read_bytes())
     (tmp_path / "same.mp4").hardlink_to(tmp_path / "copy.mp4")
-    inputs = [tmp_path / "copy.mp4"] if kind == "manifest" else []
+    protected = [tmp_path / "copy.mp4"] if kind == "manifest" else []
     other = {} if kind == "manifest" else {kind: "copy.mp4"}
-    _, problems = check(rows_of({"output": "same.mp4", "overwrite": "yes"}, other), inputs=inputs)
+    _, problems = check(rows_of({"output": "same.mp4", "overwrite": "yes"}, other), protected=protected)
     assert problems == [f"row 1, column output: {tmp_path}/same.mp4 is an input or the manifest. Name another file"]
 
 
-def test_an_engine_that_does_not_exist_is_told_at_once(rows_of):
+def test_unknown_engine_is_an_error(rows_of):
     with pytest.raises(InputError, match="Did you mean mesh"):
         check(rows_of({}, options=RenderOptions(engine="mash")))
 
 
 @pytest.mark.skipif(encoder_available("h264_nvenc"), reason="this machine has NVENC")
-def test_an_encoder_that_does_not_work_here_is_told_at_once(rows_of):
+def test_unavailable_encoder_is_an_error(rows_of):
     with pytest.raises(NotCapableError, match="h264_nvenc"):
         check(rows_of({}, options=RenderOptions(encode=EncodeOptions("h264_nvenc"))))

@@ -1,4 +1,4 @@
-"""The journal loses nothing but the line that was being written."""
+"""Tests of the journal, which loses at most the line that is being written."""
 
 import json
 import os
@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from heygem_cli.batch.journal import JobState, apply_event, open_journal, parse_events, replay
 from heygem_cli.errors import InputError
 
-NAMES = st.sampled_from(["a", "b"])
+IDS = st.sampled_from(["a", "b"])
 EVENTS = st.lists(
     st.one_of(
         st.fixed_dictionaries(
-            {"event": st.just("started"), "id": NAMES, "key": st.sampled_from(["k1", "k2"]), "output": st.just("o")}
+            {"event": st.just("started"), "id": IDS, "key": st.sampled_from(["k1", "k2"]), "output": st.just("o")}
         ),
         st.fixed_dictionaries(
             {
                 "event": st.sampled_from(["done", "failed", "interrupted", "died", "retrying"]),
-                "id": NAMES,
+                "id": IDS,
                 "error": st.fixed_dictionaries({"message": st.text()}),
             }
         ),
@@ -38,7 +38,7 @@ def lines(events):
 
 
 @given(EVENTS, st.data())
-def test_any_truncation_of_a_journal_gives_a_prefix_of_its_events(events, data):
+def test_truncated_journal_gives_a_prefix_of_its_events(events, data):
     _, written = lines(events)
     whole = parse_events(written)
     cut = written[: data.draw(st.integers(0, len(written)))]
@@ -48,16 +48,16 @@ def test_any_truncation_of_a_journal_gives_a_prefix_of_its_events(events, data):
 
 
 @given(EVENTS)
-def test_zeros_where_the_last_block_was_never_written_are_torn_too(events):
+def test_trailing_zeros_are_ignored(events):
     _, written = lines(events)
     assert parse_events(written + b"\0" * 50) == parse_events(written)
 
 
 @given(EVENTS, st.integers(0, 60))
-def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
+def test_truncated_journal_is_continued(tmp_path_factory, events, missing):
     path = tmp_path_factory.mktemp("journal") / "j"
     _, written = lines(events)
-    path.write_bytes(written[: max(0, len(written) - torn)])
+    path.write_bytes(written[: max(0, len(written) - missing)])
     before = parse_events(path.read_bytes())
     with open_journal(path) as journal:
         journal.write("run", run="new")
@@ -66,7 +66,7 @@ def test_a_torn_journal_is_gone_on_with(tmp_path_factory, events, torn):
     assert found[-1]["run"] == "new"
 
 
-def test_a_line_that_is_no_event_is_an_error_with_its_place():
+def test_invalid_line_is_an_error_with_its_number():
     good = b'{"event": "run", "run": "r", "time": 1}\n'
     failed = {"event": "failed", "run": "r", "time": 1, "id": "a"}
     others = [failed | {"error": 5}, failed | {"error": {"code": 1}}, failed | {"seconds": "1"}, failed | {"id": 1},
@@ -77,7 +77,7 @@ def test_a_line_that_is_no_event_is_an_error_with_its_place():
             parse_events(good + bad + good, "m.jsonl")
 
 
-def test_what_can_be_no_journal_is_an_error(tmp_path):
+def test_journal_that_is_not_a_regular_file_is_an_error(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(InputError, match="the journal is not a file"):
@@ -86,7 +86,7 @@ def test_what_can_be_no_journal_is_an_error(tmp_path):
         replay([Path("/proc/self/mem")])
 
 
-def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
+def test_written_event_survives_a_kill(tmp_path):
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import open_journal\n"
         "with open_journal(Path(sys.argv[1])) as journal:\n"
@@ -97,7 +97,7 @@ def test_what_was_written_is_on_the_disk_though_the_process_is_killed(tmp_path):
     assert replay([tmp_path / "j"]) == {"ä\n": JobState("started", "k", "o", "r", attempts=1)}
 
 
-def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
+def test_full_disk_is_an_error_and_leaves_no_partial_line(tmp_path):
     code = (
         "import resource, signal, sys\nfrom pathlib import Path\nfrom heygem_cli.batch.journal import open_journal\n"
         "from heygem_cli.errors import HeygemError\n"
@@ -112,14 +112,14 @@ def test_a_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
     assert len(parse_events((tmp_path / "j").read_bytes())) == 2
 
 
-def test_journals_of_shards_count_together_in_the_order_of_time(tmp_path):
-    def event(name, time, **facts):
+def test_events_of_several_journals_apply_in_chronological_order(tmp_path):
+    def event(name, time, **fields):
         return (
-            json.dumps({"event": name, "time": time, "run": "r", "id": "a", "key": "k", "output": "o", **facts}) + "\n"
+            json.dumps({"event": name, "time": time, "run": "r", "id": "a", "key": "k", "output": "o", **fields}) + "\n"
         )
 
     (tmp_path / "1").write_text(event("started", 1) + event("started", 5) + event("done", 6))
-    # Its clock was set back between the two lines.
+    # The clock was set back between the two lines.
     (tmp_path / "2").write_text(event("started", 3) + event("failed", 2, error={"code": "x"}))
     assert replay([tmp_path / "1"])["a"].status == "done"
     state = replay([tmp_path / "1", tmp_path / "2"])["a"]
@@ -127,7 +127,7 @@ def test_journals_of_shards_count_together_in_the_order_of_time(tmp_path):
     assert replay([tmp_path / "2"])["a"].status == "failed"
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
+def test_unwritable_folder_is_an_error(tmp_path):
     with pytest.raises(InputError, match="beside the manifest"), open_journal(tmp_path / "no" / "j"):
         pass
 
@@ -139,11 +139,11 @@ def states_of(*kinds, key="k"):
     return states["a"]
 
 
-def test_attempts_count_over_runs_until_the_inputs_change():
+def test_attempts_are_counted_until_the_key_changes():
     assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
     states = {"a": states_of("started", "failed", "started")}
     apply_event(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
-    assert states["a"] == JobState("started", "other", "o", "r", attempts=1, made=True)
+    assert states["a"] == JobState("started", "other", "o", "r", attempts=1, output_made=True)
 
 
 @pytest.mark.parametrize(
@@ -162,22 +162,24 @@ def test_attempts_count_over_runs_until_the_inputs_change():
         (["started", "started", "done"], False),
     ],
 )
-def test_a_job_during_which_the_process_died_twice_is_hopeless(kinds, crashed_too_often):
+def test_job_that_crashed_twice_is_not_tried_again(kinds, crashed_too_often):
     assert states_of(*kinds).crashed_too_often is crashed_too_often
 
 
-def test_an_event_of_a_job_that_never_started_has_no_effect():
+def test_event_of_a_job_that_was_not_started_is_ignored():
     states = {}
     apply_event(states, {"event": "done", "id": "a", "run": "r"})
     apply_event(states, {"event": "run", "run": "r"})
     assert states == {}
 
 
-def test_a_state_knows_what_came_of_it():
+def test_state_has_the_result():
     states = {"a": states_of("started")}
     apply_event(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
     result = {"frames": 3}
-    assert states["a"] == replace(states_of("started"), status="done", run="s", made=True, seconds=2.5, result=result)
+    assert states["a"] == replace(
+        states_of("started"), status="done", run="s", output_made=True, seconds=2.5, result=result
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_a_state_knows_what_came_of_it():
     [
         (["started", "failed"], False),
         (["started", "retrying"], False),
-        (["started"], True),  # the process died, perhaps after the output got its name
+        (["started"], True),  # the process died, perhaps after it published the output
         (["started", "done"], True),
         (["started", "interrupted"], True),
         (["started", "died"], True),
@@ -193,11 +195,11 @@ def test_a_state_knows_what_came_of_it():
         (["started", "started", "failed"], True),
     ],
 )
-def test_an_output_is_the_job_s_own_if_the_job_can_have_made_it(kinds, owns):
+def test_job_owns_an_output_that_it_may_have_made(kinds, owns):
     assert states_of(*kinds).owns_output is owns
 
 
-def test_an_output_of_another_name_is_not_its_own():
+def test_job_does_not_own_an_output_of_another_name():
     states = {"a": states_of("started", "done")}
     apply_event(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
     apply_event(states, {"event": "failed", "id": "a", "run": "r"})

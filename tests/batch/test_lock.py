@@ -1,4 +1,4 @@
-"""Who may run beside whom, and where."""
+"""Tests of the lock: which runs may be in progress at the same time, and where."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def request_of(folder: Path, shard: Shard | None) -> BatchRequest:
         (Shard(1, 2), Shard(3, 3), False),
     ],
 )
-def test_runs_that_could_do_the_same_rows_exclude_each_other(tmp_path, first, second, allowed):
+def test_runs_that_may_contain_the_same_rows_exclude_each_other(tmp_path, first, second, allowed):
     one, two = request_of(tmp_path, first), request_of(tmp_path, second)
     (tmp_path / "other.csv.journal.lock").touch()
     with hold_lock(one.journal, one.conflicting_locks):
@@ -35,25 +35,25 @@ def test_runs_that_could_do_the_same_rows_exclude_each_other(tmp_path, first, se
             with hold_lock(two.journal, two.conflicting_locks):
                 pass
         else:
-            with pytest.raises(LockedError, match="is going on"), hold_lock(two.journal, two.conflicting_locks):
+            with pytest.raises(LockedError, match="is in progress"), hold_lock(two.journal, two.conflicting_locks):
                 pass
-    with hold_lock(two.journal, two.conflicting_locks):  # what is left of a run that has ended is in nobody's way
+    with hold_lock(two.journal, two.conflicting_locks):  # the lock file of a finished run is no obstacle
         pass
 
 
-def test_a_folder_without_permission_is_an_error(tmp_path):
+def test_lock_that_cannot_be_created_is_an_error(tmp_path):
     with pytest.raises(InputError, match="beside the manifest"), hold_lock(tmp_path / ("x" * 300)):
         pass
 
 
-def test_a_journal_that_cannot_have_its_name_is_an_error(tmp_path):
+def test_manifest_with_a_name_too_long_for_the_journal_is_an_error(tmp_path):
     manifest = tmp_path / ("m" * 245)
     manifest.write_text("audio,face\na.wav,f.mp4\n")
-    with pytest.raises(InputError, match="give that a shorter name"):
+    with pytest.raises(InputError, match="give the manifest a shorter name"):
         check_batch(BatchRequest(manifest, RenderOptions(), EngineSettings()))
 
 
-def test_a_folder_that_has_been_deleted_is_an_error(tmp_path, monkeypatch):
+def test_deleted_current_folder_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

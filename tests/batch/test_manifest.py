@@ -1,4 +1,4 @@
-"""What a manifest may look like, and what is said about one that cannot be used."""
+"""Tests of manifest parsing, and of the problems that are reported."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.batch.manifest import ManifestError, Problem, describe, parse_manifest
+from heygem_cli.batch.manifest import ManifestError, Problem, format_problems, parse_manifest
 
 CELL = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), min_size=1, max_size=20).filter(
     lambda text: text.strip() and not text.startswith(" ")
@@ -27,7 +27,7 @@ def problems(data: bytes | str) -> list[Problem]:
 
 
 @given(st.lists(ROW, min_size=1, max_size=5), st.sampled_from(",;\t"), st.booleans(), st.sampled_from(["\n", "\r\n"]))
-def test_csv_of_any_kind_is_read_as_it_was_meant(rows, separator, bom, end):
+def test_csv_dialects_are_parsed(rows, separator, bom, end):
     text = io.StringIO()
     columns = ["audio", "face", "id", "output", "crf"]
     writer = csv.DictWriter(text, columns, restval="", delimiter=separator, lineterminator=end)
@@ -37,18 +37,18 @@ def test_csv_of_any_kind_is_read_as_it_was_meant(rows, separator, bom, end):
 
 
 @given(st.lists(ROW, min_size=1, max_size=5), st.booleans())
-def test_json_lines_and_lists_are_read_as_they_were_meant(rows, bom):
+def test_json_lines_and_json_lists_are_parsed(rows, bom):
     encoding = "utf-8-sig" if bom else "utf-8"
     assert values(json.dumps(rows).encode(encoding)) == rows
     assert values("\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode(encoding)) == rows
 
 
-def test_numbers_and_truth_in_json_are_what_csv_would_hold():
+def test_json_numbers_and_booleans_become_text():
     row = {"audio": "a", "face": "f", "crf": 20, "overwrite": True, "id": None, "loop": ""}
     assert values(json.dumps([row]).encode()) == [{"audio": "a", "face": "f", "crf": "20", "overwrite": "True"}]
 
 
-def test_the_header_may_be_written_freely_and_spreadsheets_leave_empty_columns_and_lines():
+def test_header_spelling_is_free_and_empty_columns_and_lines_are_ignored():
     data = b' Audio ; "FACE";On-Missing-Face;;\n\na.wav;f.mp4;hold;;\n;;;;\n"b;c.wav";f.mp4;;;\n'
     assert values(data) == [
         {"audio": "a.wav", "face": "f.mp4", "on_missing_face": "hold"},
@@ -56,55 +56,57 @@ def test_the_header_may_be_written_freely_and_spreadsheets_leave_empty_columns_a
     ]
 
 
-def test_rows_and_lines_are_counted_as_a_person_counts_them():
+def test_rows_and_lines_are_counted_from_one():
     rows, _ = parse_manifest(b'audio,face\n"one\nname",f\n\nb,f\n')
     assert [(row.number, row.line) for row in rows] == [(1, 2), (2, 5)]
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
-        ("", "there is no row in it"),
-        ("audio,face\n", "there is no row in it"),
+        ("", "it has no rows"),
+        ("audio,face\n", "it has no rows"),
         ("audio,video\na,b\n", "column face: the column is missing"),
         ("audio,fase\na,b\n", "Did you mean face?"),
-        ("audio,face,audio\na,b,c\n", "column audio: the header names it twice"),
+        ("audio,face,audio\na,b,c\n", "column audio: the header contains it twice"),
         ("audio,face,device\na,b,cpu\n", "give --device on the command line"),
         ("audio,face\na,b,c\n", "row 1 (line 2): it has 3 cells, the header has 2"),
         ('audio,face\n"a,b\n', "is not CSV"),
         ('{"audio": "a", "face": "b"}\n{"audio": \n', "row 2 (line 2): it is not JSON"),
         ('{"audio": "a", "face": "b"}\n["a", "b"]\n', "row 2 (line 2): it is not a JSON object"),
-        ('{"audio": "a", "audio": "b"}', "row 1 (line 1), column audio: it is given twice"),
-        ('[{"audio": ["a"], "face": "b"}]', "row 1, column audio: it is neither text nor a number"),
+        ('{"audio": "a", "audio": "b"}', "row 1 (line 1), column audio: it occurs twice"),
+        ('[{"audio": ["a"], "face": "b"}]', "row 1, column audio: it is neither a string nor a number"),
         ('[{"audio": "a", "face": "b", "encoda": "x"}]', "row 1, column encoda: there is no such column. Did you mean"),
         ('[{"audio": "a"', "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
-        ("a," * 200_000, "column a: the header names it twice"),
+        ("a," * 200_000, "column a: the header contains it twice"),
         ("a" * 100_000, f"column {'a' * 80}…: there is no such column"),
         ("audio,face\nä,b\n".encode("latin-1"), "line 2 is not UTF-8 text (byte 0xe4). Save the manifest as UTF-8"),
         ("audio,face\na,b\n".encode("utf-16"), "is not UTF-8 text"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(data, says):
-    assert says in "\n".join(describe(problems(data)))
+def test_problem_names_its_place(data, message):
+    assert message in "\n".join(format_problems(problems(data)))
 
 
-def test_all_that_is_wrong_is_said_at_once():
+def test_all_problems_are_reported_at_once():
     found = problems('{"audio": "a", "fase": "b"}\n[]\n{"audio": "a", "face": "b", "x": 1}\n')
     assert [problem.row for problem in found] == [1, 2, 3]
 
 
-def test_they_are_said_in_the_order_of_rows():
+def test_problems_are_sorted_by_row():
     error = ManifestError("m", [Problem("x", row=2), Problem("y", row=1), Problem("z")])
     assert [problem.message for problem in error.problems] == ["z", "y", "x"]
 
 
 def test_rows_with_the_same_problem_share_a_line():
-    lines = describe([Problem("gone", "Look", row, row + 1, "audio") for row in range(1, 9)] + [Problem("odd", row=3)])
+    lines = format_problems(
+        [Problem("gone", "Look", row, row + 1, "audio") for row in range(1, 9)] + [Problem("odd", row=3)]
+    )
     assert lines == ["rows 1, 2, 3, 4, 5 and 3 more, column audio: gone. Look", "row 3: odd"]
 
 
-def test_the_error_lists_them_for_people_and_for_programs():
+def test_error_lists_problems_as_text_and_as_json():
     error = ManifestError("m.csv", [Problem("gone", "Look", 1, 2, "audio")])
     assert str(error) == "m.csv: 1 problem, nothing was started:\n  row 1 (line 2), column audio: gone. Look"
     (problem,) = error.to_dict()["problems"]
@@ -113,10 +115,10 @@ def test_the_error_lists_them_for_people_and_for_programs():
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_end_in_a_traceback(data):
+def test_any_bytes_are_handled(data):
     parse_manifest(data)
 
 
 @given(st.text('{}[]",:audiofce\n 1\t;', max_size=60))
-def test_no_text_ends_in_a_traceback(text):
+def test_any_text_is_handled(text):
     parse_manifest(text.encode())

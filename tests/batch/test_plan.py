@@ -1,4 +1,4 @@
-"""What is done, and in which order."""
+"""Tests of the plan: which jobs run, and in which order."""
 
 import os
 import shutil
@@ -9,10 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_program import inputs_lasting
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import RawRow
-from heygem_cli.batch.plan import PlannedJob, RerunOptions, content_key, decide, make_plan, output_problem, sort_jobs
+from heygem_cli.batch.plan import (
+    PlannedJob,
+    RerunOptions,
+    choose_action,
+    content_key,
+    make_plan,
+    output_problem,
+    sort_jobs,
+)
 from heygem_cli.batch.rows import Row
 from heygem_cli.face.select import Person
 from heygem_cli.job import RenderJob, RenderOptions
@@ -26,59 +35,59 @@ def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions
 
 
 def planned(row, seconds, face):
-    return PlannedJob(row, seconds, "", face, "", "do", "")
+    return PlannedJob(row, inputs_lasting(seconds), "", face, "", "do", "")
 
 
-def done(path, run="before"):
+def done_state(path, run="before"):
     result = {"bytes": path.stat().st_size, "duration": 1.0, "fps": "25"}
     return JobState("done", "key", path.name, run, attempts=1, result=result)
 
 
 @pytest.fixture
 def finished(clip, tmp_path):
-    """An output of a second, and the state of its job."""
+    """A row whose output of one second is done, and the state of its job."""
     path = shutil.copy(clip, tmp_path / "out.mp4")
-    return make_row(folder=tmp_path), done(path)
+    return make_row(folder=tmp_path), done_state(path)
 
 
-def test_what_is_done_stays_done(finished):
+def test_done_job_is_not_run_again(finished):
     row, state = finished
-    assert decide(row, "key", state, RerunOptions("now")) == ("done", "")
-    assert decide(row, "key", state, RerunOptions("now", retry_failed=True)) == ("done", "")
+    assert choose_action(row, "key", state, RerunOptions("now")) == ("done", "")
+    assert choose_action(row, "key", state, RerunOptions("now", retry_failed=True)) == ("done", "")
 
 
-def test_force_does_it_again_but_never_twice_in_a_run(finished):
+def test_force_runs_a_done_job_once_per_run(finished):
     row, state = finished
-    assert decide(row, "key", state, RerunOptions("now", force=True)) == ("do", "forced")
-    assert decide(row, "key", replace(state, run="now"), RerunOptions("now", force=True)) == ("done", "")
+    assert choose_action(row, "key", state, RerunOptions("now", force=True)) == ("do", "forced")
+    assert choose_action(row, "key", replace(state, run="now"), RerunOptions("now", force=True)) == ("done", "")
 
 
-def test_other_inputs_make_another_video(finished):
+def test_changed_key_runs_the_job_again(finished):
     row, state = finished
-    assert decide(row, "new key", state, RerunOptions("now"))[0] == "changed"
-    assert decide(row, "new key", replace(state, status="failed"), RerunOptions("now"))[0] == "changed"
-    assert decide(row, "new key", replace(state, status="started"), RerunOptions("now")) == ("do", "new")
+    assert choose_action(row, "new key", state, RerunOptions("now"))[0] == "changed"
+    assert choose_action(row, "new key", replace(state, status="failed"), RerunOptions("now"))[0] == "changed"
+    assert choose_action(row, "new key", replace(state, status="started"), RerunOptions("now")) == ("do", "new")
 
 
-def test_an_output_that_is_gone_cut_off_or_another_file_does_not_count(finished):
+def test_missing_changed_or_damaged_output_is_rendered_again(finished):
     row, state = finished
     path = row.job.output
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is not the one that was made")
+    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output has been changed")
     path.write_bytes(b"\0" * len(whole))
-    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is damaged")
+    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output is damaged")
     path.write_bytes(whole)
     assert output_problem(path, "elsewhere.mp4", state) == "the output is missing"
     longer = replace(state, result={**state.result, "duration": 2.0})
     assert output_problem(path, "out.mp4", longer) == "the output is damaged"
     assert output_problem(path, "out.mp4", replace(state, result={})) == "the output is damaged"
     path.unlink()
-    assert decide(row, "key", state, RerunOptions("now")) == ("do", "the output is missing")
+    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output is missing")
 
 
 @pytest.mark.parametrize(
-    ("state", "wish", "expected"),
+    ("state", "rerun", "expected"),
     [
         (None, RerunOptions("now"), ("do", "new")),
         (
@@ -93,81 +102,75 @@ def test_an_output_that_is_gone_cut_off_or_another_file_does_not_count(finished)
             RerunOptions("now", force=True, retry_failed=True),
             ("failed", "failed: "),
         ),
-        (JobState("interrupted", "key", "o", "before"), RerunOptions("now"), ("do", "it was interrupted")),
-        (JobState("retrying", "key", "o", "before"), RerunOptions("now"), ("do", "it is tried again")),
-        (JobState("started", "key", "o", "before"), RerunOptions("now"), ("do", "the process died during it")),
-        (JobState("died", "key", "o", "before", deaths=1), RerunOptions("now"), ("do", "the process died during it")),
+        (JobState("interrupted", "key", "o", "before"), RerunOptions("now"), ("do", "interrupted")),
+        (JobState("retrying", "key", "o", "before"), RerunOptions("now"), ("do", "retried after an error")),
+        (JobState("started", "key", "o", "before"), RerunOptions("now"), ("do", "the process died during this job")),
         (
-            JobState("started", "key", "o", "before", deaths=1),
+            JobState("died", "key", "o", "before", crashes=1),
+            RerunOptions("now"),
+            ("do", "the process died during this job"),
+        ),
+        (
+            JobState("started", "key", "o", "before", crashes=1),
             RerunOptions("now", retry_failed=True, force=True),
-            ("failed", "the process died twice during it"),
+            ("failed", "the process died twice during this job"),
         ),
     ],
 )
-def test_what_was_tried_before(state, wish, expected):
-    assert decide(make_row(), "key", state, wish) == expected
+def test_action_after_earlier_attempts(state, rerun, expected):
+    assert choose_action(make_row(), "key", state, rerun) == expected
 
 
-JOBS = st.lists(
-    st.builds(
-        lambda face, choice, seconds: (face, choice, seconds),
-        st.sampled_from("ABC"),
-        st.sampled_from([1, 2]),
-        st.integers(1, 5),
-    ),
-    max_size=12,
-)
+JOBS = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([1, 2]), st.integers(1, 5)), max_size=12)
 
 
 @given(JOBS)
-def test_rows_of_a_face_stand_together_and_the_longest_comes_first(drawn):
+def test_jobs_of_a_face_are_adjacent_and_the_longest_is_first(drawn):
     jobs = [
-        PlannedJob(
-            make_row(n, options=RenderOptions(face=Person(None, number=choice))), seconds, "", face, "", "do", ""
-        )
-        for n, (face, choice, seconds) in enumerate(drawn)
+        planned(make_row(n, options=RenderOptions(face=Person(None, number=person))), seconds, face)
+        for n, (face, person, seconds) in enumerate(drawn)
     ]
     ordered = sort_jobs(jobs)
     assert sorted(job.row.id for job in ordered) == sorted(job.row.id for job in jobs)
     for key in (lambda job: job.face_digest, lambda job: (job.face_digest, str(job.row.job.options.face))):
         runs = [a for a, b in zip([None, *map(key, ordered)], map(key, ordered), strict=False) if a != b]
-        assert len(runs) == len(set(map(key, jobs)))  # each face begins once
+        assert len(runs) == len(set(map(key, jobs)))  # each face occurs in one sequence
     first = {}
     for job in ordered:
         face = (job.face_digest, str(job.row.job.options.face))
         assert job.audio_seconds <= first.setdefault(face, job.audio_seconds)
 
 
-def test_the_key_is_all_that_the_output_depends_on_and_nothing_else():
-    plain = RenderOptions()
-    key = content_key("a", "f", plain, "m")
+def test_content_key_has_everything_that_the_output_depends_on():
+    default = RenderOptions()
+    key = content_key("a", "f", default, "m")
     others = [
-        ("b", "f", plain, "m"),
-        ("a", "g", plain, "m"),
-        ("a", "f", plain, "n"),
-        ("a", "f", replace(plain, loop="hold"), "m"),
-        ("a", "f", replace(plain, engine="other"), "m"),
-        ("a", "f", replace(plain, on_missing_face="hold"), "m"),
-        ("a", "f", replace(plain, face=Person("left")), "m"),
-        ("a", "f", replace(plain, encode=EncodeOptions(crf=19)), "m"),
-        ("a", "f", replace(plain, encode=EncodeOptions(preset="slow")), "m"),
-        ("a", "f", replace(plain, encode=EncodeOptions(encoder="libx264")), "m"),
+        ("b", "f", default, "m"),
+        ("a", "g", default, "m"),
+        ("a", "f", default, "n"),
+        ("a", "f", replace(default, loop="hold"), "m"),
+        ("a", "f", replace(default, engine="other"), "m"),
+        ("a", "f", replace(default, on_missing_face="hold"), "m"),
+        ("a", "f", replace(default, face=Person("left")), "m"),
+        ("a", "f", replace(default, encode=EncodeOptions(crf=19)), "m"),
+        ("a", "f", replace(default, encode=EncodeOptions(preset="slow")), "m"),
+        ("a", "f", replace(default, encode=EncodeOptions(encoder="libx264")), "m"),
     ]
     assert len({key, *(content_key(*other) for other in others)}) == 1 + len(others)
-    assert content_key("a", "f", replace(plain, cache=False, encode=EncodeOptions(threads=3)), "m") == key
+    assert content_key("a", "f", replace(default, cache=False, encode=EncodeOptions(threads=3)), "m") == key
 
 
-def test_the_models_are_part_of_it(monkeypatch, tmp_path):
-    usual = models_digest(os.environ)
+def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):
+    default = models_digest(os.environ)
     (tmp_path / "model.bin").write_bytes(b"another")
     monkeypatch.setenv("HEYGEM_WHISPER_MODEL", str(tmp_path))
-    assert models_digest(os.environ) != usual
+    assert models_digest(os.environ) != default
 
 
-def test_a_plan_reads_the_files(tmp_path):
+def test_plan_depends_on_the_content_of_the_files(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"a")
     (tmp_path / "f.mp4").write_bytes(b"f")
-    rows = [CheckedRow(make_row(1, folder=tmp_path), 2.0)]
+    rows = [CheckedRow(make_row(1, folder=tmp_path), inputs_lasting(2.0))]
     (job,) = make_plan(rows, {}, {"mesh": "m"}, RerunOptions("now"))
     assert (job.action, job.audio_seconds, job.needs_rendering) == ("do", 2.0, True)
     state = JobState("failed", job.key, "out.mp4", "before")
@@ -177,9 +180,9 @@ def test_a_plan_reads_the_files(tmp_path):
     assert (changed.action, changed.needs_rendering) == ("changed", True)
 
 
-def test_an_input_that_goes_while_the_plan_is_made_costs_the_others_nothing(tmp_path):
+def test_unreadable_input_fails_only_its_own_row(tmp_path):
     (tmp_path / "f.mp4").write_bytes(b"f")
-    rows = [CheckedRow(make_row(1, folder=tmp_path), 2.0), CheckedRow(make_row(2), 2.0)]
+    rows = [CheckedRow(make_row(1, folder=tmp_path), inputs_lasting(2.0)), CheckedRow(make_row(2), inputs_lasting(2.0))]
     rows[1] = replace(
         rows[1], row=replace(rows[1].row, job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
     )

@@ -1,4 +1,4 @@
-"""What became of every job, for people, programs and CI."""
+"""Tests of reports and report files."""
 
 import json
 import signal
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batch_program import inputs_lasting
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import RawRow, parse_manifest
 from heygem_cli.batch.plan import PlannedJob
@@ -30,8 +31,8 @@ FAILED = JobReport("b\x1b\n", 2, "b.mp4", "failed", 2, 0.5, 1.0, None, None, Non
 WAITING = JobReport("c", 3, "c.mp4", "waiting", 0, 0.0, 1.0, None, None, None, None)
 
 
-def report_of(*jobs, **facts):
-    return BatchReport("lists/m.csv", "r", 100.0, 9.0, jobs, **facts)
+def report_of(*jobs, **fields):
+    return BatchReport("lists/m.csv", "r", 100.0, 9.0, jobs, **fields)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_exit_codes(report, code):
 
 def job(action="do", key="key"):
     rows, _ = make_rows([RawRow(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
-    return PlannedJob(rows[0], 2.0, "", "", key, action, "reason")
+    return PlannedJob(rows[0], inputs_lasting(2.0), "", "", key, action, "reason")
 
 
 RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turned_away": 4}
@@ -65,7 +66,7 @@ RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turne
     [
         (job(), JobState("done", "key", "a.mp4", "now", result=RESULT), "done"),
         (job("done"), JobState("done", "key", "a.mp4", "before", result=RESULT), "done"),
-        (job(), JobState("done", "key", "a.mp4", "before", result=RESULT), "waiting"),  # forced, and not come to
+        (job(), JobState("done", "key", "a.mp4", "before", result=RESULT), "waiting"),  # forced, but not started
         (job("changed"), JobState("done", "old", "a.mp4", "before", result=RESULT), "waiting"),
         (job(), None, "waiting"),
         (job(), JobState("interrupted", "key", "a.mp4", "now"), "interrupted"),
@@ -75,7 +76,7 @@ RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turne
         (job("failed", key=""), None, "failed"),
     ],
 )
-def test_the_status_of_a_job(planned, state, status):
+def test_status_of_a_job(planned, state, status):
     found = report_job(planned, state, "now")
     assert (found.id, found.row, found.status) == ("a", 4, status)
     assert (found.error is not None) == (status == "failed" or (state is not None and state.status == "retrying"))
@@ -88,7 +89,7 @@ def test_figures_of_a_job():
     assert report_job(job(), state, "now") == JobReport("a", 4, "a.mp4", "done", 2, 5.0, 2.0, 2.5, 50, 1, None, 4)
 
 
-def test_a_report_is_read_as_it_was_written(tmp_path):
+def test_report_is_written_and_read(tmp_path):
     report = report_of(DONE, FAILED, WAITING, shard="1/2")
     assert ReportFiles(report=tmp_path / "r.json").write(report) == []
     read = read_report(tmp_path / "r.json")
@@ -100,14 +101,14 @@ def test_a_report_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"jobs": [{"id": 1}]}', '{"jobs": [1]}', '{"schema": 1, "error": {}}', "[" * 100_000]
 )
-def test_what_is_no_report_is_an_error(tmp_path, text):
+def test_file_that_is_not_a_report_is_an_error(tmp_path, text):
     (tmp_path / "r.json").write_text(text)
     with pytest.raises(InputError, match="not a report of a batch"):
         read_report(tmp_path / "r.json")
 
 
 @pytest.mark.parametrize(
-    ("of_run", "of_job"),
+    ("report_fields", "job_fields"),
     [
         ({"began": "x"}, {}), ({"seconds": True}, {}), ({"began": 1e999}, {}), ({"shard": "1/9999999"}, {}),
         ({"shard": "x/y"}, {}), ({"manifest": 5}, {}), ({"stopped": "x"}, {}), ({"missing": {}}, {}),
@@ -115,31 +116,33 @@ def test_what_is_no_report_is_an_error(tmp_path, text):
         ({}, {"frames": 1.5}), ({}, {"id": None}),
     ],
 )  # fmt: skip
-def test_what_is_nearly_a_report_is_an_error_too(tmp_path, of_run, of_job):
+def test_report_with_an_invalid_field_is_an_error(tmp_path, report_fields, job_fields):
     whole = json.loads(format_json(report_of(DONE, FAILED)))
     path = tmp_path / "r.json"
     path.write_text(json.dumps(whole))
     format_junit(merge_reports([read_report(path)]))
-    path.write_text(json.dumps({**whole, **of_run, "jobs": [whole["jobs"][0], {**whole["jobs"][1], **of_job}]}))
+    path.write_text(
+        json.dumps({**whole, **report_fields, "jobs": [whole["jobs"][0], {**whole["jobs"][1], **job_fields}]})
+    )
     with pytest.raises(InputError, match="not a report of a batch"):
         read_report(path)
 
 
-def test_a_report_that_cannot_be_read_is_an_error(tmp_path):
+def test_report_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         read_report(tmp_path / "r.json")
     with pytest.raises(InputError, match="cannot be read"):
         read_report(tmp_path)
 
 
-def test_any_name_can_be_written_down(tmp_path):
+def test_any_name_can_be_written(tmp_path):
     path = tmp_path / ("报" * 80 + ".json")
     ReportFiles(report=path).write(report_of(replace(DONE, output="half\udcff.mp4")))
     assert read_report(path).jobs[0].output == "half\udcff.mp4"
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
-def test_junit_says_what_failed_and_holds_whatever_the_names():
+def test_junit_has_failures_and_escaped_names():
     suite = ET.fromstring(format_junit(report_of(DONE, FAILED, WAITING))).find("testsuite")  # noqa: S314
     assert {name: suite.get(name) for name in ("name", "tests", "failures", "skipped", "time")} == {
         "name": "m.csv", "tests": "3", "failures": "1", "skipped": "1", "time": "9.000",
@@ -158,20 +161,20 @@ def test_junit_says_what_failed_and_holds_whatever_the_names():
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ""])
-def test_failed_rows_become_a_manifest_that_means_the_same(suffix):
-    cells = [
+def test_manifest_of_failed_rows_resolves_to_the_same_rows(suffix):
+    raw_rows = [
         RawRow(1, None, {"audio": 'a ",\n\r.wav', "face": "f;.mp4", "crf": "3"}),
         RawRow(2, None, {"audio": "ä", "face": "f"}),
     ]
-    rows, _ = make_rows(cells, Path("somewhere"), RenderOptions())
+    rows, _ = make_rows(raw_rows, Path("somewhere"), RenderOptions())
     written, problems = parse_manifest(format_manifest(rows, suffix).encode())
-    again, more = make_rows(written, Path("elsewhere"), RenderOptions())
-    assert (problems, more) == ([], [])
+    again, row_problems = make_rows(written, Path("elsewhere"), RenderOptions())
+    assert (problems, row_problems) == ([], [])
     assert [(row.id, row.job.options) for row in again] == [(row.id, row.job.options) for row in rows]
     assert [row.job.audio for row in again] == [row.job.audio.absolute() for row in rows]
 
 
-def test_shards_are_put_together():
+def test_reports_of_shards_are_merged():
     first = report_of(DONE, FAILED, shard="1/3")
     second = replace(report_of(WAITING, shard="2/3"), began=104.0, seconds=20.0, run="s")
     merged = merge_reports([second, first])
@@ -179,7 +182,7 @@ def test_shards_are_put_together():
     assert (merged.began, merged.seconds, merged.missing, merged.exit_code) == (100.0, 24.0, ["3/3"], 3)
 
 
-def test_of_two_reports_of_a_job_the_later_counts():
+def test_later_report_of_a_job_counts():
     again = replace(report_of(replace(FAILED, status="done", error=None)), began=200.0)
     stopped = report_of(DONE, FAILED, stopped=2)
     merged = merge_reports([again, stopped])
@@ -188,12 +191,12 @@ def test_of_two_reports_of_a_job_the_later_counts():
     assert merge_reports([report_of(DONE, replace(WAITING, status="interrupted"), stopped=2)]).exit_code == 130
 
 
-def test_reports_of_different_manifests_are_not_mixed():
+def test_reports_of_different_manifests_are_not_merged():
     with pytest.raises(InputError, match=r"m\.csv, n\.csv"):
         merge_reports([report_of(DONE), replace(report_of(DONE), manifest="n.csv")])
 
 
-def test_a_report_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
+def test_report_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "full").mkdir(mode=0o555)
     monkeypatch.chdir(tmp_path)
     with unprivileged():

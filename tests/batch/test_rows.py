@@ -1,4 +1,4 @@
-"""Cells become rows that could be rendered alone."""
+"""Tests of the resolution of manifest rows."""
 
 import typing
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 from typer.main import get_command
 
 from heygem_cli.batch.columns import COLUMNS, NAMES, OPTIONS, OVERWRITE, RUN_WIDE
-from heygem_cli.batch.manifest import RawRow, describe, parse_manifest
+from heygem_cli.batch.manifest import RawRow, format_problems, parse_manifest
 from heygem_cli.batch.rows import make_rows, portable_values
 from heygem_cli.cli.main import app
 from heygem_cli.face.select import Person
@@ -17,15 +17,15 @@ from heygem_cli.media.write import EncodeOptions
 
 
 def rows_of(*values, folder=Path("lists"), **options):
-    cells = [RawRow(number, None, {"audio": "a.wav", "face": "f.mp4", **row}) for number, row in enumerate(values, 1)]
-    return make_rows(cells, folder, RenderOptions(), **options)
+    raw = [RawRow(number, None, {"audio": "a.wav", "face": "f.mp4", **row}) for number, row in enumerate(values, 1)]
+    return make_rows(raw, folder, RenderOptions(), **options)
 
 
 def problems_of(*values, **options):
-    return describe(rows_of(*values, **options)[1])
+    return format_problems(rows_of(*values, **options)[1])
 
 
-def test_every_option_of_render_is_a_column_or_belongs_to_the_whole_run():
+def test_every_option_of_render_is_a_column_or_belongs_to_the_run():
     parameters = {parameter.name: parameter for parameter in get_command(app).commands["render"].params}
     not_of_a_video = {"audio", "face", "output", "as_json", "quiet", "debug"}
     of_the_run = parameters.keys() - not_of_a_video - {*OPTIONS, OVERWRITE}
@@ -41,13 +41,13 @@ def test_every_option_of_render_is_an_option_of_batch():
     }
 
 
-def test_columns_become_options_and_what_is_not_named_stays():
-    given = {
+def test_columns_set_options_and_others_keep_their_defaults():
+    values = {
         "engine": "mesh", "face_choice": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1",
     }  # fmt: skip
-    assert set(given) == set(COLUMNS) - {"audio", "face", *NAMES}
-    (row, plain), problems = rows_of({**given, "output": "x.mp4"}, {})
+    assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
+    (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
     assert problems == []
     assert row.job.options == RenderOptions(
         face=Person(None, point=(10.0, 20.0)),
@@ -60,7 +60,7 @@ def test_columns_become_options_and_what_is_not_named_stays():
     assert plain.job.options == RenderOptions()
 
 
-def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
+def test_paths_are_relative_to_the_manifest_and_ids_and_outputs_have_defaults():
     rows, problems = rows_of(
         {}, {"id": "greeting"}, {"output": "out/x.mp4"}, {"output": "/abs/y.mp4", "id": "y"}, {"audio": "/abs/b.wav"}
     )
@@ -73,7 +73,7 @@ def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ({"crf": "52"}, "column crf: '52' is not a whole number from 0 to 51"),
         ({"crf": "2e1"}, "column crf: '2e1' is not a whole number"),
@@ -87,22 +87,24 @@ def test_paths_are_relative_to_the_manifest_and_names_follow_from_each_other():
         ({"id": "half \ud800"}, "column id: it contains invalid characters"),
     ],
 )
-def test_a_cell_that_cannot_be_used_is_named(row, says):
+def test_invalid_cell_is_reported(row, message):
     (line,) = problems_of(row)
-    assert line.startswith(f"row 1, {says}")
+    assert line.startswith(f"row 1, {message}")
 
 
-def test_an_empty_cell_for_a_file_is_a_problem_and_not_the_manifests_folder():
+def test_empty_file_cell_is_a_problem():
     rows, problems = make_rows([RawRow(1, 2, {"audio": "a.wav"})], Path(), RenderOptions())
     assert rows == []
-    assert describe(problems) == ["row 1 (line 2), column face: it is empty. Name the video or picture of the person"]
+    assert format_problems(problems) == [
+        "row 1 (line 2), column face: it is empty. Name the video or picture of the person"
+    ]
 
 
-def test_all_that_is_wrong_with_a_row_is_said_at_once():
+def test_all_problems_of_a_row_are_reported_at_once():
     assert len(problems_of({"crf": "x", "loop": "y", "id": "\0"})) == 3
 
 
-def test_ids_and_outputs_are_used_once(tmp_path):
+def test_ids_and_outputs_are_unique(tmp_path):
     assert problems_of({}, {}) == [
         "row 2, column output: lists/f_a.mp4 is also the output of row 1. Give each row its own output or id"
     ]
@@ -115,7 +117,7 @@ def test_ids_and_outputs_are_used_once(tmp_path):
     assert len(same) == 1
 
 
-def test_a_row_written_anew_means_the_same_elsewhere(tmp_path):
+def test_portable_values_resolve_to_the_same_row_in_another_folder(tmp_path):
     rows, _ = rows_of({"crf": "30", "output": "x.mp4"}, folder=Path("lists"))
     again, problems = make_rows([RawRow(1, None, dict(portable_values(rows[0])))], tmp_path, RenderOptions())
     assert problems == []
@@ -125,8 +127,8 @@ def test_a_row_written_anew_means_the_same_elsewhere(tmp_path):
     assert again[0].job.options == rows[0].job.options
 
 
-def test_a_manifest_of_many_rows_is_read_at_once():
+def test_large_manifest_is_read():
     text = "audio,face,id\n" + "".join(f"a.wav,f.mp4,{number}\n" for number in range(1000))
-    cells, problems = parse_manifest(text.encode())
-    rows, more = make_rows(cells, Path(), RenderOptions())
-    assert (len(rows), problems, more) == (1000, [], [])
+    raw_rows, problems = parse_manifest(text.encode())
+    rows, row_problems = make_rows(raw_rows, Path(), RenderOptions())
+    assert (len(rows), problems, row_problems) == (1000, [], [])

@@ -1,4 +1,4 @@
-"""What a run records of jobs that it does not do."""
+"""Tests of the runner."""
 
 import os
 import signal
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from batch_program import inputs_lasting
 from heygem_cli.batch.journal import open_journal
 from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.runner import Policy, Run
+from heygem_cli.batch.runner import BatchRunner, Policy
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
@@ -23,51 +24,51 @@ ROW = Row("a", "a.mp4", RawRow(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp
 @pytest.mark.parametrize(
     ("events", "status", "code"),
     [
-        (["started", "done"], "done", None),  # its input has gone since
+        (["started", "done"], "done", None),  # its input has been deleted since
         (["started", "interrupted"], "interrupted", None),
         (["started", "started"], "failed", "process-died"),
     ],
 )
-def test_only_jobs_that_killed_the_process_twice_are_recorded_as_failed(tmp_path, events, status, code):
-    def none(*_):
+def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, status, code):
+    def never(*_):
         pytest.fail("there is nothing to do")
 
     with open_journal(tmp_path / "journal") as journal:
         for event in events:
             journal.write(event, run="before", id="a", key="k", output="a.mp4")
-        job = PlannedJob(ROW, 1.0, "", "", "", "failed", "the reason")
-        assert Run([job], journal, Policy("now"), None, restart=none, give_up=none).do(none) is None
+        job = PlannedJob(ROW, None, "", "", "", "failed", "the reason")
+        assert BatchRunner([job], journal, Policy("now"), None, restart=never, write_reports=never).run(never) is None
         state = journal.states["a"]
     assert (state.status, (state.error or {}).get("code")) == (status, code)
 
 
-def test_a_job_has_300_seconds_and_ten_times_its_audio():
-    assert Policy("r").seconds_for(PlannedJob(ROW, 60.0, "", "", "", "do", "")) == 900
+def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
+    assert Policy("r").timeout_of(PlannedJob(ROW, inputs_lasting(60), "", "", "", "do", "")) == 900
 
 
-class Quiet:
-    """Hears of everything and says nothing."""
+class NullObserver:
+    """Ignores everything."""
 
     def job_started(self, job):
-        """Hear."""
+        """Ignore it."""
 
     def job_finished(self, job, state, failure):
-        """Hear."""
+        """Ignore it."""
 
 
-class Swallowing:
-    """Does jobs with a library that makes an error of its own of a signal."""
+class SwallowingWorker:
+    """Runs jobs with a library that converts the exception of a signal to an error of its own."""
 
     grace_seconds = 0.0
 
     def prepare(self):
-        """It is always ready."""
+        """Do nothing."""
 
     def close(self):
-        """There is nothing to let go of."""
+        """Do nothing."""
 
-    def render(self, *_):
-        """Be interrupted."""
+    def run(self, *_):
+        """Fail after a signal."""
         try:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(5)
@@ -75,12 +76,13 @@ class Swallowing:
             return Failure("internal-error", "ImportError: numpy failed to import")
 
 
-def test_what_a_job_fails_with_after_a_signal_is_the_signal(tmp_path):
+def test_failure_after_a_signal_is_an_interruption(tmp_path):
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with open_journal(tmp_path / "journal") as journal:
-            job = PlannedJob(ROW, 1.0, "", "", "key", "do", "new")
-            assert Run([job], journal, Policy("now"), Quiet(), restart=None, give_up=None).do(Swallowing) == 15
+            job = PlannedJob(ROW, inputs_lasting(1), "", "", "key", "do", "new")
+            runner = BatchRunner([job], journal, Policy("now"), NullObserver(), restart=None, write_reports=None)
+            assert runner.run(SwallowingWorker) == signal.SIGTERM
             assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
     finally:
         for number, handler in handlers.items():

@@ -16,11 +16,11 @@ SLURM = {
 @given(st.sets(st.text(max_size=8)), st.integers(1, 9))
 def test_every_row_is_in_one_shard(names, count):
     shards = [Shard(index, count) for index in range(1, count + 1)]
-    assert all(sum(shard.holds(name) for shard in shards) == 1 for name in names)
+    assert all(sum(shard.contains(name) for shard in shards) == 1 for name in names)
 
 
-def test_the_shares_are_stable_and_about_even():
-    counts = [sum(Shard(index, 4).holds(f"clip-{n}") for n in range(1000)) for index in range(1, 5)]
+def test_shards_are_stable_and_about_even():
+    counts = [sum(Shard(index, 4).contains(f"clip-{n}") for n in range(1000)) for index in range(1, 5)]
     assert counts == [266, 252, 235, 247]
 
 
@@ -33,26 +33,26 @@ def test_the_shares_are_stable_and_about_even():
         ("auto/8", {"JOB_COMPLETION_INDEX": "0"}, Shard(1, 8)),
     ],
 )
-def test_shards_that_are_understood(text, environment, shard):
+def test_shard_is_parsed(text, environment, shard):
     assert parse_shard(text, environment) == shard
     assert str(shard) == f"{shard.index}/{shard.count}"
 
 
 @pytest.mark.parametrize(
-    ("text", "environment", "says"),
+    ("text", "environment", "message"),
     [
-        ("0/3", {}, "no share 0 of 3"),
-        ("4/3", {}, "no share 4 of 3"),
-        ("1/0", {}, "no share 1 of 0"),
-        ("half", {}, "not understood"),
+        ("0/3", {}, "no shard 0 of 3"),
+        ("4/3", {}, "no shard 4 of 3"),
+        ("1/0", {}, "no shard 1 of 0"),
+        ("half", {}, "this is not a shard"),
         ("auto", {}, "SLURM_ARRAY_TASK_ID is not set"),
         ("auto", {"JOB_COMPLETION_INDEX": "0"}, "use --shard auto/N"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_MAX": "9"}, "has gaps"),
         ("auto", {**SLURM, "SLURM_ARRAY_TASK_COUNT": "x"}, "SLURM_ARRAY_TASK_COUNT='x' is not a number"),
         ("auto/8", {}, "neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set"),
-        ("auto/8", {"JOB_COMPLETION_INDEX": "8"}, "no share 9 of 8"),
+        ("auto/8", {"JOB_COMPLETION_INDEX": "8"}, "no shard 9 of 8"),
     ],
 )
-def test_shards_that_are_not(text, environment, says):
-    with pytest.raises(InputError, match=says):
+def test_invalid_shard_is_an_error(text, environment, message):
+    with pytest.raises(InputError, match=message):
         parse_shard(text, environment)

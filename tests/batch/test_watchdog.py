@@ -1,4 +1,4 @@
-"""What ends a job from outside. Each case is a process of its own: signals and exits are real."""
+"""Tests of the watchdog; each one runs in its own process, since signals and exits are real."""
 
 import math
 import select
@@ -9,19 +9,20 @@ import time
 
 import pytest
 
-from heygem_cli.batch import watchdog as module
-from heygem_cli.batch.runner import LONGEST, Policy
+from heygem_cli.batch import watchdog
+from heygem_cli.batch.runner import MAX_TIMEOUT, Policy
 
 COMMON = """
 import os, signal, sys, threading, time
 from heygem_cli.batch import watchdog
 from heygem_cli.errors import StoppedError
-watchdog.STOP_WITHIN = 0.3
+watchdog.STOP_SECONDS = 0.3
 
-def noted(): print("noted", flush=True)
-def stuck(): print("stuck", flush=True); os._exit(7)
-def stop(signum): print("gave up", signum, flush=True); os._exit(8)
-def soon(signum, seconds=0.1): threading.Timer(seconds, os.kill, (os.getpid(), signum)).start()
+def on_signal(): print("signal", flush=True)
+def on_timeout(): print("timeout", flush=True); os._exit(7)
+def on_unresponsive(signum): print("unresponsive", signum, flush=True); os._exit(8)
+CALLBACKS = on_signal, on_timeout, on_unresponsive
+def send(signum, seconds=0.1): threading.Timer(seconds, os.kill, (os.getpid(), signum)).start()
 """
 
 
@@ -31,36 +32,36 @@ def run(body, **options):
     )
 
 
-def unnoted(done):
-    """What it printed, without what the thread did if it came before the end of the job."""
-    return done.stdout.replace("noted\n", "")
+def main_thread_output(done):
+    """Return the output without that of the thread, which may come too late."""
+    return done.stdout.replace("signal\n", "")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_a_job_raises(signum):
+def test_signal_during_a_job_raises(signum):
     done = run(
         f"""
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon({int(signum)})
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send({int(signum)})
     try:
-        with g.job(9):
+        with watch.job(9):
             time.sleep(5)
     except StoppedError as error:
-        print("stopped", error.signum, g.stopped == error.signum)
+        print("stopped", error.signum, watch.stopped == error.signum)
 """
     )
-    assert (unnoted(done), done.stderr, done.returncode) == (f"stopped {int(signum)} True\n", "", 0)
+    assert (main_thread_output(done), done.stderr, done.returncode) == (f"stopped {int(signum)} True\n", "", 0)
 
 
-def test_a_signal_between_jobs_waits_for_the_next_one():
+def test_signal_between_jobs_raises_in_the_next_one():
     done = run(
         """
-with watchdog.Watchdog(noted, stuck, stop) as g:
+with watchdog.Watchdog(*CALLBACKS) as watch:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.1)
     print("journal written")
     try:
-        with g.job(9):
+        with watch.job(9):
             print("never")
     except StoppedError:
         print("stopped")
@@ -69,106 +70,106 @@ with watchdog.Watchdog(noted, stuck, stop) as g:
     assert (done.stdout, done.returncode) == ("journal written\nstopped\n", 0)
 
 
-def test_the_second_signal_ends_the_process_at_once():
+def test_second_signal_ends_the_process_at_once():
     done = run(
         """
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon(signal.SIGTERM); soon(signal.SIGTERM, 0.2)
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send(signal.SIGTERM); send(signal.SIGTERM, 0.2)
     try:
-        with g.job(9):
+        with watch.job(9):
             time.sleep(5)
     except StoppedError:
         time.sleep(5)
 """
     )
-    assert (unnoted(done), done.returncode) == ("", -signal.SIGTERM)
+    assert (main_thread_output(done), done.returncode) == ("", -signal.SIGTERM)
 
 
-def test_a_closed_terminal_may_say_so_twice():
+def test_second_hangup_is_ignored():
     done = run(
         """
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon(signal.SIGHUP); soon(signal.SIGHUP, 0.2)
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send(signal.SIGHUP); send(signal.SIGHUP, 0.2)
     try:
-        with g.job(9):
+        with watch.job(9):
             time.sleep(5)
     except StoppedError as error:
         time.sleep(0.2)
         print("stopped", error.exit_code)
 """
     )
-    assert (unnoted(done), done.returncode) == ("stopped 129\n", 0)
+    assert (main_thread_output(done), done.returncode) == ("stopped 129\n", 0)
 
 
-# A call of libc through ctypes is native code from which Python's handler of a signal does not get the turn.
+# While a function of libc is called through ctypes, Python cannot run its signal handlers.
 NATIVE = """
 import ctypes
 def native():
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])  # another thread takes them
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])  # another thread receives them
     ctypes.CDLL(None).sleep(6)
 """
 
 
-def test_native_code_that_lets_no_signal_through_is_given_up_on():
+def test_native_code_that_blocks_signals_is_unresponsive():
     done = run(
         NATIVE
         + """
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon(signal.SIGTERM)
-    with g.job(9):
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send(signal.SIGTERM)
+    with watch.job(9):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
+    assert (done.stdout, done.returncode) == ("signal\nunresponsive 15\n", 8)
 
 
-def test_a_run_that_was_asked_to_stop_does_not_start_anew():
+def test_job_does_not_time_out_after_a_signal():
     done = run(
         NATIVE
         + """
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon(signal.SIGTERM)
-    with g.job(0.2):
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send(signal.SIGTERM)
+    with watch.job(0.2):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("noted\ngave up 15\n", 8)
+    assert (done.stdout, done.returncode) == ("signal\nunresponsive 15\n", 8)
 
 
-def test_the_second_signal_ends_it_in_native_code_too():
+def test_second_signal_ends_native_code_too():
     done = run(
         NATIVE
         + """
-watchdog.STOP_WITHIN = 5
-with watchdog.Watchdog(noted, stuck, stop) as g:
-    soon(signal.SIGINT); soon(signal.SIGINT, 0.3)
-    with g.job(9):
+watchdog.STOP_SECONDS = 5
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send(signal.SIGINT); send(signal.SIGINT, 0.3)
+    with watch.job(9):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("noted\n", 130)
+    assert (done.stdout, done.returncode) == ("signal\n", 130)
 
 
-def test_a_job_that_outlives_its_time_in_native_code_is_stuck():
+def test_job_that_exceeds_its_time_in_native_code_times_out():
     done = run(
         NATIVE
         + """
-with watchdog.Watchdog(noted, stuck, stop) as g:
+with watchdog.Watchdog(*CALLBACKS) as watch:
     for seconds in (5, 0.2):
-        with g.job(0.2 if seconds == 5 else 5): pass
-    with g.job(0.2):
+        with watch.job(0.2 if seconds == 5 else 5): pass
+    with watch.job(0.2):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("stuck\n", 7)
+    assert (done.stdout, done.returncode) == ("timeout\n", 7)
 
 
-def test_a_job_that_ends_in_time_is_left_alone_and_so_is_the_time_between_jobs():
+def test_nothing_happens_to_jobs_in_time_and_between_jobs():
     done = run(
         """
-with watchdog.Watchdog(noted, stuck, stop) as g:
+with watchdog.Watchdog(*CALLBACKS) as watch:
     for _ in range(3):
-        with g.job(0.2):
+        with watch.job(0.2):
             pass
         time.sleep(0.3)
 print("fine", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
@@ -177,26 +178,26 @@ print("fine", signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
     assert (done.stdout, done.returncode) == ("fine True\n", 0)
 
 
-def test_a_signal_that_the_parent_lets_it_ignore_stays_ignored():
+def test_signal_ignored_by_the_parent_stays_ignored():
     done = run(
         """
 from heygem_cli.cli.signals import raise_on_signal
-with raise_on_signal(), watchdog.Watchdog(noted, stuck, stop) as g:
-    with g.job(9):
+with raise_on_signal(), watchdog.Watchdog(*CALLBACKS) as watch:
+    with watch.job(9):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.1)
-    print("went on", g.stopped)
+    print("continued", watch.stopped)
 """,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
-    assert (done.stdout, done.stderr, done.returncode) == ("went on None\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("continued None\n", "", 0)
 
 
-def test_a_time_without_end_is_one_that_the_system_can_wait_for(tmp_path):
-    assert Policy("r", timeout=math.inf).seconds_for(None) == LONGEST
+def test_infinite_timeout_becomes_one_that_the_system_can_wait_for(tmp_path):
+    assert Policy("r", timeout=math.inf).timeout_of(None) == MAX_TIMEOUT
     done = run(
         f"""
-with watchdog.Watchdog(noted, stuck, stop) as g, g.job({LONGEST + 20}):
+with watchdog.Watchdog(*CALLBACKS) as watch, watch.job({MAX_TIMEOUT + 20}):
     time.sleep(0.1)
 """
     )
@@ -204,13 +205,13 @@ with watchdog.Watchdog(noted, stuck, stop) as g, g.job({LONGEST + 20}):
     with (tmp_path / "file").open("w") as file:
         ready = select.poll()
         ready.register(file)
-        assert ready.poll((LONGEST + 20) * 1000)
+        assert ready.poll((MAX_TIMEOUT + 20) * 1000)
 
 
-def test_handlers_are_put_back():
+def test_handlers_are_restored():
     before = signal.getsignal(signal.SIGTERM)
-    with module.Watchdog(lambda: None, lambda: None, lambda _: None) as guard:
+    with watchdog.Watchdog(lambda: None, lambda: None, lambda _: None) as watch:
         assert signal.getsignal(signal.SIGTERM) != before
-        with guard.job(9):
+        with watch.job(9):
             time.sleep(0)
     assert signal.getsignal(signal.SIGTERM) == before

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from batch_program import Batch, whole
+from batch_program import Batch, is_complete
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def again(story, tmp_path):
 def test_good_rows_are_rendered_and_the_bad_one_is_explained(story):
     batch, done = story
     assert done.returncode == 3
-    assert batch.made() == ["failed.csv", "four.mp4", "one.mp4", "r.json", "r.xml", "three.mp4"]
-    assert whole(batch.folder / "one.mp4", 0.4)
+    assert batch.new_files() == ["failed.csv", "four.mp4", "one.mp4", "r.json", "r.xml", "three.mp4"]
+    assert is_complete(batch.folder / "one.mp4", 0.4)
     assert "4 jobs: 3 done, 1 failed" in done.stdout
     assert "no-face: nobody.mp4: no face found in 15 frames" in done.stdout
     assert "--retry-failed" in done.stderr
@@ -90,7 +90,7 @@ def test_only_what_changed_is_rendered_again(again):
     assert plan == {"one": "changed", "two": "failed", "three": "done", "four": "do"}
     assert again.statuses() == {"one": "done", "two": "failed", "three": "done", "four": "done"}
     assert [event["id"] for event in again.events("started")][4:] == ["four", "one"]
-    assert whole(again.folder / "one.mp4", 0.5)
+    assert is_complete(again.folder / "one.mp4", 0.5)
 
 
 def test_failed_rows_are_tried_again_on_demand_and_only_those_named(again):
@@ -131,12 +131,12 @@ def test_nothing_is_started_while_anything_is_wrong(batch):
         "  row 2 (line 3), column crf: '99' is not a whole number from 0 to 51. Correct it, or leave it empty",
         "  row 2 (line 3), column output: x.mp4 is also the output of row 1. Give each row its own output or id",
         "  row 2 (line 3), column audio: no.wav: there is no such file. "
-        "Write its path as it is seen from the manifest's folder",
+        "Write the path relative to the manifest's folder",
         "  row 3 (line 4), column face: a.wav: it has no video stream. Give a video or an image of a face",
     ]
     error = json.loads(batch.run("--json").stdout)["error"]
     assert [problem["column"] for problem in error["problems"]] == ["lop", "crf", "output", "audio", "face"]
-    assert batch.made() == []
+    assert batch.new_files() == []
     assert batch.files() == sorted(batch.before)
 
 
@@ -144,12 +144,12 @@ def test_a_manifest_from_standard_input(batch):
     batch.before = set(batch.files())
     lines = '{"audio": "a.wav", "face": "face.mp4"}\n'
     assert batch.statuses(manifest="-", stdin=lines) == {"face_a": "done"}
-    assert batch.made() == ["face_a.mp4", "stdin.journal.jsonl", "stdin.journal.lock"]
+    assert batch.new_files() == ["face_a.mp4", "stdin.journal.jsonl", "stdin.journal.lock"]
 
 
 def test_a_report_that_could_not_be_written_is_told_before_the_work(batch):
     batch.rows("audio,face\na.wav,face.mp4")
-    assert "no/r.json" in batch.run("--report", "no/r.json").stderr or batch.made() == []
+    assert "no/r.json" in batch.run("--report", "no/r.json").stderr or batch.new_files() == []
     for taken, says in {
         "m.csv": "would replace an input",
         "a.wav": "would replace an input",
@@ -157,7 +157,7 @@ def test_a_report_that_could_not_be_written_is_told_before_the_work(batch):
         "m.csv.journal.jsonl": "writes another file of this name",
     }.items():
         done = batch.run("--failed-manifest", taken)
-        assert (done.returncode, batch.made()) == (2, [])
+        assert (done.returncode, batch.new_files()) == (2, [])
         assert says in done.stderr
 
 
@@ -214,7 +214,7 @@ def test_nobody_has_to_watch(batch):
     os.close(reading)
     with open("/dev/full", "w") as full, open(writing, "w") as broken:  # noqa: PTH123
         assert batch.start(stdout=broken, stderr=full).wait(120) == 0
-    assert batch.made() == ["face_a.mp4", "face_b.mp4"]
+    assert batch.new_files() == ["face_a.mp4", "face_b.mp4"]
     with open("/dev/full", "w") as full:  # noqa: PTH123
         lost = batch.start("--dry-run", stdout=full)
         assert lost.communicate(timeout=120)[1] == "error: <stdout>: No space left on device\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from batch_program import Batch, children, command_of, whole, worker_of
+from batch_program import Batch, children, command_of, is_complete, worker_of
 from heygem_cli.heygem.installation.tree import MODEL_FILES
 from heygem_cli.heygem.local.engine import HeygemEngine
 from heygem_cli.job import Inputs, RenderJob
@@ -281,7 +281,7 @@ def test_a_batch_over_a_worker_that_fails_at_random_ends_with_every_good_job_don
     report = batch.json("--retries", 8, "--stall-timeout", 2, "--recycle-after", 7)
     assert {job["status"] for job in report["jobs"]} == {"done"}
     assert sum(job["attempts"] for job in report["jobs"]) > 52
-    assert all(whole(batch.folder / f"good{n}.mp4", 0.4) for n in range(50))
+    assert all(is_complete(batch.folder / f"good{n}.mp4", 0.4) for n in range(50))
     assert processes_of(home) == []
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
 

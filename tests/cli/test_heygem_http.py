@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from batch_program import Batch, whole
+from batch_program import Batch, is_complete
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_service import FAILED, REFUSED, Service
 from media_factory import make_audio, make_video
@@ -114,7 +114,7 @@ def test_it_renders_and_cleans_up(serve, heygem):
         None,
     )
     assert set(told["seconds"]) == {"prepare", "start", "render"}
-    assert whole(heygem.folder / "out.mp4", 0.4)
+    assert is_complete(heygem.folder / "out.mp4", 0.4)
     assert left_in(service) == []
     modes = [task["mode"] for task in service.submitted]
     assert modes == ["busy", "busy", "ok"]
@@ -150,8 +150,8 @@ def test_no_failure_blocks_the_next_job_and_each_has_its_code(serve, batch):
     assert len({task["code"] for task in service.submitted}) == len(modes)
     assert left_in(service) == []
     good = [name for name, mode in zip(modes_named(modes), modes, strict=True) if mode not in CODES]
-    assert list_.made() == sorted(f"{name}.mp4" for name in good)
-    assert all(whole(list_.folder / f"{name}.mp4", 0.4) for name in good)
+    assert list_.new_files() == sorted(f"{name}.mp4" for name in good)
+    assert all(is_complete(list_.folder / f"{name}.mp4", 0.4) for name in good)
 
 
 def modes_named(modes):

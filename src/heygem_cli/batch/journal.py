@@ -1,4 +1,4 @@
-"""The journal: what happened to every job, one JSON line per event, synced before the next step."""
+"""The journal: one JSON line for each event of a job, synced to the disk before the next step."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from heygem_cli.batch.validate import all_match
 from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 
 Status = Literal["started", "done", "failed", "retrying", "interrupted", "died"]
-"""``retrying``: it failed, and is tried again in the same run; ``died``: the process did, during the job."""
+"""``retrying``: failed, and will be retried in the same run; ``died``: the worker's process died during the job."""
 
-DEATHS = 2
-"""A job during which the process died this often is not tried again: no file can block a batch for ever."""
+MAX_CRASHES = 2
+"""Crashes after which a job is not tried again, so that no file blocks a batch for ever."""
+UNWRITABLE_HINT = "The journal lies beside the manifest: copy the manifest to a writable folder"
 
 
 @dataclass(frozen=True)
 class JobState:
-    """A job as its journal knows it.
+    """The state of a job in the journal.
 
     Attributes:
-        key: the content key of the last attempt, see :func:`heygem_cli.batch.plan.content_key`.
-        output: the file that was made or was to be made, as the manifest writes it.
-        run: the run of the last event.
-        attempts: with this key, over all runs.
-        deaths: of the process during this job since it last ended otherwise.
-        made: whether the output may be there because this job made it, now or before.
-        seconds: that the last attempt took.
-        result: of the last success: frames, bytes, …
-        error: of the last failure: code, message, hint.
+        key: Content key of the last attempt, see :func:`heygem_cli.batch.plan.content_key`.
+        output: The output as the manifest writes it.
+        run: The run of the last event.
+        attempts: Number of attempts with this key, over all runs.
+        crashes: Number of consecutive attempts during which the process died.
+        output_made: Whether an attempt may have made the output.
+        seconds: Duration of the last attempt.
+        result: Result of the last attempt if it was successful.
+        error: Code, message and hint of the last attempt if it failed.
     """
 
     status: Status
@@ -43,65 +44,67 @@ class JobState:
     output: str
     run: str
     attempts: int = 0
-    deaths: int = 0
-    made: bool = False
+    crashes: int = 0
+    output_made: bool = False
     seconds: float = 0.0
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
 
     @property
     def crashed_too_often(self) -> bool:
-        """Whether the process died so often during this job that it is not tried again."""
-        return self.deaths + (self.status == "started") >= DEATHS
+        """Whether the job is not tried again because the process died during it too often."""
+        return self.crashes + (self.status == "started") >= MAX_CRASHES
 
     @property
     def owns_output(self) -> bool:
-        """Whether what is there under the output's name may be replaced by this job."""
-        return self.made or self.status == "started"
+        """Whether the job may replace an existing output."""
+        return self.output_made or self.status == "started"
 
 
 def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
-    """Let an event take effect on the states of the jobs; events of other kinds have none."""
-    kind, name = event["event"], event.get("id")
-    if not isinstance(name, str):
+    """Update the states of the jobs by an event; events of unknown kinds are ignored."""
+    kind, job_id = event["event"], event.get("id")
+    if not isinstance(job_id, str):
         return
     if kind == "started":
-        states[name] = _started(states.get(name), event)
-    elif kind in ("done", "failed", "retrying", "interrupted", "died") and name in states:
-        state = states[name]
-        states[name] = replace(
+        states[job_id] = _start_attempt(states.get(job_id), event)
+    elif kind in ("done", "failed", "retrying", "interrupted", "died") and job_id in states:
+        state = states[job_id]
+        states[job_id] = replace(
             state,
             status=kind,
             run=event["run"],
-            made=state.made or kind in ("done", "interrupted", "died"),
-            deaths=state.deaths + 1 if kind == "died" else state.deaths if kind == "interrupted" else 0,
+            output_made=state.output_made or kind in ("done", "interrupted", "died"),
+            crashes=state.crashes + 1 if kind == "died" else state.crashes if kind == "interrupted" else 0,
             seconds=event.get("seconds", 0.0),
             result=event.get("result"),
             error=event.get("error"),
         )
 
 
-def _started(before: JobState | None, event: Mapping[str, Any]) -> JobState:
+def _start_attempt(state: JobState | None, event: Mapping[str, Any]) -> JobState:
     key, output = event["key"], event["output"]
-    made = before is not None and before.output == output and before.owns_output
-    if before is None or before.key != key:
-        return JobState("started", key, output, event["run"], attempts=1, made=made)
-    died = before.deaths + (before.status == "started")
-    return JobState("started", key, output, event["run"], attempts=before.attempts + 1, deaths=died, made=made)
+    made = state is not None and state.output == output and state.owns_output
+    if state is None or state.key != key:
+        return JobState("started", key, output, event["run"], attempts=1, output_made=made)
+    crashes = state.crashes + (state.status == "started")
+    return JobState(
+        "started", key, output, event["run"], attempts=state.attempts + 1, crashes=crashes, output_made=made
+    )
 
 
 Event = dict[str, Any]
-ALWAYS = {"event": str, "time": float, "run": str}
-STARTED = {"id": str, "key": str, "output": str}
-SOMETIMES = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
-RESULT = {"duration": float, "bytes": int, "fps": str, "frames": int, "frames_without_face": int | None}
+REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
+STARTED_FIELDS = {"id": str, "key": str, "output": str}
+OPTIONAL_FIELDS = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
+RESULT_FIELDS = {"duration": float, "bytes": int, "fps": str, "frames": int, "frames_without_face": int | None}
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
-    """Read events. What follows the last end of line was torn by the death of its writer and is left out.
+    """Parse the events of a journal; an incomplete last line, left by a killed process, is ignored.
 
     Raises:
-        InputError: a whole line is no event.
+        InputError: A complete line is not an event.
     """
     events: list[Event] = []
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
@@ -110,38 +113,40 @@ def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
         except ValueError:
             event = None
         if not is_event(event):
-            message = f"line {number} is not an event of a batch"
-            hint = "Delete that line, or the whole file to begin anew"
-            raise InputError("bad-journal", f"{printable(name)}: {message}", hint=hint)
+            message = f"{printable(name)}: line {number} is not an event of a batch"
+            raise InputError("bad-journal", message, hint="Delete this line, or the whole file to start over")
         events.append(event)
     return events
 
 
-def is_event(found: object) -> bool:
-    """Whether this is what a line of a journal can hold."""
-    if not isinstance(found, dict) or not all_match(found, ALWAYS) or not all_match(found, SOMETIMES, needed=False):
+def is_event(content: object) -> bool:
+    """Return whether a JSON value is a valid event."""
+    if not isinstance(content, dict) or not all_match(content, REQUIRED_FIELDS):
         return False
-    result = found.get("result") or {}
-    return all_match(result, RESULT, needed=False) and (found["event"] != "started" or all_match(found, STARTED))
+    return (
+        all_match(content, OPTIONAL_FIELDS, required=False)
+        and all_match(content.get("result") or {}, RESULT_FIELDS, required=False)
+        and (content["event"] != "started" or all_match(content, STARTED_FIELDS))
+    )
 
 
 def read_events(paths: Iterable[Path]) -> list[Event]:
-    """Read the events of several journals in the order in which they happened; nothing is written.
+    """Read the events of several journals in chronological order.
 
     Raises:
-        InputError: a journal is damaged or cannot be read.
+        InputError: A journal is damaged or cannot be read.
     """
     timed: list[tuple[float, Event]] = []
     for path in paths:
         latest = 0.0
         for event in parse_events(_read(path), str(path)):
-            latest = max(latest, event["time"])  # a clock that was set back does not change the order of one file
+            latest = max(latest, event["time"])  # a clock that was set back does not change the order within a file
             timed.append((latest, event))
     return [event for _, event in sorted(timed, key=lambda pair: pair[0])]
 
 
 def _read(path: Path) -> bytes:
-    hint = "Move it away to begin anew"
+    hint = "Move it away to start over"
     if not path.is_file():
         raise InputError("bad-journal", "the journal is not a file", hint=hint, path=path)
     try:
@@ -151,11 +156,23 @@ def _read(path: Path) -> bytes:
         raise InputError("bad-journal", message, hint=hint, path=path) from error
 
 
+def replay(paths: Iterable[Path]) -> dict[str, JobState]:
+    """Return the state of every job by its id, from the events of several journals.
+
+    Raises:
+        InputError: A journal is damaged or cannot be read.
+    """
+    states: dict[str, JobState] = {}
+    for event in read_events(paths):
+        apply_event(states, event)
+    return states
+
+
 class Journal:
-    """A journal that is open for writing; the caller holds its lock.
+    """A journal opened for writing; the caller holds its lock.
 
     Attributes:
-        states: of every job, as the events so far tell.
+        states: The state of every job after the last event.
     """
 
     def __init__(self, path: Path, states: dict[str, JobState], descriptor: int) -> None:
@@ -164,13 +181,13 @@ class Journal:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
-    def write(self, event: str, **facts: object) -> None:
-        """Append an event; when this returns it is on the disk.
+    def write(self, event: str, **fields: object) -> None:
+        """Append an event and sync it to the disk.
 
         Raises:
             HeygemError: ``journal-failed``.
         """
-        content: Event = {"event": event, "time": round(time.time(), 3), **facts}
+        content: Event = {"event": event, "time": round(time.time(), 3), **fields}
         line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
         with self._lock:
             size = os.fstat(self._descriptor).st_size
@@ -182,54 +199,37 @@ class Journal:
             except OSError as error:
                 os.ftruncate(self._descriptor, size)
                 message = f"the journal cannot be written: {from_os_error(error).message}"
-                raise HeygemError(
-                    "journal-failed", message, hint="Run the same command again", path=self.path
-                ) from error
+                hint = "Run the same command again"
+                raise HeygemError("journal-failed", message, hint=hint, path=self.path) from error
             apply_event(self.states, content)
 
 
 @contextmanager
 def open_journal(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
-    """Open a journal, or make it; a torn last line is cut off.
+    """Open or create a journal, and cut off an incomplete last line.
 
     Args:
-        path: of the journal.
-        others: journals of the same manifest, whose jobs count too.
+        path: The journal.
+        others: Journals of other runs of the manifest, whose events count too.
 
     Raises:
-        InputError: a journal is damaged, or its folder cannot be written.
+        InputError: A journal is damaged or cannot be read, or the folder cannot be written.
     """
-    states: dict[str, JobState] = {}
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        hint = "The journal lies beside the manifest: use a copy of it in a folder that can be written"
-        raise InputError("journal-failed", from_os_error(error).message, hint=hint) from error
+        raise InputError("journal-failed", from_os_error(error).message, hint=UNWRITABLE_HINT) from error
     try:
-        data = path.read_bytes()
-        os.ftruncate(descriptor, data.rfind(b"\n") + 1)
-        for event in read_events([path, *others]):
-            apply_event(states, event)
+        os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
+        states = replay([path, *others])
         _sync_folder(path.parent)
         yield Journal(path, states, descriptor)
     finally:
         os.close(descriptor)
 
 
-def replay(paths: Iterable[Path]) -> dict[str, JobState]:
-    """The state of every job by its id, as journals tell; nothing is written.
-
-    Raises:
-        InputError: a journal is damaged.
-    """
-    states: dict[str, JobState] = {}
-    for event in read_events(paths):
-        apply_event(states, event)
-    return states
-
-
 def _sync_folder(folder: Path) -> None:
-    """Bring the name of a new file to the disk too."""
+    """Sync a folder, so that the name of a new file is on the disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

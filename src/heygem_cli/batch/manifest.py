@@ -1,4 +1,4 @@
-"""The text of a manifest: CSV, JSON Lines or a JSON list becomes rows of named cells, or a list of what is wrong."""
+"""The manifest: a list of rows in CSV, JSON Lines or JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ SEPARATORS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a manifest.
+    """A problem of a manifest.
 
     Attributes:
-        row: counted from 1, the header left out; None for what concerns the whole file.
-        line: of the file, where it has lines.
-        column: by its name.
+        row: Number of the row, from 1, without the header; None if the whole file is concerned.
+        line: Line of the file; None in a JSON list.
+        column: Name of the column.
     """
 
     message: str
@@ -35,50 +35,51 @@ class Problem:
 
 @dataclass(frozen=True)
 class RawRow:
-    """One row as it was written: its number from 1, its line in the file, and the cells that are not empty."""
+    """A row as it was read: its number from 1, its line in the file, and the cells that are not empty."""
 
     number: int
     line: int | None
     values: dict[str, str]
 
     def problem(self, column: str | None, message: str, hint: str = "") -> Problem:
-        """Make a problem of this row."""
+        """Return a problem of this row."""
         return Problem(message, hint, self.number, self.line, column)
 
 
 class ManifestError(InputError):
-    """A manifest cannot be used; all that is wrong with it, together."""
+    """A manifest cannot be used; it has one problem or several."""
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.row or 0))
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        lines = "".join(f"\n  {line}" for line in describe(self.problems))
+        lines = "".join(f"\n  {line}" for line in format_problems(self.problems))
         super().__init__("bad-manifest", f"{printable(name)}: {count}, nothing was started:{lines}")
 
     def to_dict(self) -> dict[str, object]:
-        """What ``--json`` prints of it."""
+        """Return what ``--json`` prints."""
         return {**super().to_dict(), "problems": [asdict(problem) for problem in self.problems]}
 
 
-def describe(problems: Sequence[Problem]) -> list[str]:
-    """Write problems for a person, one line each; rows that have the same one share a line."""
+def format_problems(problems: Sequence[Problem]) -> list[str]:
+    """Return one line for each problem; rows that have the same problem share a line."""
     groups: dict[tuple[str | None, str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.column, problem.message, problem.hint), []).append(problem)
     lines = []
     for (column, message, hint), same in groups.items():
-        where = ", ".join(part for part in (_rows(same), f"column {_cut(column, 80)}" if column else "") if part)
-        said = _cut(message, 5000)  # the longest path has 4096 bytes
-        lines.append(": ".join(part for part in (where, said) if part) + (f". {hint}" if hint else ""))
+        place = (_format_rows(same), f"column {_truncate(column, 80)}" if column else "")
+        where = ", ".join(part for part in place if part)
+        what = _truncate(message, 5000)  # the longest path has 4096 bytes
+        lines.append(": ".join(part for part in (where, what) if part) + (f". {hint}" if hint else ""))
     return lines
 
 
-def _cut(text: str, most: int) -> str:
-    """Shorten what is no manifest at all and would fill the screen."""
-    return text if len(text) <= most else text[:most] + "…"
+def _truncate(text: str, limit: int) -> str:
+    """Truncate the content of a file that is not a manifest at all and would fill the screen."""
+    return text if len(text) <= limit else text[:limit] + "…"
 
 
-def _rows(problems: Sequence[Problem]) -> str:
+def _format_rows(problems: Sequence[Problem]) -> str:
     numbers = [problem.row for problem in problems if problem.row is not None]
     if not numbers:
         return ""
@@ -90,21 +91,21 @@ def _rows(problems: Sequence[Problem]) -> str:
 
 
 def parse_manifest(data: bytes) -> tuple[list[RawRow], list[Problem]]:
-    """Read a manifest; the kind is found by its first character.
+    """Parse a manifest; its first character tells the format.
 
     Args:
         data: CSV with a header, JSON Lines or a JSON list; UTF-8 with or without a byte order mark.
 
     Returns:
-        The rows that can be read, and all that is wrong with the others.
+        The rows that can be read, and all problems.
     """
     problems: list[Problem] = []
     try:
-        rows = list(_rows_of(_decode(data), problems))
+        rows = list(_parse(_decode(data), problems))
     except _UnreadableError as error:
         return [], [error.problem]
     if not rows and not problems:
-        problems.append(Problem("there is no row in it", "Give a header with audio and face, and a row for each video"))
+        problems.append(Problem("it has no rows", "Add a header with audio and face, and a row for each video"))
     return rows, problems
 
 
@@ -123,18 +124,18 @@ def _decode(data: bytes) -> str:
         raise _UnreadableError(Problem(message, "Save the manifest as UTF-8", line=line)) from error
 
 
-def _rows_of(text: str, problems: list[Problem]) -> Iterator[RawRow]:
+def _parse(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     first = text.lstrip()[:1]
     if first == "[":
-        return _from_list(text, problems)
+        return _parse_json(text, problems)
     if first == "{":
-        return _from_json_lines(text, problems)
-    return _from_csv(text, problems)
+        return _parse_json_lines(text, problems)
+    return _parse_csv(text, problems)
 
 
-def _from_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
-    separator = _separator(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=_find_separator(text), skipinitialspace=True, strict=True)
     header: list[str] | None = None
     number, line = 0, 1
     try:
@@ -144,7 +145,7 @@ def _from_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
                 continue
             if header is None:
                 header = [column_name(cell) for cell in cells]
-                while not header[-1]:  # spreadsheets leave empty columns at the end
+                while not header[-1]:  # spreadsheets write empty columns at the end
                     header.pop()
                 problems += _header_problems(header)
                 if not set(FILES) <= set(header):
@@ -154,7 +155,7 @@ def _from_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
             row = RawRow(number, start, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
             if any(cell.strip() for cell in cells[len(header) :]):
                 message = f"it has {len(cells)} cells, the header has {len(header)}"
-                problems.append(row.problem(None, message, 'Put a cell that holds the separator into "quotes"'))
+                problems.append(row.problem(None, message, 'Put a cell that contains the separator in "quotes"'))
             yield row
     except csv.Error as error:
         raise _UnreadableError(
@@ -162,74 +163,74 @@ def _from_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
         ) from error
 
 
-def _separator(text: str) -> str:
-    """The separator that gives the header the most columns that we know."""
+def _find_separator(text: str) -> str:
+    """Return the separator that gives the header the most known columns."""
     header = next((line for line in text.splitlines() if line.strip()), "")
 
-    def known(separator: str) -> int:
+    def count_columns(separator: str) -> int:
         return sum(column_name(cell.strip(' "')) in COLUMNS for cell in header.split(separator))
 
-    return max(SEPARATORS, key=known)
+    return max(SEPARATORS, key=count_columns)
 
 
 def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
-    hint = "The first line names the columns: audio, face and, if you like, id, output and options"
+    hint = "The first line must name the columns: audio, face, and optionally id, output and options"
     for name in FILES:
         if name not in header:
             yield Problem("the column is missing", hint, column=name)
     counts = Counter(header)
     for name in sorted(name for name, count in counts.items() if count > 1):
-        yield Problem("the header names it twice", "Delete one of the two columns", column=name)
+        yield Problem("the header contains it twice", "Delete one of the two columns", column=name)
     for name in counts:
         if name not in COLUMNS:
-            yield Problem("there is no such column", advice(name), column=printable(name) or "without a name")
+            yield Problem("there is no such column", advice(name), column=printable(name) or "(empty)")
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as it was written, so that a name that comes twice is seen."""
+class _JsonObject(list[tuple[str, Any]]):
+    """The names and values of a JSON object; unlike in a dict, a name can occur twice."""
 
 
-def _from_json_lines(text: str, problems: list[Problem]) -> Iterator[RawRow]:
+def _parse_json_lines(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     number = 0
-    # Not splitlines: JSON text may hold U+2028 and other separators of lines.
+    # Not splitlines, since a JSON string may contain U+2028 and other line separators.
     for line, part in enumerate(text.split("\n"), 1):
         if not part.strip():
             continue
         number += 1
         try:
-            found = json.loads(part, object_pairs_hook=_Pairs)
+            content = json.loads(part, object_pairs_hook=_JsonObject)
         except (ValueError, RecursionError) as error:
-            message, hint = f"it is not JSON ({error})", "Write one JSON object a line, or one list of all"
+            message, hint = f"it is not JSON ({error})", "Write one JSON object per line, or one list of all"
             problems.append(Problem(message, hint, number, line))
             continue
-        yield from _from_object(found, number, line, problems)
+        yield from _parse_object(content, number, line, problems)
 
 
-def _from_list(text: str, problems: list[Problem]) -> Iterator[RawRow]:
+def _parse_json(text: str, problems: list[Problem]) -> Iterator[RawRow]:
     try:
-        items = json.loads(text, object_pairs_hook=_Pairs)
+        items = json.loads(text, object_pairs_hook=_JsonObject)
     except (ValueError, RecursionError) as error:
         raise _UnreadableError(Problem(f"it is not JSON ({error})", "Check it with `python -m json.tool`")) from error
     for number, item in enumerate(items, 1):
-        yield from _from_object(item, number, None, problems)
+        yield from _parse_object(item, number, None, problems)
 
 
-def _from_object(found: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[RawRow]:
+def _parse_object(content: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[RawRow]:
     row = RawRow(number, line, {})
-    if not isinstance(found, _Pairs):
+    if not isinstance(content, _JsonObject):
         hint = 'Write {"audio": "…", "face": "…"}'
         problems.append(row.problem(None, "it is not a JSON object", hint))
         return
-    seen = set()
-    for key, value in found:
+    names = set()
+    for key, value in content:
         name = column_name(key)
-        if name in seen:
-            problems.append(row.problem(printable(name), "it is given twice", "Delete one of the two"))
+        if name in names:
+            problems.append(row.problem(printable(name), "it occurs twice", "Delete one of the two"))
         elif name not in COLUMNS:
             problems.append(row.problem(printable(name), "there is no such column", advice(name)))
         elif isinstance(value, list):
-            problems.append(row.problem(name, "it is neither text nor a number", "Write one value"))
+            problems.append(row.problem(name, "it is neither a string nor a number", "Write a single value"))
         elif value is not None and str(value).strip():
             row.values[name] = str(value)
-        seen.add(name)
+        names.add(name)
     yield row

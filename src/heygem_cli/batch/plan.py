@@ -1,4 +1,4 @@
-"""What to do with each row: journal and files decide; rows that share a face stand together."""
+"""The plan: what to do with each row, decided by the journal and the files, and in which order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
 from heygem_cli.errors import HeygemError, from_os_error
 from heygem_cli.files import file_digest
-from heygem_cli.job import RenderOptions
+from heygem_cli.job import Inputs, RenderOptions
 from heygem_cli.media.probe import probe_output
 
 Action = Literal["do", "changed", "done", "failed"]
@@ -23,16 +23,17 @@ Action = Literal["do", "changed", "done", "failed"]
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A row and what is to happen with it.
+    """A row, and what to do with it.
 
     Attributes:
-        key: says what the output depends on, see :func:`content_key`.
+        inputs: The probed inputs; None for a row that cannot be rendered.
+        key: What the output depends on, see :func:`content_key`.
         action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
-        reason: for the action, for a person.
+        reason: The reason for the action.
     """
 
     row: Row
-    audio_seconds: float
+    inputs: Inputs | None
     audio_digest: str
     face_digest: str
     key: str
@@ -41,16 +42,23 @@ class PlannedJob:
 
     @property
     def needs_rendering(self) -> bool:
-        """Whether it is to be rendered."""
+        """Whether the job is to be rendered."""
         return self.action in ("do", "changed")
+
+    @property
+    def audio_seconds(self) -> float:
+        """Duration of the audio."""
+        return self.inputs.audio.duration if self.inputs else 0.0
 
 
 @dataclass(frozen=True)
 class RerunOptions:
-    """What the command line says about jobs that have been tried before.
+    """What the command line says about jobs that were tried before.
 
     Attributes:
-        run: what has ended in this run is never done again, whatever else is reruned.
+        run_id: This run; a job that ended in it is never done again.
+        force: Whether jobs that are done or failed are done again.
+        retry_failed: Whether jobs that failed are done again.
     """
 
     run_id: str
@@ -61,16 +69,16 @@ class RerunOptions:
 def make_plan(
     rows: Iterable[CheckedRow], states: Mapping[str, JobState], engines: Mapping[str, str], rerun: RerunOptions
 ) -> list[PlannedJob]:
-    """Decide about every row.
+    """Plan every row.
 
     Args:
-        rows: the rows of this run.
-        states: of jobs by their id, as the journals tell.
-        engines: the identity of each engine that a row names, see :class:`heygem_cli.engines.EngineEntry`.
-        rerun: of the user.
+        rows: The rows of this run.
+        states: The states of the jobs by id, from the journals.
+        engines: The identity of each engine, see :class:`heygem_cli.engines.EngineEntry`.
+        rerun: What to do with jobs that were tried before.
 
     Returns:
-        The jobs in the order in which to do them.
+        The jobs in the order in which they are to run.
     """
     return sort_jobs([_plan_row(checked, states.get(checked.row.id), engines, rerun) for checked in rows])
 
@@ -78,64 +86,63 @@ def make_plan(
 def _plan_row(
     checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], rerun: RerunOptions
 ) -> PlannedJob:
-    render = checked.row.job
+    row, job = checked.row, checked.row.job
     try:
-        audio, face = file_digest(render.audio), file_digest(render.face)
-    except OSError as error:  # it was there when it was checked, and costs the others nothing
-        return PlannedJob(checked.row, checked.seconds, "", "", "", "failed", from_os_error(error).message)
-    key = content_key(audio, face, render.options, engines[render.options.engine])
-    action, reason = decide(checked.row, key, state, rerun)
-    return PlannedJob(checked.row, checked.seconds, audio, face, key, action, reason)
+        audio_digest, face_digest = file_digest(job.audio), file_digest(job.face)
+    except OSError as error:  # the file was readable when it was probed; other rows are not affected
+        return PlannedJob(row, checked.inputs, "", "", "", "failed", from_os_error(error).message)
+    key = content_key(audio_digest, face_digest, job.options, engines[job.options.engine])
+    action, reason = choose_action(row, key, state, rerun)
+    return PlannedJob(row, checked.inputs, audio_digest, face_digest, key, action, reason)
 
 
 def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
-    """Put jobs in order: those of one face together, and of them the longest first, whose track serves the others."""
+    """Sort jobs by face video and person, which share a track, and by audio, the longest first."""
     faces: dict[tuple[str, str], int] = {}
     videos: dict[str, int] = {}
 
-    def place(job: PlannedJob) -> tuple[int, int, float, int]:
-        choice = str(job.row.job.options.face)
+    def sort_key(job: PlannedJob) -> tuple[int, int, float, int]:
+        person = str(job.row.job.options.face)
         video = videos.setdefault(job.face_digest, len(videos))
-        face = faces.setdefault((job.face_digest, choice), len(faces))
+        face = faces.setdefault((job.face_digest, person), len(faces))
         return video, face, -job.audio_seconds, job.row.raw.number
 
-    return sorted(jobs, key=place)
+    return sorted(jobs, key=sort_key)
 
 
-def decide(row: Row, key: str, state: JobState | None, rerun: RerunOptions) -> tuple[Action, str]:
-    """Decide about one row, with the reason."""
+def choose_action(row: Row, key: str, state: JobState | None, rerun: RerunOptions) -> tuple[Action, str]:
+    """Return what to do with a row, and the reason."""
     if state is None:
         return "do", "new"
-    forced = rerun.force and state.run != rerun.run_id
     if state.key != key:
         return ("changed", "inputs, options or models") if state.status in ("done", "failed") else ("do", "new")
     if state.crashed_too_often:
-        return "failed", "the process died twice during it"
+        return "failed", "the process died twice during this job"
+    earlier_run = state.run != rerun.run_id
     if state.status == "done":
-        missing = "forced" if forced else output_problem(row.job.output, row.output, state)
-        return ("do", missing) if missing else ("done", "")
+        reason = "forced" if rerun.force and earlier_run else output_problem(row.job.output, row.output, state)
+        return ("do", reason) if reason else ("done", "")
     if state.status == "failed":
-        again = forced or (rerun.retry_failed and state.run != rerun.run_id)
         code = str((state.error or {}).get("code", ""))
-        return "do" if again else "failed", f"failed: {code}"
-    reasons = {"interrupted": "it was interrupted", "retrying": "it is tried again"}
-    return "do", reasons.get(state.status, "the process died during it")
+        return "do" if (rerun.force or rerun.retry_failed) and earlier_run else "failed", f"failed: {code}"
+    reasons = {"interrupted": "interrupted", "retrying": "retried after an error"}
+    return "do", reasons.get(state.status, "the process died during this job")
 
 
 def output_problem(path: Path, name: str, state: JobState) -> str:
-    """Say why a finished output does not count; empty when it is there and whole.
+    """Return why a job that is done must be rendered again; empty if its output is complete.
 
     Args:
-        path: of the output.
-        name: of it in the manifest.
-        state: of the job.
+        path: The output.
+        name: The output as the manifest writes it.
+        state: The state of the job.
     """
     result: Mapping[str, Any] = state.result or {}
     try:
         if state.output != name or not path.exists():
             return "the output is missing"
         if path.stat().st_size != result["bytes"]:
-            return "the output is not the one that was made"
+            return "the output has been changed"
         fps = Fraction(result["fps"])
         video_seconds = float(result["frames"] / fps) if "frames" in result else None
         probe_output(path).check(path, seconds=result["duration"], fps=fps, video_seconds=video_seconds)

@@ -1,4 +1,4 @@
-"""Starting the same command anew in place, when native code does not give the main thread back."""
+"""Restart of the command in place, for native code that does not return to the main thread."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from heygem_cli.processes import kill_and_reap_children
 RUN_VARIABLE = "HEYGEM_BATCH_RUN"
 
 
-def run_continued(environment: MutableMapping[str, str]) -> tuple[str, float] | None:
-    """The run that this process continues after a restart, and when it began; asked once."""
-    run, _, began = environment.pop(RUN_VARIABLE, "").partition(" ")
-    return (run, float(began)) if run else None
+def pop_continued_run(environment: MutableMapping[str, str]) -> tuple[str, float] | None:
+    """Return id and start time of the run that a restarted process continues, and remove them from the environment."""
+    run_id, _, began = environment.pop(RUN_VARIABLE, "").partition(" ")
+    return (run_id, float(began)) if run_id else None
 
 
-def restart(run: str, began: float, stdin: bytes | None) -> NoReturn:
-    """End the ffmpeg children and replace this process by the same command, which goes on with the run.
+def restart(run_id: str, began: float, stdin: bytes | None) -> NoReturn:
+    """Kill the child processes and replace this process with the same command, which continues the run.
 
     Args:
-        run: that goes on.
-        began: when it did, in seconds since 1970.
-        stdin: the manifest, if it came that way: it is there again for the new process.
+        run_id: The run.
+        began: Its start time in seconds since the epoch.
+        stdin: The manifest if it was read from standard input, where the new process finds it again.
     """
     kill_and_reap_children()
     sys.stdout.flush()
-    if sys.stderr.fileno() != 2:  # native output was hidden: what is shown goes to a copy of the descriptor
+    if sys.stderr.fileno() != 2:  # descriptor 2 was redirected to hide native output
         os.dup2(sys.stderr.fileno(), 2)
     if stdin is not None:
         with tempfile.TemporaryFile() as file:
@@ -37,5 +37,5 @@ def restart(run: str, began: float, stdin: bytes | None) -> NoReturn:
             file.flush()
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             os.dup2(file.fileno(), 0)
-    os.environ[RUN_VARIABLE] = f"{run} {began}"
+    os.environ[RUN_VARIABLE] = f"{run_id} {began}"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606

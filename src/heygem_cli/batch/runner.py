@@ -1,4 +1,4 @@
-"""One job after another, each with its beginning and its end in the journal."""
+"""The runner, which runs one job after another and journals the start and the end of each."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from typing import Protocol
 from heygem_cli.batch.journal import JobState, Journal
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.watchdog import Watchdog
-from heygem_cli.batch.worker import Facts, Failure, TimeoutExceededError, Worker, WorkItem, to_failure
+from heygem_cli.batch.worker import Facts, Failure, JobTimeoutError, Worker, WorkItem, to_failure
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
 from heygem_cli.processes import kill_and_reap_children
 
-DIED = Failure(
+CRASHED_TOO_OFTEN = Failure(
     "process-died",
     "the process died twice during this job",
-    "Try it with `heygem render --debug`; --retry-failed tries it again, best with --isolate",
+    "Try `heygem render --debug`; --retry-failed tries it again, best with --isolate",
 )
-
-LONGEST = 2_000_000.0
-"""Seconds, 23 days: the system waits for no more than 2^31 milliseconds."""
+MAX_TIMEOUT = 2_000_000.0
+"""Seconds, 23 days: the operating system waits for at most 2^31 milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ class Policy:
     """How a run treats its jobs.
 
     Attributes:
-        run: its name.
-        retries: how often a job that failed is tried again if its error can pass.
-        max_failures: after so many failed jobs the run stops; None: never.
-        timeout: seconds for each job; None: 300 and ten times its audio.
+        run_id: Name of the run in the journal.
+        retries: How often a job is retried after an error that may not recur.
+        max_failures: Number of failed jobs after which the run stops; None for no limit.
+        timeout: Limit for each job in seconds; None for 300 s plus ten times the duration of its audio.
     """
 
     run_id: str
@@ -44,37 +43,37 @@ class Policy:
     max_failures: int | None = None
     timeout: float | None = None
 
-    def seconds_for(self, job: PlannedJob) -> float:
-        """The time that a job may take."""
-        return min(LONGEST, 300 + 10 * job.audio_seconds if self.timeout is None else self.timeout)
+    def timeout_of(self, job: PlannedJob) -> float:
+        """Return the limit for a job in seconds."""
+        return min(MAX_TIMEOUT, 300 + 10 * job.audio_seconds if self.timeout is None else self.timeout)
 
 
 class Observer(Protocol):
-    """Is told what happens."""
+    """Receives the progress of a run."""
 
     def job_started(self, job: PlannedJob) -> None:
-        """A job begins."""
+        """Handle the start of an attempt."""
         ...
 
     def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
-        """A job goes on."""
+        """Handle the progress of an attempt."""
         ...
 
     def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
-        """A job has ended, for now or for good."""
+        """Handle the end of an attempt."""
         ...
 
 
-class Run:
-    """One run over a plan.
+class BatchRunner:
+    """Runs the jobs of a plan.
 
     Args:
-        jobs: the plan, in order.
-        journal: open, under its lock.
-        policy: see :class:`Policy`.
-        observer: is told what happens.
-        restart: starts the same command anew in place; called when a job is stuck in native code.
-        give_up: is called with the signal when the process must end at once, to write the reports.
+        jobs: The plan, in order.
+        journal: The open journal, under its lock.
+        policy: How to treat the jobs.
+        observer: Receives the progress.
+        restart: Restarts the command in place; called when a job does not return from native code.
+        write_reports: Called with the signal when the process must exit without returning to the caller.
     """
 
     def __init__(
@@ -85,128 +84,130 @@ class Run:
         observer: Observer,
         *,
         restart: Callable[[], object],
-        give_up: Callable[[int], object],
+        write_reports: Callable[[int], object],
     ) -> None:
         self._jobs = jobs
         self._journal = journal
         self._policy = policy
         self._observer = observer
         self._restart = restart
-        self._give_up = give_up
+        self._write_reports = write_reports
         self._current: PlannedJob | None = None
-        self._began = 0.0
+        self._started_at = 0.0
 
-    def do(self, executor: Callable[[], Worker]) -> int | None:
-        """Do all jobs that are wanted.
+    def run(self, make_worker: Callable[[], Worker]) -> int | None:
+        """Run all jobs that need rendering.
 
         Args:
-            executor: makes what does them; called if there is anything to do.
+            make_worker: Makes the worker; called if there is any job to run.
 
         Returns:
-            The signal that stopped the run, if one did.
+            The signal that stopped the run, if any.
 
         Raises:
-            HeygemError: the journal cannot be written, or the models cannot be loaded.
+            HeygemError: The journal cannot be written, or the worker cannot run any job.
         """
-        self._bury()
+        self._record_crashed_jobs()
         queue = deque((job, self._policy.retries) for job in self._jobs if job.needs_rendering)
-        if not queue or self._enough_failures():
+        if not queue or self._has_too_many_failures():
             return None
-        with contextlib.closing(executor()) as made, Watchdog(self._note, self._stuck, self._stop) as guard:
-            while queue and guard.stopped is None and not self._enough_failures():
+        with (
+            contextlib.closing(make_worker()) as worker,
+            Watchdog(self._on_signal, self._on_timeout, self._on_unresponsive) as watchdog,
+        ):
+            while queue and watchdog.stopped is None and not self._has_too_many_failures():
                 job, retries = queue.popleft()
-                again = self._attempt(job, retries, made, guard)
-                if again is not None:
-                    # At the end of the queue: what was wrong has time to pass.
-                    queue.append((job, again))
-            return guard.stopped
+                retries_left = self._run_job(job, retries, worker, watchdog)
+                if retries_left is not None:
+                    # After all other jobs, which gives a temporary problem time to pass.
+                    queue.append((job, retries_left))
+            return watchdog.stopped
 
-    def _bury(self) -> None:
-        """Record the jobs that are not tried again, since the process died twice during them."""
+    def _record_crashed_jobs(self) -> None:
         for job in self._jobs:
             state = self._journal.states.get(job.row.id)
-            # A row whose input has gone since is left out too, whatever became of it before.
+            # The action is also "failed" for a row whose input is gone; what the journal says about it stays.
             if job.action == "failed" and state is not None and state.crashed_too_often:
-                self._write("failed", job, state.seconds, error=DIED.to_dict())
+                self._write("failed", job, state.seconds, error=CRASHED_TOO_OFTEN.to_dict())
 
-    def _enough_failures(self) -> bool:
-        most = self._policy.max_failures
-        if most is None:
+    def _has_too_many_failures(self) -> bool:
+        if self._policy.max_failures is None:
             return False
         states = (self._journal.states.get(job.row.id) for job in self._jobs)
-        return sum(s is not None and s.status == "failed" and s.run == self._policy.run_id for s in states) >= most
+        failures = sum(s is not None and s.status == "failed" and s.run == self._policy.run_id for s in states)
+        return failures >= self._policy.max_failures
 
-    def _attempt(self, job: PlannedJob, retries: int, executor: Worker, guard: Watchdog) -> int | None:
-        """Do a job once.
+    def _run_job(self, job: PlannedJob, retries: int, worker: Worker, watchdog: Watchdog) -> int | None:
+        """Run a job once.
 
         Returns:
-            How many retries it has left if it is to be tried again.
+            The number of retries that are left if the job must be tried again.
         """
-        executor.prepare()
+        worker.prepare()
         self._journal.write("started", run=self._policy.run_id, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.job_started(job)
-        # An earlier attempt whose process died may have made it.
-        made = self._journal.states[job.row.id].made
-        render = replace(job.row.job, overwrite=job.row.job.overwrite or made)
-        task = WorkItem(render, job.audio_digest, job.face_digest, self._policy.seconds_for(job))
-        self._began = time.monotonic()
+        # An earlier attempt may have made the output before its process died.
+        overwrite = job.row.job.overwrite or self._journal.states[job.row.id].output_made
+        render_job = replace(job.row.job, overwrite=overwrite)
+        item = WorkItem(render_job, job.audio_digest, job.face_digest, self._policy.timeout_of(job))
+        self._started_at = time.monotonic()
         self._current = job
         outcome: Facts | Failure | None
         try:
-            with guard.job(task.timeout + executor.grace_seconds):
-                outcome = executor.render(task, lambda progress: self._observer.job_progressed(job, progress))
+            with watchdog.job(item.timeout + worker.grace_seconds):
+                outcome = worker.run(item, lambda progress: self._observer.job_progressed(job, progress))
         except StoppedError:
             outcome = None
-        # What the job fails with after a signal is the signal, whatever a library made of it.
-        if outcome is None or (guard.stopped is not None and isinstance(outcome, Failure)):
-            self._interrupt()
+        # A library may convert the exception of a signal to an error of its own.
+        if outcome is None or (watchdog.stopped is not None and isinstance(outcome, Failure)):
+            self._record_interruption()
             return None
         self._current = None
-        return self._record(job, outcome, time.monotonic() - self._began, retries)
+        return self._record_outcome(job, outcome, time.monotonic() - self._started_at, retries)
 
-    def _record(self, job: PlannedJob, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
-        again = None
+    def _record_outcome(self, job: PlannedJob, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
+        retries_left = None
         if not isinstance(outcome, Failure):
             self._write("done", job, seconds, result=outcome)
-        elif outcome.died:
+        elif outcome.worker_died:
             self._write("died", job, seconds, error=outcome.to_dict())
-            again = retries
+            retries_left = retries
             if self._journal.states[job.row.id].crashed_too_often:
                 self._write("failed", job, seconds, error=outcome.to_dict())
-                again = None
+                retries_left = None
         else:
-            again = retries - 1 if outcome.can_pass and retries > 0 else None
-            self._write("failed" if again is None else "retrying", job, seconds, error=outcome.to_dict())
+            retries_left = retries - 1 if outcome.retryable and retries > 0 else None
+            self._write("failed" if retries_left is None else "retrying", job, seconds, error=outcome.to_dict())
         failure = outcome if isinstance(outcome, Failure) else None
         self._observer.job_finished(job, self._journal.states[job.row.id], failure)
-        return again
+        return retries_left
 
-    def _write(self, event: str, job: PlannedJob, seconds: float, **facts: object) -> None:
-        self._journal.write(event, run=self._policy.run_id, id=job.row.id, seconds=round(seconds, 3), **facts)
+    def _write(self, event: str, job: PlannedJob, seconds: float, **fields: object) -> None:
+        self._journal.write(event, run=self._policy.run_id, id=job.row.id, seconds=round(seconds, 3), **fields)
 
-    def _note(self) -> None:
-        """Record at the first signal that the job is interrupted: the second ends all; called by the watchdog."""
-        with contextlib.suppress(HeygemError):  # the main thread comes to it too
-            self._interrupt()
-
-    def _interrupt(self) -> None:
+    def _record_interruption(self) -> None:
         if self._current is not None and self._journal.states[self._current.row.id].status == "started":
-            self._write("interrupted", self._current, time.monotonic() - self._began)
+            self._write("interrupted", self._current, time.monotonic() - self._started_at)
 
-    def _stuck(self) -> None:
-        """End a job that native code does not give back; called by the watchdog."""
+    def _on_signal(self) -> None:
+        """Record the interruption at once, since a second signal ends the process."""
+        with contextlib.suppress(HeygemError):  # the main thread reports it
+            self._record_interruption()
+
+    def _on_timeout(self) -> None:
+        """Record the time-out and restart the command."""
         if self._current is not None:
-            limit = self._policy.seconds_for(self._current)
-            with contextlib.suppress(HeygemError):  # a full disk is no reason to stay stuck
-                error = to_failure(TimeoutExceededError(limit)).to_dict()
-                self._write("failed", self._current, limit, error=error)
+            timeout = self._policy.timeout_of(self._current)
+            with contextlib.suppress(HeygemError):  # a full disk must not prevent the restart
+                error = to_failure(JobTimeoutError(timeout)).to_dict()
+                self._write("failed", self._current, timeout, error=error)
         self._restart()
 
-    def _stop(self, signum: int) -> None:
-        """End the process in which native code does not let a signal through; called by the watchdog."""
-        self._note()
+    def _on_unresponsive(self, signum: int) -> None:
+        """Write the reports and exit, since native code does not return to the main thread."""
+        self._on_signal()
         kill_and_reap_children()
         try:
-            self._give_up(signum)
+            self._write_reports(signum)
         finally:
             os._exit(128 + signum)

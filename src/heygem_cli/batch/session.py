@@ -1,4 +1,4 @@
-"""A batch from the manifest to the report: check everything, take the lock, do what is left, say what became of it."""
+"""A batch from the manifest to the reports: check everything, take the lock, run the jobs, write the reports."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from heygem_cli import __version__
-from heygem_cli.batch.check import CheckedRow, Told, check_rows
+from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
 from heygem_cli.batch.plan import PlannedJob, RerunOptions, make_plan
 from heygem_cli.batch.report import BatchReport, report_job
 from heygem_cli.batch.report_files import ReportFiles
-from heygem_cli.batch.restart import restart, run_continued
+from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row, make_rows
-from heygem_cli.batch.runner import Observer, Policy, Run
+from heygem_cli.batch.runner import BatchRunner, Observer, Policy
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.worker import Worker
 from heygem_cli.engines import find_engine
@@ -41,11 +41,11 @@ class BatchRequest:
     """What the command line asks for.
 
     Attributes:
-        manifest: ``-`` for standard input.
-        defaults: options of rows that do not name them.
-        engines: what engines are made with.
-        overwrite: whether outputs that no run of this manifest made may be replaced.
-        only: ids to restrict the run to; empty for all.
+        manifest: The manifest; ``-`` for standard input.
+        defaults: Values of the options that a row does not set.
+        engines: The settings of the engines.
+        overwrite: Whether outputs that no run of this manifest made may be replaced.
+        only: Ids of the rows to render; empty for all.
     """
 
     manifest: Path
@@ -60,35 +60,35 @@ class BatchRequest:
 
     @property
     def name(self) -> str:
-        """The manifest for messages and file names."""
+        """Name of the manifest in messages and file names."""
         return "stdin" if self.manifest == STDIN else str(self.manifest)
 
     @property
     def folder(self) -> Path:
-        """What relative paths are relative to, and where the journal lies."""
+        """The folder of the journal, from which relative paths start."""
         return Path() if self.manifest == STDIN else self.manifest.parent
 
     @property
     def journal(self) -> Path:
-        """The journal of this run: each shard has its own."""
+        """The journal of this run; each shard has its own."""
         shard = f".{self.shard.index}-of-{self.shard.count}" if self.shard else ""
         return self.folder / f"{Path(self.name).name}{shard}.journal.jsonl"
 
     def other_journals(self) -> list[Path]:
-        """Journals of other shards, or of runs without any: what they have done is done."""
-        return sorted(self._others("jsonl"))
+        """Find the journals of other shards and of unsharded runs, whose results count too."""
+        return sorted(self._files_of_others("jsonl"))
 
     def conflicting_locks(self) -> list[Path]:
-        """Locks of runs that could do the same rows: those without shards, or with another number of them."""
+        """Find the locks of runs that may contain the same rows: unsharded, or with another number of shards."""
         own = self.shard and self.shard.count
-        return [path for path, count in self._others("lock").items() if own is None or count != own]
+        return [path for path, count in self._files_of_others("lock").items() if own is None or count != own]
 
-    def _others(self, suffix: str) -> dict[Path, int | None]:
-        """Files of other runs, and among how many shards those were."""
-        name = re.compile(re.escape(Path(self.name).name) + rf"(?:\.\d+-of-(\d+))?\.journal\.{suffix}")
-        found = {path: name.fullmatch(path.name) for path in self.folder.iterdir()}
+    def _files_of_others(self, suffix: str) -> dict[Path, int | None]:
+        """Find files of other runs of the manifest, with the number of shards of each."""
+        pattern = re.compile(re.escape(Path(self.name).name) + rf"(?:\.\d+-of-(\d+))?\.journal\.{suffix}")
+        matches = {path: pattern.fullmatch(path.name) for path in self.folder.iterdir()}
         own = self.journal.with_suffix(f".{suffix}")
-        return {path: int(named[1]) if named[1] else None for path, named in found.items() if named and path != own}
+        return {path: int(match[1]) if match[1] else None for path, match in matches.items() if match and path != own}
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class CheckedBatch:
     """A manifest that was read and checked.
 
     Attributes:
-        data: the manifest as it was read.
-        began: when the run did, in seconds since 1970.
-        rows: of this run.
-        unusable: rows whose inputs have gone since a run began that is continued, and why.
+        data: The content of the manifest.
+        began: Start time of the run in seconds since the epoch.
+        rows: The rows of this run.
+        unusable: Rows with problems that appeared after the start of a run that is continued.
     """
 
     request: BatchRequest
@@ -110,54 +110,51 @@ class CheckedBatch:
     unusable: list[tuple[Row, Problem]]
 
     def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
-        """Decide about every row, see :func:`heygem_cli.batch.plan.make_plan`."""
-        wish = RerunOptions(self.run_id, self.request.force, self.request.retry_failed)
-        lost = [PlannedJob(row, 0.0, "", "", "", "failed", problem.message) for row, problem in self.unusable]
-        return make_plan(self.rows, states, self._identities(), wish) + lost
-
-    def _identities(self) -> dict[str, str]:
-        names = {each.row.job.options.engine for each in self.rows}
-        return {name: find_engine(name).identity(self.request.engines) for name in names}
+        """Plan every row, see :func:`heygem_cli.batch.plan.make_plan`."""
+        engines = {checked.row.job.options.engine for checked in self.rows}
+        identities = {name: find_engine(name).identity(self.request.engines) for name in engines}
+        rerun = RerunOptions(self.run_id, self.request.force, self.request.retry_failed)
+        unusable = [PlannedJob(row, None, "", "", "", "failed", problem.message) for row, problem in self.unusable]
+        return make_plan(self.rows, states, identities, rerun) + unusable
 
 
-def check_batch(request: BatchRequest, told: Told = lambda *_: None) -> CheckedBatch:
-    """Read a manifest and check everything before anything starts; nothing is written.
+def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: None) -> CheckedBatch:
+    """Read a manifest and check everything; nothing is written.
 
     Raises:
-        ManifestError: all that is wrong with the manifest.
-        InputError: it cannot be read, or an id of ``only`` is not in it.
-        NotCapableError: an engine or an encoder does not work on this machine.
+        ManifestError: The manifest has problems.
+        InputError: The manifest cannot be read, or an id of ``only`` is not in it.
+        NotCapableError: An engine or an encoder does not work on this machine.
     """
     check_current_folder()
     data = _read(request.manifest)
-    cells, problems = parse_manifest(data)
-    rows, more = make_rows(cells, request.folder, request.defaults, overwrite=request.overwrite)
-    own = {state.output for state in replay(_existing(request)).values() if state.owns_output}
+    raw_rows, problems = parse_manifest(data)
+    rows, row_problems = make_rows(raw_rows, request.folder, request.defaults, overwrite=request.overwrite)
+    own_outputs = {state.output for state in replay(_existing_journals(request)).values() if state.owns_output}
     manifest = [] if request.manifest == STDIN else [request.manifest]
     inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
-    request.targets.check(
-        [*manifest, *inputs], [request.journal, lock_path(request.journal), *(r.job.output for r in rows)]
+    outputs = [request.journal, lock_path(request.journal), *(row.job.output for row in rows)]
+    request.targets.check([*manifest, *inputs], outputs)
+    checked, file_problems = check_rows(
+        rows,
+        lambda row: row.output in own_outputs,
+        request.engines,
+        protected=manifest,
+        on_progress=on_progress,
     )
-    checked, found = check_rows(rows, lambda row: row.output in own, request.engines, inputs=manifest, told=told)
-    continued = run_continued(os.environ)
-    if problems or more or (found and continued is None):
-        raise ManifestError(request.name, [*problems, *more, *found])
-    lost = {problem.row: problem for problem in found}
-    chosen = _chosen(rows, request)
-    run, began = continued or (uuid.uuid4().hex[:12], time.time())
-    return CheckedBatch(
-        request,
-        data,
-        run,
-        began,
-        [row for row in checked if row.row.id in chosen],
-        [(row, lost[row.raw.number]) for row in rows if row.raw.number in lost and row.id in chosen],
-    )
+    continued = pop_continued_run(os.environ)
+    if problems or row_problems or (file_problems and continued is None):
+        raise ManifestError(request.name, [*problems, *row_problems, *file_problems])
+    chosen = _choose_ids(rows, request)
+    problem_of = {problem.row: problem for problem in file_problems}
+    unusable = [(r, problem_of[r.raw.number]) for r in rows if r.raw.number in problem_of and r.id in chosen]
+    run_id, began = continued or (uuid.uuid4().hex[:12], time.time())
+    return CheckedBatch(request, data, run_id, began, [c for c in checked if c.row.id in chosen], unusable)
 
 
 def dry_run(batch: CheckedBatch) -> list[PlannedJob]:
-    """Plan without doing anything; nothing is written and no lock is taken."""
-    return batch.plan(replay(_existing(batch.request)))
+    """Return the plan; nothing is written and no lock is taken."""
+    return batch.plan(replay(_existing_journals(batch.request)))
 
 
 def _read(manifest: Path) -> bytes:
@@ -166,49 +163,47 @@ def _read(manifest: Path) -> bytes:
     try:
         return manifest.read_bytes()
     except OSError as error:
-        raise InputError(
-            "bad-manifest", from_os_error(error).message, hint="Name a manifest, or - for stdin"
-        ) from error
+        hint = "Name a manifest, or - for standard input"
+        raise InputError("bad-manifest", from_os_error(error).message, hint=hint) from error
 
 
-def _existing(request: BatchRequest) -> list[Path]:
+def _existing_journals(request: BatchRequest) -> list[Path]:
     try:
         own = [request.journal] if request.journal.exists() else []
     except OSError as error:
-        hint = "The journal lies beside the manifest: give that a shorter name"
+        hint = "The journal is named after the manifest: give the manifest a shorter name"
         raise InputError("journal-failed", from_os_error(error).message, hint=hint) from error
     return [*own, *request.other_journals()]
 
 
-def _chosen(rows: Iterable[Row], request: BatchRequest) -> set[str]:
+def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> set[str]:
     ids = {row.id for row in rows}
     for name in sorted(request.only - ids):
-        hint = did_you_mean(name, ids, "`--dry-run` shows all ids")
+        hint = did_you_mean(name, ids, "`--dry-run` lists all ids")
         raise InputError("unknown-id", f"--only {printable(name)}: no row has this id", hint=hint)
-    wanted = request.only or ids
-    return {name for name in wanted if request.shard is None or request.shard.holds(name)}
+    return {name for name in request.only or ids if request.shard is None or request.shard.contains(name)}
 
 
 def run_batch(
     batch: CheckedBatch,
     policy: Policy,
-    executor: Callable[[EngineSettings, list[str]], Worker],
-    begin: Callable[[list[PlannedJob]], Observer],
+    make_worker: Callable[[EngineSettings, list[str]], Worker],
+    make_observer: Callable[[list[PlannedJob]], Observer],
 ) -> tuple[BatchReport, list[HeygemError]]:
-    """Do what is left of a batch, and write its reports whatever happens.
+    """Run the jobs of a batch that need rendering, and write its reports, whatever happens.
 
     Args:
-        batch: checked.
-        policy: how to treat its jobs.
-        executor: makes what does them, with the engines that they need.
-        begin: is told the plan; gives who is told the rest.
+        batch: The batch.
+        policy: How to treat its jobs.
+        make_worker: Makes the worker from the settings and the names of the engines.
+        make_observer: Makes the observer from the plan.
 
     Returns:
-        What became of it, and what could not be written of that.
+        The report, and the errors of report files that could not be written.
 
     Raises:
-        LockedError: another run holds the lock.
-        HeygemError: the journal cannot be written, or the models cannot be loaded.
+        LockedError: Another run holds the lock.
+        HeygemError: The journal cannot be written, or the models cannot be loaded.
     """
     request = batch.request
     with (
@@ -218,29 +213,30 @@ def run_batch(
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
         folders = {job.row.job.output.parent for job in jobs}
-        _clear(folders)
-        write = partial(_write_reports, batch, jobs, journal)
-        run = Run(
+        _remove_stale_parts(folders)
+        write_reports = partial(_write_reports, batch, jobs, journal)
+        stdin = batch.data if request.manifest == STDIN else None
+        runner = BatchRunner(
             jobs,
             journal,
             policy,
-            begin(jobs),
-            restart=lambda: restart(batch.run_id, batch.began, batch.data if request.manifest == STDIN else None),
-            give_up=write,
+            make_observer(jobs),
+            restart=partial(restart, batch.run_id, batch.began, stdin),
+            write_reports=write_reports,
         )
         stopped: int | None = None
         try:
-            needed = sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
-            stopped = run.do(lambda: executor(request.engines, needed))
+            engines = sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
+            stopped = runner.run(lambda: make_worker(request.engines, engines))
         except StoppedError as error:
             stopped = error.signum
         finally:
-            _clear(folders)  # a child process that died has left something, too
-            told = write(stopped)
-    return told
+            _remove_stale_parts(folders)  # of a worker process that died
+            result = write_reports(stopped)
+    return result
 
 
-def _clear(folders: Iterable[Path]) -> None:
+def _remove_stale_parts(folders: Iterable[Path]) -> None:
     for folder in folders:
         remove_stale_parts(folder)
 
@@ -248,14 +244,14 @@ def _clear(folders: Iterable[Path]) -> None:
 def _write_reports(
     batch: CheckedBatch, jobs: list[PlannedJob], journal: Journal, stopped: int | None = None
 ) -> tuple[BatchReport, list[HeygemError]]:
-    in_order = sorted(jobs, key=lambda job: job.row.raw.number)
+    jobs = sorted(jobs, key=lambda job: job.row.raw.number)
     report = BatchReport(
         manifest=batch.request.name,
         run=batch.run_id,
         began=round(batch.began, 3),
         seconds=round(max(0.0, time.time() - batch.began), 3),  # the clock may have been set back
-        jobs=[report_job(job, journal.states.get(job.row.id), batch.run_id) for job in in_order],
+        jobs=[report_job(job, journal.states.get(job.row.id), batch.run_id) for job in jobs],
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,
     )
-    return report, batch.request.targets.write(report, [job.row for job in in_order])
+    return report, batch.request.targets.write(report, [job.row for job in jobs])

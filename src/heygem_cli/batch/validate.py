@@ -1,4 +1,4 @@
-"""Whether what was read from JSON is what it should be; anybody can write into a file."""
+"""Validation of objects read from JSON files, which anybody may have edited."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Literal
 
 
 def matches(value: object, hint: object) -> bool:
-    """Tell whether a value is of a type, such as ``int``, ``float | None`` or ``Mapping[str, str]``."""
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    """Return whether a value is of a type such as ``int``, ``float | None`` or ``Mapping[str, str]``."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return any(matches(value, one) for one in inner)
+        return any(matches(value, arg) for arg in args)
     if origin is Literal:
-        return value in inner
+        return value in args
     if origin is Mapping:
-        return isinstance(value, dict) and all(matches(item, inner[1]) for item in value.values())
+        return isinstance(value, dict) and all(matches(item, args[1]) for item in value.values())
     if origin is Sequence:
-        return isinstance(value, list) and all(matches(item, inner[0]) for item in value)
+        return isinstance(value, list) and all(matches(item, args[0]) for item in value)
     return _is_scalar(value, hint)
 
 
@@ -30,12 +30,12 @@ def _is_scalar(value: object, kind: object) -> bool:
     return isinstance(value, kind)  # type: ignore[arg-type]
 
 
-def all_match(found: Mapping[str, object], hints: Mapping[str, object], *, needed: bool = True) -> bool:
-    """Tell whether an object has these fields, each of its type.
+def all_match(found: Mapping[str, object], hints: Mapping[str, object], *, required: bool = True) -> bool:
+    """Return whether an object has the named fields, each of its type.
 
     Args:
-        found: read from JSON.
-        hints: a type for each name.
-        needed: whether none may be missing.
+        found: The object.
+        hints: The type of each field.
+        required: Whether all fields must be present.
     """
-    return all(matches(found[name], hint) if name in found else not needed for name, hint in hints.items())
+    return all(matches(found[name], hint) if name in found else not required for name, hint in hints.items())

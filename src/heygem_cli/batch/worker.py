@@ -1,4 +1,4 @@
-"""One job, and where it runs: in this process, or in a child process that may die without the batch."""
+"""Workers, which run jobs: in this process, or in a child process that may die without ending the batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from heygem_cli.batch.watchdog import GRACE, STOP_WITHIN
+from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_os_error
 from heygem_cli.files import file_digest
 from heygem_cli.job import Progress, ProgressCallback, RenderJob, RenderResult
@@ -23,13 +23,16 @@ from heygem_cli.options import EngineSettings
 from heygem_cli.pipeline import Pipeline
 from heygem_cli.processes import become_subreaper, children, die_with_parent, kill_children, reap_orphans
 
+PROGRESS_INTERVAL = 0.2
+"""Seconds between two progress messages from the child process."""
+
 
 @dataclass(frozen=True)
 class WorkItem:
-    """What a job needs where it is done; it travels to a child process.
+    """A job with everything that a worker needs; it can be pickled.
 
     Attributes:
-        timeout: seconds of wall-clock time.
+        timeout: Limit of wall-clock time in seconds.
     """
 
     job: RenderJob
@@ -44,46 +47,47 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed; it travels back.
+    """The reason why a job failed; it can be pickled.
 
     Attributes:
-        can_pass: whether the same job may succeed when it is tried again.
-        died: whether the process that did it is dead.
-        trace: for ``--debug``.
+        retryable: Whether another attempt may succeed.
+        worker_died: Whether the worker's process died.
+        trace: The traceback, for ``--debug``.
     """
 
     code: str
     message: str
     hint: str = ""
-    can_pass: bool = False
-    died: bool = False
+    retryable: bool = False
+    worker_died: bool = False
     trace: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        """What journal and reports keep of it."""
+        """Return what the journal and the reports contain."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
-def run_job(pipeline: Pipeline, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
-    """Do a job.
+class JobTimeoutError(HeygemError):
+    """A job exceeded its ``--timeout``."""
 
-    Args:
-        pipeline: loaded.
-        task: the job.
-        on_progress: is told how far it is.
+    def __init__(self, seconds: float) -> None:
+        hint = "Raise the limit with --timeout, or check what else keeps this machine busy"
+        super().__init__("timeout", f"it took longer than {seconds:.0f} s", hint=hint)
 
-    Returns:
-        What is kept of it, or why it failed, whatever went wrong.
+
+def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+    """Run a job; any error becomes its failure.
 
     Raises:
-        StoppedError: a signal ended it.
+        StoppedError: A signal stopped it.
     """
     try:
-        return facts(pipeline.render(task.job, _watched(task, on_progress)))
+        on_progress = _enforce_limits(item, on_progress)
+        _check_unchanged(item)
+        return facts(pipeline.render(item.job, on_progress))
     except StoppedError:
         raise
-    # One job must never end the others, so this is the one place that takes every error; nothing is hidden: it becomes
-    # the job's failure, and --debug shows where it happened.
+    # An unexpected error of one job must not end the batch; --debug shows where it happened.
     except Exception as error:  # noqa: BLE001
         return to_failure(error)
 
@@ -104,110 +108,95 @@ def facts(result: RenderResult) -> Facts:
 
 
 def to_failure(error: Exception) -> Failure:
-    """Word an error as the failure of a job."""
+    """Convert an exception to the failure of a job."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, OSError):
         error = from_os_error(error)
     if isinstance(error, HeygemError):
-        lasting = isinstance(error, InputError | NotCapableError | TimeoutExceededError)
-        return Failure(error.code, error.message, error.hint, can_pass=not lasting, trace=trace)
+        retryable = not isinstance(error, InputError | NotCapableError | JobTimeoutError)
+        return Failure(error.code, error.message, error.hint, retryable=retryable, trace=trace)
     if isinstance(error, MemoryError):
-        hint = "Close other programs, or render fewer at once"
-        return Failure("out-of-memory", "there is not enough memory", hint, can_pass=True, trace=trace)
+        hint = "Close other programs, or run fewer renders at the same time"
+        return Failure("out-of-memory", "there is not enough memory", hint, retryable=True, trace=trace)
     message = f"{type(error).__name__}: {error}"
-    return Failure("internal-error", message, "This is a bug of heygem: report it with --debug", trace=trace)
+    return Failure("internal-error", message, "This is a bug in heygem: report it with --debug", trace=trace)
 
 
-class TimeoutExceededError(HeygemError):
-    """A job outlived its ``--timeout``."""
+def _enforce_limits(item: WorkItem, on_progress: ProgressCallback) -> ProgressCallback:
+    """Cancel a job between two frames when its time is up, or before it publishes an output of changed inputs."""
+    deadline = time.monotonic() + item.timeout
 
-    def __init__(self, seconds: float) -> None:
-        hint = "Give it more with --timeout, and look at what this machine was busy with"
-        super().__init__("timeout", f"it took longer than {seconds:.0f} s", hint=hint)
-
-
-def _watched(task: WorkItem, on_progress: ProgressCallback) -> ProgressCallback:
-    """Cancel a job between two frames when its time is up, and before its output gets a name if an input changed."""
-    end = time.monotonic() + task.timeout
-    _unchanged(task)
-
-    def watched(progress: Progress) -> None:
-        if time.monotonic() > end:
-            raise TimeoutExceededError(task.timeout)
+    def check_and_report(progress: Progress) -> None:
+        if time.monotonic() > deadline:
+            raise JobTimeoutError(item.timeout)
         if progress.stage == "render" and progress.done == progress.total:
-            _unchanged(task)
+            _check_unchanged(item)
         on_progress(progress)
 
-    return watched
+    return check_and_report
 
 
-def _unchanged(task: WorkItem) -> None:
-    for path, digest in ((task.job.audio, task.audio_digest), (task.job.face, task.face_digest)):
+def _check_unchanged(item: WorkItem) -> None:
+    for path, expected in ((item.job.audio, item.audio_digest), (item.job.face, item.face_digest)):
         try:
-            now = file_digest(path)
+            digest = file_digest(path)
         except FileNotFoundError as error:
-            raise InputError(
-                "input-gone", "it was there when the batch began", hint="Bring it back", path=path
-            ) from error
-        if now != digest:
-            hint = "Run the same command again to check and render what is there now"
-            raise InputError("input-changed", "it has changed since the batch began", hint=hint, path=path)
-
-
-TOLD_EVERY = 0.2
-"""Seconds between two messages of progress from the child."""
+            message = "it has been deleted since the batch started"
+            raise InputError("input-gone", message, hint="Restore it", path=path) from error
+        if digest != expected:
+            hint = "Run the same command again to check and render the new version"
+            raise InputError("input-changed", "it has changed since the batch started", hint=hint, path=path)
 
 
 class Worker(Protocol):
-    """Does one job after another with models that are loaded once."""
+    """Runs one job after another with models that are loaded once."""
 
     grace_seconds: float
-    """Seconds that a job may take beyond its time before the batch is started anew."""
+    """Time that a job may take beyond its limit before the batch is restarted."""
 
     def prepare(self) -> None:
-        """Make ready for the next job.
+        """Get ready for the next job.
 
         Raises:
-            HeygemError: it cannot be made ready for any job.
+            HeygemError: The worker cannot run any job.
         """
         ...
 
-    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
-        """Do a job, see :func:`heygem_cli.batch.worker.run_job`."""
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+        """Run a job, see :func:`run_job`."""
         ...
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
         ...
 
 
 class InProcessWorker:
-    """Does jobs in this process.
+    """Runs jobs in this process.
 
     Raises:
-        InputError: what an engine was told cannot be used.
-        NotCapableError: an engine does not work here.
+        InputError: A setting of an engine cannot be used.
+        NotCapableError: An engine does not work on this machine.
     """
 
-    grace_seconds = GRACE
+    grace_seconds = GRACE_SECONDS
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
-        self._pipeline = loaded(settings, engines)
+        self._pipeline = _load_pipeline(settings, engines)
 
     def prepare(self) -> None:
-        """It is always ready."""
+        """Do nothing: it is always ready."""
 
-    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
-        """Do a job."""
-        return run_job(self._pipeline, task, on_progress)
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+        """Run a job."""
+        return run_job(self._pipeline, item, on_progress)
 
     def close(self) -> None:
         """Close the engines."""
         self._pipeline.close()
 
 
-def loaded(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
-    """Make a pipeline with engines that are loaded before the first job begins."""
+def _load_pipeline(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
     pipeline = Pipeline(settings)
     for name in engines:
         pipeline.engine(name)
@@ -215,15 +204,15 @@ def loaded(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
 
 
 class ChildProcessWorker:
-    """Does jobs in one spawned child process, loaded once and started anew only after a death.
+    """Runs jobs in a child process, which is started once, and again only after it died.
 
     Raises:
-        NotCapableError: an engine does not work here.
-        HeygemError: as the engine raised it, or ``worker-died`` while it loaded.
+        NotCapableError: An engine does not work on this machine.
+        HeygemError: Any other error of an engine, or ``worker-died`` if the child died while it loaded.
     """
 
-    # The child's own limit comes first, then this process kills it; the batch itself never has to start anew.
-    grace_seconds = 4 * GRACE
+    # The child enforces the limit first, then this process kills it; the batch itself never has to restart.
+    grace_seconds = 4 * GRACE_SECONDS
 
     def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
         self._args = (settings, engines)
@@ -232,77 +221,80 @@ class ChildProcessWorker:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self._ours, theirs = context.Pipe()
-        self._child = context.Process(target=_serve, args=(theirs, *self._args), name="heygem-worker", daemon=True)
-        resource_tracker.ensure_running()  # which would lift the mask
-        self._known = children(os.getpid())
-        signals = {signal.SIGINT, signal.SIGHUP}
-        # They wait until the child, which inherits the mask, has learnt to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        self._connection, connection = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(connection, *self._args), name="heygem-worker", daemon=True
+        )
+        resource_tracker.ensure_running()  # started later, it would unblock the signals
+        self._other_children = children(os.getpid())
+        # The child inherits the mask, and unblocks the signals once it ignores them.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
-            self._child.start()
+            self._process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        connection.close()
         try:
-            error = self._ours.recv()
-        except EOFError as died:
+            error = self._connection.recv()
+        except EOFError as eof:
+            message = f"the worker process {self._exit_reason()} while it loaded"
             hint = "Run `heygem doctor`; --debug shows what it printed"
-            raise HeygemError("worker-died", f"the child process {self._death()} while it loaded", hint=hint) from died
+            raise HeygemError("worker-died", message, hint=hint) from eof
         if error is not None:
-            kind, code, text, hint = error
-            raise kind(code, text, hint=hint)
+            error_class, code, message, hint = error
+            raise error_class(code, message, hint=hint)
 
     def prepare(self) -> None:
-        """Start the child anew if it is dead."""
-        if not self._child.is_alive():
+        """Start another child if the last one died."""
+        if not self._process.is_alive():
             self._start()
 
-    def render(self, task: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
-        """Do a job in the child; its death is a failure of the job."""
-        end = time.monotonic() + task.timeout + GRACE
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+        """Run a job in the child; if the child dies, the job fails."""
+        deadline = time.monotonic() + item.timeout + GRACE_SECONDS
         try:
-            self._ours.send(task)
-            while self._ours.poll(max(0.0, end - time.monotonic())):
-                message = self._ours.recv()
+            self._connection.send(item)
+            while self._connection.poll(max(0.0, deadline - time.monotonic())):
+                message = self._connection.recv()
                 if not isinstance(message, Progress):
                     return message  # type: ignore[no-any-return]
                 on_progress(message)
         except (EOFError, OSError):
-            hint = "Try it with `heygem render --debug`; look into the kernel's log for the out-of-memory killer"
-            return Failure("process-died", f"the process {self._death()} during this job", hint, died=True)
-        kill_children(self._child.pid or 0)
-        self._child.kill()
-        self._bury()
-        return to_failure(TimeoutExceededError(task.timeout))
+            text = f"the worker process {self._exit_reason()} during this job"
+            hint = "Try `heygem render --debug`, and search the kernel log for the out-of-memory killer"
+            return Failure("process-died", text, hint, worker_died=True)
+        kill_children(self._process.pid or 0)
+        self._process.kill()
+        self._reap()
+        return to_failure(JobTimeoutError(item.timeout))
 
     def close(self) -> None:
-        """End the child; it is given time to remove what it was writing."""
-        self._child.terminate()
-        self._child.join(STOP_WITHIN)
-        self._child.kill()
-        self._bury()
+        """Terminate the child, with time to remove its temporary files."""
+        self._process.terminate()
+        self._process.join(STOP_SECONDS)
+        self._process.kill()
+        self._reap()
 
-    def _death(self) -> str:
-        self._bury()
-        code = self._child.exitcode or 0
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+    def _exit_reason(self) -> str:
+        self._reap()
+        code = self._process.exitcode or 0
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
-    def _bury(self) -> None:
-        self._child.join()
-        reap_orphans(self._known)
+    def _reap(self) -> None:
+        self._process.join()
+        reap_orphans(self._other_children)
 
 
 def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[str]) -> None:
-    """The child: load, then do what is asked until nobody asks any more."""
+    """Run jobs in the child process until the parent closes the connection."""
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent and parent.pid else 0)
-    for number in (signal.SIGINT, signal.SIGHUP):  # they reach both; the parent decides
-        signal.signal(number, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to both; the parent decides
+        signal.signal(signum, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        pipeline = loaded(settings, engines)
+        pipeline = _load_pipeline(settings, engines)
     except HeygemError as error:
         connection.send((type(error), error.code, error.message, error.hint))
         return
@@ -310,19 +302,19 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
     with contextlib.closing(pipeline):
         while True:
             try:
-                task = connection.recv()
+                item = connection.recv()
             except EOFError:
                 return
-            connection.send(run_job(pipeline, task, _throttled(connection.send)))
+            connection.send(run_job(pipeline, item, _throttle(connection.send)))
 
 
-def _throttled(send: Callable[[Progress], None]) -> ProgressCallback:
-    told = 0.0
+def _throttle(send: Callable[[Progress], None]) -> ProgressCallback:
+    last = 0.0
 
     def on_progress(progress: Progress) -> None:
-        nonlocal told
-        if time.monotonic() - told >= TOLD_EVERY:
-            told = time.monotonic()
+        nonlocal last
+        if time.monotonic() - last >= PROGRESS_INTERVAL:
+            last = time.monotonic()
             send(progress)
 
     return on_progress
