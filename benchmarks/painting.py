@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 import numpy as np
-from training.clips import fill
+from training.clips import interpolate_missing
 from training.painter_data import read_mouths
 from training.painter_evaluate import PainterScore, score_clip
 
@@ -24,7 +24,7 @@ def restore_clips(verdicts: Sequence[Verdict]) -> list[PainterScore]:
     for verdict in verdicts:
         landmarks = verdict.real.landmarks
         present = np.isfinite(landmarks[:, 0, 0])
-        mouths = read_mouths(verdict.real.video.path, fill(landmarks, present))
+        mouths = read_mouths(verdict.real.video.path, interpolate_missing(landmarks, present))
         if restored := score_clip(painter, mouths):
             found.append(restored)
     return found

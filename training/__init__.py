@@ -1,1 +1,1 @@
-"""The recipes that make ``models/``. The program never imports them."""
+"""Recipes that train the networks in ``models/``. The program never imports them."""

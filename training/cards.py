@@ -1,4 +1,4 @@
-"""The cards beside the models: what they are made of, what they are for, how good they are."""
+"""Model cards: what each model is made of, what it is for and how well it works."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from training.evaluate import Score, table
 MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx")
 TEMPLATES = Path(__file__).parent / "cards"
 TITLES = {
-    "grid/dev": "GRID clips that were not trained on (`grid/dev`), most of them of people who were not either",
-    "wild": "TalkVid clips in several languages (`wild`, 24 fps; never trained on)",
+    "grid/dev": "GRID clips that were not used for training (`grid/dev`), most of them of speakers who were not either",
+    "wild": "TalkVid clips in several languages (`wild`, 24 fps; never used for training)",
 }
 
 
 def write_cards(models: Path, scores: Mapping[str, Sequence[Score]]) -> None:
-    """Write the cards of the mouth motion and the canonical face, and ``SHA256SUMS``.
+    """Write the cards of the mouth motion and of the canonical face, and ``SHA256SUMS``.
 
     Args:
-        models: the folder that holds the models.
-        scores: of the mouth motion on each set of clips.
+        models: The folder of the models.
+        scores: Scores of the mouth motion for each set of clips.
     """
     tables = {name: table(rows) for name, rows in scores.items()}
     for model in ("canonical_face.npy", "mouth_motion.onnx"):
@@ -29,18 +29,18 @@ def write_cards(models: Path, scores: Mapping[str, Sequence[Score]]) -> None:
 
 
 def write_card(model: Path, tables: Mapping[str, str]) -> None:
-    """Write the card of a model beside it, and ``SHA256SUMS`` anew.
+    """Write the card next to a model file, and update ``SHA256SUMS``.
 
     Args:
-        model: the file.
-        tables: of its scores on each set of clips, in Markdown.
+        model: The model file.
+        tables: Its scores for each set of clips, in Markdown.
     """
     card = f"{model.stem}.md"
     titled = "\n\n".join(f"{TITLES[name]}:\n\n{rows}" for name, rows in tables.items())
     text = (TEMPLATES / card).read_text(encoding="utf-8")
-    facts = {"{sha256}": sha256(model), "{bytes}": f"{model.stat().st_size:,}", "{tables}": titled}
-    for place, fact in facts.items():
-        text = text.replace(place, fact)
+    values = {"{sha256}": sha256(model), "{bytes}": f"{model.stat().st_size:,}", "{tables}": titled}
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
     (model.parent / card).write_text(text, encoding="utf-8")
     lines = [f"{sha256(path)}  {path.name}\n" for name in MODELS if (path := model.parent / name).exists()]
     (model.parent / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")

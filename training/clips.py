@@ -1,4 +1,4 @@
-"""Clips with their sound, and what the mouth does in each frame."""
+"""Tracked clips of people speaking, with their sound."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
+from heygem_cli.face.geometry import CHIN, LANDMARKS, LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.neutral import closed_mouth
 from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
-from heygem_cli.media.types import Samples
+from heygem_cli.media.types import Samples, VideoInfo
 
-MOST_MISSING = 0.3
-"""Share of frames without a face from which a clip is left out."""
+MAX_MISSING = 0.3
+"""Largest share of frames without a face in a usable clip."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Clip:
     """A tracked clip.
 
     Attributes:
-        name: of the file.
-        fps: of the picture.
-        samples: mono at 16 kHz.
-        landmarks: (frames, 478, 3) in pixels, as tracked.
+        name: File name.
+        fps: Frame rate.
+        samples: Mono at 16 kHz.
+        landmarks: (frames, 478, 3) in pixels, not smoothed.
     """
 
     name: str
@@ -40,42 +40,57 @@ class Clip:
 
     @property
     def speaker(self) -> str:
-        """Who speaks: in GRID's names here, what stands before the first underscore."""
-        return self.name.split("_")[0]
+        """The speaker's name."""
+        return speaker_of(self.name)
 
     @property
     def openings(self) -> Array:
-        """Inner lip opening (frames,) in inter-ocular distances, as tracked."""
+        """Inner lip opening (frames,) in inter-ocular distances."""
         return mouth_opening(self.landmarks)
 
 
+def speaker_of(clip: str) -> str:
+    """Return the speaker of a GRID clip, the part of its name before the first underscore."""
+    return clip.split("_", maxsplit=1)[0]
+
+
 def load_clips(folder: Path, tracker: FaceTracker, cache: Path) -> list[Clip]:
-    """Read all clips of a folder, in the order of their names; tracks are kept in ``cache`` for the next time."""
+    """Load all usable clips of a folder, sorted by name; their tracks are cached in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
     clips = (load_clip(path, tracker, cache / f"{path.name}.npy") for path in sorted(folder.iterdir()))
     return [clip for clip in clips if clip is not None]
 
 
 def load_clip(path: Path, tracker: FaceTracker, cached: Path) -> Clip | None:
-    """Read one clip; None where the face is missing from too many frames to learn from it."""
+    """Load one clip; None if too many frames have no face."""
     video = probe_video(path)
     if cached.is_file():
         landmarks = np.load(cached)
     else:
-        with closing(read_frames(video)) as frames:
-            found = bridge_gaps(tracker.track(frames, Person()))
-            landmarks = np.array([np.full((478, 3), np.nan, np.float32) if row is None else row for row in found])
+        landmarks = track_video(video, tracker)
         np.save(cached, landmarks)
     present = ~np.isnan(landmarks[:, 0, 0])
-    if 1 - present.mean() > MOST_MISSING:
+    if 1 - present.mean() > MAX_MISSING:
         return None
+    return Clip(path.name, float(video.fps), read_samples(path), interpolate_missing(landmarks, present))
+
+
+def track_video(video: VideoInfo, tracker: FaceTracker) -> Array:
+    """Return landmarks (frames, 478, 3) in pixels with gaps bridged, not smoothed; NaN without a face."""
+    missing = np.full((LANDMARKS, 3), np.nan, np.float32)
+    with closing(read_frames(video)) as frames:
+        rows = bridge_gaps(tracker.track(frames, Person()))
+        return np.stack([missing if row is None else row for row in rows])
+
+
+def read_samples(path: Path) -> Samples:
+    """Read all samples of a short clip, mono at 16 kHz."""
     with closing(read_audio(probe_audio(path))) as chunks:
-        samples = np.concatenate(list(chunks))
-    return Clip(path.name, float(video.fps), samples, fill(landmarks, present))
+        return np.concatenate(list(chunks))
 
 
-def fill(landmarks: Array, present: Array) -> Array:
-    """Fill the frames without a face by straight lines between those with one."""
+def interpolate_missing(landmarks: Array, present: Array) -> Array:
+    """Interpolate the landmarks of frames without a face."""
     frames = np.arange(len(landmarks))
     flat = landmarks.reshape(len(landmarks), -1)
     columns = (np.interp(frames, frames[present], column[present]) for column in flat.T)
@@ -83,18 +98,18 @@ def fill(landmarks: Array, present: Array) -> Array:
 
 
 def lip_offsets(landmarks: Array, canonical: Array) -> Array:
-    """What the network learns: offsets (frames, 41, 2) of the lip points and the chin from the closed mouth.
+    """Return the training targets, offsets (frames, 41, 2) of the lip points and the chin from the closed mouth.
 
     Args:
         landmarks: (frames, 478, 3) of one person in one clip.
-        canonical: the canonical face (478, 3).
+        canonical: The canonical face (478, 3).
     """
-    steady = np.array(list(smooth(list(landmarks))))
-    points = head_pose(steady, canonical).to_canonical(steady[:, [*LIPS, CHIN]])
-    return (points - closed_mouth(points, mouth_opening(steady)))[..., :2]
+    smoothed = np.array(list(smooth(list(landmarks))))
+    points = head_pose(smoothed, canonical).to_canonical(smoothed[:, [*LIPS, CHIN]])
+    return (points - closed_mouth(points, mouth_opening(smoothed)))[..., :2]
 
 
 def by_speaker(clips: Sequence[Clip]) -> Iterator[tuple[str, list[Clip]]]:
-    """Clips of each speaker, in the order of their names."""
+    """Yield the speakers in alphabetical order, each with their clips."""
     for speaker in sorted({clip.speaker for clip in clips}):
         yield speaker, [clip for clip in clips if clip.speaker == speaker]

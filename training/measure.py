@@ -1,6 +1,6 @@
-"""Measure the mouth motion in ``models/`` and write the cards: ``python -m training.measure --data DIR``.
+"""Score the mouth motion in ``models/`` and write the cards: ``python -m training.measure --data DIR``.
 
-Needed by itself when what the program puts around the network has changed; ``training.train`` ends with it.
+``training.train`` ends with it. Run it by itself when the processing around the network has changed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from training.cards import write_cards
 from training.clips import Clip, load_clips
 from training.evaluate import score, table
 
+TRAIN = "grid/train"
 SETS = ("grid/dev", "wild")
+"""Folders of the clips for training and for scoring."""
 
 
 def make_parser(description: str) -> argparse.ArgumentParser:
-    """A command line with ``--data`` and ``--work``."""
+    """Return a parser with the options ``--data`` and ``--work``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and perhaps wild")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="folder for tracks, kept for the next time")
+    parser.add_argument("--data", type=Path, required=True, help="folder with grid/train, grid/dev and optionally wild")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="folder for cached tracks")
     return parser
 
 
 def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings) -> None:
-    """Score the program's mouth motion on each set of clips, print the tables and write the cards."""
+    """Score the mouth motion on each set of clips, print the tables and write the cards."""
     model = load_motion_model("cpu", settings)
     scores = {name: score(model, clips) for name, clips in sets.items()}
     write_cards(models, scores)
@@ -38,7 +40,7 @@ def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings
 
 
 def main() -> None:
-    """Read the command line, track and measure."""
+    """Run the command."""
     options = make_parser(__doc__ or "").parse_args()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)

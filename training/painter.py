@@ -21,13 +21,11 @@ from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from training.cards import write_card
 from training.clips import load_clips
-from training.measure import SETS, make_parser
+from training.measure import SETS, TRAIN, make_parser
 from training.painter_data import Mouth, read_mouths
 from training.painter_evaluate import score_clip, table
 from training.painter_examples import make_examples
 from training.painter_train import STEPS, export_painter, train_painter
-
-TRAIN = "grid/train"
 
 
 def load_mouths(data: Path, name: str, work: Path, tracker: FaceTracker) -> list[list[Mouth]]:

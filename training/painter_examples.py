@@ -14,6 +14,7 @@ from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import CENTER, HEIGHT, WIDTH
 from heygem_cli.mesh.painter import REFERENCES, RIM, paint_mask
 from heygem_cli.mesh.person import RANKS
+from training.clips import speaker_of
 from training.painter_data import Mouth, reference_candidates, render_references, select_interiors
 
 Random = np.random.Generator
@@ -59,9 +60,9 @@ def make_examples(clips: Sequence[Sequence[Mouth]], random: Random) -> Iterator[
 
     A speaker's weight is the square root of the number of their clips.
     """
-    counts = Counter(clip[0].clip.split("_")[0] for clip in clips)
+    counts = Counter(speaker_of(clip[0].clip) for clip in clips)
     for clip in clips:
-        weight = counts[clip[0].clip.split("_")[0]] ** -0.5
+        weight = counts[speaker_of(clip[0].clip)] ** -0.5
         for mouth in clip:
             candidates = reference_candidates(clip, mouth)
             if mouth.opening < MIN_OPENING or len(candidates) < 3:

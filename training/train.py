@@ -1,7 +1,7 @@
-"""Make everything in ``models/`` from clips of people speaking: ``python -m training.train --data DIR``.
+"""Train the mouth motion in ``models/`` on clips of people speaking: ``python -m training.train --data DIR``.
 
-``DIR/grid/train`` and ``DIR/grid/dev`` hold clips of the GRID corpus at 25 fps, ``DIR/wild`` (optional) any clips; only
-``grid/train`` is learned from. Needs the extra ``train``; takes under 30 minutes on 2 cores.
+``DIR/grid/train`` and ``DIR/grid/dev`` hold clips of the GRID corpus at 25 fps, ``DIR/wild`` (optional) any other
+clips; only ``grid/train`` is used for training. Requires the extra ``train``; takes under 30 minutes on 2 cores.
 """
 
 from __future__ import annotations
@@ -24,72 +24,72 @@ from training.augment import Example, Utterance, make_examples
 from training.canonical_face import write_canonical_face
 from training.clips import Clip, by_speaker, lip_offsets, load_clips
 from training.evaluate import opening
-from training.measure import SETS, make_parser, measure
-from training.network import export, place_means, principal_components, train_network
+from training.measure import SETS, TRAIN, make_parser, measure
+from training.network import export, position_means, principal_components, train_network
 
-TRAIN = "grid/train"
 FPS = 25
 PASSES = 24
 STEPS = 600
 SEEDS = (1, 2, 3, 4)
 
 
-def utterances(clips: Sequence[Clip], canonical: Array) -> list[Utterance]:
-    """What is learned from each clip.
+def make_utterances(clips: Sequence[Clip], canonical: Array) -> list[Utterance]:
+    """Return the training data of each clip.
 
-    A speaker counts as the square root of the number of clips. Some people open the mouth twice as wide as others, and
-    no sound tells: every speaker's motion is brought to the same range.
+    A speaker's weight is the square root of the number of their clips. Some people open the mouth twice as wide as
+    others, which the sound does not reveal: the motion of every speaker is scaled to the same range.
     """
     for clip in clips:
-        assert clip.fps == FPS, f"{clip.name} has {clip.fps} frames a second, the recipe is for {FPS}"
+        assert clip.fps == FPS, f"{clip.name} has {clip.fps} fps, the recipe needs {FPS}"
     offsets = {clip.name: lip_offsets(clip.landmarks, canonical) for clip in clips}
     counts = Counter(clip.speaker for clip in clips)
     ranges = {
-        speaker: float(np.mean([np.percentile(opening(offsets[clip.name]), 90) for clip in spoken]))
-        for speaker, spoken in by_speaker(clips)
+        speaker: float(np.mean([np.percentile(opening(offsets[clip.name]), 90) for clip in speaker_clips]))
+        for speaker, speaker_clips in by_speaker(clips)
     }
-    usual = float(np.exp(np.mean(np.log(list(ranges.values())))))
+    typical = float(np.exp(np.mean(np.log(list(ranges.values())))))
     return [
         Utterance(
             clip.samples,
-            offsets[clip.name].reshape(len(clip.landmarks), -1) * np.float32(usual / ranges[clip.speaker]),
+            offsets[clip.name].reshape(len(clip.landmarks), -1) * np.float32(typical / ranges[clip.speaker]),
             counts[clip.speaker] ** -0.5,
         )
         for clip in clips
     ]
 
 
-def learn(spoken: Sequence[Utterance], encoder: SpeechEncoder, path: Path) -> None:
-    """Train the networks and write their mean."""
-    basis = principal_components(np.concatenate([part.offsets for part in spoken]))
-    examples: list[Example] = list(make_examples(spoken, encoder.encode, PASSES, np.random.default_rng(0)))
-    place = place_means(examples)
-    networks = [train_network(examples, place, basis, STEPS, seed) for seed in SEEDS]
-    export(networks, place, basis, path)
+def train_motion(utterances: Sequence[Utterance], encoder: SpeechEncoder, path: Path) -> None:
+    """Train the networks and export their mean."""
+    basis = principal_components(np.concatenate([utterance.offsets for utterance in utterances]))
+    examples: list[Example] = list(make_examples(utterances, encoder.encode, PASSES, np.random.default_rng(0)))
+    means = position_means(examples)
+    networks = [train_network(examples, means, basis, STEPS, seed) for seed in SEEDS]
+    export(networks, means, basis, path)
 
 
 def make_models(data: Path, work: Path, models: Path, settings: Settings) -> None:
-    """Track, learn, export, measure, write the cards.
+    """Track the clips, train, export, score and write the cards.
 
     Args:
-        data: folder of the clips, see above.
-        work: folder for tracks.
-        models: folder to write to; the program reads its models from there.
-        settings: of the process.
+        data: Folder of the clips, see above.
+        work: Folder for cached tracks.
+        models: Folder to write to, from which the program reads its models.
+        settings: See :mod:`heygem_cli.runtime`.
     """
     tracker = MediaPipeTracker()
     present = [name for name in (TRAIN, *SETS) if (data / name).is_dir()]
     sets = {name: load_clips(data / name, tracker, work / name) for name in present}
     print("tracked", {name: len(clips) for name, clips in sets.items()}, flush=True)
-    learned = sets.pop(TRAIN)
-    canonical = write_canonical_face(learned, models / "canonical_face.npy")
-    learn(utterances(learned, canonical), SpeechEncoder(find_whisper(os.environ), settings), models / MODEL)
+    training_clips = sets.pop(TRAIN)
+    canonical = write_canonical_face(training_clips, models / "canonical_face.npy")
+    encoder = SpeechEncoder(find_whisper(os.environ), settings)
+    train_motion(make_utterances(training_clips, canonical), encoder, models / MODEL)
     print("trained", models / MODEL, flush=True)
     measure(sets, models, settings)
 
 
 def main() -> None:
-    """Read the command line and make the models."""
+    """Run the command."""
     options = make_parser(__doc__ or "").parse_args()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)

@@ -28,7 +28,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 def talking(name: str, seed: int) -> clips.Clip:
-    """Three seconds of the canonical face at some place and size, its jaw going up and down as a sound swells."""
+    """Return three seconds of the canonical face whose jaw moves with the loudness of a tone."""
     random = np.random.default_rng(seed)
     frames = 75
     swell = np.clip(np.sin(np.arange(frames) * 0.4 + seed), 0, 1)
@@ -42,7 +42,7 @@ def talking(name: str, seed: int) -> clips.Clip:
 
 
 @pytest.fixture(scope="module")
-def two() -> list[clips.Clip]:
+def clip_pair() -> list[clips.Clip]:
     return [talking("a_1.mpg", 1), talking("b_1.mpg", 2)]
 
 
@@ -51,70 +51,68 @@ def gap(offsets: Array) -> Array:
     return points[:, LIPS.index(INNER_LOWER_MID), 1] - points[:, LIPS.index(INNER_UPPER_MID), 1]
 
 
-def test_offsets_are_measured_from_the_closed_mouth_in_interocular_distances(two: list[clips.Clip]) -> None:
-    offsets = clips.lip_offsets(two[0].landmarks, canonical_face())
+def test_offsets_start_at_the_closed_mouth(clip_pair: list[clips.Clip]) -> None:
+    offsets = clips.lip_offsets(clip_pair[0].landmarks, canonical_face())
     assert offsets.shape == (75, 41, 2)
-    # The mean face is a little open, and offsets are measured from a mouth that is not.
+    # The mouth of the mean face is slightly open; offsets are measured from a closed mouth.
     least = gap(canonical_face()[None, [*LIPS, 152], :2])[0]
     assert least > 0.04
     assert np.isclose(gap(offsets).min(), least, atol=0.01)
     assert np.isclose(gap(offsets).max(), least + 0.12, atol=0.01)
 
 
-def test_frames_without_a_face_are_filled() -> None:
+def test_frames_without_a_face_are_interpolated() -> None:
     landmarks = np.full((3, 478, 3), np.nan, np.float32)
     landmarks[0], landmarks[2] = 1, 3
     present = np.array([True, False, True])
-    assert np.allclose(clips.fill(landmarks, present)[1], 2)
+    assert np.allclose(clips.interpolate_missing(landmarks, present)[1], 2)
 
 
-def test_faster_speech_is_shorter_and_moves_the_same(two: list[clips.Clip]) -> None:
-    said = train.utterances(two, canonical_face())[0]
+def test_faster_speech_is_shorter_with_the_same_motion(clip_pair: list[clips.Clip]) -> None:
+    utterance = train.make_utterances(clip_pair, canonical_face())[0]
     for seed in range(20):
-        varied = augment.vary(said, np.random.default_rng(seed))
+        varied = augment.vary(utterance, np.random.default_rng(seed))
         assert len(varied.samples) == 640 * len(varied.offsets)
         assert 75 / 1.23 - 1 <= len(varied.offsets) <= 75 / 0.81
-        assert np.isclose(gap(varied.offsets).max(), gap(said.offsets).max(), atol=0.02)
+        assert np.isclose(gap(varied.offsets).max(), gap(utterance.offsets).max(), atol=0.02)
 
 
-def test_recipe_ends_in_a_network_that_says_what_torch_says(two: list[clips.Clip], tmp_path: Path) -> None:
+def test_exported_network_matches_torch(clip_pair: list[clips.Clip], tmp_path: Path) -> None:
     encoder = SpeechEncoder(find_whisper(os.environ), read_settings(os.environ))
-    said = train.utterances(two, canonical_face())
-    examples = list(augment.make_examples(said, encoder.encode, 2, np.random.default_rng(0)))
+    utterances = train.make_utterances(clip_pair, canonical_face())
+    examples = list(augment.make_examples(utterances, encoder.encode, 2, np.random.default_rng(0)))
     assert all(len(example.features) == 2 * len(example.offsets) for example in examples)
-    basis = network.principal_components(np.concatenate([part.offsets for part in said]))
-    place = network.place_means(examples)
-    nets = [network.train_network(examples, place, basis, 2, seed) for seed in (1, 2)]
+    basis = network.principal_components(np.concatenate([utterance.offsets for utterance in utterances]))
+    means = network.position_means(examples)
+    nets = [network.train_network(examples, means, basis, 2, seed) for seed in (1, 2)]
     path = tmp_path / "net.onnx"
-    network.export(nets, place, basis, path)
+    network.export(nets, means, basis, path)
     features = np.random.default_rng(0).standard_normal((1, 150, FEATURES)).astype(np.float32)
-    (made,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
+    (output,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
         None, {"features": features}
     )
-    import torch
-
     with torch.no_grad():
-        wanted = network.Exported(nets, place, basis)(torch.from_numpy(features)).numpy()
-    assert made.shape == (1, 75, 41, 2)
-    assert np.allclose(made, wanted, atol=1e-4)
+        expected = network.ExportedNetwork(nets, means, basis)(torch.from_numpy(features)).numpy()
+    assert output.shape == (1, 75, 41, 2)
+    assert np.allclose(output, expected, atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_network() -> None:
     offsets = np.random.default_rng(0).standard_normal((60, 82)).astype(np.float32)
     example = augment.Example(np.ones((120, FEATURES), np.float16), offsets, 1.0)
-    basis, place = network.principal_components(offsets), np.zeros((600, FEATURES), np.float32)
-    first, second, other = (network.train_network([example], place, basis, 2, seed) for seed in (1, 1, 2))
+    basis, means = network.principal_components(offsets), np.zeros((600, FEATURES), np.float32)
+    first, second, third = (network.train_network([example], means, basis, 2, seed) for seed in (1, 1, 2))
     assert np.array_equal(first.out.weight.detach(), second.out.weight.detach())
-    assert not np.array_equal(first.out.weight.detach(), other.out.weight.detach())
+    assert not np.array_equal(first.out.weight.detach(), third.out.weight.detach())
 
 
-def test_place_means_are_what_depends_on_the_place_alone() -> None:
-    place = np.linspace(0, 1, 600)[:, None] * np.ones((1, FEATURES))
+def test_position_means_average_over_examples() -> None:
+    expected = np.linspace(0, 1, 600)[:, None] * np.ones((1, FEATURES))
     noise = np.random.default_rng(0).standard_normal((50, 600, FEATURES)) * 0.1
     examples = [
-        augment.Example((place + more).astype(np.float16), np.zeros((300, 82), np.float32), 1) for more in noise
+        augment.Example((expected + sample).astype(np.float16), np.zeros((300, 82), np.float32), 1) for sample in noise
     ]
-    assert np.abs(network.place_means(examples) - place).max() < 0.05
+    assert np.abs(network.position_means(examples) - expected).max() < 0.05
 
 
 def test_principal_components_keep_the_motion() -> None:
@@ -126,7 +124,7 @@ def test_principal_components_keep_the_motion() -> None:
     assert np.allclose(components @ basis, offsets, atol=1e-3)
 
 
-def test_scores_find_the_lag() -> None:
+def test_correlation_is_highest_at_the_lag() -> None:
     curve = np.random.default_rng(0).standard_normal(60)
     late = np.roll(curve, 2)
     assert evaluate.correlation_at(late, curve, 2) > 0.99
@@ -134,14 +132,14 @@ def test_scores_find_the_lag() -> None:
     assert evaluate.correlation_at(np.ones(60), curve, 0) == 0
 
 
-def test_the_mean_face_is_symmetric_and_upright(two: list[clips.Clip], tmp_path: Path) -> None:
-    face = recipe.write_canonical_face(two, tmp_path / "face.npy")
+def test_the_mean_face_is_symmetric_and_upright(clip_pair: list[clips.Clip], tmp_path: Path) -> None:
+    face = recipe.write_canonical_face(clip_pair, tmp_path / "face.npy")
     assert np.array_equal(np.load(tmp_path / "face.npy"), face)
     assert np.allclose(face[33] + face[263], 0, atol=1e-3)
     assert np.isclose(np.linalg.norm(face[33] - face[263]), 1)
 
 
-def test_cards_name_the_files_that_they_describe(tmp_path: Path) -> None:
+def test_cards_contain_the_digests_of_the_models(tmp_path: Path) -> None:
     for name in cards.MODELS:
         (tmp_path / name).write_bytes(name.encode())
     cards.write_cards(tmp_path, {"grid/dev": [evaluate.Score("x", 0.8, 0.9, 1, 1.0)]})
@@ -156,38 +154,38 @@ def test_cards_name_the_files_that_they_describe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["train", "measure", "painter"])
-def test_the_command_explains_itself(recipe: str) -> None:
+def test_command_has_help(recipe: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", f"training.{recipe}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "--data" in shown.stdout
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the corpus is not here")
-def test_a_real_clip_is_read_and_kept(tmp_path: Path) -> None:
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the corpus")
+def test_real_clip_is_loaded_and_its_track_cached(tmp_path: Path) -> None:
     source = DATA / "grid" / "dev" / "bbaf2n.mpg"
     tracker = MediaPipeTracker()
     clip = clips.load_clip(source, tracker, tmp_path / "track.npy")
     assert clip is not None
     assert clip.landmarks.shape == (75, 478, 3)
     assert abs(len(clip.samples) / 16_000 - 2.98) < 0.05
-    again = clips.load_clip(source, tracker, tmp_path / "track.npy")
-    assert again is not None
-    assert np.array_equal(again.landmarks, clip.landmarks)
+    reloaded = clips.load_clip(source, tracker, tmp_path / "track.npy")
+    assert reloaded is not None
+    assert np.array_equal(reloaded.landmarks, clip.landmarks)
 
 
-def test_components_open_the_mouth_as_their_offsets_do() -> None:
+def test_component_openings_match_their_offsets() -> None:
     basis = np.random.default_rng(3).normal(0, 0.05, (12, 82)).astype(np.float32)
-    assert np.allclose(network.openings_of(basis), gap(basis), atol=1e-6)
+    assert np.allclose(network.component_openings(basis), gap(basis), atol=1e-6)
 
 
-def test_timing_asks_when_and_not_how_far() -> None:
+def test_timing_loss_ignores_amplitude() -> None:
     time = torch.arange(48) * 0.4
-    wanted = 0.1 * torch.stack([torch.sin(time), torch.cos(time), 0 * time])
-    far, late, flat = 3 * wanted + 0.2, wanted.roll(4, 1), torch.zeros(3, 48, requires_grad=True)
-    assert network.mistiming(far, wanted).item() < 0.01
-    assert network.mistiming(late, wanted).item() > 0.5
-    assert network.mistiming(-far, wanted).item() > 1.9
-    network.mistiming(flat, wanted).backward()
+    target = 0.1 * torch.stack([torch.sin(time), torch.cos(time), 0 * time])
+    wide, late, flat = 3 * target + 0.2, target.roll(4, 1), torch.zeros(3, 48, requires_grad=True)
+    assert network.timing_loss(wide, target).item() < 0.01
+    assert network.timing_loss(late, target).item() > 0.5
+    assert network.timing_loss(-wide, target).item() > 1.9
+    network.timing_loss(flat, target).backward()
     assert torch.isfinite(flat.grad).all()
-    assert network.mistiming(wanted, 0 * wanted).item() == 0
+    assert network.timing_loss(target, 0 * target).item() == 0
