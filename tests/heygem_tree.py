@@ -1,4 +1,4 @@
-"""A HeyGem installation, written from what is known about its files; no file of HeyGem's is in it."""
+"""A fake HeyGem installation with the layout of a real one, but without any of HeyGem's own files."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ DONE = "[2025-03-18 12:53:00,000] [run.py[line:170]] [INFO] [>>> 任务:T1 耗�
 
 
 def opt_text(*, threads: str = "0", newline: str = "\n") -> str:
-    """An opt.txt as HeyGem's option parser writes it."""
+    """Return an opt.txt in the format of HeyGem's option parser."""
     options = {**OPTIONS, "num_threads": (threads, "4" if threads != "4" else None)}
     lines = ["----------------- Options ---------------"]
     for key, (value, default) in sorted(options.items()):
@@ -101,12 +101,12 @@ def opt_text(*, threads: str = "0", newline: str = "\n") -> str:
 
 
 def onnx_file(size: int = 64) -> bytes:
-    """The outline of an ONNX file: IR version 8, and a graph of so many bytes."""
+    """Return a minimal ONNX file: IR version 8 and a graph of ``size`` bytes."""
     return b"\x08\x08\x3a" + bytes([size]) + bytes(size)
 
 
 def make_installation(home: Path) -> Path:
-    """Make a healthy one."""
+    """Create an intact installation and return its resolved path."""
     files = {
         "run.py": "",
         "app.py": APP,

@@ -1,4 +1,4 @@
-"""``heygem doctor`` as an operator, a CI and a probe run it."""
+"""``heygem doctor`` as a command."""
 
 import json
 import os
@@ -29,11 +29,11 @@ def run(*arguments, cwd, **environment):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_everything_on_a_healthy_installation(home):
+def test_json_with_an_intact_installation(home):
     done = run("--json", cwd=home / "config", OMP_NUM_THREADS="1")
     result = json.loads(done.stdout)
     failed = [(each["id"], each["found"]) for each in result["checks"] if each["status"] == "fail"]
-    # What this machine itself has to offer (memory, disks) may be little.
+    # The machine that runs the tests may have little memory or disk space.
     assert not [each for each in failed if not each[0].startswith("system.")]
     assert done.returncode == (1 if failed else 0)
     assert done.stderr == ""
@@ -49,7 +49,7 @@ def test_everything_on_a_healthy_installation(home):
         assert bool(each["why"]) == bool(each["fix"]) == (each["status"] in ("warn", "fail")), each
 
 
-def test_a_broken_installation(home):
+def test_problems_are_printed_with_their_fix(home):
     (home / CONFIG_INI).write_text(DANGEROUS)
     (home / OPT_TXT).write_text(opt_text(threads="4"))
     done = run("--only", "installation", "--home", home, cwd=home.parent)
@@ -62,7 +62,7 @@ def test_a_broken_installation(home):
 
 
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
-def test_warnings_fail_only_where_that_is_asked_for(home, strict, code):
+def test_warnings_fail_only_with_strict(home, strict, code):
     (home / OPT_TXT).write_text(opt_text(threads="4"))
     done = run("--only", "installation.opt-txt", *strict, cwd=home)
     assert done.returncode == code
@@ -71,14 +71,14 @@ def test_warnings_fail_only_where_that_is_asked_for(home, strict, code):
 
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 @pytest.mark.parametrize(("require", "code"), [([], 0), (["--require", "gpu"], 1)])
-def test_a_gpu_that_is_required(tmp_path, require, code):
+def test_missing_gpu_fails_only_with_require(tmp_path, require, code):
     done = run("--only", "gpu", *require, cwd=tmp_path)
     assert done.returncode == code
-    # What was skipped for the same reason shares a line.
-    assert re.search(r"skip  driver … libcudnn \(13\) +no NVIDIA GPU here", done.stdout)
+    # Checks that were skipped for the same reason share a line.
+    assert re.search(r"skip  driver … libcudnn \(13\) +no NVIDIA GPU", done.stdout)
 
 
-def test_checks_are_chosen_by_name_and_group(tmp_path):
+def test_only_and_skip(tmp_path):
     done = run(
         "--only", "system,environment", "--skip", "system", "--skip", "environment.ORT_PARALLEL", "--json", cwd=tmp_path
     )
@@ -109,15 +109,15 @@ def test_wrong_usage(tmp_path, arguments, message):
     assert "Traceback" not in done.stderr
 
 
-def test_the_list_runs_nothing(tmp_path):
+def test_list_runs_no_check(tmp_path):
     done = run("--list", "--only", "log", cwd=tmp_path, HEYGEM_HOME="/missing")
     assert done.returncode == 0
-    assert "log.startup-timeout  start-up timeout (异常信息:[])" in done.stdout
+    assert "log.startup-timeout  start-up time-out (异常信息:[])" in done.stdout
     listed = json.loads(run("--list", "--json", cwd=tmp_path).stdout)["checks"]
     assert [each["id"] for each in listed] == [check.id for check in CHECKS]
 
 
-def test_a_report_shows_neither_names_nor_tokens(tmp_path):
+def test_report_hides_user_names_and_secrets(tmp_path):
     user = tmp_path / "li.wei"
     home = make_installation(user / "HeyGem")
     url = "http://me:hunter2@127.0.0.1:1/?token=abcdef"
@@ -131,15 +131,15 @@ def test_a_report_shows_neither_names_nor_tokens(tmp_path):
     assert done.stdout.endswith("\n```\n")
 
 
-def test_in_a_pipe_it_is_plain_and_one_line_a_check(home):
+def test_output_in_a_pipe_is_plain_with_one_line_per_check(home):
     done = run("--only", "environment,installation", cwd=home, FORCE_COLOR="", COLUMNS="40")
     assert not ANSI.search(done.stdout)
     assert re.search(
-        r"^  ok    GRADIO_QUEUE_TIMEOUT +unset, asked for 300; .* ends what hangs$", done.stdout, re.MULTILINE
+        r"^  ok    GRADIO_QUEUE_TIMEOUT +unset, recommended: 300; .* stops a job that hangs$", done.stdout, re.MULTILINE
     )
 
 
-def test_on_a_terminal_it_is_coloured_and_fits(home):
+def test_output_on_a_terminal_is_coloured_and_wrapped(home):
     (home / CONFIG_INI).write_text(DANGEROUS)
     parent, child = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
@@ -156,7 +156,7 @@ def test_on_a_terminal_it_is_coloured_and_fits(home):
 
 
 def read_all(terminal: int) -> str:
-    """What a process prints on a terminal until it ends."""
+    """Return everything that is printed on a terminal until the process exits."""
     parts = []
     while True:
         try:
@@ -169,7 +169,7 @@ def read_all(terminal: int) -> str:
         parts.append(part)
 
 
-def test_nothing_heavy_is_imported_for_help():
+def test_help_imports_no_heavy_library():
     heavy = "torch, onnxruntime, cv2, mediapipe, ctranslate2, av, numpy, yaml"
     code = f"import sys, heygem_cli.cli.main; print(sorted(set('{heavy}'.split(', ')) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

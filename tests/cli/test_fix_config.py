@@ -1,4 +1,4 @@
-"""``heygem fix-config`` as an operator runs it."""
+"""``heygem fix-config`` as a command."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from heygem_tree import DANGEROUS, QUEUE, make_installation, opt_text
 
 @pytest.fixture
 def home(tmp_path):
-    """One in which everything is to be done, with a space in its name."""
+    """An installation in which every file needs an edit, with a space in its name."""
     home = make_installation(tmp_path / "Hey Gem")
     (home / OPT_TXT).write_text(opt_text(threads="4"))
     (home / CONFIG_INI).write_text(DANGEROUS)
@@ -35,7 +35,7 @@ def files(home):
     return {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
-def test_it_repairs_says_so_and_has_nothing_to_do_afterwards(home):
+def test_repair_is_complete_after_one_run(home):
     before = files(home)
     done = run("--yes", cwd=home)
     assert done.returncode == 0
@@ -44,7 +44,7 @@ def test_it_repairs_says_so_and_has_nothing_to_do_afterwards(home):
     assert "+              num_threads: 0" in done.stdout
     assert "No effect by itself: HeyGem writes this file at every start" in done.stdout
     assert f"cd '{home}' && python run.py --num_threads 0" in done.stdout
-    assert "only shown, --app makes this edit" in done.stdout
+    assert "not applied without --app" in done.stdout
     after = files(home)
     backups = {path: content for path, content in after.items() if path.suffix == ".bak"}
     assert sorted(backups.values()) == sorted([before[OPT_TXT], before[CONFIG_INI]])
@@ -53,13 +53,13 @@ def test_it_repairs_says_so_and_has_nothing_to_do_afterwards(home):
     again = run("--yes", cwd=home)
     assert (again.returncode, files(home)) == (0, after)
     assert "Nothing to change." in again.stdout
-    # The truth about opt.txt is told when it is right, too.
+    # The note on opt.txt is printed even if it needs no edit.
     assert "No effect by itself" in again.stdout
     assert run("--check", cwd=home).returncode == 0
 
 
 @pytest.mark.parametrize(("option", "code"), [("--check", 1), ("--dry-run", 0)])
-def test_looking_writes_nothing(home, option, code):
+def test_dry_run_and_check_write_nothing(home, option, code):
     before = files(home)
     done = run(option, "--app", cwd=home)
     assert done.returncode == code
@@ -67,7 +67,7 @@ def test_looking_writes_nothing(home, option, code):
     assert "4 files would change; nothing was written." in done.stdout
 
 
-def test_without_an_answer_nothing_is_written(home):
+def test_confirmation_is_required(home):
     before = files(home)
     done = run(cwd=home)
     assert done.returncode == 2
@@ -76,7 +76,7 @@ def test_without_an_answer_nothing_is_written(home):
 
 
 @pytest.mark.parametrize(("answer", "written"), [("\n", True), ("n\n", False)])
-def test_on_a_terminal_it_asks(home, answer, written):
+def test_confirmation_on_a_terminal(home, answer, written):
     before = files(home)
     parent, child = pty.openpty()
     command = [sys.executable, "-m", "heygem_cli", "fix-config"]
@@ -91,11 +91,11 @@ def test_on_a_terminal_it_asks(home, answer, written):
     assert (b"Nothing was written." in out) is not written
 
 
-def test_one_file_that_is_odd_does_not_keep_the_others_from_being_repaired(home):
+def test_one_unusable_file_does_not_affect_the_others(home):
     (home / OPT_TXT).unlink()
     done = run("--yes", "--app", "--compose", home / "docker-compose.yml", cwd=home.parent, HEYGEM_HOME=str(home))
     assert done.returncode == 1
-    assert f"error: {home / OPT_TXT}: there is no opt.txt. HeyGem writes the file anew at every start" in done.stderr
+    assert f"error: {home / OPT_TXT}: there is no opt.txt. HeyGem writes the file at every start" in done.stderr
     assert (home / APP).read_text() == APP_TEXT
     assert b"temp_dir = ./heygem_temp" in (home / CONFIG_INI).read_bytes()
 
@@ -111,7 +111,7 @@ def test_json(home):
     assert result["problems"] == result["running"] == []
 
 
-def test_a_running_heygem_is_named(home):
+def test_running_heygem_is_reported(home):
     (home / "run.py").write_text("print(flush=True); import time; time.sleep(60)")
     with subprocess.Popen([sys.executable, "run.py"], cwd=home, stdout=subprocess.PIPE) as running:
         try:
@@ -123,14 +123,14 @@ def test_a_running_heygem_is_named(home):
 
 
 @pytest.mark.parametrize("home_option", [(), ("--home", "missing")])
-def test_no_installation_is_wrong_usage(tmp_path, home_option):
+def test_missing_installation_is_a_usage_error(tmp_path, home_option):
     done = run(*home_option, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "--home" in done.stderr
 
 
-def test_odd_bytes_are_shown_without_harm(home):
+def test_control_characters_are_not_printed(home):
     (home / OPT_TXT).write_bytes(b"\x1b[31m name: x\n num_threads: 4\n\x9b: y\n")
     done = run("--dry-run", cwd=home)
     assert "\x1b" not in done.stdout

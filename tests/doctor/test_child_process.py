@@ -1,4 +1,4 @@
-"""Child processes that crash, hang or talk nonsense are findings."""
+"""Child processes that crash, hang or print nonsense."""
 
 import os
 import sys
@@ -6,27 +6,27 @@ import time
 
 import pytest
 
-from heygem_cli.doctor.child_process import ask, ask_script
+from heygem_cli.doctor.child_process import run_command, run_script
 
 ENVIRONMENT = dict(os.environ)
 
 
-def python(code: str, limit: float = 20):
-    return ask([sys.executable, "-c", code], environment=ENVIRONMENT, limit=limit)
+def python(code: str, timeout: float = 20):
+    return run_command([sys.executable, "-c", code], environment=ENVIRONMENT, timeout=timeout)
 
 
-def test_what_a_child_says():
-    answer = python("import sys; print('out'); print('err', file=sys.stderr)")
-    assert (answer.failure, answer.stdout, answer.stderr) == ("", "out\n", "err\n")
+def test_output_is_captured():
+    result = python("import sys; print('out'); print('err', file=sys.stderr)")
+    assert (result.failure, result.stdout, result.stderr) == ("", "out\n", "err\n")
 
 
-def test_a_segmentation_fault():
+def test_segmentation_fault_is_a_crash():
     assert python("import ctypes; ctypes.string_at(0)").failure == "crashed (SIGSEGV)"
 
 
-def test_a_child_that_hangs_is_left():
+def test_hanging_child_is_not_waited_for():
     start = time.monotonic()
-    assert python("import time; time.sleep(60)", limit=0.5).failure == "gave no answer within 0.5 s"
+    assert python("import time; time.sleep(60)", timeout=0.5).failure == "timed out after 0.5 s"
     assert time.monotonic() - start < 30
 
 
@@ -34,30 +34,30 @@ def test_a_child_that_hangs_is_left():
     ("code", "failure"),
     [
         ("raise ImportError('numpy 2')", "ImportError: numpy 2"),
-        ("import sys; sys.exit(3)", "ended with status 3"),
+        ("import sys; sys.exit(3)", "exited with status 3"),
         ("import sys; sys.exit('no')", "no"),
     ],
 )
-def test_a_child_that_fails(code, failure):
+def test_failing_child_reports_its_error(code, failure):
     assert python(code).failure == failure
 
 
-def test_a_program_that_is_not_there(tmp_path):
-    answer = ask([str(tmp_path / "python")], environment=ENVIRONMENT, limit=5)
-    assert answer.failure == "cannot be started: No such file or directory"
+def test_missing_program(tmp_path):
+    result = run_command([str(tmp_path / "python")], environment=ENVIRONMENT, timeout=5)
+    assert result.failure == "cannot be started: No such file or directory"
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[1]", '{"a": 1'])
-def test_a_script_that_gives_no_object(tmp_path, text):
+def test_script_must_print_an_object(tmp_path, text):
     program = tmp_path / "python"
     program.write_text(f"#!/bin/sh\ncat <<'X'\n{text}\nX\n")
     program.chmod(0o755)
-    answer = ask_script(str(program), "ask_interpreter", environment=ENVIRONMENT, limit=20)
-    assert answer.failure == "gave no answer"
+    result = run_script(str(program), "probe_interpreter", environment=ENVIRONMENT, timeout=20)
+    assert result.failure == "printed no result"
 
 
-def test_what_native_code_prints_before_the_answer_does_no_harm(tmp_path):
+def test_output_before_the_result_is_ignored(tmp_path):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\necho noise; echo '{\"a\": 1}'\n")
     program.chmod(0o755)
-    assert ask_script(str(program), "ask_interpreter", environment=ENVIRONMENT, limit=20).facts == {"a": 1}
+    assert run_script(str(program), "probe_interpreter", environment=ENVIRONMENT, timeout=20).facts == {"a": 1}

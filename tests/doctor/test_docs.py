@@ -1,4 +1,4 @@
-"""The page names every check and every option, in both languages."""
+"""docs/doctor.md lists every check and every option, in both languages."""
 
 import re
 from pathlib import Path
@@ -7,23 +7,28 @@ import pytest
 from typer.main import get_command
 
 from heygem_cli.cli.main import app
-from heygem_cli.doctor.registry import CHECKS
+from heygem_cli.doctor.registry import CHECKS, GROUPS
 
 PAGES = ["docs/doctor.md", "docs/doctor.zh-CN.md"]
 ROOT = Path(__file__).parents[2]
+ID = re.compile(rf"`((?:{'|'.join(GROUPS)})\.[\w-]+)`")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_check_is_named_and_no_other(page):
-    named = set(
-        re.findall(r"`((?:runtime|gpu|system|environment|installation|service|engine|log)\.[\w-]+)`", read(page))
-    )
-    assert named == {check.id for check in CHECKS}
+def test_table_lists_the_checks_in_order(page):
+    table = re.search(r"\n\| id \|.*?\n\n", read(page), re.DOTALL)
+    ids = [id for row in table[0].strip().splitlines() for id in ID.findall(row.split("|")[1])]
+    assert ids == [check.id for check in CHECKS]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_names_no_unknown_check(page):
+    assert set(ID.findall(read(page))) == {check.id for check in CHECKS}
 
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("command", ["doctor", "fix-config"])
-def test_every_option_is_named(page, command):
+def test_page_names_every_option(page, command):
     options = {name for each in get_command(app).commands[command].params for name in each.opts} - {"--help", "-h"}
     assert {name for name in options if f"`{name}" not in read(page)} == set()
 

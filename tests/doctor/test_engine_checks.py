@@ -1,4 +1,4 @@
-"""Would each engine run here?"""
+"""Checks of the engines."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from heygem_cli.doctor import probes
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.engine_checks import heygem, heygem_http, mesh, official_service
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.heygem.installation.tree import CONFIG_INI, MODEL_FILES, OPT_TXT
@@ -15,14 +15,14 @@ from heygem_cli.heygem.service.maps import parse_map
 from heygem_service import Service
 from heygem_tree import DANGEROUS, make_installation
 
-PYTHON38 = Answer({"version": "3.8.20", "implementation": "CPython", "packages": {}})
-CUDA = Answer({"provider": "CUDAExecutionProvider", "right": True})
-CPU = Answer({"provider": "CPUExecutionProvider", "right": True})
+PYTHON38 = ProbeResult({"version": "3.8.20", "implementation": "CPython", "packages": {}})
+CUDA = ProbeResult({"provider": "CUDAExecutionProvider", "correct": True})
+CPU = ProbeResult({"provider": "CPUExecutionProvider", "correct": True})
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A healthy installation, and an ffmpeg on the PATH."""
+    """A complete installation, and an ffmpeg on the PATH."""
     program = tmp_path / "bin/ffmpeg"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
@@ -31,25 +31,25 @@ def home(tmp_path, monkeypatch):
     return make_installation(tmp_path / "HeyGem")
 
 
-def look(home, interpreter=PYTHON38, session=CUDA, python=sys.executable):
+def finding_of(home, interpreter=PYTHON38, session=CUDA, python=sys.executable):
     finding = heygem(Inputs(home=home, home_python=python), interpreter, session)
     assert finding.found
     assert bool(finding.why) == bool(finding.fix) == (finding.status in ("warn", "fail"))
     return finding
 
 
-def test_mesh_is_always_there():
+def test_mesh_is_ready():
     assert mesh(Inputs()).status == "ok"
 
 
-def test_a_healthy_installation(home):
-    assert look(home).status == "ok"
+def test_heygem_is_ready_with_a_complete_installation(home):
+    assert finding_of(home).status == "ok"
 
 
-def test_what_was_not_named_is_skipped(home, tmp_path):
-    assert look(None).status == "skip"
-    assert "--python" in look(home, probes.NO_INTERPRETER, probes.NO_INTERPRETER, python=None).found
-    assert look(tmp_path).status == "skip"
+def test_heygem_is_skipped_without_home_or_python(home, tmp_path):
+    assert finding_of(None).status == "skip"
+    assert "--python" in finding_of(home, probes.NO_INTERPRETER, probes.NO_INTERPRETER, python=None).found
+    assert finding_of(tmp_path).status == "skip"
 
 
 def no_model(home):
@@ -75,7 +75,7 @@ def no_service(home):
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("damage", "found"),
     [
         (no_model, "model is missing"),
         (cut_model, "installation.models"),
@@ -84,28 +84,28 @@ def no_service(home):
         (no_service, "service/trans_dh_service"),
     ],
 )
-def test_what_keeps_it_from_running(home, harm, says):
-    harm(home)
-    finding = look(home)
-    assert (finding.status, says in finding.found) == ("fail", True), finding
+def test_heygem_fails_if_the_installation_is_broken(home, damage, found):
+    damage(home)
+    finding = finding_of(home)
+    assert (finding.status, found in finding.found) == ("fail", True), finding
 
 
-def test_the_wrong_interpreter(home):
-    finding = look(home, Answer({"version": "3.11.7", "implementation": "CPython", "packages": {}}))
+def test_heygem_fails_with_the_wrong_interpreter(home):
+    finding = finding_of(home, ProbeResult({"version": "3.11.7", "implementation": "CPython", "packages": {}}))
     assert finding.status == "fail"
     assert "installation.python" in finding.found
 
 
-def test_the_worker_is_tried_in_the_interpreter(home):
-    answer = probes.home_interpreter(Inputs(home=home, home_python=sys.executable))
-    assert answer.facts["unreadable"] == []
-    facts = {**PYTHON38.facts, "unreadable": ["worker.py: invalid syntax"]}
-    assert "worker.py: invalid syntax" in look(home, Answer(facts)).found
+def test_heygem_fails_if_the_interpreter_cannot_compile_the_worker(home):
+    result = probes.home_interpreter(Inputs(home=home, home_python=sys.executable))
+    assert result.facts["compile_errors"] == []
+    facts = {**PYTHON38.facts, "compile_errors": ["worker.py: invalid syntax"]}
+    assert "worker.py: invalid syntax" in finding_of(home, ProbeResult(facts)).found
 
 
-def test_a_processor_instead_of_a_gpu(home):
-    finding = look(home, session=CPU)
-    assert finding.status in ("warn", "fail")  # where there is a GPU, that it is not used is a failure
+def test_heygem_on_a_cpu(home):
+    finding = finding_of(home, session=CPU)
+    assert finding.status in ("warn", "fail")  # a failure if there is a GPU
     assert "CPU" in finding.found
 
 
@@ -116,34 +116,34 @@ def service(tmp_path):
     started.close()
 
 
-def ask(**where):
-    inputs = Inputs(**where)
+def http_finding(**inputs):
+    inputs = Inputs(**inputs)
     return heygem_http(inputs, official_service(inputs))
 
 
-def test_the_service_and_its_folder(service):
+def test_http_needs_the_service_and_its_folder(service):
     maps = (parse_map(service.map),)
-    finding = ask(url=service.url, maps=maps)
+    finding = http_finding(url=service.url, maps=maps)
     assert (finding.status, str(service.shared) in finding.found) == ("ok", True)
     assert (service.reads, service.submitted) == (["heygem-doctor"], [])
     service.temp.rmdir()
-    assert ask(url=service.url, maps=maps).status == "warn"
+    assert http_finding(url=service.url, maps=maps).status == "warn"
 
 
-def test_a_folder_or_a_service_that_is_not_there(service, tmp_path):
-    wrong = ask(url=service.url, maps=(parse_map(f"{tmp_path / 'no'}:/code/data"),))
+def test_http_fails_without_folder_or_service(service, tmp_path):
+    wrong = http_finding(url=service.url, maps=(parse_map(f"{tmp_path / 'no'}:/code/data"),))
     assert (wrong.status, str(tmp_path / "no") in wrong.found) == ("fail", True)
-    down = ask(url="http://127.0.0.1:9", maps=(parse_map(service.map),))
+    down = http_finding(url="http://127.0.0.1:9", maps=(parse_map(service.map),))
     assert (down.status, "cannot be reached" in down.found) == ("fail", True)
 
 
 @pytest.mark.parametrize("url", [None, "http://127.0.0.1:7860"])
-def test_a_service_that_is_not_the_official_one_is_not_asked(url):
-    assert ask(url=url).status == "skip"
+def test_http_is_skipped_for_other_services(url):
+    assert http_finding(url=url).status == "skip"
 
 
-def test_another_server_is_told(service):
-    # It knows the job that nobody has.
+def test_http_fails_with_another_server(service):
+    # It knows a job that does not exist.
     service.jobs["heygem-doctor"] = {"mode": "html", "status": 1, "progress": 0}
-    finding = ask(url=service.url, maps=(parse_map(service.map),))
-    assert (finding.status, "as HeyGem's service does not" in finding.found) == ("fail", True)
+    finding = http_finding(url=service.url, maps=(parse_map(service.map),))
+    assert (finding.status, "does not answer like HeyGem's service" in finding.found) == ("fail", True)

@@ -1,4 +1,4 @@
-"""The GPU's checks, on machines that are made of files: device nodes, programs and libraries."""
+"""Checks of the GPU, on fake machines made of files: device nodes, programs and libraries."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.doctor import gpu_checks, probes
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.onnx import CUDA_LIBRARIES
 from unprivileged import public_folder, unprivileged
@@ -29,11 +29,11 @@ int nvmlDeviceGetMemoryInfo(void *handle, memory *m) { m->total = 24ULL << 30; m
 int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) { *major = 8; *minor = 6; return 0; }
 """
 
-compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler, with which the fake library is made")
+compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the fake library")
 
 
 def make_library(path: Path, source: str = "", **macros: str) -> Path:
-    """Make a shared library."""
+    """Compile a shared library."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = [f"-D{name}={value}" for name, value in macros.items()]
     command = ["cc", "-shared", "-fPIC", "-w", "-x", "c", *options, "-o", str(path), "-"]
@@ -63,38 +63,38 @@ def inputs_of(machine: Path, **more) -> Inputs:
         libcuda=str(machine / "libcuda.so.1"),
         nvidia_smi=str(machine / "nvidia-smi"),
         packages=(str(machine / "site"),),
-        library_places=(str(machine / "elsewhere"),),
+        library_folders=(str(machine / "elsewhere"),),
         environment=environment,
         **more,
     )
 
 
-def gpus(*capabilities: tuple[int, int], free: int = 20) -> Answer:
+def gpus(*capabilities: tuple[int, int], free: int = 20) -> ProbeResult:
     devices = [
         {"name": "GPU", "total": 24 * GIB, "free": free * GIB, "capability": list(each)} for each in capabilities
     ]
-    return Answer({"driver": "535.104.05", "devices": devices, "driver_missing": ""})
+    return ProbeResult({"driver": "535.104.05", "devices": devices, "driver_missing": ""})
 
 
-def test_no_gpu_is_a_warning_and_a_failure_where_one_is_required(tmp_path):
+def test_missing_gpu_is_a_failure_only_if_required(tmp_path):
     inputs = inputs_of(tmp_path)
     assert gpu_checks.devices(inputs).status == "warn"
     assert gpu_checks.devices(inputs_of(tmp_path, require_gpu=True)).status == "fail"
     for check in (gpu_checks.nvml, gpu_checks.memory, gpu_checks.compute_capability, gpu_checks.libcuda):
-        assert check(inputs, probes.nvml(inputs)).found == "no NVIDIA GPU here"
+        assert check(inputs, probes.nvml(inputs)).found == "no NVIDIA GPU"
     assert gpu_checks.driver(inputs).status == "skip"
     assert gpu_checks.nvidia_smi(inputs, probes.nvidia_smi(inputs)).status == "skip"
-    assert gpu_checks.cuda_library(CUDA_LIBRARIES[0])(inputs, probes.cuda_libraries(inputs)).status == "skip"
+    assert gpu_checks.cuda_library(inputs, probes.cuda_libraries(inputs), name=CUDA_LIBRARIES[0]).status == "skip"
 
 
-def test_a_container_that_was_not_given_the_gpu(machine):
+def test_devices_in_a_container_without_access(machine):
     shutil.rmtree(machine / "dev")
     finding = gpu_checks.devices(inputs_of(machine))
-    assert "though the driver is loaded" in finding.found
+    assert "although the driver is loaded" in finding.found
     assert "--gpus all" in finding.fix
 
 
-def test_the_nodes(machine):
+def test_devices_need_all_nodes(machine):
     assert gpu_checks.devices(inputs_of(machine)).found == "nvidia0, nvidiactl, nvidia-uvm"
     (machine / "dev/nvidia-uvm").unlink()
     finding = gpu_checks.devices(inputs_of(machine))
@@ -102,7 +102,7 @@ def test_the_nodes(machine):
     assert gpu_checks.devices(inputs_of(machine, require_gpu=True)).status == "fail"
 
 
-def test_nodes_without_permission():
+def test_devices_need_permission():
     with public_folder() as folder:
         for name in ("nvidia0", "nvidiactl", "nvidia-uvm"):
             (folder / name).touch(0o600 if name == "nvidia0" else 0o666)
@@ -110,10 +110,10 @@ def test_nodes_without_permission():
         inputs = Inputs(dev=folder)
         with unprivileged():
             finding = gpu_checks.devices(inputs)
-        assert finding.found == "no permission for nvidia0"
+        assert finding.found == "no permission to open nvidia0"
 
 
-def test_windows_subsystem(tmp_path):
+def test_devices_of_the_windows_subsystem(tmp_path):
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/dxg").touch()
     assert gpu_checks.devices(inputs_of(tmp_path)).status == "ok"
@@ -122,56 +122,56 @@ def test_windows_subsystem(tmp_path):
 
 @pytest.mark.parametrize(
     ("version", "status", "found"),
-    [("535.104.05", "ok", "535.104.05"), ("440.33.01", "warn", "440.33.01"), ("x", "skip", "names no version")],
+    [("535.104.05", "ok", "535.104.05"), ("440.33.01", "warn", "440.33.01"), ("x", "skip", "no version in")],
 )
-def test_the_driver(machine, version, status, found):
+def test_driver(machine, version, status, found):
     (machine / "proc/driver/nvidia/version").write_text(VERSION.format(version))
     finding = gpu_checks.driver(inputs_of(machine))
     assert finding.status == status
     assert found in finding.found
 
 
-def test_the_open_kernel_module(machine):
+def test_driver_with_open_kernel_module(machine):
     text = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n"
     (machine / "proc/driver/nvidia/version").write_text(text)
     assert gpu_checks.driver(inputs_of(machine)).found == "570.86.15"
 
 
 @compiled
-def test_nvml_of_a_healthy_gpu(machine):
+def test_nvml_reports_a_healthy_gpu(machine):
     make_library(machine / "libnvidia-ml.so.1", NVML, INIT="return 0;", COUNT="1")
     make_library(machine / "libcuda.so.1")
     inputs = inputs_of(machine)
-    answer = probes.nvml(inputs)
-    assert gpu_checks.nvml(inputs, answer).found == "driver 535.104.05: NVIDIA GeForce RTX 3090"
-    assert gpu_checks.memory(inputs, answer).found == "20.0 of 24.0 GiB free"
-    assert gpu_checks.compute_capability(inputs, answer).found == "8.6"
-    assert gpu_checks.libcuda(inputs, answer).status == "ok"
+    result = probes.nvml(inputs)
+    assert gpu_checks.nvml(inputs, result).found == "driver 535.104.05: NVIDIA GeForce RTX 3090"
+    assert gpu_checks.memory(inputs, result).found == "20.0 of 24.0 GiB free"
+    assert gpu_checks.compute_capability(inputs, result).found == "8.6"
+    assert gpu_checks.libcuda(inputs, result).status == "ok"
 
 
 @compiled
 @pytest.mark.parametrize(
     ("macros", "found"),
     [
-        ({"INIT": "return 18;", "COUNT": "0"}, "error 18: driver and library are of different versions"),
+        ({"INIT": "return 18;", "COUNT": "0"}, "error 18: versions of driver and library differ"),
         ({"INIT": "return 0;", "COUNT": "2"}, "error 999: the container has lost its device"),
         ({"INIT": "return 42;", "COUNT": "0"}, "error 42: see nvml.h"),
         ({"INIT": "return 0;", "COUNT": "0"}, "driver 535.104.05, no GPU"),
         ({"INIT": "return *(volatile int *)0;", "COUNT": "0"}, "NVML crashed (SIGSEGV)"),
-        ({"INIT": "sleep(60); return 0;", "COUNT": "0"}, "NVML gave no answer within 1 s"),
+        ({"INIT": "sleep(60); return 0;", "COUNT": "0"}, "NVML timed out after 1 s"),
     ],
 )
 def test_nvml_that_fails_crashes_or_hangs(machine, macros, found):
     make_library(machine / "libnvidia-ml.so.1", NVML, **macros)
-    inputs = inputs_of(machine, limit=1 if "sleep" in macros["INIT"] else 20, require_gpu=True)
-    answer = probes.nvml(inputs)
-    finding = gpu_checks.nvml(inputs, answer)
+    inputs = inputs_of(machine, timeout=1 if "sleep" in macros["INIT"] else 20, require_gpu=True)
+    result = probes.nvml(inputs)
+    finding = gpu_checks.nvml(inputs, result)
     assert finding.status == "fail"
     assert finding.found.startswith(found)
-    assert gpu_checks.memory(inputs, answer).status in ("skip", "ok")
+    assert gpu_checks.memory(inputs, result).status in ("skip", "ok")
 
 
-def test_nvml_that_is_not_there(machine):
+def test_nvml_is_missing(machine):
     inputs = inputs_of(machine)
     finding = gpu_checks.nvml(inputs, probes.nvml(inputs))
     assert finding.status == "warn"
@@ -179,7 +179,7 @@ def test_nvml_that_is_not_there(machine):
 
 
 @compiled
-def test_a_container_without_the_capability_compute(machine):
+def test_libcuda_is_missing_in_a_container_without_compute(machine):
     make_library(machine / "libnvidia-ml.so.1", NVML, INIT="return 0;", COUNT="1")
     inputs = inputs_of(machine, environment={"NVIDIA_DRIVER_CAPABILITIES": "utility"})
     finding = gpu_checks.libcuda(inputs, probes.nvml(inputs))
@@ -192,7 +192,7 @@ def test_a_container_without_the_capability_compute(machine):
     ("script", "status", "found"),
     [
         ("echo 'NVIDIA GeForce RTX 3090, 535.104.05'", "ok", "NVIDIA GeForce RTX 3090, 535.104.05"),
-        ("exec sleep 60", "warn", "gave no answer within 1 s"),
+        ("exec sleep 60", "warn", "timed out after 1 s"),
         ("echo 'Failed to initialize NVML' >&2; exit 9", "warn", "Failed to initialize NVML"),
         (None, "warn", "cannot be started: No such file or directory"),
     ],
@@ -201,12 +201,12 @@ def test_nvidia_smi(machine, script, status, found):
     if script is not None:
         (machine / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
         (machine / "nvidia-smi").chmod(0o755)
-    inputs = inputs_of(machine, limit=1 if status == "warn" else 20)
+    inputs = inputs_of(machine, timeout=1 if status == "warn" else 20)
     finding = gpu_checks.nvidia_smi(inputs, probes.nvidia_smi(inputs))
     assert (finding.status, finding.found) == (status, found)
 
 
-def test_little_memory(machine):
+def test_memory_must_be_free(machine):
     assert gpu_checks.memory(inputs_of(machine), gpus((8, 6), free=1)).status == "warn"
     assert gpu_checks.memory(inputs_of(machine), gpus((8, 6), free=2)).status == "ok"
 
@@ -217,7 +217,7 @@ def test_little_memory(machine):
         ((5, 0), "warn", "5.0"),
         ((5, 2), "ok", "5.2"),
         ((8, 9), "ok", "8.9"),
-        ((9, 0), "ok", "9.0: works, compiled at the first start"),
+        ((9, 0), "ok", "9.0: works, but the first start is slow"),
         ((10, 0), "warn", "10.0: an RTX 50 or newer"),
         ((12, 0), "warn", "12.0: an RTX 50 or newer"),
     ],
@@ -226,7 +226,7 @@ def test_compute_capability(machine, capability, status, found):
     finding = gpu_checks.compute_capability(inputs_of(machine), gpus(capability))
     assert finding.status == status
     assert finding.found.startswith(found)
-    # An RTX 50 must never be given 1.18.0.
+    # Version 1.18.0 must not be recommended for an RTX 50.
     assert "install" not in finding.fix
 
 
@@ -249,15 +249,15 @@ def test_visible_devices(machine, value, status, found):
 
 
 @compiled
-def test_the_cuda_libraries_one_by_one(machine):
+def test_cuda_libraries_are_located(machine):
     package = make_library(machine / "site/nvidia/cuda_runtime/lib/libcudart.so.11.0")
     elsewhere = make_library(machine / "elsewhere/libcublas.so.11")
     (machine / "site/nvidia/cudnn/lib").mkdir(parents=True)
-    (machine / "site/nvidia/cudnn/lib/libcudnn.so.8").write_bytes(b"no library")
+    (machine / "site/nvidia/cudnn/lib/libcudnn.so.8").write_bytes(b"not a library")
     loader = make_library(machine / "path/libcufft.so.10")
     inputs = inputs_of(machine, environment={**os.environ, "LD_LIBRARY_PATH": str(machine / "path")})
-    answer = probes.cuda_libraries(inputs)
-    findings = {name: gpu_checks.cuda_library(name)(inputs, answer) for name in CUDA_LIBRARIES}
+    result = probes.cuda_libraries(inputs)
+    findings = {name: gpu_checks.cuda_library(inputs, result, name=name) for name in CUDA_LIBRARIES}
     assert findings["libcudart.so.11.0"].found == str(package)
     assert findings["libcufft.so.10"].found == str(loader)
     assert f"LD_LIBRARY_PATH={elsewhere.parent}" in findings["libcublas.so.11"].fix
@@ -266,5 +266,5 @@ def test_the_cuda_libraries_one_by_one(machine):
     assert [each.status for each in findings.values()] == ["ok", "warn", "warn", "ok", "warn", "warn"]
 
 
-def test_every_library_has_a_package():
+def test_each_cuda_library_has_a_package():
     assert set(gpu_checks.PACKAGES) == set(CUDA_LIBRARIES)

@@ -1,4 +1,4 @@
-"""An installation, healthy and broken in every way."""
+"""Checks of intact and broken installations."""
 
 import os
 import shutil
@@ -9,16 +9,16 @@ import pytest
 
 from heygem_cli.doctor import installation_checks as checks
 from heygem_cli.doctor import probes
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, MODEL_FILES, OPT_TXT
 from heygem_tree import APP as APP_TEXT
 from heygem_tree import COMPOSE, CONFIG, DANGEROUS, QUEUE, make_installation, onnx_file, opt_text
 
-NO_ANSWER = Answer(failure="not asked")
-ALONE = (
-    checks.home, checks.opt_txt, checks.temp_dir, checks.config_keys, checks.models, checks.gradio_queue,
+NO_RESULT = ProbeResult(failure="not probed")
+WITHOUT_PROBES = (
+    checks.home, checks.opt_txt, checks.temp_dir, checks.config_keys, checks.models, checks.queue,
     checks.compose_shm, checks.compose_gpu,
 )  # fmt: skip
 
@@ -28,18 +28,18 @@ def home(tmp_path):
     return make_installation(tmp_path / "Hey Gem")
 
 
-def test_a_healthy_one(home):
-    assert {check(Inputs(home=home)).status for check in ALONE} == {"ok"}
+def test_intact_installation_is_ok(home):
+    assert {check(Inputs(home=home)).status for check in WITHOUT_PROBES} == {"ok"}
 
 
-def test_without_one_everything_is_skipped():
-    assert {check(Inputs()).status for check in ALONE} == {"skip"}
-    assert checks.python(Inputs(), NO_ANSWER).status == "skip"
+def test_everything_is_skipped_without_an_installation():
+    assert {check(Inputs()).status for check in WITHOUT_PROBES} == {"skip"}
+    assert checks.python(Inputs(), NO_RESULT).status == "skip"
 
 
-def test_a_folder_that_is_none(tmp_path):
+def test_home_must_be_an_installation(tmp_path):
     assert checks.home(Inputs(home=tmp_path)).status == "fail"
-    assert {check(Inputs(home=tmp_path)).status for check in ALONE if check is not checks.home} == {"skip"}
+    assert {check(Inputs(home=tmp_path)).status for check in WITHOUT_PROBES if check is not checks.home} == {"skip"}
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_a_folder_that_is_none(tmp_path):
         (opt_text(threads="4"), "warn", "num_threads: 4"),
         (opt_text(threads="four"), "warn", "num_threads: four"),
         (opt_text() + "num_threads: 4\n", "warn", "num_threads: 0, 4"),
-        ("", "warn", "num_threads: no such line"),
+        ("", "warn", "num_threads: not set"),
         (opt_text(newline="\r\n"), "ok", "num_threads: 0"),
-        ("\0\0", "fail", "is a binary file"),
+        ("\0\0", "fail", "a binary file"),
         (None, "warn", "no opt.txt"),
     ],
 )
@@ -61,30 +61,30 @@ def test_opt_txt(home, content, status, found):
     finding = checks.opt_txt(Inputs(home=home))
     assert finding.status == status
     assert found in finding.found
-    # How to make it stick is always said.
+    # The option that works is always mentioned.
     assert "--num_threads 0" in finding.found + finding.fix or status == "fail"
 
 
-def test_opt_txt_as_utf_16(home):
+def test_opt_txt_in_utf_16(home):
     (home / OPT_TXT).write_bytes(opt_text(threads="4").encode("utf-16"))
     assert checks.opt_txt(Inputs(home=home)).found == "num_threads: 4"
 
 
-def test_opt_txt_that_nobody_may_write_keeps_heygem_from_starting(home):
+def test_opt_txt_must_be_writable(home):
     (home / OPT_TXT).chmod(0o444)
     finding = checks.opt_txt(Inputs(home=home))
     assert finding.status == "fail"
-    assert "start fails" in finding.why
+    assert "cannot start" in finding.why
 
 
-def test_opt_txt_that_is_a_folder(home):
+def test_opt_txt_is_a_folder(home):
     (home / OPT_TXT).unlink()
     (home / OPT_TXT).mkdir()
-    assert "is a directory" in checks.opt_txt(Inputs(home=home)).found
+    assert "a folder, not a file" in checks.opt_txt(Inputs(home=home)).found
 
 
 @pytest.mark.parametrize(("arguments", "status"), [([], "warn"), (["--num_threads", "0"], "ok")])
-def test_the_command_line_of_the_heygem_that_runs(home, arguments, status):
+def test_opt_txt_with_the_command_line_of_the_running_heygem(home, arguments, status):
     (home / "run.py").write_text("print(flush=True); import time; time.sleep(60)")
     with subprocess.Popen([sys.executable, "run.py", *arguments], cwd=home, stdout=subprocess.PIPE) as running:
         try:
@@ -101,15 +101,15 @@ def test_the_command_line_of_the_heygem_that_runs(home, arguments, status):
         (DANGEROUS.replace("clean_switch = 1", "clean_switch = 0"), "warn"),
         (CONFIG.replace("temp_dir = ./temp\n", ""), "warn"),
         (CONFIG.replace("clean_switch = 0", "clean_switch = 1"), "ok"),
-        ("no ini", "fail"),
+        ("not ini", "fail"),
     ],
 )
-def test_the_clean_up(home, content, status):
+def test_temp_dir(home, content, status):
     (home / CONFIG_INI).write_text(content)
     finding = checks.temp_dir(Inputs(home=home))
     assert finding.status == status
     if content == DANGEROUS:
-        assert f"{home} with it" in finding.why
+        assert f"including {home}" in finding.why
         assert finding.fix == f"heygem fix-config --home '{home}'"
 
 
@@ -119,18 +119,18 @@ def test_the_clean_up(home, content, status):
         (b"\xef\xbb\xbf" + CONFIG.encode(), "fail", "byte-order mark"),
         (CONFIG.replace("batch_size", "batchsize").encode(), "warn", "unknown key batchsize in [digital]"),
         (CONFIG.replace("batch_size = 4", "").encode(), "ok", "defaults for [digital] batch_size"),
-        (CONFIG.encode("utf-16"), "fail", "is not UTF-8"),
+        (CONFIG.encode("utf-16"), "fail", "not UTF-8"),
         (CONFIG.encode() + b"\n[register]\nenable = 0\n", "ok", "none missing"),
     ],
 )
-def test_the_keys_of_the_configuration(home, content, status, found):
+def test_config_keys(home, content, status, found):
     (home / CONFIG_INI).write_bytes(content)
     finding = checks.config_keys(Inputs(home=home))
     assert finding.status == status
     assert found in finding.found
 
 
-def test_a_configuration_that_is_missing(home):
+def test_config_is_missing(home):
     (home / CONFIG_INI).unlink()
     assert checks.config_keys(Inputs(home=home)).found.endswith("there is no such file")
 
@@ -141,7 +141,7 @@ def test_a_configuration_that_is_missing(home):
     [(None, "missing"), (b"", "is empty"), (b"<html>404</html>", "is a web page, not a model"),
      (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not the file itself")],
 )  # fmt: skip
-def test_models_that_are_missing_or_no_models(home, name, content, what):
+def test_models_are_missing_or_other_files(home, name, content, what):
     (home / name).unlink()
     if content is not None:
         (home / name).write_bytes(content)
@@ -151,12 +151,12 @@ def test_models_that_are_missing_or_no_models(home, name, content, what):
 
 
 @pytest.mark.parametrize("name", MODEL_FILES, ids=lambda name: name.name)
-def test_models_that_are_cut_off_anywhere(home, name):
-    whole = (home / name).read_bytes()
+def test_models_truncated_anywhere(home, name):
+    content = (home / name).read_bytes()
     assert damage(home / name) == ""
-    for length in range(1, len(whole)):
-        (home / name).write_bytes(whole[:length])
-        assert damage(home / name) == "is cut off", length
+    for length in range(1, len(content)):
+        (home / name).write_bytes(content[:length])
+        assert damage(home / name) == "is truncated", length
 
 
 def test_large_models_are_not_read(tmp_path):
@@ -167,39 +167,38 @@ def test_large_models_are_not_read(tmp_path):
         file.truncate(8 + size)
     assert damage(path) == ""
     os.truncate(path, size)
-    assert damage(path) == "is cut off"
+    assert damage(path) == "is truncated"
 
 
-def test_a_real_onnx_file_is_whole(tmp_path):
+def test_real_onnx_file_is_complete(tmp_path):
     path = tmp_path / "real.onnx"
-    # Of the script that asks for a session.
-    from heygem_cli.doctor.scripts.ask_onnx import MODEL
+    from heygem_cli.doctor.scripts.probe_onnx import MODEL
 
     path.write_bytes(MODEL)
     assert damage(path) == ""
     path.write_bytes(MODEL[:-1])
-    assert damage(path) == "is cut off"
+    assert damage(path) == "is truncated"
 
 
-def test_torch_files_of_the_old_format_cannot_be_judged(tmp_path):
+def test_old_torch_format_is_accepted(tmp_path):
     path = tmp_path / "old.pth"
     path.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF" + bytes(200))
     assert damage(path) == ""
 
 
-def interpreter(version: str, **packages: str) -> Answer:
+def interpreter(version: str, **packages: str) -> ProbeResult:
     names = {name.replace("_", "-"): each for name, each in packages.items()}
-    return Answer({"implementation": "CPython", "version": version, "packages": names})
+    return ProbeResult({"implementation": "CPython", "version": version, "packages": names})
 
 
 @pytest.mark.parametrize(("version", "status"), [("3.8.20", "ok"), ("3.9.18", "fail"), ("3.11.7", "fail")])
-def test_compiled_modules_need_their_python(home, version, status):
+def test_python_must_match_the_compiled_modules(home, version, status):
     finding = checks.python(Inputs(home=home, home_python="python3"), interpreter(version))
     assert finding.status == status
     assert finding.found.startswith(f"modules: 2 for Python 3.8; python3 is CPython {version}")
 
 
-def test_the_interpreter_is_really_asked(home):
+def test_real_interpreter(home):
     inputs = Inputs(home=home, home_python=sys.executable)
     finding = checks.python(inputs, probes.home_interpreter(inputs))
     assert finding.status == "fail"
@@ -207,73 +206,73 @@ def test_the_interpreter_is_really_asked(home):
     assert checks.numpy(inputs, probes.home_interpreter(inputs)).status == "ok"
     assert checks.onnxruntime(inputs, probes.home_interpreter(inputs), probes.nvml(inputs)).status == "ok"
     session = checks.onnx_session(inputs, probes.home_onnx_session(inputs))
-    assert session.found.startswith("a session runs on C")
+    assert session.found.startswith("runs on C")
 
 
-def test_no_interpreter_was_named(home):
+def test_checks_without_an_interpreter(home):
     inputs = Inputs(home=home)
     finding = checks.python(inputs, probes.home_interpreter(inputs))
     assert (finding.status, finding.found[:20]) == ("skip", "2 for Python 3.8; na")
     assert checks.torch(inputs, probes.home_torch(inputs)).status == "skip"
 
 
-def test_an_interpreter_that_does_not_run(home, tmp_path):
+def test_hanging_interpreter(home, tmp_path):
     program = tmp_path / "python"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    inputs = Inputs(home=home, home_python=str(program), limit=0.5)
+    inputs = Inputs(home=home, home_python=str(program), timeout=0.5)
     finding = checks.python(inputs, probes.home_interpreter(inputs))
-    assert finding.found == f"{program}: gave no answer within 0.5 s"
+    assert finding.found == f"{program}: timed out after 0.5 s"
 
 
 def test_no_compiled_modules(home):
     for path in home.rglob("*.so"):
         path.unlink()
-    assert checks.python(Inputs(home=home), NO_ANSWER).status == "fail"
+    assert checks.python(Inputs(home=home), NO_RESULT).status == "fail"
 
 
 @pytest.mark.parametrize(
     ("capability", "version", "status"),
     [((8, 6), "1.18.0", "ok"), ((8, 6), "1.20.1", "fail"), ((12, 0), "1.22.0", "ok"), ((12, 0), "1.18.0", "fail")],
 )
-def test_onnxruntime_of_heygem(capability, version, status):
-    gpus = Answer({"devices": [{"capability": list(capability)}]})
+def test_onnxruntime(capability, version, status):
+    gpus = ProbeResult({"devices": [{"capability": list(capability)}]})
     inputs = Inputs(home_python="python3")
     finding = checks.onnxruntime(inputs, interpreter("3.8.20", onnxruntime_gpu=version), gpus)
     assert finding.status == status
-    # 1.18.0 is never advised on an RTX 50.
+    # Version 1.18.0 must not be recommended for an RTX 50.
     assert ("==1.18.0" in finding.fix) == (capability == (8, 6) and status == "fail")
 
 
-def test_a_session_on_the_cpu_blocks_heygem(tmp_path):
-    answer = Answer({"provider": "CPUExecutionProvider", "right": True})
-    assert checks.onnx_session(Inputs(dev=tmp_path, home_python="python3"), answer).status == "warn"
+def test_session_on_the_cpu(tmp_path):
+    result = ProbeResult({"provider": "CPUExecutionProvider", "correct": True})
+    assert checks.onnx_session(Inputs(dev=tmp_path, home_python="python3"), result).status == "warn"
     (tmp_path / "nvidia0").touch()
-    finding = checks.onnx_session(Inputs(dev=tmp_path, home_python="python3"), answer)
+    finding = checks.onnx_session(Inputs(dev=tmp_path, home_python="python3"), result)
     assert finding.status == "fail"
     assert "10 s" in finding.why
 
 
-def test_torch_of_heygem():
+def test_torch():
     inputs = Inputs(home_python="python3")
-    assert checks.torch(inputs, Answer({"version": None})).status == "fail"
-    assert checks.torch(inputs, Answer({"version": "1.11.0"})).status == "ok"
+    assert checks.torch(inputs, ProbeResult({"version": None})).status == "fail"
+    assert checks.torch(inputs, ProbeResult({"version": "1.11.0"})).status == "ok"
 
 
 @pytest.mark.parametrize(
     ("call", "status", "found"),
     [
         (QUEUE, "ok", "max_size=10"),
-        ("demo.queue(max_size=20)", "warn", "max_size is 20 (wanted: 10)"),
+        ("demo.queue(max_size=20)", "warn", "max_size is 20 (recommended: 10)"),
         ("pass", "warn", "line 8 starts without a queue"),
-        ("demo.queue(**options)", "warn", "arguments without a name"),
-        ("demo.queue(", "fail", "is no Python source"),
+        ("demo.queue(**options)", "warn", "arguments without names"),
+        ("demo.queue(", "fail", "not a Python source"),
         ("raise SystemExit('never run')", "warn", "starts without a queue"),
     ],
 )
-def test_the_queue(home, call, status, found):
+def test_queue(home, call, status, found):
     (home / APP).write_text(APP_TEXT.replace(QUEUE, call))
-    finding = checks.gradio_queue(Inputs(home=home))
+    finding = checks.queue(Inputs(home=home))
     assert finding.status == status
     assert found in finding.found
 
@@ -288,7 +287,7 @@ def test_the_queue(home, call, status, found):
         ("services: [", "fail", "fail"),
     ],
 )
-def test_compose_files(tmp_path, home, text, shm, gpu):
+def test_compose_file(tmp_path, home, text, shm, gpu):
     path = tmp_path / "any.yml"
     path.write_text(text)
     # With or without an installation.
@@ -298,5 +297,5 @@ def test_compose_files(tmp_path, home, text, shm, gpu):
     assert checks.compose_shm(Inputs(home=home)).status == shm
 
 
-def test_the_outline_of_an_onnx_file_is_one():
+def test_fake_onnx_file_has_the_expected_size():
     assert len(onnx_file()) == 68

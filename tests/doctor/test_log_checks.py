@@ -1,4 +1,4 @@
-"""HeyGem's log: what is counted, and what is made of it."""
+"""Counting the messages of HeyGem's log, and the checks that use the counts."""
 
 import os
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.log_checks import log, message, stuck
-from heygem_cli.doctor.log_file import TAIL, read_log
+from heygem_cli.doctor.log_file import MAX_BYTES, read_log
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation.log_messages import MESSAGES
 from heygem_tree import DONE, JOB, STARTED, make_installation
@@ -44,39 +44,39 @@ def write(tmp_path, *parts: str, encoding: str = "utf-8") -> Inputs:
 
 
 def findings(inputs: Inputs) -> dict[str, str]:
-    answer = log(inputs)
-    return {name: message(kind)(inputs, answer).status for name, kind in KINDS.items()}
+    content = log(inputs)
+    return {name: message(inputs, content, kind=kind).status for name, kind in KINDS.items()}
 
 
-def test_every_known_message_has_an_example():
+def test_each_message_has_an_example():
     assert set(LINES) == set(KINDS)
 
 
-def test_a_healthy_log(tmp_path):
+def test_log_without_problems(tmp_path):
     inputs = write(tmp_path, STARTED, JOB, DONE)
     assert set(findings(inputs).values()) == {"ok"}
-    assert stuck(inputs, log(inputs)).found == "no job is under way"
+    assert stuck(inputs, log(inputs)).found == "no job is running"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 @pytest.mark.parametrize("name", sorted(KINDS))
-def test_each_message_counts_for_its_own_kind_only(tmp_path, name, encoding):
+def test_each_message_is_counted_once(tmp_path, name, encoding):
     inputs = write(tmp_path, STARTED, JOB, LINES[name], LINES[name], encoding=encoding)
-    status = "fail" if KINDS[name].lasting else "warn"
+    status = "fail" if KINDS[name].needs_restart else "warn"
     assert findings(inputs) == {each: status if each == name else "ok" for each in KINDS}
-    finding = message(KINDS[name])(inputs, log(inputs))
-    # Lines of native code have no time of their own: that of the line before them is given.
+    finding = message(inputs, log(inputs), kind=KINDS[name])
+    # Lines of native code have no time, so that of the previous line is reported.
     time = "12:55:00" if LINES[name].startswith("[2025") else "12:52:08"
-    assert finding.found == f"2 since the last start, last 2025-03-18 {time}"
+    assert finding.found == f"2 since the last start, most recently 2025-03-18 {time}"
     assert finding.why == KINDS[name].meaning
     assert finding.fix
 
 
-def test_what_was_before_the_last_start_is_history(tmp_path):
+def test_messages_before_the_last_start_are_ok(tmp_path):
     inputs = write(tmp_path, STARTED, LINES["queue-full"], STARTED)
     assert set(findings(inputs).values()) == {"ok"}
-    found = message(KINDS["queue-full"])(inputs, log(inputs)).found
-    assert found == "1 before the last start, last 2025-03-18 12:55:00, none since"
+    found = message(inputs, log(inputs), kind=KINDS["queue-full"]).found
+    assert found == "1 before the last start, most recently 2025-03-18 12:55:00; none since"
 
 
 @pytest.mark.parametrize(
@@ -87,35 +87,35 @@ def test_what_was_before_the_last_start_is_history(tmp_path):
         ((STARTED, JOB, DONE), 60, "ok"),
         ((STARTED, JOB, LINES["format-error"]), 60, "ok"),
         ((STARTED, JOB, STARTED), 60, "ok"),
-        # Other lines go on, the job does not.
+        # The log continues, but not with this job.
         ((STARTED, JOB, line("query", "2025-03-18 13:10:00")), 0, "fail"),
         ((STARTED, JOB, line("query", "2025-03-18 12:59:00")), 0, "ok"),
     ],
 )
-def test_a_job_that_does_not_move(tmp_path, parts, minutes, status):
+def test_stuck_job(tmp_path, parts, minutes, status):
     inputs = write(tmp_path, *parts)
     os.utime(inputs.log, (1_000_000, 1_000_000))
     inputs = Inputs(log=inputs.log, now=1_000_000 + minutes * 60)
     finding = stuck(inputs, log(inputs))
     assert finding.status == status
-    assert status == "ok" or finding.found.startswith("job T1 last moved ")
+    assert status == "ok" or finding.found.startswith("job T1: last progress ")
 
 
-def test_a_log_of_gigabytes_is_read_from_its_end(tmp_path):
+def test_only_the_end_of_a_large_log_is_read(tmp_path):
     path = tmp_path / "dh.log"
     with path.open("wb") as file:
         file.write(LINES["queue-full"].encode())
         file.seek(3 << 30)
-        # A tail that begins within a character.
-        file.write(("数" * (TAIL // 3)).encode() + b"\n" + LINES["no-result"].encode())
+        # The part that is read begins in the middle of a character.
+        file.write(("数" * (MAX_BYTES // 3)).encode() + b"\n" + LINES["no-result"].encode())
     inputs = Inputs(log=path)
     statuses = findings(inputs)
     assert (statuses["no-result"], statuses["queue-full"]) == ("fail", "ok")
-    assert message(KINDS["queue-full"])(inputs, log(inputs)).found == "not in the last 8 MiB"
+    assert message(inputs, log(inputs), kind=KINDS["queue-full"]).found == "none in the last 8 MiB"
 
 
 @pytest.mark.parametrize("kind", ["missing", "is-directory", "not-a-file"])
-def test_a_log_that_cannot_be_read(tmp_path, kind):
+def test_unreadable_log(tmp_path, kind):
     path = tmp_path / kind
     if kind == "is-directory":
         path.mkdir()
@@ -127,7 +127,7 @@ def test_a_log_that_cannot_be_read(tmp_path, kind):
     assert log(Inputs(log=path)).status == "fail"
 
 
-def test_the_log_of_the_installation(tmp_path):
+def test_log_of_the_installation(tmp_path):
     home = make_installation(tmp_path)
     assert log(Inputs(home=home)).path == home / "log/dh.log"
     (home / "log/dh.log").unlink()
@@ -136,8 +136,8 @@ def test_the_log_of_the_installation(tmp_path):
 
 
 @given(st.binary(max_size=500), st.lists(st.sampled_from([STARTED, JOB, DONE, *LINES.values()]), max_size=12))
-def test_any_log_can_be_read(tmp_path_factory, noise, parts):
+def test_any_bytes_can_be_read(tmp_path_factory, noise, parts):
     path = tmp_path_factory.mktemp("log") / "dh.log"
     path.write_bytes("".join(parts).encode() + noise + "".join(parts).encode())
     content = read_log(path)
-    assert sum(each.before + each.since for each in content.seen.values()) <= 2 * len(parts) + 1
+    assert sum(each.before_start + each.since_start for each in content.counts.values()) <= 2 * len(parts) + 1

@@ -1,4 +1,4 @@
-"""What a bug report must not show."""
+"""Private data in bug reports."""
 
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from heygem_cli.doctor.redact import redact
         ("/work/here", "/work/here"),
     ],
 )
-def test_secrets_and_names_are_hidden(text, shown):
+def test_secrets_and_user_names_are_hidden(text, shown):
     environment = {"MY_API_TOKEN": "s3cr3t-value", "PWD": "/work/here", "KEYBOARD": "threads", "X_KEY": "4"}
     assert redact(text, Path("/srv/me"), environment) == shown
 
 
-def test_a_home_folder_that_is_the_root_hides_nothing():
+def test_root_as_home_folder_is_not_hidden():
     assert redact("/usr/bin", Path("/"), {}) == "/usr/bin"

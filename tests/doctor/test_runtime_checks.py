@@ -1,4 +1,4 @@
-"""Our own runtime: the real one, and broken ones."""
+"""Checks of heygem's runtime: the real one, and broken ones."""
 
 import ast
 import os
@@ -9,35 +9,35 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.doctor import probes, runtime_checks
-from heygem_cli.doctor.child_process import SCRIPTS, Answer
+from heygem_cli.doctor.child_process import SCRIPTS, ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.files import sha256
 
 INPUTS = Inputs()
 
 
-def packages(**versions: str) -> Answer:
+def packages(**versions: str) -> ProbeResult:
     names = {name.replace("_", "-"): version for name, version in versions.items()}
-    return Answer({"implementation": "CPython", "version": "3.11.7", "packages": names})
+    return ProbeResult({"implementation": "CPython", "version": "3.11.7", "packages": names})
 
 
 def fake_python(folder: Path, script: str) -> str:
-    """A program in the place of an interpreter."""
+    """Create a shell script to use as interpreter."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return str(program)
 
 
-@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("ask_*.py")), ids=lambda path: path.stem)
-def test_the_scripts_are_in_the_language_of_heygems_old_python(script):
+@pytest.mark.parametrize("script", sorted(SCRIPTS.glob("probe_*.py")), ids=lambda path: path.stem)
+def test_scripts_have_the_syntax_of_python_38(script):
     ast.parse(script.read_text(), feature_version=(3, 8))
 
 
-def test_this_interpreter_is_healthy():
-    answer = probes.interpreter(INPUTS)
+def test_real_interpreter():
+    result = probes.interpreter(INPUTS)
     for check in (runtime_checks.python_version, runtime_checks.numpy_version, runtime_checks.onnxruntime_version):
-        assert check(INPUTS, answer).status == "ok"
+        assert check(INPUTS, result).status == "ok"
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_this_interpreter_is_healthy():
         ("PyPy", "3.11.1", "fail"),
     ],
 )
-def test_python(implementation, version, status):
-    answer = Answer({"implementation": implementation, "version": version, "packages": {}})
-    assert runtime_checks.python_version(INPUTS, answer).status == status
+def test_python_version(implementation, version, status):
+    result = ProbeResult({"implementation": implementation, "version": version, "packages": {}})
+    assert runtime_checks.python_version(INPUTS, result).status == status
 
 
 @pytest.mark.parametrize(("version", "status"), [("1.26.4", "ok"), ("2.0.0", "fail")])
-def test_numpy(version, status):
+def test_numpy_version(version, status):
     assert runtime_checks.numpy_version(INPUTS, packages(numpy=version)).status == status
     assert runtime_checks.numpy_version(INPUTS, packages()).status == "fail"
 
@@ -67,26 +67,28 @@ def test_numpy(version, status):
         ({"onnxruntime_gpu": "1.19.2"}, "fail", "onnxruntime-gpu 1.19.2, not 1.18.0"),
         ({"onnxruntime_gpu": "1.18.1"}, "fail", "onnxruntime-gpu 1.18.1, not 1.18.0"),
         ({"onnxruntime": "1.18.0"}, "fail", "onnxruntime 1.18.0, which has no GPU support"),
-        ({"onnxruntime_gpu": "1.18.0", "onnxruntime": "1.18.0"}, "fail", "side by side"),
+        ({"onnxruntime_gpu": "1.18.0", "onnxruntime": "1.18.0"}, "fail", "are both installed"),
         ({}, "fail", "onnxruntime-gpu is not installed"),
     ],
 )
-def test_onnxruntime(versions, status, found):
+def test_onnxruntime_version(versions, status, found):
     finding = runtime_checks.onnxruntime_version(INPUTS, packages(**versions))
     assert finding.status == status
     assert found in finding.found
     assert status == "ok" or "install onnxruntime-gpu==1.18.0" in finding.fix
 
 
-def test_a_real_session():
+def test_real_session():
     finding = runtime_checks.onnx_session(INPUTS, probes.onnx_session(INPUTS))
     assert finding.status in ("ok", "warn")
-    assert finding.found.startswith("a session runs on C")
+    assert finding.found.startswith("runs on C")
 
 
-def test_a_session_on_the_cpu_where_a_gpu_is_asked_for():
-    answer = Answer({"provider": "CPUExecutionProvider", "right": True}, stderr="… with error: libcublasLt.so.11: no\n")
-    finding = runtime_checks.onnx_session(Inputs(require_gpu=True), answer)
+def test_session_on_the_cpu_fails_if_a_gpu_is_required():
+    result = ProbeResult(
+        {"provider": "CPUExecutionProvider", "correct": True}, stderr="… with error: libcublasLt.so.11: no\n"
+    )
+    finding = runtime_checks.onnx_session(Inputs(require_gpu=True), result)
     assert finding.status == "fail"
     assert "libcublasLt.so.11" in finding.why
 
@@ -95,18 +97,18 @@ def test_a_session_on_the_cpu_where_a_gpu_is_asked_for():
     ("script", "found"),
     [
         ("kill -SEGV $$", "a session crashed (SIGSEGV)"),
-        ("exec sleep 60", "no session: gave no answer within 1 s"),
+        ("exec sleep 60", "no session: timed out after 1 s"),
         ("echo 'ImportError: numpy.core' >&2; exit 1", "no session: ImportError: numpy.core"),
-        ("""echo '{"provider": "CPUExecutionProvider", "right": false}'""", "a session computes wrong results"),
+        ("""echo '{"provider": "CPUExecutionProvider", "correct": false}'""", "a session computes wrong results"),
     ],
 )
-def test_a_session_that_cannot_be_made(tmp_path, script, found):
-    inputs = Inputs(python=fake_python(tmp_path, script), limit=1 if "sleep" in script else 20)
+def test_session_cannot_be_created(tmp_path, script, found):
+    inputs = Inputs(python=fake_python(tmp_path, script), timeout=1 if "sleep" in script else 20)
     finding = runtime_checks.onnx_session(inputs, probes.onnx_session(inputs))
     assert (finding.status, finding.found) == ("fail", found)
 
 
-def test_a_numpy_that_does_not_load_is_named(tmp_path):
+def test_import_error_of_numpy_is_reported(tmp_path):
     (tmp_path / "numpy.py").write_text("raise ImportError('built for numpy 1')")
     inputs = Inputs(environment={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})
     finding = runtime_checks.onnx_session(inputs, probes.onnx_session(inputs))
@@ -114,7 +116,7 @@ def test_a_numpy_that_does_not_load_is_named(tmp_path):
     assert runtime_checks.mediapipe(inputs, probes.mediapipe(inputs)).status == "fail"
 
 
-def test_the_real_torch_or_none():
+def test_real_torch():
     finding = runtime_checks.torch(INPUTS, probes.torch(INPUTS))
     assert finding.status in ("ok", "skip", "warn")
 
@@ -123,7 +125,7 @@ def test_the_real_torch_or_none():
     ("facts", "dev", "status", "found"),
     [
         ({"version": None}, "", "skip", "not installed"),
-        ({"version": "2.1"}, "", "ok", "no GPU here"),
+        ({"version": "2.1"}, "", "ok", "there is no GPU"),
         ({"version": "2.1", "built_for": None, "sees_cuda": False}, "nvidia0", "warn", "built without CUDA"),
         ({"version": "2.1", "built_for": "11.8", "sees_cuda": False}, "", "ok", "sees no CUDA"),
         (
@@ -137,7 +139,7 @@ def test_the_real_torch_or_none():
             },
             "nvidia0",
             "ok",
-            "8.6: a kernel ran",
+            "8.6: works",
         ),
         (
             {
@@ -156,14 +158,14 @@ def test_the_real_torch_or_none():
 )
 def test_torch(tmp_path, facts, dev, status, found):
     (tmp_path / (dev or "null")).touch()
-    finding = runtime_checks.torch(Inputs(dev=tmp_path), Answer(facts))
+    finding = runtime_checks.torch(Inputs(dev=tmp_path), ProbeResult(facts))
     assert finding.status == status
     assert found in finding.found
 
 
 @pytest.fixture
 def models(tmp_path):
-    """Two models with their sums."""
+    """Two models and their checksums."""
     lines = []
     for name in ("a.onnx", "b.npy"):
         (tmp_path / name).write_bytes(name.encode())
@@ -173,51 +175,51 @@ def models(tmp_path):
 
 
 def test_models(models):
-    assert runtime_checks.models(Inputs(models=models)).found == "2 files, SHA-256 right"
+    assert runtime_checks.models(Inputs(models=models)).found == "2 files with correct SHA-256"
     (models / "a.onnx").write_bytes(b"x")
     (models / "b.npy").unlink()
     finding = runtime_checks.models(Inputs(models=models))
     assert (finding.status, finding.found) == ("fail", "missing or damaged: a.onnx, b.npy")
 
 
-@pytest.mark.parametrize("sums", ["a.onnx\n", "\0", f"{'0' * 64}  a.onnx\n"])
-def test_sums_that_are_damaged_themselves(models, sums):
-    (models / "SHA256SUMS").write_text(sums)
+@pytest.mark.parametrize("checksums", ["a.onnx\n", "\0", f"{'0' * 64}  a.onnx\n"])
+def test_damaged_checksums(models, checksums):
+    (models / "SHA256SUMS").write_text(checksums)
     assert runtime_checks.models(Inputs(models=models)).status == "fail"
 
 
-def test_models_without_sums(tmp_path):
+def test_missing_checksums(tmp_path):
     assert runtime_checks.models(Inputs(models=tmp_path)).status == "warn"
 
 
-def test_our_models():
+def test_real_models():
     assert runtime_checks.models(INPUTS).status == "ok"
 
 
-def test_the_speech_model_and_mediapipe_really_load():
+def test_real_speech_model_and_mediapipe():
     assert runtime_checks.speech_model(INPUTS, probes.speech(INPUTS)).status == "ok"
     assert runtime_checks.mediapipe(INPUTS, probes.mediapipe(INPUTS)).status == "ok"
 
 
-def test_a_speech_model_that_is_damaged(tmp_path):
-    (tmp_path / "model.bin").write_bytes(b"no model")
+def test_damaged_speech_model(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"not a model")
     inputs = Inputs(environment={**os.environ, "HEYGEM_WHISPER_MODEL": str(tmp_path)})
     finding = runtime_checks.speech_model(inputs, probes.speech(inputs))
     assert finding.status == "fail"
     assert str(tmp_path) in finding.found
 
 
-def test_the_real_ffmpeg():
+def test_real_ffmpeg():
     assert runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS)).status == "ok"
 
 
-def test_an_ffmpeg_without_encoders():
-    answer = Answer({"path": "/usr/bin/ffmpeg"}, stdout=" A....D aac   AAC\n V..... mpeg4 MPEG-4\n")
-    finding = runtime_checks.ffmpeg(INPUTS, answer)
+def test_ffmpeg_without_encoders():
+    result = ProbeResult({"path": "/usr/bin/ffmpeg"}, stdout=" A....D aac   AAC\n V..... mpeg4 MPEG-4\n")
+    finding = runtime_checks.ffmpeg(INPUTS, result)
     assert (finding.status, finding.found) == ("fail", "/usr/bin/ffmpeg has no libx264")
 
 
-def test_a_render_from_end_to_end(tmp_path):
+def test_real_render(tmp_path):
     inputs = Inputs(deep=True, temporary=tmp_path)
     finding = runtime_checks.render(inputs, probes.render(inputs))
     assert finding.status == "ok"
@@ -225,18 +227,18 @@ def test_a_render_from_end_to_end(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_render_that_fails(tmp_path):
+def test_failing_render(tmp_path):
     script = "echo 'error: no such engine. Use mesh' >&2; echo 'W0000 noise' >&2; exit 2"
     inputs = Inputs(deep=True, temporary=tmp_path, python=fake_python(tmp_path, script))
     finding = runtime_checks.render(inputs, probes.render(inputs))
     assert (finding.status, finding.found) == ("fail", "failed: error: no such engine. Use mesh")
 
 
-def test_no_render_unless_it_is_asked_for():
+def test_render_is_skipped_without_deep():
     assert runtime_checks.render(INPUTS, probes.render(INPUTS)).status == "skip"
 
 
-def test_the_scripts_run_in_the_old_python():
+def test_scripts_run_in_python_38():
     old = shutil.which("python3.8")
     if old is None or subprocess.run([old, "--version"], capture_output=True, check=False).returncode != 0:
         pytest.skip("no Python 3.8 here")

@@ -1,4 +1,4 @@
-"""Shared memory, limits, disks: folders that stand in for /dev, /proc and /sys/fs/cgroup."""
+"""Checks of shared memory, limits and disks, with fake /dev, /proc and /sys/fs/cgroup."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
         (16 * GIB, 1 * GIB, "warn"),
         (16 * GIB, 63 * MIB, "fail"),
         (2 * GIB - 4096, 2 * GIB - 4096, "warn"),
-        # Docker's default, a little of which is always taken.
+        # Docker's default, a little of which is always used.
         (64 * MIB, 64 * MIB, "warn"),
         (64 * MIB, 60 * MIB, "warn"),
         (64 * MIB, 1 * MIB, "fail"),
@@ -36,20 +36,20 @@ def test_shared_memory(size, free, status):
     assert system_checks.judge_shared_memory(Path("shm"), SharedMemory(size, free)).status == status
 
 
-def test_the_shared_memory_of_this_machine():
-    seen = system_checks.read_shared_memory(Path("/dev/shm"))  # noqa: S108
-    assert seen is not None
-    assert 0 <= seen.free <= seen.size
+def test_real_shared_memory():
+    memory = system_checks.read_shared_memory(Path("/dev/shm"))  # noqa: S108
+    assert memory is not None
+    assert 0 <= memory.free <= memory.size
 
 
-def test_shared_memory_that_is_missing_or_closed(tmp_path):
+def test_missing_or_read_only_shared_memory(tmp_path):
     finding = system_checks.shared_memory(Inputs(dev=tmp_path))
     assert (finding.status, finding.found) == ("fail", f"{tmp_path}/shm is missing")
-    # Nobody can make a file there, not even root.
+    # Even root cannot create a file there.
     (tmp_path / "shm").symlink_to("/proc/self")
     finding = system_checks.shared_memory(Inputs(dev=tmp_path))
     assert finding.status == "fail"
-    assert "cannot be written" in finding.found
+    assert "is not writable" in finding.found
 
 
 CGROUP_2 = {
@@ -94,7 +94,7 @@ UNLIMITED_1 = {
         ({"cgroup/memory.max": "", "cgroup/cpu.max": "x\n", "cgroup/memory.events": "odd"}, Limits()),
     ],
 )
-def test_limits_of_the_control_group(tmp_path, files, limits):
+def test_control_group_limits(tmp_path, files, limits):
     write(tmp_path, files)
     assert read_limits(tmp_path / "cgroup", tmp_path / "proc") == limits
 
@@ -116,35 +116,33 @@ def test_memory(tmp_path, limit, available_kib, status, found):
 
 
 @pytest.mark.parametrize(("quota", "status"), [("50000 100000", "warn"), ("100000 100000", "ok"), ("max 100000", "ok")])
-def test_processors(tmp_path, quota, status):
+def test_cpus(tmp_path, quota, status):
     write(tmp_path, {"cgroup/cpu.max": quota})
     assert system_checks.cpus(Inputs(cgroup=tmp_path / "cgroup", proc=tmp_path)).status == status
 
 
-def test_processes_that_were_killed(tmp_path):
+def test_oom_kills(tmp_path):
     inputs = Inputs(cgroup=tmp_path, proc=tmp_path)
     assert system_checks.oom_kills(inputs).status == "ok"
     write(tmp_path, {"memory.events": "oom_kill 7\n"})
     finding = system_checks.oom_kills(inputs)
-    assert (finding.status, finding.found) == ("warn", "7 since the start")
+    assert (finding.status, finding.found) == ("warn", "7 since the start of the container")
 
 
-def test_the_disk_of_a_folder_that_is_yet_to_be_made(tmp_path):
-    check = system_checks.disk(lambda inputs: inputs.cache, "HEYGEM_CACHE_DIR")
-    finding = check(Inputs(cache=tmp_path / "a" / "b"))
+def test_disk_of_a_folder_that_does_not_exist(tmp_path):
+    finding = system_checks.disk_cache(Inputs(cache=tmp_path / "a" / "b"))
     assert f"free in {tmp_path}/a/b" in finding.found
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_is_full_or_closed():
-    check = system_checks.disk(lambda inputs: inputs.output, "-o")
+def test_full_or_read_only_disk():
     with public_folder() as folder:
         folder.chmod(0o555)
         with unprivileged():
-            finding = check(Inputs(output=folder, cache=folder, temporary=folder, user_home=folder))
-        assert (finding.status, finding.found) == ("fail", f"{folder} cannot be written: Permission denied")
-    # A file system of no size at all.
-    finding = check(Inputs(output=Path("/proc/self")))
+            finding = system_checks.disk_output(Inputs(output=folder, cache=folder))
+        assert (finding.status, finding.found) == ("fail", f"{folder} is not writable: Permission denied")
+    # A file system without space.
+    finding = system_checks.disk_output(Inputs(output=Path("/proc/self")))
     assert finding.status == "fail"
 
 
@@ -157,5 +155,5 @@ def test_open_files(tmp_path, soft, status):
     assert system_checks.open_files(Inputs(proc=tmp_path)).status == status
 
 
-def test_open_files_that_cannot_be_read(tmp_path):
+def test_open_files_are_unknown(tmp_path):
     assert system_checks.open_files(Inputs(proc=tmp_path)).status == "skip"

@@ -1,26 +1,36 @@
-"""``heygem doctor``: the truth about this machine, and about a HeyGem installation on it."""
+"""``heygem doctor``: check this machine and a HeyGem installation."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from heygem_cli import __version__
-from heygem_cli.cli.doctor_show import STATUSES, print_report, print_results, waiting
-from heygem_cli.cli.output import print_facts, print_json, report_errors
+from heygem_cli.cli.output import console, print_facts, print_json, report_errors, spinner
 from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import InputError
 
 if TYPE_CHECKING:
+    from heygem_cli.doctor.check import Check
     from heygem_cli.doctor.inputs import Inputs
-    from heygem_cli.doctor.registry import Check
-    from heygem_cli.doctor.result import CheckResult
+    from heygem_cli.doctor.runner import CheckResult
+
+STYLES = {"ok": "green", "warn": "bold yellow", "fail": "bold red", "skip": "dim"}
+
+Row = tuple[str, str, str]
+"""Status, name and finding."""
 
 
 def doctor(
@@ -76,26 +86,26 @@ def doctor(
 ) -> None:
     """Check this machine and the HeyGem on it.
 
-    Says what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
+    Reports what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
     """
     with report_errors(as_json=as_json), raise_on_signal():
-        from heygem_cli.doctor.examine import examine
         from heygem_cli.doctor.inputs import Inputs
         from heygem_cli.doctor.registry import select
+        from heygem_cli.doctor.runner import run_checks
         from heygem_cli.heygem.installation.tree import find_home
         from heygem_cli.heygem.service.client import checked_url
         from heygem_cli.heygem.service.maps import parse_map
 
         if as_json and as_report:
             raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
-        checks = select(_names(only), _names(skip))
+        checks = select(_split(only), _split(skip))
         if as_list:
-            _list(checks, as_json=as_json)
+            _print_list(checks, as_json=as_json)
             return
-        found = find_home(home, os.environ, Path.cwd())
+        root = find_home(home, os.environ, Path.cwd())
         inputs = Inputs(
-            home=found,
-            home_python=_own_python(found) if python is None else _program(python),
+            home=root,
+            home_python=_venv_python(root) if python is None else _find_program(python),
             compose=compose,
             url=None if url is None else checked_url(url, example="http://127.0.0.1:7860"),
             maps=tuple(parse_map(each) for each in maps or ()),
@@ -105,50 +115,134 @@ def doctor(
             deep=deep,
         )
         start = time.monotonic()
-        with waiting("looking"):
-            results = examine(checks, inputs)
+        with spinner("checking"):
+            results = run_checks(checks, inputs)
         seconds = time.monotonic() - start
         failed = any(each.status == "fail" or (strict and each.status == "warn") for each in results)
         if as_json:
-            print_json(_as_object(results, inputs, seconds, failed=failed))
+            print_json(_to_dict(results, inputs, seconds, failed=failed))
         elif as_report:
-            print_report(results, inputs)
+            _print_report(results, inputs)
         else:
-            print_results(results, seconds)
+            _print_results(results, seconds)
         if failed:
             raise typer.Exit(1)
 
 
-def _names(given: list[str] | None) -> list[str]:
-    return [name for each in given or [] for name in each.split(",") if name]
+def _split(names: list[str] | None) -> list[str]:
+    return [name for each in names or [] for name in each.split(",") if name]
 
 
-def _program(name: str) -> str:
+def _find_program(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise InputError("no-program", "there is no such program", path=name, hint="Name HeyGem's python with --python")
     return path
 
 
-def _own_python(home: Path | None) -> str | None:
-    """The interpreter of the virtual environment in the installation, which the engine takes too."""
+def _venv_python(home: Path | None) -> str | None:
+    """Return the interpreter of the virtual environment in the installation, which the engine uses too."""
     path = None if home is None else home / ".venv/bin/python"
     return str(path) if path is not None and os.access(path, os.X_OK) else None
 
 
-def _list(checks: list[Check], *, as_json: bool) -> None:
+def _print_list(checks: list[Check], *, as_json: bool) -> None:
     if as_json:
         print_json({"checks": [{"id": each.id, "group": each.group, "title": each.title} for each in checks]})
     else:
         print_facts({each.id: each.title for each in checks})
 
 
-def _as_object(results: list[CheckResult], inputs: Inputs, seconds: float, *, failed: bool) -> dict[str, object]:
+def _to_dict(results: list[CheckResult], inputs: Inputs, seconds: float, *, failed: bool) -> dict[str, object]:
     return {
         "heygem": __version__,
         "healthy": not failed,
         "seconds": round(seconds, 2),
         "home": None if inputs.home is None else str(inputs.home),
-        "summary": {status: sum(each.status == status for each in results) for status in STATUSES},
+        "summary": _counts(results),
         "checks": [asdict(each) for each in results],
     }
+
+
+def _counts(results: list[CheckResult]) -> dict[str, int]:
+    return {status: sum(each.status == status for each in results) for status in STYLES}
+
+
+def _print_results(results: list[CheckResult], seconds: float) -> None:
+    """Print a table per group, then each problem with its fix, then a summary."""
+    out = console()
+    for group, members in groupby(results, key=lambda each: each.group):
+        out.print(Text(group, style="bold"))
+        _print_rows(out, list(_rows(list(members))))
+    for status in ("fail", "warn"):
+        for result in results:
+            if result.status == status:
+                _print_problem(out, result)
+    parts = [Text(f"{count} {status}", STYLES[status] if count else "") for status, count in _counts(results).items()]
+    out.print()
+    out.print(Text(", ").join(parts) + Text(f"  ({seconds:.1f} s)", style="dim"))
+
+
+def _rows(members: list[CheckResult]) -> Iterator[Row]:
+    """Yield a row per check; consecutive checks with the same finding share one, unless it is a problem."""
+    for (status, found), same in groupby(members, key=lambda each: (each.status, each.found)):
+        names = [each.id.partition(".")[2] for each in same]
+        if status in ("ok", "skip") and len(names) > 1:
+            yield status, f"{names[0]} … {names[-1]} ({len(names)})", found
+        else:
+            yield from ((status, name, found) for name in names)
+
+
+def _print_rows(out: Console, rows: list[Row]) -> None:
+    if not out.is_terminal:
+        # One unbroken line per check, for grep and for CI.
+        width = max(len(name) for _, name, _ in rows)
+        for status, name, found in rows:
+            out.print(Text(f"  {status:<4}  {name:<{width}}  {_one_line(found)}"))
+        return
+    table = Table.grid(padding=(0, 2), pad_edge=True)
+    table.add_column(no_wrap=True)
+    table.add_column(max_width=30)
+    table.add_column(overflow="fold")
+    for status, name, found in rows:
+        finding = Text(_one_line(found), style="dim" if status == "skip" else "")
+        table.add_row(Text(f"{status:<4}", style=STYLES[status]), Text(name), finding)
+    out.print(table, soft_wrap=False)
+
+
+def _print_problem(out: Console, result: CheckResult) -> None:
+    heading = Text.assemble((f"{result.id}: ", "bold"), _one_line(result.found))
+    out.print()
+    if out.is_terminal:
+        _print_indented(out, Text(f"{result.status:<4}", style=STYLES[result.status]), heading)
+        _print_indented(out, Text("why ", style="dim"), Text(_one_line(result.why)))
+    else:
+        out.print(Text(f"{result.status:<4}  ") + heading)
+        out.print(Text(f"why   {_one_line(result.why)}"))
+    # Never wrapped, so that it can be pasted.
+    out.print(Text.assemble(("do    ", "dim"), (result.fix, "cyan")))
+
+
+def _print_indented(out: Console, label: Text, text: Text) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(label, text)
+    out.print(table, soft_wrap=False)
+
+
+def _print_report(results: list[CheckResult], inputs: Inputs) -> None:
+    """Print a Markdown block for a bug report, without the user's name and secrets."""
+    from heygem_cli.doctor.redact import redact
+
+    lines = [
+        f"heygem {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()} "
+        f"{platform.machine()}, {os.cpu_count()} processors",
+        *(f"{each.status:<4}  {each.id}  {_one_line(each.found)}" for each in results),
+    ]
+    text = "\n".join(redact(line, inputs.user_home, inputs.environment) for line in lines)
+    console().print(Text(f"```text\n{text}\n```"))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

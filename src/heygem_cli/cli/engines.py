@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.doctor_show import waiting
-from heygem_cli.cli.output import console, print_json, report_errors
+from heygem_cli.cli.output import console, print_json, report_errors, spinner
 from heygem_cli.cli.parameters import (
     SERVICE_URL,
     CondaEnvOption,
@@ -48,7 +47,7 @@ def engines(
         from heygem_cli.engines import ENGINES
 
         settings = engine_settings(home=home, python=python, conda_env=conda_env, url=url, maps=maps)
-        with waiting("looking"):
+        with spinner("checking"):
             found = {name: entry.problems(settings) for name, entry in ENGINES.items()}
         if as_json:
             print_json({"engines": [_as_object(entry, found) for entry in ENGINES.values()]})

@@ -1,4 +1,4 @@
-"""``heygem fix-config``: repair what can be repaired in a HeyGem installation."""
+"""``heygem fix-config``: repair the configuration of a HeyGem installation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from heygem_cli.heygem.repair.plan import Edit, Plan
 
 Written = dict[Path, Path | None]
-"""What was written, and the backup of each."""
+"""The files that were written, and their backups."""
 
 
 def fix_config(
@@ -38,7 +38,7 @@ def fix_config(
 ) -> None:
     """Repair the configuration of a HeyGem.
 
-    opt.txt, config.ini and heygem.env; on request app.py and a compose file. Every file is backed up beside itself.
+    Edits opt.txt, config.ini and heygem.env; on request app.py and a compose file. Each file is backed up first.
     """
     with report_errors(as_json=as_json), raise_on_signal():
         from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
@@ -47,28 +47,28 @@ def fix_config(
         root = find_home(home, os.environ, Path.cwd())
         if root is None:
             hint = f"Name its folder with --home or {HOME_VARIABLE}"
-            raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=hint)
+            raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=hint)
         plan = make_plan(root, app=app, compose_file=compose, user_home=Path.home())
-        only_look = dry_run or check
+        read_only = dry_run or check
         if not as_json:
-            _show(plan, root)
-        asks = bool(plan.edits) and not only_look and not yes
-        if asks and (as_json or not sys.stdin.isatty()):
-            raise InputError("needs-yes", "nobody is there to ask", hint="Add --yes, or --dry-run to look only")
+            _print_plan(plan, root)
+        ask = bool(plan.edits) and not read_only and not yes
+        if ask and (as_json or not sys.stdin.isatty()):
+            raise InputError("needs-yes", "cannot ask for confirmation", hint="Add --yes, or --dry-run")
         written: Written = {}
         problems: list[HeygemError] = list(plan.problems)
-        if not only_look and (not asks or _confirmed(plan)):
+        if not read_only and (not ask or _confirm(plan)):
             written = _apply(plan, problems)
         if as_json:
-            print_json(_as_object(root, plan, written, problems))
+            print_json(_to_dict(root, plan, written, problems))
         else:
-            _show_written(plan, root, written, problems, only_look=only_look)
+            _print_result(plan, root, written, problems, read_only=read_only)
         if problems or (check and plan.edits):
             raise typer.Exit(1)
 
 
-def _confirmed(plan: Plan) -> bool:
-    return not plan.edits or typer.confirm(f"Write {_count(len(plan.edits), 'file')}?", default=True, err=True)
+def _confirm(plan: Plan) -> bool:
+    return typer.confirm(f"Write {_count(len(plan.edits), 'file')}?", default=True, err=True)
 
 
 def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
@@ -84,34 +84,32 @@ def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
     return written
 
 
-def _show(plan: Plan, root: Path) -> None:
+def _print_plan(plan: Plan, root: Path) -> None:
     out = console()
     out.print(Text.assemble("HeyGem in ", (printable(root), "bold")))
     for edit in plan.edits:
-        _show_edit(edit, root, "")
+        _print_edit(edit, root, "")
     for edit in plan.by_hand:
-        _show_edit(edit, root, "only shown, --app makes this edit: ")
+        _print_edit(edit, root, "not applied without --app: ")
     out.print()
     for edit in plan.right:
         out.print(Text.assemble(("ok    ", "green"), _name(edit.path, root)))
         if edit.inert:
-            _show_effect(edit)
+            _print_effect(edit)
     if plan.running:
         pids = ", ".join(str(process.pid) for process in plan.running)
-        out.print(
-            Text.assemble(
-                ("note  ", "yellow"),
-                f"HeyGem is running (process {pids}). It goes on with its old settings, and its next start writes "
-                "opt.txt anew: restart it with --num_threads 0 on its command line.",
-            )
+        note = (
+            f"HeyGem is running (process {pids}) with its old settings. Restart it with --num_threads 0 on its command "
+            "line, because it rewrites opt.txt when it starts."
         )
+        out.print(Text.assemble(("note  ", "yellow"), note))
 
 
 def _name(path: Path, root: Path) -> str:
     return printable(path.relative_to(root) if path.is_relative_to(root) else path)
 
 
-def _show_edit(edit: Edit, root: Path, note: str) -> None:
+def _print_edit(edit: Edit, root: Path, note: str) -> None:
     out = console()
     out.print()
     out.print(Text.assemble(("edit  ", "bold yellow"), (_name(edit.path, root), "bold")))
@@ -119,37 +117,37 @@ def _show_edit(edit: Edit, root: Path, note: str) -> None:
     colors = {"+": "green", "-": "red", "@": "cyan"}
     for line in _diff(edit):
         out.print(Text(f"      {line}", style=colors.get(line[:1], "")))
-    _show_effect(edit)
+    _print_effect(edit)
 
 
-def _show_effect(edit: Edit) -> None:
+def _print_effect(edit: Edit) -> None:
     out = console()
     out.print(Padding(Text(edit.effect), (0, 0, 0, 6), expand=False), soft_wrap=False)
     if edit.command:
-        # On a line of its own and never broken, so that it can be pasted.
+        # On its own line and never wrapped, so that it can be pasted.
         out.print(Text(f"      {edit.command}", style="cyan"))
 
 
 def _diff(edit: Edit) -> list[str]:
-    """A unified diff without its heading, which would repeat the name."""
+    """Return a unified diff without the lines that name the file."""
     import difflib
 
-    from heygem_cli.heygem.installation.files import readable
+    from heygem_cli.heygem.installation.files import decode_for_display
 
-    before, after = (readable(data or b"").splitlines() for data in (edit.before, edit.after))
+    before, after = (decode_for_display(data or b"").splitlines() for data in (edit.before, edit.after))
     lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
     return ["".join(c if c.isprintable() or c == "\t" else "�" for c in line) for line in lines]
 
 
-def _show_written(plan: Plan, root: Path, written: Written, problems: list[HeygemError], *, only_look: bool) -> None:
+def _print_result(plan: Plan, root: Path, written: Written, problems: list[HeygemError], *, read_only: bool) -> None:
     out = console()
     out.print()
     for path, backup in written.items():
-        kept = f", backup {printable(backup.name)}" if backup else ""
-        out.print(Text.assemble(("wrote ", "bold green"), _name(path, root), kept))
+        note = f", backup {printable(backup.name)}" if backup else ""
+        out.print(Text.assemble(("wrote ", "bold green"), _name(path, root), note))
     for problem in problems:
         console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(problem)))
-    if only_look and plan.edits:
+    if read_only and plan.edits:
         out.print(f"{_count(len(plan.edits), 'file')} would change; nothing was written.")
     elif not plan.edits and not problems:
         out.print("Nothing to change.")
@@ -161,8 +159,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _as_object(root: Path, plan: Plan, written: Written, problems: list[HeygemError]) -> dict[str, object]:
-    def described(edit: Edit) -> dict[str, object]:
+def _to_dict(root: Path, plan: Plan, written: Written, problems: list[HeygemError]) -> dict[str, object]:
+    def to_dict(edit: Edit) -> dict[str, object]:
         backup = written.get(edit.path)
         return {
             "path": str(edit.path),
@@ -176,9 +174,9 @@ def _as_object(root: Path, plan: Plan, written: Written, problems: list[HeygemEr
 
     return {
         "home": str(root),
-        "edits": [described(edit) for edit in plan.edits],
-        "by_hand": [described(edit) for edit in plan.by_hand],
+        "edits": [to_dict(edit) for edit in plan.edits],
+        "by_hand": [to_dict(edit) for edit in plan.by_hand],
         "right": [str(edit.path) for edit in plan.right],
-        "problems": [{"code": each.code, "message": each.message, "hint": each.hint} for each in problems],
+        "problems": [each.to_dict() for each in problems],
         "running": [process.pid for process in plan.running],
     }

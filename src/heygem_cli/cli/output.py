@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 import typer
@@ -69,6 +69,12 @@ def console(*, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = 200
     return made
+
+
+def spinner(text: str) -> AbstractContextManager[object]:
+    """Show an activity indicator on a terminal while the block runs."""
+    screen = console(stderr=True)
+    return screen.status(text) if screen.is_terminal else nullcontext()
 
 
 def print_json(content: Mapping[str, object]) -> None:

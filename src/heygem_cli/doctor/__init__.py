@@ -1,1 +1,1 @@
-"""Doctor: one small function a check, no printing."""
+"""``heygem doctor``: checks that return findings; nothing here prints."""

@@ -1,4 +1,4 @@
-"""Ask child processes: what they try may crash, hang or print to the terminal, and none of that may reach us."""
+"""Run probes in child processes, because what they try may crash, hang or write to the terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ERROR = re.compile(r"error: |[A-Za-z_][\w.]*(?:Error|Exception)\b")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a child process said.
+class ProbeResult:
+    """The result of a child process.
 
     Attributes:
-        facts: the object that it printed; empty if there is none.
-        failure: why there is none, in a few words; empty if there is one.
-        stdout: all that it printed.
-        stderr: what it, and native code in it, complained of.
+        facts: The JSON object that it printed; empty after a failure.
+        failure: How it failed, in a few words; empty after a success.
+        stdout: Its standard output.
+        stderr: Its standard error, including that of native code.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -33,36 +33,32 @@ class Answer:
     stderr: str = ""
 
 
-def ask_script(python: str, script: str, *arguments: str, environment: Mapping[str, str], limit: float) -> Answer:
-    """Run one of our scripts in an interpreter.
-
-    Args:
-        python: the interpreter.
-        script: the name of the script.
-        arguments: its arguments.
-        environment: its environment.
-        limit: seconds after which it is killed.
-    """
+def run_script(
+    python: str, script: str, *arguments: str, environment: Mapping[str, str], timeout: float
+) -> ProbeResult:
+    """Run one of the scripts of this package, named without its suffix, and parse its last line as JSON."""
     command = [python, str(SCRIPTS / f"{script}.py"), *arguments]
-    answer = ask(command, environment=environment, limit=limit)
-    if answer.failure:
-        return answer
-    return with_facts(answer, answer.stdout.strip().rpartition("\n")[2])
+    result = run_command(command, environment=environment, timeout=timeout)
+    if result.failure:
+        return result
+    return parse_facts(result, result.stdout.strip().rpartition("\n")[2])
 
 
-def with_facts(answer: Answer, text: str) -> Answer:
-    """Read the object that a child printed."""
+def parse_facts(result: ProbeResult, text: str) -> ProbeResult:
+    """Add the facts from ``text``, which should be a JSON object, to a result."""
     try:
         facts = json.loads(text)
     except ValueError:
         facts = None
     if not isinstance(facts, dict):
-        return replace(answer, failure="gave no answer")
-    return replace(answer, facts=facts)
+        return replace(result, failure="printed no result")
+    return replace(result, facts=facts)
 
 
-def ask(command: Sequence[str], *, environment: Mapping[str, str], limit: float, folder: Path | None = None) -> Answer:
-    """Run a program to its end, or to its limit; ``failure`` says how it failed."""
+def run_command(
+    command: Sequence[str], *, environment: Mapping[str, str], timeout: float, cwd: Path | None = None
+) -> ProbeResult:
+    """Run a command until it exits, or for at most ``timeout`` seconds."""
     try:
         child = subprocess.Popen(
             command,
@@ -70,19 +66,19 @@ def ask(command: Sequence[str], *, environment: Mapping[str, str], limit: float,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
-            cwd=folder,
+            cwd=cwd,
             text=True,
             errors="replace",
         )
     except OSError as error:
-        return Answer(failure=f"cannot be started: {error.strerror or error}")
+        return ProbeResult(failure=f"cannot be started: {error.strerror or error}")
     try:
-        stdout, stderr = child.communicate(timeout=limit)
+        stdout, stderr = child.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         # Not waited for: a process that hangs in a driver cannot even be killed.
         child.kill()
-        return Answer(failure=f"gave no answer within {limit:g} s")
-    return Answer(failure=_failure(child.returncode, stderr), stdout=stdout, stderr=stderr)
+        return ProbeResult(failure=f"timed out after {timeout:g} s")
+    return ProbeResult(failure=_failure(child.returncode, stderr), stdout=stdout, stderr=stderr)
 
 
 def _failure(code: int, stderr: str) -> str:
@@ -91,6 +87,6 @@ def _failure(code: int, stderr: str) -> str:
     if code < 0:
         return f"crashed ({signal.Signals(-code).name})"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    # The last line is the error's own, unless native code still had something to say.
+    # The error is usually on the last line, but native code may print more after it.
     errors = [line for line in lines if _ERROR.match(line)] or lines
-    return errors[-1] if errors else f"ended with status {code}"
+    return errors[-1] if errors else f"exited with status {code}"

@@ -1,4 +1,4 @@
-"""Would each engine run here? What other checks have found out already is not looked at again, only summed up."""
+"""Checks whether each engine would work on this machine."""
 
 from __future__ import annotations
 
@@ -7,48 +7,50 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from heygem_cli.doctor import installation_checks, runtime_checks
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor import installation_checks, probes, runtime_checks
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.probes import is_official
-from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.engines import ENGINES
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.installation import tree
 from heygem_cli.options import EngineSettings, HeygemSettings, ServiceSettings
 
 NOT_CONFIGURED = frozenset({"no-home", "not-heygem", "no-python", "no-map"})
-"""What is not wrong, but was not named, or is told by another check."""
+"""Codes that mean that the user has not named something, or that another check reports."""
 SERVICE = Path("service/trans_dh_service")
 """The module of the installation that the worker imports, without its suffix."""
 
 
+@check("engine.mesh", "built-in engine")
 def mesh(_inputs: Inputs) -> Finding:
-    """The built-in engine."""
-    return _judged("mesh", ENGINES["mesh"].problems(EngineSettings()), "ready: its models are there")
+    """Check the built-in engine."""
+    return _judge("mesh", ENGINES["mesh"].problems(EngineSettings()), "ready: its models are installed")
 
 
-def heygem(inputs: Inputs, interpreter: Answer, session: Answer) -> Finding:
-    """The engine that drives an installation."""
+@check("engine.heygem", "installation driven by heygem", probes.home_interpreter, probes.home_onnx_session)
+def heygem(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) -> Finding:
+    """Check the engine that drives an installation, including what other checks find."""
     if inputs.home is None:
         return skip(installation_checks.NO_HOME)
     settings = EngineSettings(heygem=HeygemSettings(home=inputs.home, python=inputs.home_python))
-    finding = _judged("heygem", ENGINES["heygem"].problems(settings), f"ready: {inputs.home} with {inputs.home_python}")
+    finding = _judge("heygem", ENGINES["heygem"].problems(settings), f"ready: {inputs.home} with {inputs.home_python}")
     if finding.status != "ok":
         return finding
-    wrong = list(_failures(inputs, interpreter, session))
-    if wrong:
-        names = ", ".join(f"{name}: {each.found}" for name, each in wrong)
-        return fail(names, "heygem starts HeyGem as it is, and so the engine fails", wrong[0][1].fix)
+    failures = list(_failures(inputs, interpreter, session))
+    if failures:
+        found = ", ".join(f"{name}: {each.found}" for name, each in failures)
+        return fail(found, "the engine needs a working HeyGem", failures[0][1].fix)
     if not session.failure and runtime_checks.provider(session) != "CUDA":
-        found = f"ready, but ONNX Runtime of {inputs.home_python} gets only {runtime_checks.provider(session)}"
-        why = "the engine refuses that, since HeyGem's queues block on it; --allow-cpu goes on all the same"
-        return warn(found, why, "heygem doctor --only gpu --require gpu   # what is missing, library by library")
+        found = f"ready, but ONNX Runtime of {inputs.home_python} runs on {runtime_checks.provider(session)}"
+        why = "the engine refuses to start without --allow-cpu, because HeyGem's queues block on a CPU"
+        return warn(found, why, installation_checks.FIND_CUDA_PROBLEM)
     return finding
 
 
-def _failures(inputs: Inputs, interpreter: Answer, session: Answer) -> Iterator[tuple[str, Finding]]:
-    """What other checks find that keeps HeyGem from running, or lets it delete itself."""
+def _failures(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) -> Iterator[tuple[str, Finding]]:
+    """Yield what prevents HeyGem from running, or lets it delete itself."""
     assert inputs.home is not None  # noqa: S101
     findings = {
         "installation.python": installation_checks.python(inputs, interpreter),
@@ -62,9 +64,9 @@ def _failures(inputs: Inputs, interpreter: Answer, session: Answer) -> Iterator[
     if not any((inputs.home / SERVICE.parent).glob(f"{SERVICE.name}.*")):
         fix = f"cd {shlex.quote(str(inputs.home))} && git status"
         yield str(SERVICE), fail("the module is missing", "the engine's worker imports it", fix)
-    for complaint in interpreter.facts.get("unreadable", []):
+    for error in interpreter.facts.get("compile_errors", []):
         fix = f"{shlex.quote(str(inputs.home_python))} --version   # 3.8 or later; else reinstall heygem"
-        yield "the engine's worker", fail(complaint, "HeyGem's interpreter runs it", fix)
+        yield "the engine's worker", fail(error, "HeyGem's interpreter runs it", fix)
     opt = inputs.home / tree.OPT_TXT
     if findings["installation.opt-txt"].status != "fail" and opt.exists() and not os.access(opt, os.W_OK):
         fix = f"sudo chown $USER {shlex.quote(str(opt))}"
@@ -72,48 +74,47 @@ def _failures(inputs: Inputs, interpreter: Answer, session: Answer) -> Iterator[
 
 
 def service_settings(inputs: Inputs) -> ServiceSettings | None:
-    """The service that was named; None where no address or folder is the official service's."""
+    """Return the settings of the official service; None if neither its address nor a shared folder is named."""
     if not inputs.maps and not (inputs.url and is_official(inputs.url)):
         return None
-    usual = ServiceSettings()
-    return ServiceSettings(url=inputs.url or usual.url, maps=inputs.maps)
+    return ServiceSettings(url=inputs.url or ServiceSettings().url, maps=inputs.maps)
 
 
 def official_service(inputs: Inputs) -> list[HeygemError]:
-    """What keeps the official service from being used; asks it."""
+    """Query the official service and return what prevents its use."""
     settings = service_settings(inputs)
     return [] if settings is None else ENGINES["heygem-http"].problems(EngineSettings(service=settings))
 
 
+@check("engine.heygem-http", "official service (--url) and its folder (--map)", official_service)
 def heygem_http(inputs: Inputs, problems: list[HeygemError]) -> Finding:
-    """The engine that asks the official service."""
+    """Check the engine that uses the official service."""
     from heygem_cli.heygem.service.maps import temp_folders
 
     settings = service_settings(inputs)
     if settings is None:
         return skip("name the service with --url http://127.0.0.1:8383 and its folder with --map HOST:CONTAINER")
     shared = ", ".join(str(each.host) for each in settings.maps)
-    finding = _judged("heygem-http", problems, f"ready: {settings.url}, which shares {shared}")
+    finding = _judge("heygem-http", problems, f"ready: {settings.url}, which shares {shared}")
     if finding.status != "ok":
         return finding
     for folder in temp_folders(settings.maps):
         if not folder.is_dir():
-            why = "results are looked for there: the map is another folder's, or the service has never run"
-            return warn(
-                f"{folder} is not there", why, "docker inspect -f '{{json .Mounts}}' CONTAINER   # what it mounts"
-            )
+            why = "the service writes its results there: it has never run, or --map names another folder"
+            fix = "docker inspect -f '{{json .Mounts}}' CONTAINER   # lists the folders"
+            return warn(f"{folder} does not exist", why, fix)
         if not os.access(folder, os.W_OK | os.X_OK):
-            why = "results can be read there, but not removed, and the disk fills up"
-            return warn(f"no permission to write into {folder}", why, f"sudo chmod a+rwx {shlex.quote(str(folder))}")
+            why = "the engine can read results there but not delete them, so the disk fills up"
+            return warn(f"no permission to write to {folder}", why, f"sudo chmod a+rwx {shlex.quote(str(folder))}")
     return finding
 
 
-def _judged(name: str, problems: list[HeygemError], ready: str) -> Finding:
-    """Turn what keeps an engine from running into a finding; what is wrong counts more than what was not named."""
-    wrong = [each for each in problems if each.code not in NOT_CONFIGURED]
-    if wrong:
-        more = f" (and {len(wrong) - 1} more: heygem engines)" if len(wrong) > 1 else ""
-        return fail(f"{wrong[0].message}{more}", f"--engine {name} does not run", wrong[0].hint or "heygem engines")
+def _judge(engine: str, problems: list[HeygemError], ready: str) -> Finding:
+    """Judge an engine by its problems; real ones take precedence over missing configuration."""
+    real = [each for each in problems if each.code not in NOT_CONFIGURED]
+    if real:
+        more = f" (and {len(real) - 1} more: heygem engines)" if len(real) > 1 else ""
+        return fail(f"{real[0].message}{more}", f"--engine {engine} does not work", real[0].hint or "heygem engines")
     if problems:
         return skip(str(problems[0]))
     return ok(ready)

@@ -1,10 +1,11 @@
-"""The GPU: device nodes, driver, NVIDIA's libraries, and what ONNX Runtime 1.18.0 needs to use it.
+"""Checks of the GPU: device nodes, driver, NVIDIA's libraries, and what ONNX Runtime 1.18.0 needs to use it.
 
-A problem is a warning, since heygem works on a CPU, and a failure with ``--require gpu``.
+A problem is a warning, because heygem works on a CPU too, and a failure with ``--require gpu``.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -12,22 +13,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor import probes
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs, gpu_nodes
-from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
+from heygem_cli.onnx import CUDA_LIBRARIES
 
-NO_GPU = "no NVIDIA GPU here"
-LEAST_DRIVER = 450
+NO_GPU = "no NVIDIA GPU"
+MIN_DRIVER = 450
 """The oldest driver that runs programs built for CUDA 11."""
-LEAST_MEMORY = 2 << 30
-"""Bytes. With less free memory than this another program has the GPU."""
+MIN_FREE_MEMORY = 2 << 30
+"""Bytes. If less is free, another program is using the GPU."""
 
 _DOCKER = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video …"
+_KERNEL_LOG = "dmesg | grep -i -e nvrm -e xid | tail"
 _VERSION = re.compile(r"(?:NVRM version:.*?|Kernel Module\s+(?:for \S+\s+)?)(\d{3}\.\d+(?:\.\d+)?)")
 _NVML_ERRORS = {
     9: ("the driver is not loaded", "modprobe nvidia || reboot"),
-    18: ("driver and library are of different versions, as after an update without a restart", "reboot"),
-    999: ("the container has lost its device, as after a systemctl daemon-reload on the host", "docker restart …"),
+    18: ("versions of driver and library differ, as after an update without a reboot", "reboot"),
+    999: ("the container has lost its device, as after systemctl daemon-reload on the host", "docker restart …"),
 }
 PACKAGES = {
     "libcudart.so.11.0": "nvidia-cuda-runtime-cu11==11.8.89",
@@ -37,181 +41,193 @@ PACKAGES = {
     "libcurand.so.10": "nvidia-curand-cu11==10.3.0.86",
     "libcudnn.so.8": "nvidia-cudnn-cu11==8.9.6.50",
 }
-"""The packages that bring the libraries; the newest of cuDNN's would be the wrong one."""
+"""The packages that contain the libraries. Their versions matter: the latest cuDNN for CUDA 11 is version 9."""
 
 
-def problem(inputs: Inputs, found: str, why: str, fix: str) -> Finding:
-    """Something is wrong with the GPU."""
+def _needs_gpu(judge: Callable[..., Finding]) -> Callable[..., Finding]:
+    """Skip a check if there is no GPU."""
+
+    @functools.wraps(judge)
+    def wrapper(inputs: Inputs, *results: ProbeResult) -> Finding:
+        return judge(inputs, *results) if inputs.has_gpu else skip(NO_GPU)
+
+    return wrapper
+
+
+def _problem(inputs: Inputs, found: str, why: str, fix: str) -> Finding:
     return fail(found, why, fix) if inputs.require_gpu else warn(found, why, fix)
 
 
+@check("gpu.devices", "device nodes")
 def devices(inputs: Inputs) -> Finding:
-    """The device nodes."""
+    """Check whether the device nodes exist and can be opened."""
     if (inputs.dev / "dxg").exists():
         return ok("/dev/dxg (WSL)")
     nodes = gpu_nodes(inputs.dev)
     if not nodes:
-        if (inputs.proc / "driver/nvidia/version").exists():
-            why = "the host has a GPU, but this container was not given it: everything runs on the CPU"
-            return problem(inputs, f"no {inputs.dev}/nvidia0, though the driver is loaded", why, _DOCKER)
-        why = "everything runs on the CPU; HeyGem itself is far too slow there"
-        return problem(inputs, f"no NVIDIA GPU: no {inputs.dev}/nvidia0", why, "lspci | grep -i nvidia")
+        return _no_nodes(inputs)
     needed = [*nodes, inputs.dev / "nvidiactl", inputs.dev / "nvidia-uvm"]
     missing = [node.name for node in needed if not node.exists()]
     if missing:
-        fix = "nvidia-modprobe -u -c=0  # on the host, then start the container again"
-        return problem(inputs, f"{', '.join(missing)} missing", "CUDA cannot start without every one of them", fix)
-    closed = [node.name for node in needed if not os.access(node, os.R_OK | os.W_OK, effective_ids=True)]
-    if closed:
+        fix = "nvidia-modprobe -u -c=0  # on the host; then restart the container"
+        return _problem(inputs, f"{', '.join(missing)} missing", "CUDA needs every one of them", fix)
+    denied = [node.name for node in needed if not os.access(node, os.R_OK | os.W_OK, effective_ids=True)]
+    if denied:
         fix = f"ls -l {inputs.dev}/nvidia*; groups"
-        return problem(inputs, f"no permission for {', '.join(closed)}", "CUDA cannot open the GPU", fix)
+        return _problem(inputs, f"no permission to open {', '.join(denied)}", "CUDA cannot open the GPU", fix)
     return ok(", ".join(node.name for node in needed))
 
 
+def _no_nodes(inputs: Inputs) -> Finding:
+    if (inputs.proc / "driver/nvidia/version").exists():
+        why = "the host has a GPU, but this container has no access to it: everything runs on the CPU"
+        return _problem(inputs, f"no {inputs.dev}/nvidia0, although the driver is loaded", why, _DOCKER)
+    why = "everything runs on the CPU, where HeyGem itself is far too slow"
+    return _problem(inputs, f"no NVIDIA GPU: no {inputs.dev}/nvidia0", why, "lspci | grep -i nvidia")
+
+
+@check("gpu.driver", "kernel driver")
+@_needs_gpu
 def driver(inputs: Inputs) -> Finding:
-    """The kernel's driver."""
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
+    """Compare the version of the kernel driver with what CUDA 11 needs."""
     path = inputs.proc / "driver/nvidia/version"
     if not path.is_file():
-        return skip(f"no {path} (as in WSL)")
+        return skip(f"no {path} (normal in WSL)")
     match = _VERSION.search(path.read_text(errors="replace"))
     if match is None:
-        return skip(f"{path} names no version")
-    if int(match[1].split(".")[0]) >= LEAST_DRIVER:
+        return skip(f"no version in {path}")
+    if int(match[1].split(".")[0]) >= MIN_DRIVER:
         return ok(match[1])
-    why = f"CUDA 11 needs driver {LEAST_DRIVER} or later"
-    return problem(inputs, match[1], why, "Install a newer driver: https://www.nvidia.com/drivers")
+    why = f"CUDA 11 needs driver {MIN_DRIVER} or later"
+    return _problem(inputs, match[1], why, "Install a newer driver: https://www.nvidia.com/drivers")
 
 
-def nvml(inputs: Inputs, answer: Answer) -> Finding:
-    """NVIDIA's management library, and what GPUs it names."""
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
-    why = "nvidia-smi and every GPU monitor use it, and CUDA is seldom better off"
-    if answer.failure:
-        return problem(inputs, f"NVML {answer.failure}", why, "dmesg | grep -i -e nvrm -e xid | tail")
-    if "missing" in answer.facts:
-        return problem(inputs, f"cannot be loaded: {answer.facts['missing']}", why, _DOCKER)
-    if "code" in answer.facts:
-        code = int(answer.facts["code"])
-        what, fix = _NVML_ERRORS.get(code, ("see nvml.h", "dmesg | grep -i -e nvrm -e xid | tail"))
-        return problem(inputs, f"error {code}: {what}", why, fix)
-    found = answer.facts["devices"]
-    if not found:
-        return problem(inputs, f"driver {answer.facts['driver']}, no GPU", "CUDA finds none either", _DOCKER)
-    return ok(f"driver {answer.facts['driver']}: {', '.join(each['name'] for each in found)}")
+@check("gpu.nvml", "NVIDIA's management library", probes.nvml)
+@_needs_gpu
+def nvml(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether NVIDIA's management library works and lists a GPU."""
+    why = "nvidia-smi and every GPU monitor use it, and CUDA rarely works without it"
+    if result.failure:
+        return _problem(inputs, f"NVML {result.failure}", why, _KERNEL_LOG)
+    if "missing" in result.facts:
+        return _problem(inputs, f"cannot be loaded: {result.facts['missing']}", why, _DOCKER)
+    if "code" in result.facts:
+        code = int(result.facts["code"])
+        meaning, fix = _NVML_ERRORS.get(code, ("see nvml.h", _KERNEL_LOG))
+        return _problem(inputs, f"error {code}: {meaning}", why, fix)
+    gpus = result.facts["devices"]
+    if not gpus:
+        return _problem(inputs, f"driver {result.facts['driver']}, no GPU", "CUDA will not find one either", _DOCKER)
+    return ok(f"driver {result.facts['driver']}: {', '.join(each['name'] for each in gpus)}")
 
 
-def nvidia_smi(inputs: Inputs, answer: Answer) -> Finding:
-    """nvidia-smi, which can hang."""
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
-    if answer.failure:
-        why = "operators watch the GPU with it; where it hangs, so does CUDA"
-        return problem(inputs, answer.failure, why, "dmesg | grep -i -e nvrm -e xid | tail")
-    return ok(", ".join(answer.stdout.strip().splitlines()))
+@check("gpu.nvidia-smi", "nvidia-smi responds", probes.nvidia_smi)
+@_needs_gpu
+def nvidia_smi(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether nvidia-smi works; it may hang."""
+    if result.failure:
+        why = "operators monitor the GPU with it; if it hangs, so does CUDA"
+        return _problem(inputs, result.failure, why, _KERNEL_LOG)
+    return ok(", ".join(result.stdout.strip().splitlines()))
 
 
-def memory(inputs: Inputs, answer: Answer) -> Finding:
-    """The GPUs' memory, and what is free of it."""
-    found = _gpus(answer)
-    if not found:
-        return skip(_reason(inputs))
-    text = ", ".join(f"{_gib(each['free'])} of {_gib(each['total'])} GiB free" for each in found)
-    if max(each["free"] for each in found) >= LEAST_MEMORY:
-        return ok(text)
-    return problem(inputs, text, "too little is left for the networks: another program has it", "nvidia-smi")
+@check("gpu.memory", "GPU memory", probes.nvml)
+@_needs_gpu
+def memory(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether a GPU has enough free memory."""
+    gpus = _gpus(result)
+    if not gpus:
+        return skip("unknown: see gpu.nvml")
+    found = ", ".join(f"{_gib(each['free'])} of {_gib(each['total'])} GiB free" for each in gpus)
+    if max(each["free"] for each in gpus) >= MIN_FREE_MEMORY:
+        return ok(found)
+    return _problem(inputs, found, "too little for the networks: another program is using the GPU", "nvidia-smi")
 
 
-def compute_capability(inputs: Inputs, answer: Answer) -> Finding:
-    """The GPUs' compute capability against CUDA 11.8."""
-    found = _gpus(answer)
-    if not found:
-        return skip(_reason(inputs))
-    capabilities = [(each["capability"][0], each["capability"][1]) for each in found]
-    text = ", ".join(f"{major}.{minor}" for major, minor in capabilities)
+@check("gpu.compute-capability", "compute capability for CUDA 11.8", probes.nvml)
+@_needs_gpu
+def compute_capability(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether ONNX Runtime 1.18.0 has kernels for the GPUs."""
+    capabilities = [(each["capability"][0], each["capability"][1]) for each in _gpus(result)]
+    if not capabilities:
+        return skip("unknown: see gpu.nvml")
+    found = ", ".join(f"{major}.{minor}" for major, minor in capabilities)
     if max(capabilities) >= (10, 0):
         why = "ONNX Runtime 1.18.0 has no kernels for this card, which needs CUDA 12.8 or later"
         fix = "Use HeyGem's RTX-50 variant with its own newer onnxruntime-gpu; heygem render works on the CPU"
-        return problem(inputs, f"{text}: an RTX 50 or newer", why, fix)
+        return _problem(inputs, f"{found}: an RTX 50 or newer", why, fix)
     if min(capabilities) < (5, 2):
-        why = "ONNX Runtime 1.18.0 has kernels from 5.2 on"
-        return problem(inputs, text, why, "heygem render --device cpu …")
+        return _problem(inputs, found, "ONNX Runtime 1.18.0 needs 5.2 or later", "heygem render --device cpu …")
     if max(capabilities) >= (9, 0):
-        return ok(f"{text}: works, compiled at the first start, which is slow")
-    return ok(text)
+        return ok(f"{found}: works, but the first start is slow because kernels are compiled")
+    return ok(found)
 
 
-def visible_devices(inputs: Inputs, answer: Answer) -> Finding:
-    """CUDA_VISIBLE_DEVICES: unset shows all GPUs, empty hides them all."""
+@check("gpu.visible-devices", "CUDA_VISIBLE_DEVICES", probes.nvml)
+@_needs_gpu
+def visible_devices(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether CUDA_VISIBLE_DEVICES hides the GPUs: all are visible if it is unset, none if it is empty."""
     value = inputs.environment.get("CUDA_VISIBLE_DEVICES")
     if value is None:
-        return ok("unset: all GPUs are visible") if inputs.has_gpu else skip(NO_GPU)
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
+        return ok("unset: all GPUs are visible")
     fix = "unset CUDA_VISIBLE_DEVICES"
     first = value.split(",")[0].strip()
     if not first or first.startswith("-"):
-        shown = "set but empty" if not value.strip() else value
-        return problem(inputs, f"{shown}: all GPUs are hidden", "CUDA sees no GPU; unset is not the same as empty", fix)
-    count = len(_gpus(answer))
+        shown = value if value.strip() else "set but empty"
+        return _problem(
+            inputs, f"{shown}: all GPUs are hidden", "CUDA sees no GPU; empty is not the same as unset", fix
+        )
+    count = len(_gpus(result))
     if first.isdecimal() and count and int(first) >= count:
-        why = "CUDA sees no GPU, since the first number that does not exist ends the list"
-        return problem(inputs, f"{value}, but the GPUs are numbered 0 to {count - 1}", why, fix)
+        why = "CUDA sees no GPU: it ignores the list from the first invalid number on"
+        return _problem(inputs, f"{value}, but the GPUs are numbered 0 to {count - 1}", why, fix)
     return ok(value)
 
 
-def libcuda(inputs: Inputs, answer: Answer) -> Finding:
-    """The CUDA driver's library, which a container gets with its capability ``compute``."""
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
-    if answer.failure:
-        return skip(f"NVML {answer.failure}")
-    if not answer.facts["driver_missing"]:
+@check("gpu.libcuda", "CUDA driver library", probes.nvml)
+@_needs_gpu
+def libcuda(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether the library of the CUDA driver loads; containers get it with the capability ``compute``."""
+    if result.failure:
+        return skip(f"NVML {result.failure}")
+    if not result.facts["driver_missing"]:
         return ok(f"{inputs.libcuda} loads")
     found = f"{inputs.libcuda} cannot be loaded"
-    given = inputs.environment.get("NVIDIA_DRIVER_CAPABILITIES")
-    if "devices" in answer.facts:
-        found += f" (NVIDIA_DRIVER_CAPABILITIES={given})" if given else ""
-        why = "NVML works, so this container lacks the capability `compute`: CUDA cannot start, or ONNX Runtime crashes"
-        return problem(inputs, found, why, _DOCKER)
-    return problem(inputs, found, "CUDA cannot start: the driver is not installed, or not in this container", _DOCKER)
+    if "devices" not in result.facts:
+        why = "CUDA cannot start: the driver is not installed, or not available in this container"
+        return _problem(inputs, found, why, _DOCKER)
+    capabilities = inputs.environment.get("NVIDIA_DRIVER_CAPABILITIES")
+    found += f" (NVIDIA_DRIVER_CAPABILITIES={capabilities})" if capabilities else ""
+    why = "NVML works, so this container lacks the capability `compute`: CUDA cannot start, or ONNX Runtime crashes"
+    return _problem(inputs, found, why, _DOCKER)
 
 
-def cuda_library(name: str) -> Callable[[Inputs, Answer], Finding]:
-    """Make the check of one library that ONNX Runtime 1.18.0 needs."""
-
-    def check(inputs: Inputs, answer: Answer) -> Finding:
-        if not inputs.has_gpu:
-            return skip(NO_GPU)
-        if answer.failure:
-            return problem(inputs, f"loading it: {answer.failure}", "the library is damaged", _install(inputs))
-        facts = answer.facts[name]
-        if "path" in facts:
-            return ok(facts["path"])
-        why = "without it ONNX Runtime runs on the CPU, without a word"
-        if facts["elsewhere"]:
-            folder = shlex.quote(str(Path(facts["elsewhere"]).parent))
-            fix = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH  # before the process starts"
-            return problem(inputs, f"is in {folder}, where the loader does not look", why, fix)
-        return problem(inputs, facts["error"], why, _install(inputs))
-
-    return check
+def cuda_library(inputs: Inputs, result: ProbeResult, *, name: str) -> Finding:
+    """Check whether a library that ONNX Runtime 1.18.0 needs can be loaded."""
+    if not inputs.has_gpu:
+        return skip(NO_GPU)
+    packages = " ".join(dict.fromkeys(PACKAGES.values()))
+    install = f"{shlex.quote(inputs.python)} -m pip install {packages}"
+    if result.failure:
+        return _problem(inputs, f"cannot be loaded: {result.failure}", "the library is damaged", install)
+    facts = result.facts[name]
+    if "path" in facts:
+        return ok(facts["path"])
+    why = "without it ONNX Runtime silently runs on the CPU"
+    if not facts["elsewhere"]:
+        return _problem(inputs, facts["error"], why, install)
+    folder = shlex.quote(str(Path(facts["elsewhere"]).parent))
+    fix = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH  # before the process starts"
+    return _problem(inputs, f"is in {folder}, which the loader does not search", why, fix)
 
 
-def _install(inputs: Inputs) -> str:
-    names = " ".join(dict.fromkeys(PACKAGES.values()))
-    return f"{shlex.quote(inputs.python)} -m pip install {names}"
+for _name in CUDA_LIBRARIES:
+    check(f"gpu.{_name.partition('.so')[0]}", _name, probes.cuda_libraries)(functools.partial(cuda_library, name=_name))
 
 
-def _gpus(answer: Answer) -> list[dict[str, Any]]:
-    return list(answer.facts.get("devices", []))
+def _gpus(result: ProbeResult) -> list[dict[str, Any]]:
+    return list(result.facts.get("devices", []))
 
 
-def _reason(inputs: Inputs) -> str:
-    return "NVML does not tell: see gpu.nvml" if inputs.has_gpu else NO_GPU
-
-
-def _gib(size: object) -> str:
-    return f"{int(str(size)) / (1 << 30):.1f}"
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f}"

@@ -1,4 +1,4 @@
-"""Where the doctor looks: every root, program and library that a check touches, so that tests can bring their own."""
+"""Everything that checks look at: folders, programs and libraries, so that tests can provide their own."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ def _cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The machine, the installation and the service to be looked at.
+    """The machine, the installation and the service to check.
 
     Attributes:
-        dev: the device nodes.
-        proc: the kernel's view of processes.
-        cgroup: the control groups' file system.
-        environment: the variables of the process.
-        python: our own interpreter.
-        packages: the folders in which our interpreter looks for packages.
-        nvidia_smi: the program.
+        dev: The folder of device nodes.
+        proc: The mount point of procfs.
+        cgroup: The mount point of the control groups.
+        environment: The environment variables.
+        python: The interpreter that runs heygem.
+        packages: The folders in which it looks for packages.
+        nvidia_smi: The nvidia-smi program.
         nvml: NVIDIA's management library.
-        libcuda: the CUDA driver's library.
-        library_places: folders with CUDA libraries that the loader does not search by itself.
-        models: the folder of our models.
-        output: where outputs go.
-        cache: where face tracks are kept.
-        temporary: the folder for temporary files.
-        user_home: the user's home folder.
-        home: the HeyGem installation, resolved; None where there is none.
+        libcuda: The library of the CUDA driver.
+        library_folders: Folders that may contain CUDA libraries but that the loader does not search.
+        models: The folder of heygem's models.
+        output: The output folder.
+        cache: The folder of cached face tracks.
+        temporary: The folder for temporary files.
+        user_home: The user's home folder.
+        home: The root of the HeyGem installation, resolved; None if there is none.
         home_python: HeyGem's interpreter.
-        compose: a compose file that was named.
-        url: the address of the service.
-        maps: folders that the official service shares with this machine.
-        log: a log file that was named.
-        require_gpu: a GPU that is missing or unusable is a failure.
-        deep: take seconds, not one: import torch, render.
-        now: seconds since 1970.
-        limit: seconds that a child process may take.
+        compose: A compose file named by the user.
+        url: The address of the service.
+        maps: The folders that the official service shares with this machine.
+        log: A log file named by the user.
+        require_gpu: Whether a missing or unusable GPU is a failure.
+        deep: Whether to run slow probes: import torch, render a second of video.
+        now: The current time in seconds since 1970.
+        timeout: The time limit of a child process in seconds.
     """
 
     dev: Path = Path("/dev")
@@ -61,7 +61,7 @@ class Inputs:
     nvidia_smi: str = "nvidia-smi"
     nvml: str = "libnvidia-ml.so.1"
     libcuda: str = "libcuda.so.1"
-    library_places: tuple[str, ...] = ("/usr/local/cuda-11.8/lib64", "/usr/local/cuda/lib64", "/opt/conda/lib")
+    library_folders: tuple[str, ...] = ("/usr/local/cuda-11.8/lib64", "/usr/local/cuda/lib64", "/opt/conda/lib")
     models: Path = field(default_factory=models_folder)
     output: Path = field(default_factory=Path.cwd)
     cache: Path = field(default_factory=_cache_folder)
@@ -76,14 +76,14 @@ class Inputs:
     require_gpu: bool = False
     deep: bool = False
     now: float = field(default_factory=time.time)
-    limit: float = 20.0
+    timeout: float = 20.0
 
     @property
     def has_gpu(self) -> bool:
-        """Whether there are device nodes of an NVIDIA GPU."""
+        """Whether there is a device node of an NVIDIA GPU."""
         return bool(gpu_nodes(self.dev)) or (self.dev / "dxg").exists()
 
 
 def gpu_nodes(dev: Path) -> list[Path]:
-    """The device nodes of NVIDIA GPUs, such as /dev/nvidia0."""
+    """Return the device nodes of NVIDIA GPUs, such as /dev/nvidia0."""
     return sorted(each for each in dev.glob("nvidia[0-9]*") if each.name[len("nvidia") :].isdecimal())

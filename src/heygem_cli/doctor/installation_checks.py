@@ -1,107 +1,108 @@
-"""A HeyGem installation: its configuration, its models, its modules and the interpreter that shall run it."""
+"""Checks of a HeyGem installation: its configuration, models and modules, and the interpreter that runs it."""
 
 from __future__ import annotations
 
+import functools
 import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from heygem_cli.doctor import runtime_checks
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor import probes, runtime_checks
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation import compose, config_ini, opt_file, tree
-from heygem_cli.heygem.installation import gradio_queue as queue
-from heygem_cli.heygem.installation.files import decode_transparent, read_small
+from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
+from heygem_cli.heygem.installation.files import decode_lossless, read_small
 from heygem_cli.heygem.installation.model_files import damage
 
 NO_HOME = "no installation: name its folder with --home"
+FIND_CUDA_PROBLEM = "heygem doctor --only gpu --require gpu   # reports each missing library"
 
 
-def _needs_home(check: Callable[[Inputs], Finding]) -> Callable[[Inputs], Finding]:
-    """Skip a check where there is no installation, and turn a file that cannot be used into a finding."""
+def _needs_home(judge: Callable[[Inputs, Path], Finding]) -> Callable[[Inputs], Finding]:
+    """Pass the root folder to a check; skip it if there is no installation, fail if a file cannot be parsed."""
 
-    def checked(inputs: Inputs) -> Finding:
+    @functools.wraps(judge)
+    def wrapper(inputs: Inputs) -> Finding:
         if inputs.home is None:
             return skip(NO_HOME)
-        if not tree.looks_like_home(inputs.home):
+        if not tree.is_installation(inputs.home):
             return skip("no installation: see installation.home")
         try:
-            return check(inputs)
+            return judge(inputs, inputs.home)
         except InputError as error:
-            return fail(error.message, "HeyGem cannot use it, nor can it be checked", error.hint or _repair(inputs))
+            return fail(error.message, "HeyGem cannot use it either", error.hint or _fix_config(inputs.home))
 
-    checked.__doc__ = check.__doc__
-    return checked
+    return wrapper
 
 
+@check("installation.home", "HeyGem's root folder")
 def home(inputs: Inputs) -> Finding:
-    """Whether the folder is an installation."""
+    """Check whether the folder is an installation."""
     if inputs.home is None:
         return skip(NO_HOME)
-    if tree.looks_like_home(inputs.home):
+    if tree.is_installation(inputs.home):
         return ok(str(inputs.home))
-    found = f"{inputs.home} is not the root of a HeyGem installation"
-    why = "run.py or app.py, landmark2face_wy/ and config/config.ini belong there; HeyGem must be started in its root"
+    found = f"{inputs.home} is not the root folder of a HeyGem installation"
+    why = "HeyGem must be started in the folder that contains run.py or app.py, landmark2face_wy/ and config/config.ini"
     return fail(found, why, f"ls {shlex.quote(str(inputs.home))}")
 
 
+@check("installation.opt-txt", "opt.txt: num_threads")
 @_needs_home
-def opt_txt(inputs: Inputs) -> Finding:
-    """num_threads in opt.txt, and whether it will stay."""
-    assert inputs.home is not None  # noqa: S101
-    path = inputs.home / tree.OPT_TXT
-    stick = (
-        "HeyGem rewrites the file at every start and never reads it; only --num_threads 0 on its command line sticks"
-    )
+def opt_txt(inputs: Inputs, home: Path) -> Finding:
+    """Check num_threads in opt.txt, and whether HeyGem was started so that it persists."""
+    path = home / tree.OPT_TXT
+    start = f"cd {shlex.quote(str(home))} && python run.py --num_threads 0"
+    why = "HeyGem rewrites the file at every start and never reads it: only --num_threads 0 on its command line counts"
     if not path.exists():
-        fix = f"cd {shlex.quote(str(inputs.home))} && python run.py --num_threads 0"
-        return warn("no opt.txt", "HeyGem writes it at its first start, so it has never started here", fix)
-    running = tree.processes(inputs.home, inputs.proc)
-    restart = f"{_repair(inputs)} && cd {shlex.quote(str(inputs.home))} && python run.py --num_threads 0"
-    values = opt_file.values(decode_transparent(read_small(path), path).text, opt_file.NUM_THREADS)
-    found = f"num_threads: {', '.join(values) or 'no such line'}"
+        return warn("no opt.txt", "HeyGem writes it when it starts, so it has never started here", start)
+    fix = f"{_fix_config(home)} && {start}"
+    values = opt_file.values(decode_lossless(read_small(path), path).text, opt_file.NUM_THREADS)
+    found = f"num_threads: {', '.join(values) or 'not set'}"
     if any(value != "0" for value in values) or not values:
-        return warn(found, stick, restart)
+        return warn(found, why, fix)
     if not stat.S_IMODE(path.stat().st_mode) & 0o222:
-        why = "HeyGem writes it at every start, and so its start fails"
-        return fail(f"{found}, but nobody may write the file", why, f"chmod u+w {shlex.quote(str(path))}")
-    main = [each for each in running if "--multiprocessing-fork" not in each.command]
+        reason = "HeyGem writes it at every start, so it cannot start"
+        return fail(f"{found}, but the file is read-only", reason, f"chmod u+w {shlex.quote(str(path))}")
+    main = [each for each in tree.processes(home, inputs.proc) if "--multiprocessing-fork" not in each.command]
     if any("--num_threads 0" not in each.command for each in main):
-        return warn(f"{found}, but HeyGem runs without --num_threads 0", stick, restart)
-    return ok(f"{found}; {stick}")
+        return warn(f"{found}, but HeyGem runs without --num_threads 0", why, fix)
+    return ok(f"{found}; {why}")
 
 
+@check("installation.temp-dir", "config.ini: temp_dir and clean_switch")
 @_needs_home
-def temp_dir(inputs: Inputs) -> Finding:
-    """Whether HeyGem's clean-up would delete what it must not."""
-    assert inputs.home is not None  # noqa: S101
-    config = _config(inputs)
-    named, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
-    if named is None:
-        return warn("[temp] temp_dir is not set", "HeyGem takes its default without a word", _repair(inputs))
-    found = f"temp_dir = {named}, clean_switch = {switch or 'not set'}"
-    victim = config_ini.endangered(inputs.home, config, inputs.user_home)
+def temp_dir(inputs: Inputs, home: Path) -> Finding:
+    """Check whether HeyGem's clean-up would delete other files than its own."""
+    config = _config(home)
+    temp, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
+    if temp is None:
+        return warn("[temp] temp_dir is not set", "HeyGem silently uses its default", _fix_config(home))
+    found = f"temp_dir = {temp}, clean_switch = {switch or 'not set'}"
+    victim = config_ini.endangered(home, config, inputs.user_home)
     if victim is None:
         return ok(found)
     if config_ini.cleans(config):
-        why = f"the clean-up deletes everything under temp_dir, recursively: {victim} with it"
-        return fail(found, why, _repair(inputs))
-    return warn(found, f"one switch away from deleting {victim}; temporary files are left there", _repair(inputs))
+        why = f"the clean-up deletes everything in temp_dir recursively, including {victim}"
+        return fail(found, why, _fix_config(home))
+    why = f"temporary files are mixed with others, and clean_switch = 1 would delete {victim}"
+    return warn(found, why, _fix_config(home))
 
 
+@check("installation.config-keys", "config.ini: keys and encoding")
 @_needs_home
-def config_keys(inputs: Inputs) -> Finding:
-    """A byte-order mark, unknown and misplaced keys in config.ini."""
-    config = _config(inputs)
+def config_keys(_inputs: Inputs, home: Path) -> Finding:
+    """Check config.ini for a byte-order mark and for unknown and misplaced keys."""
+    config = _config(home)
     if config.bom:
-        return fail("begins with a byte-order mark", "HeyGem cannot read its first section", _repair(inputs))
-    strange = list(config_ini.strange_keys(config))
-    if strange:
-        why = "HeyGem does not look at them, and takes its defaults without a word"
-        return warn(", ".join(strange), why, f"${{EDITOR:-vi}} {shlex.quote(str(_config_path(inputs)))}")
+        return fail("begins with a byte-order mark", "HeyGem cannot read its first section", _fix_config(home))
+    unknown = list(config_ini.unknown_keys(config))
+    if unknown:
+        why = "HeyGem ignores them and silently uses its defaults"
+        return warn(", ".join(unknown), why, f"${{EDITOR:-vi}} {shlex.quote(str(home / tree.CONFIG_INI))}")
     missing = [
         f"[{section}] {key}"
         for section, keys in config_ini.KNOWN.items()
@@ -111,125 +112,137 @@ def config_keys(inputs: Inputs) -> Finding:
     return ok(f"all keys known; defaults for {', '.join(missing)}" if missing else "all keys known, none missing")
 
 
+@check("installation.models", "HeyGem's nine models")
 @_needs_home
-def models(inputs: Inputs) -> Finding:
-    """The nine model files: present, and not cut off."""
-    assert inputs.home is not None  # noqa: S101
-    damages = {str(name): damage(inputs.home / name) for name in tree.MODEL_FILES}
-    wrong = [f"{name} {what}" for name, what in damages.items() if what]
-    if not wrong:
-        return ok(f"{len(damages)} files, none cut off")
-    names = " ".join(shlex.quote(name) for name, what in damages.items() if what)
-    fix = f"cd {shlex.quote(str(inputs.home))} && rm -f {names} && bash download.sh"
-    return fail(", ".join(wrong), "HeyGem cannot start; a cut file counts as present, so it is not fetched again", fix)
+def models(_inputs: Inputs, home: Path) -> Finding:
+    """Check whether the model files are present and complete."""
+    damages = {str(name): damage(home / name) for name in tree.MODEL_FILES}
+    damaged = {name: problem for name, problem in damages.items() if problem}
+    if not damaged:
+        return ok(f"{len(damages)} files, all complete")
+    found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
+    why = "HeyGem cannot start; download.sh skips files that exist, even if they are truncated"
+    names = " ".join(shlex.quote(name) for name in damaged)
+    return fail(found, why, f"cd {shlex.quote(str(home))} && rm -f {names} && bash download.sh")
 
 
-def python(inputs: Inputs, answer: Answer) -> Finding:
-    """The compiled modules against HeyGem's interpreter."""
-    if inputs.home is None or not tree.looks_like_home(inputs.home):
+@check("installation.python", "compiled modules and --python", probes.home_interpreter)
+def python(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Compare the compiled modules with HeyGem's interpreter."""
+    if inputs.home is None or not tree.is_installation(inputs.home):
         return skip(NO_HOME)
-    built = tree.compiled_modules(inputs.home)
-    text = ", ".join(f"{count} for Python {version}" for version, count in sorted(built.items()))
-    if not built:
-        why = "the installation is not complete: HeyGem's core comes as compiled modules"
+    versions = tree.compiled_modules(inputs.home)
+    if not versions:
+        why = "the installation is incomplete: HeyGem's core consists of compiled modules"
         return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(inputs.home))} && git status")
+    modules = ", ".join(f"{count} for Python {version}" for version, count in sorted(versions.items()))
     if inputs.home_python is None:
-        return skip(f"{text}; name HeyGem's interpreter with --python to compare")
-    wanted = max(built, key=lambda version: built[version])
-    fix = f"conda create -y -n heygem python={wanted}"
-    if answer.failure:
-        return fail(f"{inputs.home_python}: {answer.failure}", "HeyGem cannot start with it", fix)
-    version = ".".join(str(answer.facts["version"]).split(".")[:2])
-    found = f"modules: {text}; {inputs.home_python} is {answer.facts['implementation']} {answer.facts['version']}"
-    if version in built and answer.facts["implementation"] == "CPython":
+        return skip(f"{modules}; name HeyGem's interpreter with --python to compare")
+    needed = max(versions, key=lambda version: versions[version])
+    fix = f"conda create -y -n heygem python={needed}"
+    if result.failure:
+        return fail(f"{inputs.home_python}: {result.failure}", "HeyGem cannot start with it", fix)
+    version = ".".join(str(result.facts["version"]).split(".")[:2])
+    found = f"modules: {modules}; {inputs.home_python} is {result.facts['implementation']} {result.facts['version']}"
+    if version in versions and result.facts["implementation"] == "CPython":
         return ok(found)
-    return fail(found, f"only CPython {wanted} can load these modules", fix)
+    return fail(found, f"only CPython {needed} can load these modules", fix)
 
 
-def numpy(inputs: Inputs, answer: Answer) -> Finding:
-    """Numpy in HeyGem's interpreter."""
+@check("installation.numpy", "numpy of --python", probes.home_interpreter)
+def numpy(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check the numpy of HeyGem's interpreter."""
     if inputs.home_python is None:
-        return skip(answer.failure)
-    return runtime_checks.numpy_finding(inputs.home_python, answer)
+        return skip(result.failure)
+    return runtime_checks.judge_numpy(inputs.home_python, result)
 
 
-def onnxruntime(inputs: Inputs, answer: Answer, gpus: Answer) -> Finding:
-    """ONNX Runtime in HeyGem's interpreter."""
+@check("installation.onnxruntime", "onnxruntime-gpu of --python", probes.home_interpreter, probes.nvml)
+def onnxruntime(inputs: Inputs, result: ProbeResult, gpus: ProbeResult) -> Finding:
+    """Check the ONNX Runtime of HeyGem's interpreter."""
     if inputs.home_python is None:
-        return skip(answer.failure)
+        return skip(result.failure)
     newest = max((tuple(each["capability"]) for each in gpus.facts.get("devices", [])), default=(0, 0))
-    version = answer.facts.get("packages", {}).get("onnxruntime-gpu")
+    version = result.facts.get("packages", {}).get("onnxruntime-gpu")
     if newest >= (10, 0) and version is not None:
-        # 1.18.0 has no kernels for an RTX 50: it must not be advised there.
+        # 1.18.0 has no kernels for an RTX 50, so it must not be recommended.
         if version != runtime_checks.ONNXRUNTIME:
             return ok(f"onnxruntime-gpu {version}, for an RTX 50 or newer")
         why = "it has no kernels for an RTX 50 or newer, which needs CUDA 12.8"
         fix = f"{shlex.quote(inputs.home_python)} -m pip install -U onnxruntime-gpu   # with HeyGem's RTX-50 variant"
         return fail(f"onnxruntime-gpu {version}", why, fix)
-    return runtime_checks.onnxruntime_finding(inputs.home_python, answer)
+    return runtime_checks.judge_onnxruntime(inputs.home_python, result)
 
 
-def onnx_session(inputs: Inputs, answer: Answer) -> Finding:
-    """A real session in HeyGem's interpreter, and the provider it got."""
+@check("installation.onnx-session", "ONNX Runtime session in --python", probes.home_onnx_session)
+def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Run a network in HeyGem's interpreter and check the execution provider."""
     if inputs.home_python is None:
-        return skip(answer.failure)
-    problem = runtime_checks.session_problem(answer)
+        return skip(result.failure)
+    problem = runtime_checks.session_problem(result)
     if problem is not None:
         found, why, _ = problem
         return fail(found, why, f"heygem doctor --only installation.onnxruntime --python {inputs.home_python}")
-    found = f"a session runs on {runtime_checks.provider(answer)}"
-    if runtime_checks.provider(answer) == "CUDA":
+    found = f"runs on {runtime_checks.provider(result)}"
+    if runtime_checks.provider(result) == "CUDA":
         return ok(found)
-    why = "on the CPU HeyGem is too slow for its own time limits: start-up fails after 10 s, queues fill up and block"
+    why = "on the CPU HeyGem exceeds its own time-outs: start-up fails after 10 s, and queues fill up and block"
     if inputs.has_gpu or inputs.require_gpu:
-        return fail(found, why, "heygem doctor --only gpu --require gpu   # what is missing, library by library")
+        return fail(found, why, FIND_CUDA_PROBLEM)
     return warn(found, why, "Run HeyGem on a machine with a GPU, or heygem render on this one")
 
 
-def torch(inputs: Inputs, answer: Answer) -> Finding:
-    """Torch in HeyGem's interpreter."""
+@check("installation.torch", "torch of --python", probes.home_torch)
+def torch(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check the torch of HeyGem's interpreter."""
     if inputs.home_python is None:
-        return skip(answer.failure)
-    if not answer.failure and answer.facts["version"] is None:
+        return skip(result.failure)
+    if not result.failure and result.facts["version"] is None:
         fix = f"{shlex.quote(inputs.home_python)} -m pip install torch"
         return fail("not installed", "HeyGem cannot start without it", fix)
-    return runtime_checks.torch_finding(inputs, answer)
+    return runtime_checks.judge_torch(inputs, result)
 
 
+@check("installation.gradio-queue", "app.py: Gradio's queue")
 @_needs_home
-def gradio_queue(inputs: Inputs) -> Finding:
-    """The queue of app.py's web page."""
-    assert inputs.home is not None  # noqa: S101
-    path = inputs.home / tree.APP
+def queue(_inputs: Inputs, home: Path) -> Finding:
+    """Check the arguments of the queue of HeyGem's web page."""
+    path = home / tree.APP
     if not path.exists():
         return skip("no app.py")
-    call = queue.find_queue(read_small(path), path)
-    why = "without a bound every visitor's job is queued and nobody's ends; two at once break HeyGem, which does one"
-    fix = f"{_repair(inputs)} --app"
+    call = gradio_queue.find_queue(read_small(path), path)
+    why = "HeyGem fails if it runs two jobs at once, and without a limit the queue grows for ever"
+    fix = f"{_fix_config(home)} --app"
     if call.missing:
         return warn(f"line {call.line} starts without a queue", why, fix)
     if call.unclear:
-        return warn(f"line {call.line}: arguments without a name", why, f"Write in app.py: .queue({queue.ARGUMENTS})")
-    wrong = [f"{name} is {given or 'not given'} (wanted: {queue.WANTED[name]})" for name, given in call.wrong.items()]
-    return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(queue.ARGUMENTS)
+        fix = f"Write in app.py: .queue({gradio_queue.ARGUMENTS})"
+        return warn(f"line {call.line}: arguments without names", why, fix)
+    wrong = [
+        f"{name} is {source or 'not set'} (recommended: {gradio_queue.RECOMMENDED[name]})"
+        for name, source in call.wrong.items()
+    ]
+    return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(gradio_queue.ARGUMENTS)
 
 
+@check("installation.compose-shm", "compose file: shm_size")
 def compose_shm(inputs: Inputs) -> Finding:
-    """shm_size in the compose file."""
+    """Check shm_size in the compose file."""
 
     def judge(services: list[compose.Service], file: str) -> Finding:
         small = [f"{each.name}: shm_size {each.shm_size or 'not set'}" for each in services if each.small]
         if not small:
             return ok(", ".join(f"{each.name}: {'ipc: host' if each.host_ipc else each.shm_size}" for each in services))
         why = "Docker's default of 64 MiB is too little for DataLoader workers"
-        home_option = f" --home {shlex.quote(str(inputs.home))}" if inputs.home else ""
-        return warn(", ".join(small), why, f"heygem fix-config{home_option} --compose {file}")
+        command = _fix_config(inputs.home) if inputs.home else "heygem fix-config"
+        return warn(", ".join(small), why, f"{command} --compose {file}")
 
-    return _with_compose(inputs, judge)
+    return _judge_compose(inputs, judge)
 
 
+@check("installation.compose-gpu", "compose file: GPU")
 def compose_gpu(inputs: Inputs) -> Finding:
-    """The GPU reservation in the compose file."""
+    """Check the GPU reservation in the compose file."""
 
     def judge(services: list[compose.Service], file: str) -> Finding:
         without = [each.name for each in services if not each.gpu]
@@ -239,29 +252,25 @@ def compose_gpu(inputs: Inputs) -> Finding:
             f"${{EDITOR:-vi}} {file}   # deploy: {{resources: {{reservations: "
             "{devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
         )
-        return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU there, and its queues block", fix)
+        return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU, where its queues block", fix)
 
-    return _with_compose(inputs, judge)
+    return _judge_compose(inputs, judge)
 
 
-def _with_compose(inputs: Inputs, judge: Callable[[list[compose.Service], str], Finding]) -> Finding:
+def _judge_compose(inputs: Inputs, judge: Callable[[list[compose.Service], str], Finding]) -> Finding:
     path = inputs.compose or (tree.find_compose(inputs.home) if inputs.home else None)
     if path is None:
         return skip("no compose file: name one with --compose")
     try:
-        return judge(compose.relevant(compose.parse(read_small(path), path)), shlex.quote(str(path)))
+        return judge(compose.heygem_services(compose.parse(read_small(path), path)), shlex.quote(str(path)))
     except InputError as error:
         return fail(error.message, "docker compose cannot use it", error.hint or f"docker compose -f {path} config")
 
 
-def _config_path(inputs: Inputs) -> Path:
-    assert inputs.home is not None  # noqa: S101
-    return inputs.home / tree.CONFIG_INI
+def _config(home: Path) -> config_ini.Config:
+    path = home / tree.CONFIG_INI
+    return config_ini.parse(read_small(path), path)
 
 
-def _config(inputs: Inputs) -> config_ini.Config:
-    return config_ini.parse(read_small(_config_path(inputs)), _config_path(inputs))
-
-
-def _repair(inputs: Inputs) -> str:
-    return f"heygem fix-config --home {shlex.quote(str(inputs.home))}"
+def _fix_config(home: Path) -> str:
+    return f"heygem fix-config --home {shlex.quote(str(home))}"

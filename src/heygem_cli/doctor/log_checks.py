@@ -1,23 +1,23 @@
-"""What HeyGem's log tells."""
+"""Checks of HeyGem's log."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from functools import partial
 
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.log_file import TAIL, Log, Seen, read_log
-from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
+from heygem_cli.doctor.log_file import MAX_BYTES, Count, Log, read_log
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.log_messages import RESTART, Message
+from heygem_cli.heygem.installation.log_messages import MESSAGES, RESTART, Message
 from heygem_cli.heygem.installation.tree import LOG
 
-STUCK = 10 * 60
-"""Seconds without a step after which a job is called stuck."""
+STALL_SECONDS = 10 * 60
+"""A job without progress for this long is considered stuck."""
 
 
 def log(inputs: Inputs) -> Log | Finding:
-    """Read the log that was named, else the installation's; a finding says why it cannot be read."""
+    """Read the log named by the user, else that of the installation; return a finding if it cannot be read."""
     path = inputs.log or (inputs.home / LOG if inputs.home else None)
     if path is None:
         return skip("no log: name one with --log")
@@ -25,37 +25,38 @@ def log(inputs: Inputs) -> Log | Finding:
         return read_log(path)
     except InputError as error:
         if error.code == "missing" and inputs.log is None:
-            return skip(f"{path} is not there: HeyGem has not run here")
-        return fail(error.message, "what HeyGem says cannot be seen", error.hint or f"ls -l {shlex.quote(str(path))}")
+            return skip(f"{path} does not exist: HeyGem has not run here")
+        return fail(error.message, "HeyGem's messages are unknown", error.hint or f"ls -l {shlex.quote(str(path))}")
 
 
-def message(kind: Message) -> Callable[[Inputs, Log | Finding], Finding]:
-    """Make the check of one kind of failure."""
-
-    def check(_inputs: Inputs, log: Log | Finding) -> Finding:
-        if isinstance(log, Finding):
-            return log
-        seen = log.seen.get(kind.name, Seen())
-        if seen.since:
-            found = f"{seen.since} since the last start, last {seen.last}"
-            return (fail if kind.lasting else warn)(found, kind.meaning, kind.fix)
-        if seen.before:
-            return ok(f"{seen.before} before the last start, last {seen.last}, none since")
-        return ok(f"not in the last {TAIL >> 20} MiB" if log.cut else "not in the log")
-
-    return check
+def message(_inputs: Inputs, log: Log | Finding, *, kind: Message) -> Finding:
+    """Check whether a message occurs in the log."""
+    if isinstance(log, Finding):
+        return log
+    count = log.counts.get(kind.name, Count())
+    if count.since_start:
+        found = f"{count.since_start} since the last start, most recently {count.last}"
+        return (fail if kind.needs_restart else warn)(found, kind.meaning, kind.fix)
+    if count.before_start:
+        return ok(f"{count.before_start} before the last start, most recently {count.last}; none since")
+    return ok(f"none in the last {MAX_BYTES >> 20} MiB" if log.truncated else "none")
 
 
+for _message in MESSAGES:
+    check(f"log.{_message.name}", _message.title, log)(partial(message, kind=_message))
+
+
+@check("log.stuck", "a job without progress", log)
 def stuck(inputs: Inputs, log: Log | Finding) -> Finding:
-    """A job that has not moved for long."""
+    """Check whether the current job makes progress."""
     if isinstance(log, Finding):
         return log
     if log.job is None:
-        return ok("no job is under way")
-    # By the clock of the file system, since the log's own may be of another time zone.
-    still = log.still + max(0.0, inputs.now - log.written)
-    found = f"job {log.job} last moved {still / 60:.0f} minutes ago"
-    if still < STUCK:
+        return ok("no job is running")
+    # The time since the last line comes from the file system: the log may be written in another time zone.
+    idle = log.idle + max(0.0, inputs.now - log.modified)
+    found = f"job {log.job}: last progress {idle / 60:.0f} minutes ago"
+    if idle < STALL_SECONDS:
         return ok(found)
-    why = "its worker has died, or waits for an answer that will not come; the next jobs wait behind it"
+    why = "its worker has died or waits for a result that never arrives, and all later jobs wait for it"
     return fail(found, why, f"tail -n 50 {shlex.quote(str(log.path))}; {RESTART}")

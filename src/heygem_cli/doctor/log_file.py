@@ -1,4 +1,4 @@
-"""Read the end of HeyGem's log into plain counts."""
+"""Read the end of HeyGem's log and count its messages."""
 
 from __future__ import annotations
 
@@ -8,116 +8,114 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from heygem_cli.heygem.installation.files import check_regular, unreadable
-from heygem_cli.heygem.installation.log_messages import JOB_END, JOB_MOVES, JOB_START, MESSAGES, READY, TIME
+from heygem_cli.heygem.installation.files import check_regular, read_error
+from heygem_cli.heygem.installation.log_messages import JOB_END, JOB_PROGRESS, JOB_START, MESSAGES, READY, TIME
 
-TAIL = 8 << 20
-"""Bytes that are read from the end."""
+MAX_BYTES = 8 << 20
+"""How much is read from the end of the log."""
 
-_INTERESTING = re.compile(
+_RELEVANT = re.compile(
     "|".join(each.pattern.pattern for each in MESSAGES)
-    + f"|{READY.pattern}|{JOB_START.pattern}|{JOB_MOVES.pattern}|{JOB_END.pattern}",
+    + f"|{READY.pattern}|{JOB_START.pattern}|{JOB_PROGRESS.pattern}|{JOB_END.pattern}",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True)
-class Seen:
-    """How often a message was seen before and since the last start, and when last (the log's own time)."""
+class Count:
+    """How often a message occurs before and since HeyGem's last start, and the log's own time of the last one."""
 
-    before: int = 0
-    since: int = 0
+    before_start: int = 0
+    since_start: int = 0
     last: str = "at an unknown time"
 
 
 @dataclass(frozen=True)
 class Log:
-    """What a log says.
+    """A summary of a log.
 
     Attributes:
-        path: of the log.
-        seen: by the name of the message.
-        job: the job that has started and not ended; None if there is none.
-        still: seconds by the log's own clock between the job's last step and the last line.
-        written: when the file was last written, in seconds since 1970.
-        cut: only the end was read.
+        path: The log file.
+        counts: The counts by the name of the message.
+        job: The job that is running, if any.
+        idle: Seconds, by the times in the log, between the last progress of the job and the last line.
+        modified: When the file was last modified, in seconds since 1970.
+        truncated: Whether only the end of the file was read.
     """
 
     path: Path
-    seen: dict[str, Seen]
+    counts: dict[str, Count]
     job: str | None
-    still: float
-    written: float
-    cut: bool
+    idle: float
+    modified: float
+    truncated: bool
 
 
 def read_log(path: Path) -> Log:
     """Read a log.
 
     Raises:
-        InputError: it is missing, unreadable or no regular file.
+        InputError: The file is missing, unreadable or not a regular file.
     """
     try:
         status = check_regular(path)
-        cut = status.st_size > TAIL
+        truncated = status.st_size > MAX_BYTES
         with path.open("rb") as file:
-            file.seek(max(0, status.st_size - TAIL))
-            data = file.read(TAIL)
+            file.seek(max(0, status.st_size - MAX_BYTES))
+            data = file.read(MAX_BYTES)
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        # A tail can begin within a character; a whole file that is not UTF-8 is GBK.
-        text = data.decode(errors="replace") if cut else data.decode("gb18030", errors="replace")
-    return _digest(path, text, status.st_mtime, cut=cut)
+        # The end of a file can begin in the middle of a character. A complete file that is not UTF-8 is GBK.
+        text = data.decode(errors="replace") if truncated else data.decode("gb18030", errors="replace")
+    return _summarize(path, text, status.st_mtime, truncated=truncated)
 
 
-def _digest(path: Path, text: str, written: float, *, cut: bool) -> Log:
-    seen: dict[str, Seen] = {}
+def _summarize(path: Path, text: str, modified: float, *, truncated: bool) -> Log:
+    counts: dict[str, Count] = {}
     job: str | None = None
-    moved = last = ""
-    for line, match in _lines(text):
-        if time := _time_before(text, match.start()):
+    progress = last = ""
+    for line, match in _relevant_lines(text):
+        if time := _time_at(text, match.start()):
             last = time
         if READY.search(line):
-            seen = {name: Seen(each.before + each.since, 0, each.last) for name, each in seen.items()}
+            counts = {name: Count(each.before_start + each.since_start, 0, each.last) for name, each in counts.items()}
             job = None
         elif start := JOB_START.search(line):
-            job, moved = start[1], last
-        elif JOB_MOVES.search(line):
-            moved = last
-        elif JOB_END.search(line):
+            job, progress = start[1], last
+        elif JOB_PROGRESS.search(line):
+            progress = last
+        elif JOB_END.search(line) or _count(counts, line, last):
             job = None
-        else:
-            job = None if _count(seen, line, last) else job
-    return Log(path, seen, job, _seconds(moved, _last_time(text) or last), written, cut)
+    return Log(path, counts, job, _seconds_between(progress, _last_time(text) or last), modified, truncated)
 
 
-def _count(seen: dict[str, Seen], line: str, time: str) -> bool:
-    """Count a message; say whether it ends a job."""
+def _count(counts: dict[str, Count], line: str, time: str) -> bool:
+    """Count a message; return whether it ends a job."""
     message = next((each for each in MESSAGES if each.pattern.search(line)), None)
     if message is None:
         return False
-    before = seen.get(message.name, Seen())
-    seen[message.name] = Seen(before.before, before.since + 1, time or before.last)
+    count = counts.get(message.name, Count())
+    counts[message.name] = Count(count.before_start, count.since_start + 1, time or count.last)
     return "异常" in line or "失败" in line
 
 
-def _lines(text: str) -> Iterator[tuple[str, re.Match[str]]]:
-    """Every line with something of interest, once, and the first match in it."""
-    done = -1
-    for match in _INTERESTING.finditer(text):
-        if match.start() > done:
+def _relevant_lines(text: str) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield each line that contains a match, with its first match."""
+    line_end = -1
+    for match in _RELEVANT.finditer(text):
+        if match.start() > line_end:
             start, end = text.rfind("\n", 0, match.start()) + 1, text.find("\n", match.end())
-            done = len(text) if end < 0 else end
-            yield text[start:done], match
+            line_end = len(text) if end < 0 else end
+            yield text[start:line_end], match
 
 
-def _time_before(text: str, at: int) -> str:
-    """The time of the line at a place, or of the last line before it that has one, a little way back."""
-    end = text.find("\n", at)
-    times = TIME.findall(text, max(0, at - 4000), len(text) if end < 0 else end)
+def _time_at(text: str, position: int) -> str:
+    """Return the time of the line at a position, or of the last line with a time shortly before it."""
+    end = text.find("\n", position)
+    times = TIME.findall(text, max(0, position - 4000), len(text) if end < 0 else end)
     return times[-1] if times else ""
 
 
@@ -126,7 +124,7 @@ def _last_time(text: str) -> str:
     return times[-1] if times else ""
 
 
-def _seconds(start: str, end: str) -> float:
+def _seconds_between(start: str, end: str) -> float:
     if not start or not end:
         return 0.0
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -1,4 +1,4 @@
-"""The questions to child processes; several checks can share the answer to one."""
+"""Probes: slow queries, most of them in child processes, whose results checks share."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ import os
 import tempfile
 from pathlib import Path
 
-from heygem_cli.doctor.child_process import Answer, ask, ask_script, with_facts
+from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_script
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.onnx import CUDA_LIBRARIES
 
-NO_GPU = Answer(failure="there is no NVIDIA GPU here")
-NO_INTERPRETER = Answer(failure="no interpreter was named")
-NO_URL = Answer(failure="no address was named")
+NO_GPU = ProbeResult(failure="no NVIDIA GPU")
+NO_INTERPRETER = ProbeResult(failure="no interpreter: name HeyGem's with --python")
+NO_URL = ProbeResult(failure="no address: name the service's with --url")
 
 PROBE_PATH = "/easy/query?code=heygem-doctor"
-"""Asks the official service for a job that does not exist: the one question that changes nothing there."""
-SERVICE_LIMIT = 10.0
+"""Queries a job that does not exist: the only request to the official service that has no side effect."""
+SERVICE_TIMEOUT = 10.0
 """Seconds."""
 
 
-def interpreter(inputs: Inputs) -> Answer:
-    """Our own interpreter and its packages."""
-    return _own(inputs, "ask_interpreter")
+def interpreter(inputs: Inputs) -> ProbeResult:
+    """Probe heygem's interpreter and its packages."""
+    return _in_heygem_cli(inputs, "probe_interpreter")
 
 
-def onnx_session(inputs: Inputs) -> Answer:
-    """A real ONNX Runtime session."""
-    return _own(inputs, "ask_onnx", "--preload")
+def onnx_session(inputs: Inputs) -> ProbeResult:
+    """Run a network in ONNX Runtime."""
+    return _in_heygem_cli(inputs, "probe_onnx", "--preload")
 
 
-def torch(inputs: Inputs) -> Answer:
-    """Our own torch; imported only where there is a GPU to ask about, since that takes seconds."""
-    return _own(inputs, "ask_torch", *_torch_arguments(inputs))
+def torch(inputs: Inputs) -> ProbeResult:
+    """Probe heygem's torch. It is imported only if there is a GPU, since that takes seconds."""
+    return _in_heygem_cli(inputs, "probe_torch", *_torch_arguments(inputs))
 
 
-def mediapipe(inputs: Inputs) -> Answer:
-    """MediaPipe with its models."""
-    return _own(inputs, "ask_mediapipe")
+def mediapipe(inputs: Inputs) -> ProbeResult:
+    """Load MediaPipe and its models."""
+    return _in_heygem_cli(inputs, "probe_mediapipe")
 
 
-def speech(inputs: Inputs) -> Answer:
-    """The speech model."""
-    return _own(inputs, "ask_speech")
+def speech(inputs: Inputs) -> ProbeResult:
+    """Load the speech model."""
+    return _in_heygem_cli(inputs, "probe_speech")
 
 
-def ffmpeg(inputs: Inputs) -> Answer:
-    """The encoders of heygem's own ffmpeg."""
+def ffmpeg(inputs: Inputs) -> ProbeResult:
+    """List the encoders of heygem's ffmpeg."""
     from heygem_cli.errors import NotCapableError
     from heygem_cli.media.ffmpeg import find_ffmpeg
 
     try:
         path = find_ffmpeg()
     except NotCapableError as error:
-        return Answer(failure=error.message)
-    answer = ask([path, "-hide_banner", "-encoders"], environment=inputs.environment, limit=inputs.limit)
-    return Answer({"path": path}, answer.failure, answer.stdout, answer.stderr)
+        return ProbeResult(failure=error.message)
+    result = run_command([path, "-hide_banner", "-encoders"], environment=inputs.environment, timeout=inputs.timeout)
+    return ProbeResult({"path": path}, result.failure, result.stdout, result.stderr)
 
 
-def render(inputs: Inputs) -> Answer:
-    """One second from end to end, with ``--deep`` only."""
+def render(inputs: Inputs) -> ProbeResult:
+    """Render one second of video, only with ``--deep``."""
     if not inputs.deep:
-        return Answer()
+        return ProbeResult()
     from heygem_cli.doctor.sample import make_sample
 
     with tempfile.TemporaryDirectory(prefix="heygem-doctor-", dir=inputs.temporary) as name:
@@ -70,77 +70,77 @@ def render(inputs: Inputs) -> Answer:
         output = str(Path(name) / "out.mp4")
         command = [inputs.python, "-m", "heygem_cli", "render", str(audio), str(face), "-o", output]
         command += ["--json", "--no-cache"]
-        # In a folder of its own: modules of the folder we stand in, HeyGem's perhaps, must not be taken for ours.
+        # Not in the current folder: its modules, HeyGem's perhaps, would be imported instead of the installed ones.
         environment = {**inputs.environment, "PYTHONPATH": os.pathsep.join(inputs.packages)}
-        answer = ask(command, environment=environment, limit=10 * inputs.limit, folder=Path(name))
-        return answer if answer.failure else with_facts(answer, answer.stdout)
+        result = run_command(command, environment=environment, timeout=10 * inputs.timeout, cwd=Path(name))
+        return result if result.failure else parse_facts(result, result.stdout)
 
 
-def nvml(inputs: Inputs) -> Answer:
-    """The GPUs and the driver."""
+def nvml(inputs: Inputs) -> ProbeResult:
+    """Query the driver and the GPUs from NVIDIA's management library."""
     if not inputs.has_gpu:
         return NO_GPU
-    return _own(inputs, "ask_nvml", inputs.nvml, inputs.libcuda)
+    return _in_heygem_cli(inputs, "probe_nvml", inputs.nvml, inputs.libcuda)
 
 
-def nvidia_smi(inputs: Inputs) -> Answer:
-    """The program that operators look at."""
+def nvidia_smi(inputs: Inputs) -> ProbeResult:
+    """Run nvidia-smi."""
     if not inputs.has_gpu:
         return NO_GPU
     command = [inputs.nvidia_smi, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    return ask(command, environment=inputs.environment, limit=inputs.limit)
+    return run_command(command, environment=inputs.environment, timeout=inputs.timeout)
 
 
-def cuda_libraries(inputs: Inputs) -> Answer:
-    """The CUDA libraries that ONNX Runtime needs, one by one."""
+def cuda_libraries(inputs: Inputs) -> ProbeResult:
+    """Load each CUDA library that ONNX Runtime needs."""
     if not inputs.has_gpu:
         return NO_GPU
-    given = {"names": CUDA_LIBRARIES, "packages": inputs.packages, "places": inputs.library_places}
-    return _own(inputs, "ask_cuda_libraries", json.dumps(given))
+    arguments = {"names": CUDA_LIBRARIES, "packages": inputs.packages, "folders": inputs.library_folders}
+    return _in_heygem_cli(inputs, "probe_cuda_libraries", json.dumps(arguments))
 
 
-def home_interpreter(inputs: Inputs) -> Answer:
-    """HeyGem's interpreter and its packages, and whether it can run the engine's worker."""
+def home_interpreter(inputs: Inputs) -> ProbeResult:
+    """Probe HeyGem's interpreter, its packages, and whether it can compile the worker of the engine."""
     from heygem_cli.heygem.local.worker_process import SCRIPTS
 
-    return _theirs(inputs, "ask_interpreter", str(SCRIPTS / "worker.py"))
+    return _in_heygem(inputs, "probe_interpreter", str(SCRIPTS / "worker.py"))
 
 
-def home_onnx_session(inputs: Inputs) -> Answer:
-    """A real ONNX Runtime session in HeyGem's interpreter."""
-    return _theirs(inputs, "ask_onnx")
+def home_onnx_session(inputs: Inputs) -> ProbeResult:
+    """Run a network in the ONNX Runtime of HeyGem's interpreter."""
+    return _in_heygem(inputs, "probe_onnx")
 
 
-def home_torch(inputs: Inputs) -> Answer:
-    """HeyGem's torch."""
-    return _theirs(inputs, "ask_torch", *_torch_arguments(inputs))
+def home_torch(inputs: Inputs) -> ProbeResult:
+    """Probe the torch of HeyGem's interpreter."""
+    return _in_heygem(inputs, "probe_torch", *_torch_arguments(inputs))
 
 
-def service(inputs: Inputs) -> Answer:
-    """HeyGem's web page or service."""
+def service(inputs: Inputs) -> ProbeResult:
+    """Request HeyGem's web page, or query its service."""
     if inputs.url is None:
         return NO_URL
     url = inputs.url.rstrip("/") + (PROBE_PATH if is_official(inputs.url) else "")
-    limit = min(SERVICE_LIMIT, inputs.limit)
-    return ask_script(inputs.python, "ask_url", url, environment=inputs.environment, limit=limit)
+    timeout = min(SERVICE_TIMEOUT, inputs.timeout)
+    return run_script(inputs.python, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
 def is_official(url: str) -> bool:
-    """Whether an address is that of the official service: its port, and no page of it named."""
+    """Return whether a URL is that of the official service: its port, and no path."""
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
     return parts.port == 8383 and parts.path in ("", "/")
 
 
-def _own(inputs: Inputs, script: str, *arguments: str) -> Answer:
-    return ask_script(inputs.python, script, *arguments, environment=inputs.environment, limit=inputs.limit)
+def _in_heygem_cli(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
+    return run_script(inputs.python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
 
 
-def _theirs(inputs: Inputs, script: str, *arguments: str) -> Answer:
+def _in_heygem(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
     if inputs.home_python is None:
         return NO_INTERPRETER
-    return ask_script(inputs.home_python, script, *arguments, environment=inputs.environment, limit=inputs.limit)
+    return run_script(inputs.home_python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
 
 
 def _torch_arguments(inputs: Inputs) -> list[str]:

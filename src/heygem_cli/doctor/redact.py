@@ -1,4 +1,4 @@
-"""Hide what a bug report must not show: the user's name in paths, and tokens."""
+"""Remove private data from a bug report: the user's name in paths, and secrets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 HIDDEN = "***"
 
 _SECRET_NAMES = re.compile(r"(?:^|_)(?:token|secret|passw\w*|pass|\w*key|credentials?|auth)(?:_|$)", re.IGNORECASE)
-_SHORTEST = 6
-"""Characters of a variable's value below which it is too common a word to be hidden everywhere."""
+_MIN_LENGTH = 6
+"""A shorter value of a secret variable may be a common word, and is not replaced."""
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
     (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA)[\w-]{8,}"), HIDDEN),
@@ -29,10 +29,10 @@ _PATTERNS = (
 
 
 def redact(text: str, user_home: Path, environment: Mapping[str, str]) -> str:
-    """Hide home folders, credentials in addresses, tokens by their form, and values of secret variables."""
+    """Replace home folders, credentials in URLs, tokens of known formats, and values of secret variables."""
     for name, value in environment.items():
-        # A path is no secret: SSH_AUTH_SOCK and the like.
-        if _SECRET_NAMES.search(name) and len(value) >= _SHORTEST and not value.startswith("/"):
+        # Paths are not secret, as in SSH_AUTH_SOCK.
+        if _SECRET_NAMES.search(name) and len(value) >= _MIN_LENGTH and not value.startswith("/"):
             text = text.replace(value, HIDDEN)
     if str(user_home) not in ("/", ""):
         text = re.sub(rf"{re.escape(str(user_home))}(?![\w.-])", "~", text)

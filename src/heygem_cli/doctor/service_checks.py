@@ -1,53 +1,57 @@
-"""Does HeyGem answer?"""
+"""Checks of the running HeyGem."""
 
 from __future__ import annotations
 
 import json
 import shlex
 
-from heygem_cli.doctor.child_process import Answer
+from heygem_cli.doctor import probes
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
+from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.installation_checks import NO_HOME
 from heygem_cli.doctor.probes import is_official
-from heygem_cli.doctor.result import Finding, fail, ok, skip, warn
 from heygem_cli.heygem.installation.tree import LOG, processes
 
 SLOW = 2.0
 """Seconds."""
 
 
-def http(inputs: Inputs, answer: Answer) -> Finding:
-    """Whether the service answers, and how fast."""
+@check("service.process", "HeyGem's process")
+def process(inputs: Inputs) -> Finding:
+    """Check whether a process of the installation is running."""
+    if inputs.home is None:
+        return skip(NO_HOME)
+    running = processes(inputs.home, inputs.proc)
+    if not running:
+        return skip("no process found (those of other users and of containers are not visible)")
+    return ok("; ".join(f"{each.pid}: {each.command}" for each in running))
+
+
+@check("service.http", "HeyGem responds (--url)", probes.service)
+def http(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Check whether the service responds, and how fast."""
     if inputs.url is None:
         return skip("name its address with --url, e.g. http://127.0.0.1:7860")
-    why = "nobody can use it: it is not running, still loading its models, or hangs"
+    why = "it is unusable: not running, still loading its models, or stuck"
     log = inputs.log or (inputs.home / LOG if inputs.home else LOG)
     fix = f"curl -m 10 -v {shlex.quote(inputs.url)}; tail -n 50 {shlex.quote(str(log))}"
-    facts = answer.facts
-    error = answer.failure or facts.get("error")
+    facts = result.facts
+    error = result.failure or facts.get("error")
     if error:
         return fail(f"{inputs.url}: {error}", why, fix)
     found = f"{inputs.url} answers {facts['status']} in {facts['seconds'] * 1000:.0f} ms"
     if facts["status"] >= 400:
-        return fail(found, "something answers, but it is not HeyGem in working order", fix)
-    if is_official(inputs.url) and not _speaks_heygem(str(facts["body"])):
-        return fail(f"{found}, not as HeyGem's service does", "another program has this port", fix)
+        return fail(found, "something answers, but not a working HeyGem", fix)
+    if is_official(inputs.url) and not _is_heygem(str(facts["body"])):
+        return fail(f"{found}, but not as HeyGem's service does", "another program uses this port", fix)
     slow = facts["seconds"] > SLOW
     return warn(found, "it is overloaded, or waits for something", fix) if slow else ok(found)
 
 
-def _speaks_heygem(body: str) -> bool:
+def _is_heygem(body: str) -> bool:
     try:
-        answer = json.loads(body)
+        content = json.loads(body)
     except ValueError:
         return False
-    return isinstance(answer, dict) and "code" in answer
-
-
-def process(inputs: Inputs) -> Finding:
-    """Whether a process of the installation runs."""
-    if inputs.home is None:
-        return skip("no installation: name its folder with --home")
-    found = processes(inputs.home, inputs.proc)
-    if not found:
-        return skip("no process of this installation runs here (another user's or a container's is not seen)")
-    return ok("; ".join(f"{each.pid}: {each.command}" for each in found))
+    return isinstance(content, dict) and "code" in content

@@ -1,4 +1,4 @@
-"""Compose files keep their comments and their layout."""
+"""Parsing compose files, and editing them without losing comments and layout."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ PARTS = ["image: x", "ports: ['1:1']", "# 注释", "", "environment:\n{}  A: b",
     ("written", "size"),
     [("2g", 2 << 30), ("2GB", 2 << 30), ("2048m", 2 << 30), (2147483648, 2 << 30), ("64m", 64 << 20), ("much", None)],
 )
-def test_sizes(written, size):
+def test_size_in_bytes(written, size):
     assert compose.size_in_bytes(written) == size
 
 
-def test_a_healthy_service():
+def test_service_with_enough_shared_memory():
     (service,) = compose.parse(COMPOSE.encode(), FILE)
     assert (service.name, service.shm_size, service.gpu, service.small) == ("heygem", "2g", True, False)
 
@@ -32,20 +32,20 @@ def test_a_healthy_service():
 @pytest.mark.parametrize(
     "gpu", ["runtime: nvidia", "gpus: all", "deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}"]
 )
-def test_ways_to_ask_for_a_gpu(gpu):
+def test_gpu_requests(gpu):
     services = compose.parse(f"services:\n  a:\n    {gpu}\n  b:\n    image: x\n".encode(), FILE)
     assert [each.gpu for each in services] == [True, False]
-    assert [each.name for each in compose.relevant(services)] == ["a"]
+    assert [each.name for each in compose.heygem_services(services)] == ["a"]
 
 
-def test_which_services_matter():
+def test_heygem_services():
     services = compose.parse(b"services:\n  web: {image: nginx}\n  gen: {image: guiji2025/duix.avatar}\n", FILE)
-    assert [each.name for each in compose.relevant(services)] == ["gen"]
+    assert [each.name for each in compose.heygem_services(services)] == ["gen"]
     services = compose.parse(b"services:\n  web: {image: nginx}\n  db:\n", FILE)
-    assert [each.name for each in compose.relevant(services)] == ["web", "db"]
+    assert [each.name for each in compose.heygem_services(services)] == ["web", "db"]
 
 
-def test_the_hosts_shared_memory_is_enough():
+def test_host_ipc_is_enough():
     (service,) = compose.parse(b"services: {a: {ipc: host}}", FILE)
     assert not service.small
 
@@ -62,7 +62,7 @@ def test_the_hosts_shared_memory_is_enough():
         ("\ufeffservices:\n  heygem:\n    image: x", "\ufeffservices:\n  heygem:\n    shm_size: 2g\n    image: x"),
     ],
 )
-def test_an_edit_is_one_line(text, edited):
+def test_edit_changes_one_line(text, edited):
     assert compose.set_shm_size(text.encode(), ["heygem"], FILE).decode() == edited
     assert not compose.parse(edited.encode(), FILE)[0].small
 
@@ -71,7 +71,7 @@ def test_an_edit_is_one_line(text, edited):
     st.lists(st.sampled_from(PARTS), max_size=6),
     st.integers(1, 6),
 )
-def test_an_edit_adds_the_one_key_and_keeps_every_line(parts, indent):
+def test_edit_adds_one_key_and_keeps_every_line(parts, indent):
     parts = list(dict.fromkeys(parts))
     space = " " * indent
     body = "".join(space * 2 + part.format(space * 2) + "\n" for part in ["restart: always", *parts])
@@ -85,14 +85,14 @@ def test_an_edit_adds_the_one_key_and_keeps_every_line(parts, indent):
     assert kept == text.splitlines()
 
 
-def test_a_value_that_a_merge_brings_is_overridden():
+def test_merged_value_is_overridden():
     text = "x-base: &base\n  shm_size: 64m\nservices:\n  heygem:\n    <<: *base\n    image: x\n"
     edited = compose.set_shm_size(text.encode(), ["heygem"], FILE)
     assert compose.parse(edited, FILE)[0].shm_size == "2g"
     assert b"shm_size: 64m" in edited
 
 
-def test_services_that_are_aliases_of_one_block_share_the_edit():
+def test_aliased_services_share_the_edit():
     text = "services:\n  a: &b\n    image: heygem\n  b: *b\n"
     edited = compose.set_shm_size(text.encode(), ["a", "b"], FILE)
     assert edited.decode() == "services:\n  a: &b\n    shm_size: 2g\n    image: heygem\n  b: *b\n"
@@ -108,7 +108,7 @@ def test_services_that_are_aliases_of_one_block_share_the_edit():
         "x: &s 64m\nservices:\n  heygem:\n    shm_size: *s\n",
     ],
 )
-def test_what_cannot_be_edited_without_loss_is_refused(text):
+def test_unsupported_layout_is_refused(text):
     with pytest.raises(InputError, match="shm_size: 2g"):
         compose.set_shm_size(text.encode(), ["heygem"], FILE)
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_edited_without_loss_is_refused(text):
         (b"- 1", "no-services"),
     ],
 )
-def test_what_is_no_compose_file(data, code):
+def test_not_a_compose_file(data, code):
     with pytest.raises(InputError, match=r"docker-compose\.yml") as caught:
         compose.parse(data, FILE)
     assert caught.value.code == code

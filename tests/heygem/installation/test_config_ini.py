@@ -1,4 +1,4 @@
-"""config.ini: what HeyGem would do with it."""
+"""Parsing, checking and editing config.ini."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def parse(text: str) -> config_ini.Config:
     return config_ini.parse(text.encode(), FILE)
 
 
-def test_values_and_what_is_missing():
+def test_values():
     config = parse("[temp]\ntemp_dir = ./x\n")
     assert config.get("temp", "temp_dir") == "./x"
     assert config.get("temp", "clean_switch") is None
     assert config.get("result", "result_dir") is None
 
 
-def test_a_byte_order_mark_is_noted():
+def test_byte_order_mark_is_detected():
     assert config_ini.parse(b"\xef\xbb\xbf" + CONFIG.encode(), FILE).bom
     assert not parse(CONFIG).bom
 
@@ -39,60 +39,60 @@ def test_a_byte_order_mark_is_noted():
         (b"[temp]\ntemp_dir = %(home)s\n", "not-ini"),
     ],
 )
-def test_what_heygem_cannot_read_is_said(data, code):
+def test_unreadable_for_heygem(data, code):
     with pytest.raises(InputError, match=r"config\.ini") as caught:
         config_ini.parse(data, FILE)
     assert caught.value.code == code
 
 
-def test_strange_keys():
+def test_unknown_keys():
     text = CONFIG.replace("log_file = dh.log", "log_file = dh.log\nlevel = 1\nbatch_size = 4") + "\n[other]\nx = 1\n"
-    assert list(config_ini.strange_keys(parse(text))) == [
+    assert list(config_ini.unknown_keys(parse(text))) == [
         "unknown key level in [log]",
-        "batch_size is in [log], belongs into [digital]",
+        "batch_size is in [log] instead of [digital]",
         "unknown section [other]",
     ]
-    assert not list(config_ini.strange_keys(parse(CONFIG)))
+    assert not list(config_ini.unknown_keys(parse(CONFIG)))
 
 
 @pytest.mark.parametrize(
-    "named",
+    "temp_dir",
     ["./", ".", "", "..", "/", "./config", "./xseg", "./landmark2face_wy", "./result", "/tmp"],  # noqa: S108
 )
-def test_folders_that_the_clean_up_must_not_empty(tmp_path, named):
+def test_temp_dir_that_contains_other_files(tmp_path, temp_dir):
     home = make_installation(tmp_path / "HeyGem")
-    config = parse(CONFIG.replace("./temp", named))
+    config = parse(CONFIG.replace("./temp", temp_dir))
     assert config_ini.endangered(home, config, tmp_path / "user") is not None
 
 
-def test_the_users_home_is_endangered_too(tmp_path):
+def test_temp_dir_that_contains_the_user_home(tmp_path):
     home = make_installation(tmp_path / "HeyGem")
     config = parse(CONFIG.replace("./temp", str(tmp_path / "user")))
     assert config_ini.endangered(home, config, tmp_path / "user") == tmp_path / "user"
 
 
-@pytest.mark.parametrize("named", ["./temp", "./heygem_temp", "/var/heygem", "../temp"])
-def test_folders_of_its_own(tmp_path, named):
+@pytest.mark.parametrize("temp_dir", ["./temp", "./heygem_temp", "/var/heygem", "../temp"])
+def test_safe_temp_dir(tmp_path, temp_dir):
     home = make_installation(tmp_path / "HeyGem")
-    assert config_ini.endangered(home, parse(CONFIG.replace("./temp", named)), tmp_path / "user") is None
+    assert config_ini.endangered(home, parse(CONFIG.replace("./temp", temp_dir)), tmp_path / "user") is None
 
 
 @pytest.mark.parametrize(("switch", "cleans"), [("1", True), ("0", False), ("true", True), (" 0 ", False)])
-def test_the_clean_up_is_on_unless_it_is_zero(switch, cleans):
+def test_clean_up_is_enabled_unless_zero(switch, cleans):
     assert config_ini.cleans(parse(f"[temp]\nclean_switch = {switch}\n")) is cleans
 
 
-def test_an_edit_keeps_everything_else():
+def test_edit_keeps_everything_else():
     edited = config_ini.set_value(DANGEROUS, "temp", "temp_dir", "./x")
     assert edited == DANGEROUS.replace("temp_dir = ./\n", "temp_dir = ./x\n")
-    # The key of the same name in another section stays.
+    # A key with the same name in another section is unchanged.
     edited = config_ini.set_value(CONFIG, "result", "clean_switch", "1")
     assert parse(edited).get("temp", "clean_switch") == "0"
     assert parse(edited).get("result", "clean_switch") == "1"
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30).filter(lambda text: text == text.strip()))
-def test_any_value_of_one_line_can_be_replaced(value):
+def test_any_value_on_one_line_can_be_replaced(value):
     text = f"; 注释\r\n[temp]\r\nTemp_Dir: {value}\r\nclean_switch=1"
     latin = text.encode().decode("latin-1")
     edited = config_ini.set_value(latin, "temp", "temp_dir", "./x").encode("latin-1").decode()
@@ -100,6 +100,6 @@ def test_any_value_of_one_line_can_be_replaced(value):
 
 
 @pytest.mark.parametrize("text", ["[temp]\n", "temp_dir = ./\n", "[temp]\ntemp_dir = ./\n  more\n"])
-def test_an_edit_that_cannot_be_made_is_refused(text):
+def test_impossible_edit_is_refused(text):
     with pytest.raises(ValueError, match="temp_dir"):
         config_ini.set_value(text, "temp", "temp_dir", "./x")

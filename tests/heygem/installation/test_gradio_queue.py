@@ -1,4 +1,4 @@
-"""app.py's queue: read and edited, never run."""
+"""Finding and editing the queue in app.py, without running it."""
 
 import ast
 from pathlib import Path
@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.gradio_queue import ARGUMENTS, WANTED, edit_queue, find_queue
+from heygem_cli.heygem.installation.gradio_queue import ARGUMENTS, RECOMMENDED, edit_queue, find_queue
 from heygem_tree import APP
 
 FILE = Path("app.py")
 
 
 def queue_of(source: bytes) -> dict[str, object]:
-    """The arguments of the only queue call, read independently."""
+    """Return the arguments of the only queue call, parsed independently."""
     calls = [
         node
         for node in ast.walk(ast.parse(source))
@@ -25,7 +25,7 @@ def queue_of(source: bytes) -> dict[str, object]:
     return {keyword.arg: ast.literal_eval(keyword.value) for keyword in calls[0].keywords}
 
 
-def test_a_right_call_is_left_alone():
+def test_correct_call_is_unchanged():
     assert not find_queue(APP.encode(), FILE).wrong
     assert edit_queue(APP.encode(), FILE) == APP.encode()
 
@@ -52,26 +52,28 @@ def test_a_right_call_is_left_alone():
         ),
     ],
 )
-def test_edits(call, edited):
+def test_edit(call, edited):
     assert edit_queue(call.encode(), FILE).decode() == edited
     assert edit_queue(edited.encode(), FILE).decode() == edited
 
 
-def test_a_byte_order_mark_in_front():
+def test_edit_with_byte_order_mark():
     assert edit_queue(b"\xef\xbb\xbfdemo.queue(max_size=5)", FILE).startswith(b"\xef\xbb\xbfdemo.queue(default_")
 
 
 @given(
-    st.dictionaries(st.sampled_from([*WANTED, "status_update_rate"]), st.sampled_from(["None", "3", "'数'", "[1, 2]"])),
+    st.dictionaries(
+        st.sampled_from([*RECOMMENDED, "status_update_rate"]), st.sampled_from(["None", "3", "'数'", "[1, 2]"])
+    ),
     st.sampled_from(["", "#数字人\n", "x = '''\r\n'''; "]),
     st.sampled_from(["", "\n\r\n", ".launch()"]),
 )
-def test_any_call_becomes_right_and_keeps_its_other_arguments(given_arguments, before, after):
-    written = ", ".join(f"{name}={value}" for name, value in given_arguments.items())
+def test_any_call_is_corrected_and_keeps_its_other_arguments(arguments, before, after):
+    written = ", ".join(f"{name}={value}" for name, value in arguments.items())
     source = f"{before}demo.queue({written}){after}".encode()
     edited = edit_queue(source, FILE)
-    others = {name: ast.literal_eval(value) for name, value in given_arguments.items() if name not in WANTED}
-    assert queue_of(edited) == {**others, **WANTED}
+    others = {name: ast.literal_eval(value) for name, value in arguments.items() if name not in RECOMMENDED}
+    assert queue_of(edited) == {**others, **RECOMMENDED}
     assert edited.startswith(before.encode())
     assert edited.endswith(after.encode())
 
@@ -88,7 +90,7 @@ def test_any_call_becomes_right_and_keeps_its_other_arguments(given_arguments, b
         (b"demo.queue('auto')", "unclear-queue"),
     ],
 )
-def test_what_cannot_be_edited_is_said(source, code):
+def test_impossible_edit_is_refused(source, code):
     with pytest.raises(InputError, match=r"app\.py") as caught:
         edit_queue(source, FILE)
     assert caught.value.code == code

@@ -1,11 +1,11 @@
-"""Whatever stands in a file's place."""
+"""Reading files that may be anything."""
 
 import os
 
 import pytest
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.files import MAX_BYTES, decode_transparent, read_small, readable
+from heygem_cli.heygem.installation.files import MAX_BYTES, decode_for_display, decode_lossless, read_small
 from unprivileged import public_folder, unprivileged
 
 
@@ -16,7 +16,7 @@ def code_of(path) -> str:
     return caught.value.code
 
 
-def test_what_is_no_file(tmp_path):
+def test_missing_or_not_a_file(tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
@@ -26,14 +26,14 @@ def test_what_is_no_file(tmp_path):
     assert [code_of(tmp_path / name) for name in names] == codes
 
 
-def test_a_file_of_two_gigabytes_is_not_read(tmp_path):
+def test_huge_file_is_not_read(tmp_path):
     path = tmp_path / "opt.txt"
     with path.open("wb") as file:
         file.truncate(2 << 30)
     assert code_of(path) == "too-large"
 
 
-def test_the_largest_file(tmp_path):
+def test_largest_file_is_read(tmp_path):
     path = tmp_path / "opt.txt"
     path.write_bytes(b"x" * MAX_BYTES)
     assert len(read_small(path)) == MAX_BYTES
@@ -49,14 +49,14 @@ def test_no_permission():
 
 @pytest.mark.parametrize("data", [b"\x7fELF\0\1\2", b"num\0threads", bytes(range(256)) * 2, b"\xff\xfe\0\xd8x"])
 def test_binary_files(data, tmp_path):
-    with pytest.raises(InputError, match="is a binary file"):
-        decode_transparent(data, tmp_path)
+    with pytest.raises(InputError, match="a binary file"):
+        decode_lossless(data, tmp_path)
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "gbk", "utf-16"])
-def test_text_for_a_person(codec):
-    assert readable("数字人: 0\n".encode(codec)) == "数字人: 0\n"
+def test_decode_for_display(codec):
+    assert decode_for_display("数字人: 0\n".encode(codec)) == "数字人: 0\n"
 
 
-def test_text_in_no_encoding_that_we_know():
-    assert readable(b"a\xff\n") == "aÿ\n"
+def test_decode_for_display_with_unknown_encoding():
+    assert decode_for_display(b"a\xff\n") == "aÿ\n"

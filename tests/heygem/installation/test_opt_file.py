@@ -1,11 +1,11 @@
-"""opt.txt: no line is lost or changed, but the value that is asked for."""
+"""Editing opt.txt without changing anything but the value."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.heygem.installation import opt_file
-from heygem_cli.heygem.installation.files import decode_transparent, split_lines
+from heygem_cli.heygem.installation.files import decode_lossless, split_lines
 from heygem_tree import opt_text
 
 LINE = "              num_threads: 4                             \n"
@@ -24,19 +24,19 @@ lines = st.one_of(options, st.builds(lambda text, newline: text + newline, words
 
 
 @given(options)
-def test_every_option_line_survives_a_round_trip(line):
+def test_option_line_round_trip(line):
     option = opt_file.parse_line(line)
     assert option is not None
     assert option.line == line
 
 
 @given(st.lists(lines))
-def test_every_text_survives_being_cut_into_lines(texts):
+def test_split_lines_loses_nothing(texts):
     assert "".join(split_lines("".join(texts))) == "".join(texts)
 
 
 @given(st.lists(options), st.lists(options), newlines)
-def test_an_edit_changes_the_one_value_and_no_other_byte(before, after, newline):
+def test_edit_changes_one_value_only(before, after, newline):
     before, after = (
         [line for line in each if not line.lstrip(" ").startswith("num_threads:")] for each in (before, after)
     )
@@ -48,9 +48,9 @@ def test_an_edit_changes_the_one_value_and_no_other_byte(before, after, newline)
 
 
 @given(st.binary(max_size=300).filter(lambda data: b"\0" not in data), st.binary(max_size=100))
-def test_bytes_of_any_encoding_come_back(before, after):
+def test_edit_keeps_bytes_in_any_encoding(before, after):
     data = before + b"\n" + LINE.encode() + after.replace(b"\0", b"")
-    source = decode_transparent(data, None)
+    source = decode_lossless(data, None)
     assert source.to_bytes() == data
     edited = source.to_bytes(opt_file.set_value(source.text, "num_threads", "0"))
     assert len(edited) == len(data)
@@ -59,15 +59,15 @@ def test_bytes_of_any_encoding_come_back(before, after):
 
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=50), newlines)
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
-def test_utf_16_comes_back(codec, word, newline):
+def test_edit_keeps_utf_16(codec, word, newline):
     data = ("\ufeff" + opt_text(threads="4", newline=newline) + word).encode(codec)
-    source = decode_transparent(data, None)
+    source = decode_lossless(data, None)
     assert source.to_bytes() == data
     edited = source.to_bytes(opt_file.set_value(source.text, "num_threads", "0"))
     assert edited == ("\ufeff" + opt_text(threads="4", newline=newline).replace(": 4 ", ": 0 ") + word).encode(codec)
 
 
-def test_the_options_of_a_whole_file():
+def test_parse():
     text = opt_text()
     values = {option.key: option.value for option in opt_file.parse(text)}
     assert values["num_threads"] == "0"
@@ -75,12 +75,12 @@ def test_the_options_of_a_whole_file():
     assert values["feature_layers"] == "['relu_1_1', 'relu_2_1']"
     assert values["perceptual_use_style_loss"] == "True"
     assert len(values) == len(opt_file.parse(text)) == 11
-    assert opt_file.parse(text)[0].rest == ""
-    assert next(each for each in opt_file.parse(text) if each.key == "num_threads").rest == "\t[default: 4]"
+    assert opt_file.parse(text)[0].default == ""
+    assert next(each for each in opt_file.parse(text) if each.key == "num_threads").default == "\t[default: 4]"
 
 
 @pytest.mark.parametrize("rule", ["----------------- Options ---------------\n", "\n", "", "no option here\n"])
-def test_what_is_no_option(rule):
+def test_lines_without_option(rule):
     assert opt_file.parse_line(rule) is None
 
 
@@ -96,11 +96,11 @@ def test_what_is_no_option(rule):
         ("num_threads: 0  \n", "num_threads: 0  \n"),
     ],
 )
-def test_the_column_keeps_its_width(line, edited):
+def test_edit_keeps_the_column_width(line, edited):
     assert opt_file.set_value(line, "num_threads", "0") == edited
 
 
-def test_repeated_lines_are_all_seen_and_all_set():
+def test_repeated_lines_are_all_edited():
     text = LINE + LINE.replace("4", "8")
     assert opt_file.values(text, "num_threads") == ["4", "8"]
     assert opt_file.values(opt_file.set_value(text, "num_threads", "0"), "num_threads") == ["0", "0"]

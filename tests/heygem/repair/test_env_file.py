@@ -1,4 +1,4 @@
-"""heygem.env: the six variables, and nobody's lines lost."""
+"""Setting variables in heygem.env without losing other lines."""
 
 import subprocess
 
@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_cli.heygem.repair.env_file import env_text
 
-WANTED = {each.name: each.asked for each in VARIABLES}
+RECOMMENDED = {each.name: each.recommended for each in VARIABLES}
 
 
-def as_a_shell_reads_it(text: str) -> dict[str, str]:
-    """Load it in a real shell."""
+def load_in_shell(text: str) -> dict[str, str]:
+    """Return the variables after a shell has loaded the text."""
     script = "set -a; . /dev/stdin; env"
     done = subprocess.run(["sh", "-c", script], input=text, capture_output=True, text=True, env={}, check=True)
     return dict(line.split("=", 1) for line in done.stdout.splitlines())
 
 
-def test_a_new_file_sets_and_marks_every_variable():
+def test_new_file_sets_and_marks_every_variable():
     text = env_text("")
-    assert WANTED.items() <= as_a_shell_reads_it(text).items()
+    assert RECOMMENDED.items() <= load_in_shell(text).items()
     for each in VARIABLES:
         mark = "# effective: " if each.effective else "# kept for the operators' checklist: "
-        assert f"\n{mark}{each.truth}\n{each.name}={each.asked}\n" in text
+        assert f"\n{mark}{each.reader}\n{each.name}={each.recommended}\n" in text
     assert env_text(text) == text
 
 
@@ -37,20 +37,20 @@ def test_a_new_file_sets_and_marks_every_variable():
         ("OMP_NUM_THREADS=4\nOMP_NUM_THREADS=8\n", "OMP_NUM_THREADS=1\nOMP_NUM_THREADS=1"),
     ],
 )  # fmt: skip
-def test_a_line_that_is_there_is_set(before, line):
+def test_existing_line_is_edited(before, line):
     assert env_text(before).startswith(line + "\n")
     assert env_text(before).count("OMP_NUM_THREADS=") == before.count("OMP_NUM_THREADS=")
 
 
 @given(st.lists(st.sampled_from(["# 注释", "MY_TOKEN=x", "", "OLD_OMP_NUM_THREADS=9"]), max_size=5), st.booleans())
-def test_other_lines_stay(lines, ended):
+def test_other_lines_are_kept(lines, ended):
     before = "\n".join(lines) + ("\n" if ended else "")
     after = env_text(before)
     assert after.startswith(before)
-    assert WANTED.items() <= as_a_shell_reads_it(after).items()
+    assert RECOMMENDED.items() <= load_in_shell(after).items()
     assert env_text(after) == after
 
 
-def test_newlines_of_windows_stay():
+def test_windows_newlines_are_kept():
     after = env_text("A=1\r\n")
     assert "\n" not in after.replace("\r\n", "")

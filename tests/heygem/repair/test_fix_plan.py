@@ -1,4 +1,4 @@
-"""What would change in an installation, healthy and odd in every way."""
+"""Planning the edits of intact and broken installations."""
 
 import os
 
@@ -24,13 +24,13 @@ def edit_of(plan, path):
 
 
 def problem_of(plan, path):
-    """The code of the one problem, which names its file."""
+    """Return the code of the only problem, which must name its file."""
     (problem,) = plan.problems
     assert problem.message.startswith(f"{path}: ")
     return problem.code
 
 
-def test_a_healthy_one_needs_the_environment_only(home):
+def test_intact_installation_only_needs_the_env_file(home):
     plan = plan_of(home, app=True, compose_file=home / "docker-compose.yml")
     assert [edit.path.name for edit in plan.edits] == ["heygem.env"]
     assert {edit.path.name for edit in plan.right} == {"opt.txt", "config.ini", "app.py", "docker-compose.yml"}
@@ -48,7 +48,7 @@ def test_opt_txt_in_any_encoding(home, codec, newline):
     (home / OPT_TXT).write_bytes(text("4"))
     edit = edit_of(plan_of(home), home / OPT_TXT)
     assert edit.before == text("4")
-    # Where the value was the default, HeyGem's note on the default stays away.
+    # HeyGem does not write the default next to a value that equals it.
     assert edit.after == text("0").replace(
         "\t[default: 4]".encode(codec.replace("16", "16-le") if codec == "utf-16" else codec), b""
     )
@@ -66,37 +66,37 @@ def test_opt_txt_in_any_encoding(home, codec, newline):
         ("num_threads: 0\nnum_threads: 8\n", "num_threads: 0, 8 → 0"),
     ],
 )
-def test_odd_values_are_set(home, line, what):
+def test_opt_txt_with_unusual_values(home, line, what):
     (home / OPT_TXT).write_text(line)
     edit = edit_of(plan_of(home), home / OPT_TXT)
     assert edit.what == what
     assert edit.after.decode().split() == ["num_threads:", "0"] * line.count("\n")
 
 
-@pytest.mark.parametrize("place", ["missing", "is-directory", "not-a-file", "too-large", "binary", "no-num-threads"])
-def test_odd_things_in_place_of_opt_txt(home, place):
+@pytest.mark.parametrize("code", ["missing", "is-directory", "not-a-file", "too-large", "binary", "no-num-threads"])
+def test_unusable_opt_txt(home, code):
     path = home / OPT_TXT
     path.unlink()
-    if place == "is-directory":
+    if code == "is-directory":
         path.mkdir()
-    elif place == "not-a-file":
+    elif code == "not-a-file":
         os.mkfifo(path)
-    elif place == "too-large":
+    elif code == "too-large":
         with path.open("wb") as file:
             file.truncate(2 << 30)
-    elif place == "binary":
+    elif code == "binary":
         path.write_bytes(b"\x7fELF\0\0num_threads: 4\n")
-    elif place == "no-num-threads":
+    elif code == "no-num-threads":
         path.write_text("----------------- Options ---------------\n")
     plan = plan_of(home)
-    assert problem_of(plan, path) == place
-    # The other files are none the worse for it.
+    assert problem_of(plan, path) == code
+    # The other files are not affected.
     assert [edit.path.name for edit in plan.edits] == ["heygem.env"]
 
 
 @pytest.mark.parametrize("name", [OPT_TXT, CONFIG_INI, APP])
 @pytest.mark.parametrize("level", ["file", "folder"])
-def test_no_link_is_followed_out_of_the_installation(home, tmp_path, name, level):
+def test_link_out_of_the_installation_is_refused(home, tmp_path, name, level):
     linked = home / name if level == "file" or name == APP else home / name.parts[0]
     outside = tmp_path / "outside"
     linked.rename(outside)
@@ -105,7 +105,7 @@ def test_no_link_is_followed_out_of_the_installation(home, tmp_path, name, level
     assert problem_of(plan, home / name) == "link-outside"
 
 
-def test_a_link_within_the_installation_is_followed(home):
+def test_link_within_the_installation_is_followed(home):
     real = home / "config" / "real.txt"
     real.write_text(opt_text(threads="4"))
     (home / OPT_TXT).unlink()
@@ -113,13 +113,13 @@ def test_a_link_within_the_installation_is_followed(home):
     assert edit_of(plan_of(home), real).after == opt_text().replace("\t[default: 4]", "").encode()
 
 
-def test_a_loop_of_links(home):
+def test_loop_of_links(home):
     (home / OPT_TXT).unlink()
     (home / OPT_TXT).symlink_to("opt.txt")
     assert problem_of(plan_of(home), home / OPT_TXT) == "unreadable"
 
 
-def test_a_dangerous_temp_dir_is_moved_and_the_clean_up_switched_off(home):
+def test_dangerous_temp_dir_is_changed_and_clean_up_disabled(home):
     (home / CONFIG_INI).write_bytes(DANGEROUS.replace("\n", "\r\n").encode())
     edit = edit_of(plan_of(home), home / CONFIG_INI)
     assert edit.after.decode() == CONFIG.replace("./temp", "./heygem_temp").replace("\n", "\r\n")
@@ -127,12 +127,12 @@ def test_a_dangerous_temp_dir_is_moved_and_the_clean_up_switched_off(home):
     assert edit.folder == home / "heygem_temp"
 
 
-def test_a_dangerous_temp_dir_without_a_switch(home):
+def test_dangerous_temp_dir_without_clean_switch(home):
     (home / CONFIG_INI).write_text("[temp]\ntemp_dir = ./\n")
     assert edit_of(plan_of(home), home / CONFIG_INI).after == b"[temp]\ntemp_dir = ./heygem_temp\n"
 
 
-def test_a_byte_order_mark_goes(home):
+def test_byte_order_mark_is_removed(home):
     (home / CONFIG_INI).write_bytes(b"\xef\xbb\xbf" + CONFIG.encode())
     edit = edit_of(plan_of(home), home / CONFIG_INI)
     assert edit.after == CONFIG.encode()
@@ -140,7 +140,7 @@ def test_a_byte_order_mark_goes(home):
     assert edit.folder is None
 
 
-def test_a_folder_for_temporary_files_that_leads_back_to_the_installation(home):
+def test_temp_dir_that_links_to_the_installation(home):
     (home / CONFIG_INI).write_text(DANGEROUS)
     (home / "heygem_temp").symlink_to(".")
     assert problem_of(plan_of(home), home / CONFIG_INI) == "odd-config"
@@ -149,24 +149,24 @@ def test_a_folder_for_temporary_files_that_leads_back_to_the_installation(home):
 @pytest.mark.parametrize(
     ("data", "code"),
     [
-        # A value of two lines, which names the installation itself.
+        # A value of two lines that is the installation itself.
         (b"[temp]\ntemp_dir = y\n  /..\nclean_switch = 1\n", "odd-config"),
         ("[temp]\ntemp_dir = 临时\n".encode("gbk"), "not-utf-8"),
         (b"temp_dir\n", "not-ini"),
     ],
 )
-def test_a_config_that_cannot_be_edited(home, data, code):
+def test_config_cannot_be_edited(home, data, code):
     (home / CONFIG_INI).write_bytes(data)
     plan = plan_of(home)
     assert problem_of(plan, home / CONFIG_INI) == code
 
 
-def test_no_config(home):
+def test_missing_config(home):
     (home / CONFIG_INI).unlink()
     assert problem_of(plan_of(home), home / CONFIG_INI) == "missing"
 
 
-def test_app_is_only_shown_unless_it_is_asked_for(home):
+def test_app_is_only_shown_unless_requested(home):
     (home / APP).write_text(APP_TEXT.replace(QUEUE, "demo.queue()"))
     plan = plan_of(home)
     assert [edit.path for edit in plan.by_hand] == [home / APP]
@@ -176,7 +176,7 @@ def test_app_is_only_shown_unless_it_is_asked_for(home):
     assert not plan.by_hand
 
 
-def test_a_compose_file(home, tmp_path):
+def test_compose_file(home, tmp_path):
     path = tmp_path / "docker-compose-linux.yml"
     before = COMPOSE.replace("    shm_size: 2g\n", "")
     path.write_text(before)
@@ -188,7 +188,7 @@ def test_a_compose_file(home, tmp_path):
     assert "--force-recreate" in edit.command
 
 
-def test_a_compose_file_that_is_a_link(home, tmp_path):
+def test_compose_file_that_is_a_link(home, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "compose.yml").write_text(COMPOSE)
     (tmp_path / "mine").mkdir()

@@ -1,4 +1,4 @@
-"""Nothing is ever lost."""
+"""Writing edits without losing anything."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ def path(tmp_path):
     return path
 
 
-def test_the_file_is_replaced_and_backed_up(path):
+def test_file_is_replaced_and_backed_up(path):
     path.chmod(0o640)
     os.utime(path, (0, 0))
     inode = path.stat().st_ino
@@ -39,13 +39,13 @@ def test_the_file_is_replaced_and_backed_up(path):
     assert sorted(path.parent.iterdir()) == [path, backup]
 
 
-def test_a_backup_never_overwrites_another(path):
+def test_backup_never_overwrites_another(path):
     first = apply(edit(path), NOW)
     second = apply(edit(path, b"new", b"newer"), NOW)
     assert (first.read_bytes(), second.read_bytes(), path.read_bytes()) == (b"old", b"new", b"newer")
 
 
-def test_a_new_file(tmp_path):
+def test_new_file(tmp_path):
     path = tmp_path / "heygem.env"
     assert apply(edit(path, None), NOW) is None
     assert path.read_bytes() == b"new"
@@ -53,13 +53,13 @@ def test_a_new_file(tmp_path):
     assert [*tmp_path.iterdir()] == [path]
 
 
-def test_the_folder_that_is_needed(path):
+def test_required_folder_is_created(path):
     apply(edit(path, folder=path.parent / "temp"), NOW)
     assert (path.parent / "temp").is_dir()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_owner_and_group_stay(path):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a file")
+def test_owner_and_group_are_kept(path):
     os.chown(path.parent, NOBODY, NOBODY)
     os.chown(path, NOBODY, 12345)
     backup = apply(edit(path, folder=path.parent / "temp"), NOW)
@@ -67,7 +67,7 @@ def test_owner_and_group_stay(path):
     assert (path.parent / "temp").stat().st_uid == NOBODY
 
 
-def test_extended_attributes_stay(path):
+def test_extended_attributes_are_kept(path):
     try:
         os.setxattr(path, "user.note", b"kept")
     except OSError as error:
@@ -77,7 +77,7 @@ def test_extended_attributes_stay(path):
 
 
 @pytest.mark.parametrize(("before", "now"), [(b"old", b"other"), (b"old", None), (None, b"old")])
-def test_a_file_that_changed_meanwhile_is_left_alone(path, before, now):
+def test_file_changed_in_the_meantime_is_not_overwritten(path, before, now):
     path.unlink()
     if now is not None:
         path.write_bytes(now)
@@ -86,7 +86,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(path, before, now):
     assert [each.read_bytes() for each in path.parent.iterdir()] == ([] if now is None else [now])
 
 
-def test_without_permission_nothing_is_changed():
+def test_nothing_changes_without_permission():
     with public_folder() as folder:
         path = folder / "opt.txt"
         path.write_bytes(b"old")
@@ -97,8 +97,8 @@ def test_without_permission_nothing_is_changed():
         assert [*folder.iterdir()] == [path]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of somebody else")
-def test_a_file_of_somebody_else_does_not_change_its_owner():
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of another user")
+def test_file_of_another_user_keeps_its_owner():
     with public_folder() as folder:
         path = folder / "opt.txt"
         path.write_bytes(b"old")
@@ -110,8 +110,8 @@ def test_a_file_of_somebody_else_does_not_change_its_owner():
         assert [*folder.iterdir()] == [path]
 
 
-def test_a_full_disk_changes_nothing(path):
-    # A limit on the size of files is the real thing that stops a write half-way, as a full disk does.
+def test_nothing_changes_on_a_full_disk(path):
+    # A limit on the file size interrupts a write as a full disk does.
     import resource
     import signal
 

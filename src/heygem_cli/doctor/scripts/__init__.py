@@ -1,5 +1,5 @@
-"""Small programs that the doctor runs as child processes, since what they try can crash or hang.
+"""Scripts that the doctor runs as child processes, because what they try may crash or hang.
 
-Each prints one JSON object as its last line. They are run as files by any interpreter from Python 3.8 on, HeyGem's own
-too, so they use the standard library and, of all else, only what they are about.
+Each prints one JSON object as its last line. HeyGem's own interpreter runs some of them, so they work in Python 3.8 and
+import only the standard library and what they probe.
 """

@@ -1,1 +1,1 @@
-"""A HeyGem installation: where its files are, and how each of them is read and edited. Nothing is written here."""
+"""The files of a HeyGem installation: where they are, and how to parse and edit them. Nothing is written here."""

@@ -1,7 +1,6 @@
-"""A compose file: what its services ask for, and how to add ``shm_size`` without touching anything else.
+"""Parse a compose file, and add ``shm_size`` to it.
 
-PyYAML's nodes know where they stand in the text, so an edit is one line put between two others: comments, quotes and
-layout stay byte for byte.
+PyYAML's nodes have positions in the text, so an edit inserts one line and keeps comments, quotes and layout.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from heygem_cli.errors import InputError
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-WANTED = "2g"
-WANTED_BYTES = 2 << 30
+SHM_SIZE = "2g"
+SHM_BYTES = 2 << 30
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_OURS = re.compile("heygem|duix", re.IGNORECASE)
+_HEYGEM = re.compile("heygem|duix", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service.
+    """A service.
 
     Attributes:
-        name: of the service.
-        shm_size: as written; None if it is not there.
-        shm_bytes: its meaning; None if it is not there or not a size.
-        host_ipc: it shares the host's /dev/shm.
-        gpu: it asks for a GPU.
-        image: or an empty text.
+        name: The name of the service.
+        shm_size: The value as written; None if it is not set.
+        shm_bytes: The value in bytes; None if it is not set or not a size.
+        host_ipc: Whether the service shares the host's /dev/shm.
+        gpu: Whether it requests a GPU.
+        image: The image; may be empty.
     """
 
     name: str
@@ -47,76 +46,76 @@ class Service:
     @property
     def small(self) -> bool:
         """Whether its shared memory is below 2 GiB."""
-        return not self.host_ipc and (self.shm_bytes or 0) < WANTED_BYTES
+        return not self.host_ipc and (self.shm_bytes or 0) < SHM_BYTES
 
 
 def parse(data: bytes, path: Path) -> list[Service]:
-    """Read the services.
+    """Parse the services.
 
     Raises:
-        InputError: it is no YAML in UTF-8 or has no services.
+        InputError: The file is not YAML in UTF-8, or has no services.
     """
     import yaml
 
     try:
         content = yaml.safe_load(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError("not-yaml", f"is no YAML: {_first_line(error)}", path=path) from error
+        raise InputError("not-yaml", f"not a YAML file: {_first_line(error)}", path=path) from error
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict) or not services:
-        raise InputError("no-services", "has no services, so it is no compose file", path=path)
+        raise InputError("no-services", "not a compose file: it has no services", path=path)
     return [_service(str(name), body if isinstance(body, dict) else {}) for name, body in services.items()]
 
 
-def relevant(services: list[Service]) -> list[Service]:
-    """HeyGem's services: those that ask for a GPU, else those with its name, else all."""
-    ours = [each for each in services if _OURS.search(f"{each.name} {each.image}")]
-    return [each for each in services if each.gpu] or ours or services
+def heygem_services(services: list[Service]) -> list[Service]:
+    """Return HeyGem's services: those that request a GPU, else those with its name, else all."""
+    named = [each for each in services if _HEYGEM.search(f"{each.name} {each.image}")]
+    return [each for each in services if each.gpu] or named or services
 
 
-def size_in_bytes(written: object) -> int | None:
-    """Read a size such as ``2g``, ``2048MB`` or a number of bytes; None if it is none."""
-    match = _SIZE.fullmatch(str(written).strip())
+def size_in_bytes(value: object) -> int | None:
+    """Parse a size such as ``2g``, ``2048MB`` or a number of bytes; return None if it is not a size."""
+    match = _SIZE.fullmatch(str(value).strip())
     return None if match is None else int(float(match[1]) * _UNITS[match[2].lower()])
 
 
 def set_shm_size(data: bytes, names: list[str], path: Path) -> bytes:
-    """Give services ``shm_size: 2g`` and keep every other byte.
+    """Set ``shm_size: 2g`` in services, and keep every other byte.
 
     Raises:
-        InputError: a service is not written as a block, or takes the value from somewhere else.
+        InputError: A service is not a YAML block, or its value is an alias.
     """
     import yaml
 
     text = data.decode("utf-8")
     root = yaml.compose(text, yaml.SafeLoader)
     services = _child(root, "services")
-    # A set: services that are aliases of one block share its one change.
-    changes = {_change(_child(services, name), name, text, path) for name in names}
-    for start, end, new in sorted(changes, reverse=True):
+    # A set, because services that are aliases of one block need the same edit.
+    edits = {_edit(_child(services, name), name, text, path) for name in names}
+    for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text.encode()
 
 
-def _change(node: Node | None, name: str, text: str, path: Path) -> tuple[int, int, str]:
-    """Where the text changes (start, end), and to what."""
+def _edit(node: Node | None, name: str, text: str, path: Path) -> tuple[int, int, str]:
+    """Return the start and the end of the text to replace, and the replacement."""
     from yaml.nodes import MappingNode, ScalarNode
 
-    what = f"service {name} is not written in a way that can be edited without loss"
-    odd = InputError("odd-service", what, path=path, hint=f"Add to it yourself: shm_size: {WANTED}")
+    message = f"service {name} cannot be edited automatically"
+    unsupported = InputError("odd-service", message, path=path, hint=f"Add by hand: shm_size: {SHM_SIZE}")
     if not isinstance(node, MappingNode) or node.flow_style or not node.value:
-        raise odd
+        raise unsupported
     value = _child(node, "shm_size")
     if value is None:
-        # The mark stands behind the indentation of the first key: the new line takes its place, the key follows below.
+        # The first key starts after its indentation: insert there, and move the key to the next line.
         first = node.value[0][0].start_mark
         newline = "\r\n" if "\r\n" in text else "\n"
-        return first.index, first.index, f"shm_size: {WANTED}{newline}{' ' * first.column}"
+        return first.index, first.index, f"shm_size: {SHM_SIZE}{newline}{' ' * first.column}"
     start, end = value.start_mark.index, value.end_mark.index
-    # An alias stands elsewhere in the text.
+    # The node of an alias is that of its anchor, which is somewhere else.
     if not isinstance(value, ScalarNode) or not node.start_mark.index <= start < end <= node.end_mark.index:
-        raise odd
-    return start, end, WANTED
+        raise unsupported
+    return start, end, SHM_SIZE
 
 
 def _child(node: Node | None, name: str) -> Node | None:
@@ -125,24 +124,24 @@ def _child(node: Node | None, name: str) -> Node | None:
 
 
 def _service(name: str, body: dict[str, Any]) -> Service:
-    written = body.get("shm_size")
+    shm_size = body.get("shm_size")
     return Service(
         name,
-        None if written is None else str(written),
-        size_in_bytes(written),
+        None if shm_size is None else str(shm_size),
+        size_in_bytes(shm_size),
         body.get("ipc") == "host",
-        _asks_for_gpu(body),
+        _requests_gpu(body),
         str(body.get("image", "")),
     )
 
 
-def _asks_for_gpu(body: dict[str, Any]) -> bool:
+def _requests_gpu(body: dict[str, Any]) -> bool:
     if body.get("runtime") == "nvidia" or body.get("gpus"):
         return True
-    place: Any = body
+    node: Any = body
     for key in ("deploy", "resources", "reservations", "devices"):
-        place = place.get(key) if isinstance(place, dict) else None
-    devices = place if isinstance(place, list) else []
+        node = node.get(key) if isinstance(node, dict) else None
+    devices = node if isinstance(node, list) else []
     return any(isinstance(each, dict) and "gpu" in (each.get("capabilities") or []) for each in devices)
 
 

@@ -1,4 +1,4 @@
-"""config/config.ini: what it says, what is wrong with it, and how to edit one value of it."""
+"""Parse, check and edit config/config.ini."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KNOWN = {
     "register": ("url", "report_interval", "enable"),
 }
 OWN_TEMP = "./heygem_temp"
-"""Where fix-config moves a dangerous temp_dir: a folder that nothing else uses."""
+"""The temp_dir that fix-config sets in place of a dangerous one."""
 OFF = "0"
 
 _SECTION = re.compile(r"\ufeff?[ \t]*\[([^\]\r\n]+)\]")
@@ -34,57 +34,57 @@ _SETTING = re.compile(
 
 @dataclass(frozen=True)
 class Config:
-    """What config.ini says: the values by section and key, and whether a byte-order mark stands before them."""
+    """The values of config.ini by section and key, and whether the file begins with a byte-order mark."""
 
     values: dict[str, dict[str, str]]
     bom: bool
 
     def get(self, section: str, key: str) -> str | None:
-        """A value; None where HeyGem takes its default without a word."""
+        """Return a value; None means that HeyGem uses its default."""
         return self.values.get(section, {}).get(key)
 
 
 def parse(data: bytes, path: Path) -> Config:
-    """Read config.ini as HeyGem's configparser would, except that a byte-order mark is forgiven and noted.
+    """Parse config.ini as HeyGem does with configparser, except that a byte-order mark is accepted.
 
     Raises:
-        InputError: it is not UTF-8, or no INI file.
+        InputError: The file is not UTF-8 or not an INI file.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         hint = f"Save it as UTF-8, e.g.: iconv -f GB18030 -t UTF-8 {path.name} > {path.name}.new"
-        raise InputError("not-utf-8", "is not UTF-8, so HeyGem cannot read it", path=path, hint=hint) from error
+        raise InputError("not-utf-8", "not UTF-8, so HeyGem cannot read it", path=path, hint=hint) from error
     parser = configparser.ConfigParser()
     try:
         parser.read_string(text)
         values = {section: dict(parser.items(section)) for section in parser.sections()}
     except configparser.Error as error:
-        what = str(error).replace("\n", " ").replace("'<string>', ", "")
-        raise InputError("not-ini", f"HeyGem cannot read it: {what}", path=path, hint="Correct that line") from error
+        message = str(error).replace("\n", " ").replace("'<string>', ", "")
+        raise InputError("not-ini", f"HeyGem cannot read it: {message}", path=path, hint="Correct it") from error
     return Config(values, data.startswith(codecs.BOM_UTF8))
 
 
-def strange_keys(config: Config) -> Iterator[str]:
-    """Name what HeyGem never looks at: unknown sections, unknown keys, known keys in the wrong section."""
+def unknown_keys(config: Config) -> Iterator[str]:
+    """Describe what HeyGem ignores: unknown sections, unknown keys, and keys in the wrong section."""
     for section, values in config.values.items():
         if section not in KNOWN:
             yield f"unknown section [{section}]"
             continue
         for key in values:
-            homes = [name for name, keys in KNOWN.items() if key in keys]
-            if not homes:
+            sections = [name for name, keys in KNOWN.items() if key in keys]
+            if not sections:
                 yield f"unknown key {key} in [{section}]"
-            elif section not in homes:
-                yield f"{key} is in [{section}], belongs into [{'] or ['.join(homes)}]"
+            elif section not in sections:
+                yield f"{key} is in [{section}] instead of [{'] or ['.join(sections)}]"
 
 
 def endangered(home: Path, config: Config, user_home: Path) -> Path | None:
-    """What the clean-up routine would delete, recursively, when it empties ``temp_dir``; None if that is its own."""
-    named = config.get("temp", "temp_dir")
-    if named is None:
+    """Return a path that must be kept but that HeyGem's recursive clean-up of temp_dir would delete, or None."""
+    temp_dir = config.get("temp", "temp_dir")
+    if temp_dir is None:
         return None
-    temp = (home / named).resolve()
+    temp = (home / temp_dir).resolve()
     results = [config.get("result", "result_dir") or "result", config.get("log", "log_dir") or "log"]
     parts: list[str | Path] = [Path(), APP, Path("run.py"), CONFIG_INI, Path("service"), *MODEL_FILES, *results]
     keep = [*(home / part for part in parts), user_home, Path("/tmp")]  # noqa: S108
@@ -92,25 +92,25 @@ def endangered(home: Path, config: Config, user_home: Path) -> Path | None:
 
 
 def cleans(config: Config) -> bool:
-    """Whether the clean-up routine is switched on."""
+    """Return whether the clean-up is enabled."""
     return (config.get("temp", "clean_switch") or OFF).strip() != OFF
 
 
 def set_value(text: str, section: str, key: str, value: str) -> str:
-    """Set a value that stands in the file, and keep every other character.
+    """Change a value that the file sets, and keep every other character.
 
     Raises:
-        ValueError: the section has no line with this key, or a value of several lines.
+        ValueError: The key is not in the section, or its value has several lines.
     """
     lines = split_lines(text)
-    here = ""
+    current = ""
     for number, line in enumerate(lines):
         if heading := _SECTION.match(line):
-            here = heading[1]
+            current = heading[1]
         match = _SETTING.fullmatch(line)
-        if here == section and match and match["key"].lower() == key:
+        if current == section and match and match["key"].lower() == key:
             if number + 1 < len(lines) and lines[number + 1][:1] in " \t" and lines[number + 1].strip():
-                raise ValueError(f"{key} has a value of several lines")
+                raise ValueError(f"the value of {key} has several lines")
             lines[number] = match["head"] + value + match["tail"]
             return "".join(lines)
-    raise ValueError(f"[{section}] has no line with {key}")
+    raise ValueError(f"[{section}] does not set {key}")

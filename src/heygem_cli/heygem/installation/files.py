@@ -1,4 +1,4 @@
-"""Read the small files of an installation, whatever stands in their place."""
+"""Read the small files of an installation, and decode them so that they can be edited without loss."""
 
 from __future__ import annotations
 
@@ -12,61 +12,60 @@ from pathlib import Path
 from heygem_cli.errors import InputError
 
 MAX_BYTES = 16 << 20
-"""More than any configuration file has; a file beyond it is something else."""
+"""The size limit of a configuration file."""
 
+_MOVE = "Move it out of the way"
 _BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 @dataclass(frozen=True)
-class TransparentText:
-    """Text in which every character outside ASCII is kept as it was, whatever the encoding.
+class LosslessText:
+    """Text whose ASCII parts can be edited without changing any other byte, whatever the encoding.
 
-    Files in UTF-8, GBK and other supersets of ASCII are read as Latin-1, one character a byte, so that ASCII parts can
-    be edited and all other bytes come back as they were. UTF-16 is decoded. ``to_bytes`` is the exact inverse.
+    UTF-8, GBK and other supersets of ASCII are decoded as Latin-1, one character per byte; UTF-16 is decoded as such.
     """
 
     text: str
     codec: str = "latin-1"
 
     def to_bytes(self, text: str | None = None) -> bytes:
-        """The file with this text, or with another one in the same encoding."""
+        """Encode the text, or an edited one, as in the file."""
         return (self.text if text is None else text).encode(self.codec)
 
 
 def read_small(path: Path) -> bytes:
-    """Read a whole file.
+    """Read a file.
 
     Raises:
-        InputError: it is missing, no regular file, larger than 16 MiB or unreadable.
+        InputError: The file is missing, unreadable, not a regular file, or larger than 16 MiB.
     """
     try:
         status = check_regular(path)
         if status.st_size > MAX_BYTES:
-            size = f"{status.st_size / (1 << 20):,.0f} MiB"
-            hint = "Look at what it is, and move it away"
-            raise InputError("too-large", f"is {size} large, so no configuration file", path=path, hint=hint)
+            message = f"too large for a configuration file ({status.st_size / (1 << 20):,.0f} MiB)"
+            raise InputError("too-large", message, path=path, hint=_MOVE)
         return path.read_bytes()
     except OSError as error:
-        raise unreadable(path, error) from error
+        raise read_error(path, error) from error
 
 
 def check_regular(path: Path) -> os.stat_result:
-    """Look at a file before it is opened: opening a named pipe would wait for a writer.
+    """Return the status of a regular file. Check before opening: opening a named pipe would wait for a writer.
 
     Raises:
-        InputError: it is no regular file.
-        OSError: it cannot be looked at.
+        InputError: It is not a regular file.
+        OSError: It does not exist or cannot be accessed.
     """
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise InputError("is-directory", "is a directory, not a file", path=path, hint="Move it away")
+        raise InputError("is-directory", "a folder, not a file", path=path, hint=_MOVE)
     if not stat.S_ISREG(status.st_mode):
-        raise InputError("not-a-file", "is no regular file", path=path, hint="Move it away")
+        raise InputError("not-a-file", "not a regular file", path=path, hint=_MOVE)
     return status
 
 
-def unreadable(path: Path, error: OSError) -> InputError:
-    """Say why a file cannot be opened."""
+def read_error(path: Path, error: OSError) -> InputError:
+    """Convert an error of the operating system that occurred while a file was read."""
     if isinstance(error, FileNotFoundError):
         return InputError("missing", "there is no such file", path=path)
     if isinstance(error, PermissionError):
@@ -74,37 +73,37 @@ def unreadable(path: Path, error: OSError) -> InputError:
     return InputError("unreadable", error.strerror or str(error), path=path)
 
 
-def decode_transparent(data: bytes, path: Path) -> TransparentText:
+def decode_lossless(data: bytes, path: Path) -> LosslessText:
     """Decode a file so that it can be edited without loss.
 
     Raises:
-        InputError: the file is binary.
+        InputError: The file is binary.
     """
     if b"\0" not in data:
-        return TransparentText(data.decode("latin-1"))
+        return LosslessText(data.decode("latin-1"))
     codec = next((codec for bom, codec in _BOMS if data.startswith(bom)), _utf16_without_bom(data))
     try:
         if codec and "\0" not in (text := data.decode(codec)):
-            return TransparentText(text, codec)
+            return LosslessText(text, codec)
     except UnicodeDecodeError:
         pass
-    raise InputError("binary", "is a binary file, not text", path=path, hint="Look at what it is, and move it away")
+    raise InputError("binary", "a binary file, not text", path=path, hint=_MOVE)
 
 
 def split_lines(text: str) -> list[str]:
-    """Split after line feeds and carriage returns only; what else ``str.splitlines`` takes may be half a character."""
+    """Split at LF, CR and CRLF only: other separators of ``str.splitlines`` may be part of a multi-byte character."""
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text)
 
 
 def _utf16_without_bom(data: bytes) -> str:
-    """Guess the byte order from where the zero bytes of ASCII characters stand; empty if it cannot be UTF-16."""
+    """Guess the byte order from the positions of zero bytes; return an empty string if it cannot be UTF-16."""
     if len(data) % 2:
         return ""
     return "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
 
 
-def readable(data: bytes) -> str:
-    """Decode text for a person to read; wrong characters do no harm here."""
+def decode_for_display(data: bytes) -> str:
+    """Decode text for display; a wrong guess of the encoding does no harm."""
     for bom, codec in _BOMS:
         if data.startswith(bom):
             return data.decode(codec, errors="replace").removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""The call of Gradio's queue in app.py, read with ``ast`` and never run."""
+"""Find and edit the call of Gradio's queue in app.py. The file is parsed with ``ast`` and never executed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 from heygem_cli.errors import InputError
 
-WANTED: dict[str, object] = {"max_size": 10, "default_concurrency_limit": 1, "api_open": False}
-ARGUMENTS = ", ".join(f"{name}={value!r}" for name, value in WANTED.items())
+RECOMMENDED: dict[str, object] = {"max_size": 10, "default_concurrency_limit": 1, "api_open": False}
+ARGUMENTS = ", ".join(f"{name}={value!r}" for name, value in RECOMMENDED.items())
 
 
 @dataclass(frozen=True)
 class QueueCall:
-    """A ``….queue(…)`` call, or the ``….launch(…)`` call in front of which it is missing.
+    """A ``….queue(…)`` call, or the ``….launch(…)`` call that lacks one.
 
     Attributes:
-        line: of the source, counted from 1.
-        missing: the call is not there at all.
-        wrong: the arguments that are not as wanted, as source text, None where they are not given.
-        insert: the offset in bytes where new arguments, or the missing call, belong.
-        has_arguments: whether arguments follow after ``insert``.
-        spans: where the values of the arguments in ``wrong`` that are given stand, as offsets in bytes.
-        unclear: positional or ``**`` arguments may give any of them.
+        line: The line number in the source.
+        missing: Whether there is no call of ``queue``.
+        wrong: The arguments that differ from the recommended ones: their source, or None if they are not set.
+        insert: The byte offset at which to insert arguments, or the missing call.
+        has_arguments: Whether arguments follow after ``insert``.
+        spans: The byte offsets of the values of the arguments that are set but wrong.
+        unclear: Whether there are positional or ``**`` arguments, which may set any of them.
     """
 
     line: int
@@ -38,59 +38,59 @@ class QueueCall:
 
 
 def find_queue(source: bytes, path: Path) -> QueueCall:
-    """Find the call.
+    """Find the call of ``queue``, or of ``launch``.
 
     Raises:
-        InputError: the source is no Python in UTF-8, has several such calls, or neither ``queue`` nor ``launch``.
+        InputError: The source is not Python in UTF-8, has several calls of ``queue``, or neither of the two.
     """
     try:
         source.decode("utf-8")
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
-        what = error.msg if isinstance(error, SyntaxError) else "not UTF-8"
+        reason = error.msg if isinstance(error, SyntaxError) else "not UTF-8"
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise InputError("not-python", f"is no Python source: {what}{line}", path=path) from error
+        raise InputError("not-python", f"not a Python source: {reason}{line}", path=path) from error
     offsets = _Offsets(source)
-    if queues := _calls(tree, "queue"):
+    if queues := _find_calls(tree, "queue"):
         if len(queues) > 1:
             lines = ", ".join(str(call.lineno) for call in queues)
-            hint = f"Give the one that serves: .queue({ARGUMENTS})"
+            hint = f"Write in the one that is served: .queue({ARGUMENTS})"
             raise InputError("several-queues", f"calls .queue() in lines {lines}", path=path, hint=hint)
-        return _queue(queues[0], offsets)
-    if launches := _calls(tree, "launch"):
+        return _parse_queue(queues[0], offsets)
+    if launches := _find_calls(tree, "launch"):
         owner = launches[-1].func.value  # type: ignore[attr-defined]
-        return QueueCall(launches[-1].lineno, True, dict.fromkeys(WANTED), offsets.end(owner), False, {})
+        return QueueCall(launches[-1].lineno, True, dict.fromkeys(RECOMMENDED), offsets.end(owner), False, {})
     hint = f"Call demo.queue({ARGUMENTS}) before demo.launch()"
     raise InputError("no-queue", "calls neither .queue() nor .launch()", path=path, hint=hint)
 
 
 def edit_queue(source: bytes, path: Path) -> bytes:
-    """Give the call the wanted arguments and keep every other byte.
+    """Set the recommended arguments, and keep every other byte.
 
     Raises:
-        InputError: see :func:`find_queue`; or it has positional or ``**`` arguments.
+        InputError: As in :func:`find_queue`, or the call has positional or ``**`` arguments.
     """
     call = find_queue(source, path)
     if call.unclear:
-        what = f"line {call.line} calls .queue() with arguments without a name"
-        raise InputError("unclear-queue", what, path=path, hint=f"Write them yourself: {ARGUMENTS}")
+        message = f"line {call.line} calls .queue() with arguments without names"
+        raise InputError("unclear-queue", message, path=path, hint=f"Write by hand: {ARGUMENTS}")
     if call.missing:
         return source[: call.insert] + f".queue({ARGUMENTS})".encode() + source[call.insert :]
-    new = ", ".join(f"{name}={WANTED[name]!r}" for name, given in call.wrong.items() if given is None)
-    changes = [(*span, repr(WANTED[name])) for name, span in call.spans.items()]
+    new = ", ".join(f"{name}={RECOMMENDED[name]!r}" for name, value in call.wrong.items() if value is None)
+    edits = [(*span, repr(RECOMMENDED[name])) for name, span in call.spans.items()]
     if new:
-        changes.append((call.insert, call.insert, new + (", " if call.has_arguments else "")))
-    for start, end, text in sorted(changes, reverse=True):
+        edits.append((call.insert, call.insert, new + (", " if call.has_arguments else "")))
+    for start, end, text in sorted(edits, reverse=True):
         source = source[:start] + text.encode() + source[end:]
     return source
 
 
-def _queue(call: ast.Call, offsets: _Offsets) -> QueueCall:
-    given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    wrong: dict[str, str | None] = {name: None for name in WANTED if name not in given}
+def _parse_queue(call: ast.Call, offsets: _Offsets) -> QueueCall:
+    values = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    wrong: dict[str, str | None] = {name: None for name in RECOMMENDED if name not in values}
     spans: dict[str, tuple[int, int]] = {}
-    for name, value in given.items():
-        if name in WANTED and not _is(value, WANTED[name]):
+    for name, value in values.items():
+        if name in RECOMMENDED and not _equals(value, RECOMMENDED[name]):
             wrong[name] = ast.unparse(value)
             spans[name] = offsets.start(value), offsets.end(value)
     unclear = bool(call.args) or any(keyword.arg is None for keyword in call.keywords)
@@ -98,24 +98,24 @@ def _queue(call: ast.Call, offsets: _Offsets) -> QueueCall:
     return QueueCall(call.lineno, False, wrong, insert, bool(call.keywords), spans, unclear)
 
 
-def _is(value: ast.expr, wanted: object) -> bool:
-    return isinstance(value, ast.Constant) and type(value.value) is type(wanted) and value.value == wanted
+def _equals(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value
 
 
-def _calls(tree: ast.AST, method: str) -> list[ast.Call]:
-    found = [
+def _find_calls(tree: ast.AST, method: str) -> list[ast.Call]:
+    calls = [
         node
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method
     ]
-    return sorted(found, key=lambda call: call.lineno)
+    return sorted(calls, key=lambda call: call.lineno)
 
 
 class _Offsets:
-    """Turns the positions of ``ast`` (line, column in bytes) into offsets in the source."""
+    """Converts the positions of ``ast`` (line, column in bytes) into byte offsets in the source."""
 
     def __init__(self, source: bytes) -> None:
-        # The column of the first line does not count a byte-order mark.
+        # Columns of the first line do not count a byte-order mark.
         first = len(codecs.BOM_UTF8) if source.startswith(codecs.BOM_UTF8) else 0
         self._starts = [first, *(newline.end() for newline in re.finditer(rb"\r\n|\r|\n", source))]
 

@@ -1,4 +1,4 @@
-"""Is a model file whole? An aborted download leaves an empty or cut file that later counts as present."""
+"""Detect incomplete model files: an aborted download leaves an empty or truncated file, which HeyGem accepts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-LEAST_TORCH = 100
-"""Bytes. Less holds no model."""
+MIN_TORCH_BYTES = 100
 
+# Protobuf: the wire type of length-delimited fields, the field number of ModelProto.graph, and the lengths of fixed
+# fields by wire type.
 _LENGTH_DELIMITED = 2
 _GRAPH = 7
 _FIXED = {1: 8, 5: 4}
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a model file, in a few words; empty if it looks whole."""
+    """Describe what is wrong with a model file in a few words; return an empty string if it looks complete."""
     if not path.is_file():
         return "missing"
     size = path.stat().st_size
@@ -28,36 +29,36 @@ def damage(path: Path) -> str:
             return "is a web page, not a model"
         if size == 0:
             return "is empty"
-        whole = _is_whole_onnx(file, size) if path.suffix == ".onnx" else _is_whole_torch(file, size, start)
-        return "" if whole else "is cut off"
+        complete = _is_complete_onnx(file, size) if path.suffix == ".onnx" else _is_complete_torch(file, size, start)
+        return "" if complete else "is truncated"
 
 
-def _is_whole_torch(file: BinaryIO, size: int, start: bytes) -> bool:
-    """Whether a ZIP archive has the directory at its end; torch's format before 1.6, a pickle, cannot be judged."""
-    return zipfile.is_zipfile(file) if start.startswith(b"PK") else size >= LEAST_TORCH
+def _is_complete_torch(file: BinaryIO, size: int, start: bytes) -> bool:
+    """Look for the directory at the end of a ZIP archive. Pickles, the format before torch 1.6, are always accepted."""
+    return zipfile.is_zipfile(file) if start.startswith(b"PK") else size >= MIN_TORCH_BYTES
 
 
-def _is_whole_onnx(file: BinaryIO, size: int) -> bool:
-    """Whether the protobuf message has a graph and ends where the file ends; only the headings of fields are read."""
+def _is_complete_onnx(file: BinaryIO, size: int) -> bool:
+    """Check whether the protobuf message has a graph and ends where the file ends; only field headers are read."""
     file.seek(0)
     fields = set()
     while file.tell() < size:
-        heading = _varint(file)
-        kind = -1 if heading is None else heading & 7
-        fields.add(None if heading is None else heading >> 3)
-        if kind == _LENGTH_DELIMITED:
-            length = _varint(file)
-        elif kind == 0:
-            length = 0 if _varint(file) is not None else None
+        header = _read_varint(file)
+        wire_type = -1 if header is None else header & 7
+        fields.add(None if header is None else header >> 3)
+        if wire_type == _LENGTH_DELIMITED:
+            length = _read_varint(file)
+        elif wire_type == 0:
+            length = 0 if _read_varint(file) is not None else None
         else:
-            length = _FIXED.get(kind)
+            length = _FIXED.get(wire_type)
         if length is None or file.tell() + length > size:
             return False
         file.seek(length, os.SEEK_CUR)
     return _GRAPH in fields
 
 
-def _varint(file: BinaryIO) -> int | None:
+def _read_varint(file: BinaryIO) -> int | None:
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

@@ -1,61 +1,50 @@
-r"""Read and edit opt.txt, the dump of options that HeyGem writes at every start.
+r"""Parse and edit opt.txt, the dump of options that HeyGem writes at every start and never reads.
 
-A line is ``'{:>25}: {:<30}{}'``: key, value, and ``\t[default: x]`` where the value is not the default. The text may be
-in any encoding and have any newlines; a :class:`~heygem_cli.heygem.installation.files.TransparentText` brings it here.
-HeyGem never reads the file: an edit documents what is wanted and changes nothing by itself.
+A line is ``'{:>25}: {:<30}{}'``: key, value, and ``\t[default: x]`` if the value is not the default. The file may be in
+any encoding and have any newlines, so it is decoded to :class:`~heygem_cli.heygem.installation.files.LosslessText`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from heygem_cli.heygem.installation.files import split_lines
 
 NUM_THREADS = "num_threads"
 
 _LINE = re.compile(
-    r"(?P<pad>\ufeff?[ \t]*)(?P<key>[^\s:][^:\r\n]*?)(?P<colon>[ \t]*:[ \t]?)"
-    r"(?P<value>[^\t\r\n]*?)(?P<fill>[ ]*)(?P<rest>\t[^\r\n]*)?(?P<newline>\r\n|\r|\n|\Z)",
+    r"(?P<indent>\ufeff?[ \t]*)(?P<key>[^\s:][^:\r\n]*?)(?P<colon>[ \t]*:[ \t]?)"
+    r"(?P<value>[^\t\r\n]*?)(?P<padding>[ ]*)(?P<default>\t[^\r\n]*)?(?P<newline>\r\n|\r|\n|\Z)",
     re.ASCII,
 )
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option line, in pieces that join to the line again.
+    """The parts of an option line, which together are the whole line."""
 
-    Attributes:
-        pad: what stands before the key.
-        key: the option's name.
-        colon: the colon and the space around it.
-        value: the value, which may be empty.
-        fill: the spaces that pad the value to its column.
-        rest: the note on the default, with its tab.
-        newline: as it stands, empty at the end of a file without one.
-    """
-
-    pad: str
+    indent: str
     key: str
     colon: str
     value: str
-    fill: str
-    rest: str
+    padding: str
+    default: str
     newline: str
 
     @property
     def line(self) -> str:
-        """The line as it stands in the file."""
-        return f"{self.pad}{self.key}{self.colon}{self.value}{self.fill}{self.rest}{self.newline}"
+        """The line as it is in the file."""
+        return f"{self.indent}{self.key}{self.colon}{self.value}{self.padding}{self.default}{self.newline}"
 
     def with_value(self, value: str) -> Option:
-        """The option with another value in a column of the same width."""
-        fill = " " * max(0, len(self.value) + len(self.fill) - len(value))
-        return Option(self.pad, self.key, self.colon or ": ", value, fill, self.rest, self.newline)
+        """Return a copy with another value, padded to the same width."""
+        padding = " " * max(0, len(self.value) + len(self.padding) - len(value))
+        return replace(self, value=value, padding=padding)
 
 
 def parse_line(line: str) -> Option | None:
-    """Take an option line apart; None if it is none (a rule of dashes, an empty line)."""
+    """Parse an option line; return None if it is something else, such as a rule of dashes."""
     match = _LINE.fullmatch(line)
     if match is None:
         return None
@@ -63,21 +52,21 @@ def parse_line(line: str) -> Option | None:
 
 
 def parse(text: str) -> list[Option]:
-    """All option lines of a file, in order, repeated ones too."""
+    """Parse all option lines in order, including repeated ones."""
     return [option for line in split_lines(text) if (option := parse_line(line))]
 
 
 def values(text: str, key: str) -> list[str]:
-    """Every value that a file gives an option: none, one, or more where lines are repeated."""
+    """Return the values of an option, one for each of its lines."""
     return [option.value.strip(" \t") for option in parse(text) if option.key == key]
 
 
 def set_value(text: str, key: str, value: str) -> str:
-    """Set an option in every line that names it; every other character stays, and so does the width of the column."""
-    return "".join(_changed(line, key, value) for line in split_lines(text))
+    """Set an option in each of its lines, keeping the width of the column and every other character."""
+    return "".join(_set_in_line(line, key, value) for line in split_lines(text))
 
 
-def _changed(line: str, key: str, value: str) -> str:
+def _set_in_line(line: str, key: str, value: str) -> str:
     option = parse_line(line)
     if option is None or option.key != key or option.value.strip(" \t") == value:
         return line

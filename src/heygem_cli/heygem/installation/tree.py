@@ -1,4 +1,4 @@
-"""Where the parts of an installation lie, and which of its processes run."""
+"""The layout of an installation, and its running processes."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MODEL_FILES = (
     Path("xseg/xseg_211104_4790000.onnx"),
     Path("wenet/examples/aishell/aidata/exp/conformer/wenetmodel.pt"),
 )
-"""What ``download.sh`` brings."""
+"""The files that ``download.sh`` downloads."""
 
 _COMPILED = re.compile(r"\.cpython-(\d)(\d+)-[\w-]+\.so$")
-_NO_MODULES = {"site-packages", "node_modules", "result", "results", "temp", "log", "data", "venv", "__pycache__"}
-_DEPTH = 4
+_SKIPPED = {"site-packages", "node_modules", "result", "results", "temp", "log", "data", "venv", "__pycache__"}
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -43,23 +43,23 @@ class Process:
     command: str
 
 
-def looks_like_home(folder: Path) -> bool:
-    """Whether a folder is the root of an installation: it has at least two of the parts that tell it from others."""
+def is_installation(folder: Path) -> bool:
+    """Return whether a folder is the root of an installation, that is, contains two of its characteristic files."""
     parts = ("run.py", APP, CONFIG_INI, OPT_TXT.parts[0])
     return sum((folder / part).exists() for part in parts) >= 2
 
 
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
-    """Find the installation: the one that is named, else ``HEYGEM_HOME``, else the one around ``folder``.
+    """Find the installation: the one named, else ``HEYGEM_HOME``, else the one that contains ``folder``.
 
     Raises:
-        InputError: the named one is no folder.
+        InputError: The named folder does not exist.
     """
     if named is None and environment.get(HOME_VARIABLE):
         named = Path(environment[HOME_VARIABLE])
     if named is None:
         folder = folder.resolve()
-        return next((parent for parent in (folder, *folder.parents) if looks_like_home(parent)), None)
+        return next((parent for parent in (folder, *folder.parents) if is_installation(parent)), None)
     if not named.is_dir():
         hint = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
         raise InputError("home-missing", "there is no such folder", path=named, hint=hint)
@@ -67,48 +67,48 @@ def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) 
 
 
 def find_compose(home: Path) -> Path | None:
-    """The installation's own compose file."""
+    """Return the compose file of an installation, or None."""
     return next((home / name for name in COMPOSE_NAMES if (home / name).is_file()), None)
 
 
 def compiled_modules(home: Path) -> dict[str, int]:
-    """Count the compiled modules by the Python that can load them, such as ``{"3.8": 14}``."""
-    found: dict[str, int] = {}
-    for name in _names(home, _DEPTH):
+    """Count the compiled modules by Python version, such as ``{"3.8": 14}``."""
+    counts: dict[str, int] = {}
+    for name in _file_names(home, _MAX_DEPTH):
         if tag := _COMPILED.search(name):
             version = f"{tag[1]}.{tag[2]}"
-            found[version] = found.get(version, 0) + 1
-    return found
+            counts[version] = counts.get(version, 0) + 1
+    return counts
 
 
-def _names(folder: Path, depth: int) -> Iterator[str]:
+def _file_names(folder: Path, depth: int) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 yield entry.name
-            elif depth and entry.name not in _NO_MODULES and not entry.name.startswith("."):
-                yield from _names(Path(entry.path), depth - 1)
+            elif depth and entry.name not in _SKIPPED and not entry.name.startswith("."):
+                yield from _file_names(Path(entry.path), depth - 1)
 
 
 def processes(home: Path, proc: Path) -> list[Process]:
-    """The Python processes that run in an installation: its main scripts and their workers.
+    """Return the Python processes of an installation: its main scripts and their workers.
 
-    Processes of other users and of containers cannot be seen unless we are root.
+    Processes of other users and of containers are visible only to root.
     """
-    found = []
+    running = []
     for pid in sorted(int(folder.name) for folder in proc.glob("[0-9]*") if folder.name.isdecimal()):
         folder = proc / str(pid)
         try:
             arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
             if (folder / "cwd").readlink() == home and _is_worker(arguments, home):
-                found.append(Process(pid, " ".join(arguments).strip()))
+                running.append(Process(pid, " ".join(arguments).strip()))
         except OSError:
             continue  # it has just ended, or belongs to another user
-    return found
+    return running
 
 
 def _is_worker(arguments: list[str], home: Path) -> bool:
-    """Whether a command line is ``python app.py`` and the like, or a child that it started by multiprocessing."""
+    """Return whether a command line runs a script of the installation, or is a multiprocessing child of one."""
     if "python" not in Path(arguments[0]).name:
         return False
     if "--multiprocessing-fork" in arguments:
@@ -117,7 +117,7 @@ def _is_worker(arguments: list[str], home: Path) -> bool:
 
 
 def process_environment(pid: int, proc: Path) -> dict[str, str] | None:
-    """The environment with which a process was started; None if it may not be read."""
+    """Return the environment with which a process was started; None if it cannot be read."""
     try:
         pairs = (proc / str(pid) / "environ").read_bytes().decode(errors="replace").split("\0")
     except OSError:

@@ -1,30 +1,28 @@
-"""The six environment variables of the operators' note, and who really reads them."""
+"""The environment variables that HeyGem operators recommend, and which software reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-UNHEARD = "HeyGem does not listen to it, though somebody meant it to"
-
 
 @dataclass(frozen=True)
 class Variable:
-    """One of them.
+    """A recommended environment variable.
 
     Attributes:
-        name: of the variable.
-        asked: the value that the operators' note asks for.
-        effective: whether a library that HeyGem uses reads it.
-        truth: who reads it, and what has the effect where nobody does.
-        why: what another value does.
+        name: The name of the variable.
+        recommended: The value that operators recommend.
+        effective: Whether a library that HeyGem uses reads it.
+        reader: What reads it, and what has the effect instead if nothing does.
+        why: What a different value does.
     """
 
     name: str
-    asked: str
+    recommended: str
     effective: bool
-    truth: str
-    why: str = UNHEARD
+    reader: str
+    why: str = "HeyGem ignores it, although somebody has set it for a purpose"
 
 
 VARIABLES = (
@@ -33,47 +31,47 @@ VARIABLES = (
         "TORCH_DATALOADER_NUM_WORKERS",
         "0",
         False,
-        "no library reads it (heygem does); in HeyGem --num_threads 0 on its command line counts",
+        "no library reads it (heygem does); for HeyGem use --num_threads 0 on its command line",
     ),
     Variable(
         "OMP_NUM_THREADS",
         "1",
         True,
-        "torch, BLAS and numba read it while they load",
-        "every process of HeyGem starts a thread a core, and they get in each other's way",
+        "torch, BLAS and numba read it when they are loaded",
+        "each process of HeyGem starts one thread per core, and they compete for the processors",
     ),
     Variable(
         "TORCH_NUM_THREADS",
         "1",
         False,
-        "no library reads it (heygem does); in HeyGem OMP_NUM_THREADS counts",
+        "no library reads it (heygem does); for HeyGem use OMP_NUM_THREADS",
     ),
     Variable(
         "GRADIO_QUEUE_TIMEOUT",
         "300",
         False,
-        "no known Gradio reads it; only a watchdog from outside ends what hangs",
+        "no known version of Gradio reads it; only an external watchdog stops a job that hangs",
     ),
     Variable(
         "CUDA_LAUNCH_BLOCKING",
         "0",
         True,
-        "CUDA reads it; 1 makes every kernel wait for the one before",
+        "CUDA reads it; with 1, every kernel waits for the previous one",
         "it is meant for debugging, and makes the GPU many times slower",
     ),
 )
 
 
-def in_force(name: str, environment: Mapping[str, str]) -> str:
-    """The setting that a HeyGem with this environment really has, and heygem's own where it differs."""
+def effect(name: str, environment: Mapping[str, str]) -> str:
+    """Return the setting that results from an environment, in HeyGem and, where it differs, in heygem."""
     value = environment.get(name, "").strip()
     threads = environment.get("OMP_NUM_THREADS", "").strip()
     in_heygem = "" if value in ("", "0") else ", parallel in heygem"
     return {
         "ORT_PARALLEL": f"sequential{in_heygem}",
-        "TORCH_DATALOADER_NUM_WORKERS": f"4 unless its command line says otherwise, {value or 0} in heygem",
-        "OMP_NUM_THREADS": value or "one thread a core, 1 in heygem",
-        "TORCH_NUM_THREADS": f"{threads or 'one thread a core'}, {value or 1} in heygem",
+        "TORCH_DATALOADER_NUM_WORKERS": f"4 unless set on its command line, {value or 0} in heygem",
+        "OMP_NUM_THREADS": value or "one thread per core, 1 in heygem",
+        "TORCH_NUM_THREADS": f"{threads or 'one thread per core'}, {value or 1} in heygem",
         "GRADIO_QUEUE_TIMEOUT": "no time limit",
         "CUDA_LAUNCH_BLOCKING": value or "0",
     }[name]

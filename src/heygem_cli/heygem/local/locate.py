@@ -167,7 +167,7 @@ def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str
     libraries = [*_cuda_folders(python.parent.parent), *environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
     return {
         **environment,
-        **{variable.name: variable.asked for variable in VARIABLES},
+        **{variable.name: variable.recommended for variable in VARIABLES},
         "PATH": search_path(python, environment),
         "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
         "PYTHONUNBUFFERED": "1",

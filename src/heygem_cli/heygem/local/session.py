@@ -13,13 +13,13 @@ from typing import Any
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.heygem.failures import FATAL, KNOWN, find_codes, make_error, most_specific
 from heygem_cli.heygem.installation.log_messages import (
-    JOB_ANSWERED,
     JOB_END,
+    JOB_FACE_DETECTION,
     JOB_FRAME,
-    JOB_MOVES,
+    JOB_PROGRESS,
     JOB_START,
     JOB_TOTAL,
-    READY_PARTS,
+    READY_MESSAGES,
 )
 from heygem_cli.heygem.installation.tree import compiled_modules
 from heygem_cli.heygem.local.locate import Installation
@@ -33,7 +33,9 @@ SETTLE_SECONDS = 0.5
 MIN_QUEUE_TIMEOUT = 3600.0
 """Seconds: HeyGem's own waits must outlast the time-outs of a stall and of a job."""
 
-_STEPS = re.compile("|".join([*READY_PARTS, *(each.pattern for each in (JOB_START, JOB_ANSWERED, JOB_MOVES, JOB_END))]))
+_STEPS = re.compile(
+    "|".join([*READY_MESSAGES, *(each.pattern for each in (JOB_START, JOB_FACE_DETECTION, JOB_PROGRESS, JOB_END))])
+)
 _LOG_LINE = re.compile(r"^\[[^\]]*\] \[.*?\[line:\d+\]\] \[\w+\] \[(.*)\]$")
 
 Tick = Callable[[], None]
@@ -89,7 +91,7 @@ class Session:
         self._job = _JobState()
         self._python_started = False
         self._loaded = False
-        self._missing_parts = set(READY_PARTS)
+        self._missing_parts = set(READY_MESSAGES)
         self.provider: str | None = None
         self.jobs = 0
         self._log = LogTail(installation.log)
@@ -238,7 +240,7 @@ class Session:
         if frame := JOB_FRAME.search(line):
             job.answered = True
             job.frames = max(job.frames, min(int(frame[2]), job.total or int(frame[2])))
-        job.answered = job.answered or bool(JOB_ANSWERED.search(line))
+        job.answered = job.answered or bool(JOB_FACE_DETECTION.search(line))
         codes = find_codes(line)
         job.hints |= codes
         for code in codes & FATAL:

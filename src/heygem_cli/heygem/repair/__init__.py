@@ -1,1 +1,1 @@
-"""Repair an installation's configuration: plan all edits first, write them one by one and safely afterwards."""
+"""Repair the configuration of an installation: plan all edits, then write each of them safely."""

@@ -1,4 +1,4 @@
-"""Write an edit so that nothing can be lost: backup, temporary file, rename, and a look at what came out."""
+"""Write an edit: create a backup, replace the file atomically, and verify the result."""
 
 from __future__ import annotations
 
@@ -13,47 +13,45 @@ from heygem_cli.heygem.repair.plan import Edit
 
 
 def apply(edit: Edit, now: datetime) -> Path | None:
-    """Write one edit.
-
-    Mode, owner, group and extended attributes of the file stay.
+    """Write an edit; mode, owner, group and extended attributes of the file are kept.
 
     Args:
-        edit: of a plan.
-        now: names the backup.
+        edit: An edit of a plan.
+        now: The time for the name of the backup.
 
     Returns:
-        The backup, beside the file; None for a file that is new.
+        The backup, in the same folder; None for a new file.
 
     Raises:
-        HeygemError: it could not be written; the file is as it was.
+        HeygemError: The file could not be written, and is unchanged.
     """
     try:
         if _content(edit.path) != edit.before:
             hint = "Run heygem fix-config again"
             raise HeygemError("changed-meanwhile", "was changed by another process", path=edit.path, hint=hint)
         if edit.folder is not None:
-            _make_folder(edit.folder)
+            _create_folder(edit.folder)
         backup = None if edit.before is None else _back_up(edit.path, edit.before, now)
         write_atomically(edit.path, edit.after, like=None if edit.before is None else edit.path)
         if edit.before is None:
-            edit.path.chmod(0o644)  # HeyGem may run as another user, whatever our umask
+            edit.path.chmod(0o644)  # whatever our umask: HeyGem may run as another user
     except OSError as error:
-        hint = "Run as the owner of the installation, with room on the disk"
+        hint = "Run as the owner of the installation, and check the free disk space"
         why = error.strerror or str(error)
         raise HeygemError("not-written", f"cannot be written: {why}", path=edit.path, hint=hint) from error
     if _content(edit.path) != edit.after:
         hint = "Another process writes it: stop HeyGem and try again"
-        raise HeygemError("not-written", "does not hold what was written", path=edit.path, hint=hint)
+        raise HeygemError("not-written", "was overwritten at once", path=edit.path, hint=hint)
     return backup
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder that belongs to whom its parent belongs to, so that HeyGem can write there when we are root."""
+def _create_folder(folder: Path) -> None:
+    """Create a folder with the owner of its parent, so that HeyGem can write there even if we are root."""
     if folder.is_dir():
         return
     folder.mkdir()
-    parent, mine = folder.parent.stat(), folder.stat()
-    if (parent.st_uid, parent.st_gid) != (mine.st_uid, mine.st_gid):
+    parent, own = folder.parent.stat(), folder.stat()
+    if (parent.st_uid, parent.st_gid) != (own.st_uid, own.st_gid):
         os.chown(folder, parent.st_uid, parent.st_gid)
 
 

@@ -1,6 +1,6 @@
-"""What does NVIDIA's management library say of the GPUs, and can the CUDA driver be loaded?
+"""Report the GPUs that NVIDIA's management library lists, and whether the CUDA driver can be loaded.
 
-Arguments: the file of NVML and that of the CUDA driver.
+The arguments are the files of NVML and of the CUDA driver.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Memory(ctypes.Structure):
 
 
 class NvmlError(Exception):
-    """A call of NVML failed; the argument is its number."""
+    """A call of NVML failed; the argument is its error code."""
 
 
 def call(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
@@ -28,7 +28,7 @@ def call(nvml: ctypes.CDLL, name: str, *arguments: object) -> None:
         raise NvmlError(code)
 
 
-def text(nvml: ctypes.CDLL, name: str, *arguments: object) -> str:
+def call_for_text(nvml: ctypes.CDLL, name: str, *arguments: object) -> str:
     """Call a function that fills a buffer with text."""
     buffer = ctypes.create_string_buffer(96)
     call(nvml, name, *arguments, buffer, ctypes.c_uint(len(buffer)))
@@ -36,36 +36,36 @@ def text(nvml: ctypes.CDLL, name: str, *arguments: object) -> str:
 
 
 def device(nvml: ctypes.CDLL, index: int) -> dict[str, Any]:
-    """One GPU: name, bytes of memory, compute capability."""
+    """Return the name, the memory in bytes and the compute capability of a GPU."""
     handle = ctypes.c_void_p()
     memory, major, minor = Memory(), ctypes.c_int(), ctypes.c_int()
     call(nvml, "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle))
     call(nvml, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
     call(nvml, "nvmlDeviceGetCudaComputeCapability", handle, ctypes.byref(major), ctypes.byref(minor))
-    name = text(nvml, "nvmlDeviceGetName", handle)
+    name = call_for_text(nvml, "nvmlDeviceGetName", handle)
     return {"name": name, "total": memory.total, "free": memory.free, "capability": [major.value, minor.value]}
 
 
-def about_nvml(path: str) -> dict[str, Any]:
-    """Driver and GPUs, or what went wrong."""
+def query_nvml(path: str) -> dict[str, Any]:
+    """Return the driver version and the GPUs, or the error."""
     try:
         nvml = ctypes.CDLL(path)
     except OSError as error:
         return {"missing": str(error)}
-    answer: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     try:
         call(nvml, "nvmlInit_v2")
-        answer["driver"] = text(nvml, "nvmlSystemGetDriverVersion")
+        facts["driver"] = call_for_text(nvml, "nvmlSystemGetDriverVersion")
         count = ctypes.c_uint()
         call(nvml, "nvmlDeviceGetCount_v2", ctypes.byref(count))
-        answer["devices"] = [device(nvml, index) for index in range(count.value)]
+        facts["devices"] = [device(nvml, index) for index in range(count.value)]
     except NvmlError as error:
-        answer["code"] = error.args[0]
-    return answer
+        facts["code"] = error.args[0]
+    return facts
 
 
-def loads(path: str) -> str:
-    """Why a library cannot be loaded; empty if it can."""
+def load_error(path: str) -> str:
+    """Return why a library cannot be loaded; an empty string if it can."""
     try:
         ctypes.CDLL(path)
     except OSError as error:
@@ -74,4 +74,4 @@ def loads(path: str) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps(dict(about_nvml(sys.argv[1]), driver_missing=loads(sys.argv[2]))))
+    print(json.dumps(dict(query_nvml(sys.argv[1]), driver_missing=load_error(sys.argv[2]))))

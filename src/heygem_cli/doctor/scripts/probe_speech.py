@@ -1,4 +1,4 @@
-"""Does the speech model load, and is it the one that we know?"""
+"""Load the speech model and verify its checksum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Python is this, which packages does it have, and can it run these scripts? Arguments: the scripts."""
+"""Report the version and the packages of this interpreter, and which of the scripts in the arguments do not compile."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ PACKAGES = ("numpy", "onnxruntime-gpu", "onnxruntime", "torch", "gradio")
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that are installed."""
-    found: dict[str, str] = {}
+    """Return the versions of the packages that are installed."""
+    installed: dict[str, str] = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
-def unreadable(paths: list[str]) -> list[str]:
-    """What is wrong with the scripts that this Python cannot run; nothing is run."""
-    found = []
+def compile_errors(paths: list[str]) -> list[str]:
+    """Compile scripts without running them, and return the errors."""
+    errors = []
     for path in paths:
         try:
             compile(Path(path).read_text(encoding="utf-8"), path, "exec")
         except (OSError, SyntaxError) as error:
-            found.append(f"{path}: {error}")
-    return found
+            errors.append(f"{path}: {error}")
+    return errors
 
 
 if __name__ == "__main__":
-    answer = {
+    facts = {
         "implementation": platform.python_implementation(),
         "version": platform.python_version(),
-        "executable": sys.executable,
         "packages": versions(),
-        "unreadable": unreadable(sys.argv[1:]),
+        "compile_errors": compile_errors(sys.argv[1:]),
     }
-    print(json.dumps(answer))
+    print(json.dumps(facts))

@@ -1,4 +1,4 @@
-"""Does MediaPipe load, with its models, as heygem uses it?"""
+"""Load MediaPipe and its models as heygem does."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import numpy
 from heygem_cli.face.tracker import MediaPipeTracker
 
 if __name__ == "__main__":
-    # I420: a grey picture without a face, 64 × 64.
+    # A grey image of 64 × 64 in I420, without a face.
     faces = MediaPipeTracker().detect(numpy.full((96, 64), 128, numpy.uint8))
     print(json.dumps({"faces": len(faces)}))
