@@ -1,6 +1,6 @@
-"""A stand-in for HeyGem's official service, written from its published contract; no file of HeyGem's is in it.
+"""A fake of HeyGem's official service, written from its published API; it contains no file of HeyGem's.
 
-Each submission takes the next behaviour of a script; the last one goes on for ever.
+Each submission takes the next behaviour of a script; the last one repeats.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ FAILED = {
     "digital-human": "数字人处理失败，失败原因:[x]",
     "unknown-failure": "something new",
 }
-"""Behaviours that end with status 3, and what the service says then."""
+"""Behaviours that end with status 3, and the service's messages."""
 REFUSED = {"bad-parameter": 10002, "lock": 10003, "error": 9999, "strange-code": 12345}
 
 
 class Service:
-    """The service at ``url``, which shares a folder with this machine.
+    """A running service.
 
     Behaviours: ``ok``; ``busy``; those of :data:`FAILED` and :data:`REFUSED`; ``forgets`` (10004 as soon as it is
-    done), ``loses`` (10004 without any result), ``no-file``, ``cut-off``, ``too-short``, ``silent``, ``unchanged``,
-    ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``stale`` (another job's result), ``stranger``
-    (another job's state), ``escapes`` (a result outside of the folder), ``dies`` (the server ends while the job runs),
-    ``html``, ``http-500``, ``half`` (answers that break off), ``stutters`` (every other answer is garbage), ``mute``
+    done), ``lost`` (10004 without any result), ``no-file``, ``cut-off``, ``too-short``, ``no-audio``, ``unchanged``,
+    ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``other-result`` (another job's result), ``other-task``
+    (another job's state), ``outside`` (a result outside of the folder), ``dies`` (the server stops while the job runs),
+    ``html``, ``http-500``, ``truncated`` (truncated answers), ``flaky`` (every other answer is invalid), ``no-answer``
     (no answer at all).
     """
 
@@ -49,8 +49,8 @@ class Service:
         self.script = list(script) or ["ok"]
         self.jobs: dict[str, dict] = {}
         self.submitted: list[dict] = []
-        self.reads: list[str] = []
-        self._turn = threading.Lock()
+        self.queries: list[str] = []
+        self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -69,24 +69,24 @@ class Service:
         return self.shared / name.removeprefix(CONTAINER + "/")
 
     def submit(self, task: dict) -> dict:
-        with self._turn:
+        with self._lock:
             mode = self.script.pop(0) if len(self.script) > 1 else self.script[0]
             self.submitted.append({**task, "mode": mode})
             if mode == "busy":
                 return {"code": 10001, "success": True, "msg": "忙碌中", "data": {}}
             if mode in REFUSED:
                 return {"code": REFUSED[mode], "success": False, "msg": "refused", "data": {}}
-            self.jobs[task["code"]] = {"mode": mode, "status": 1, "progress": 0, "began": time.monotonic()}
+            self.jobs[task["code"]] = {"mode": mode, "status": 1, "progress": 0}
             threading.Thread(target=self._work, args=(task, mode), daemon=True).start()
             return {"code": 10000, "success": True, "msg": "任务提交成功", "data": {}}
 
     def query(self, code: str) -> dict:
-        with self._turn:
-            self.reads.append(code)
+        with self._lock:
+            self.queries.append(code)
             job = self.jobs.get(code)
-            if job is None or (job["mode"] == "late" and self.reads.count(code) < 3):
+            if job is None or (job["mode"] == "late" and self.queries.count(code) < 3):
                 return {"code": 10004, "success": True, "msg": "任务不存在", "data": {}}
-            told = {key: job.get(key, "") for key in ("status", "progress", "result", "msg")}
+            state = {key: job.get(key, "") for key in ("status", "progress", "result", "msg")}
             if job["status"] != 1:
                 del self.jobs[code]
                 if job["mode"] == "forgets":
@@ -95,7 +95,7 @@ class Service:
                 "code": 10000,
                 "success": True,
                 "msg": "",
-                "data": {"code": "0123" if job["mode"] == "stranger" else code, **told},
+                "data": {"code": "0123" if job["mode"] == "other-task" else code, **state},
             }
 
     def _work(self, task: dict, mode: str) -> None:
@@ -103,12 +103,12 @@ class Service:
         audio, video = self.host(task["audio_url"]), self.host(task["video_url"])
         try:
             (self.temp / f"{code}_format.mp4").write_bytes(video.read_bytes())
-        except FileNotFoundError:  # the other side has given up already
+        except FileNotFoundError:  # the client has given up already
             job.update(status=3, msg="[{code}]预处理失败，异常信息:[format video error]")
             return
         if mode == "hangs":
             return
-        if mode == "loses":
+        if mode == "lost":
             time.sleep(0.7)
             del self.jobs[code]
             return
@@ -118,24 +118,24 @@ class Service:
         for percent in range(20, 100, 20):
             job["progress"] = percent
             time.sleep(0.4 if mode == "slow" else 0.02)
-        made = self.temp / f"{code}-r.mp4"
+        result = self.temp / f"{code}-r.mp4"
         if mode != "no-file" and audio.exists():
-            self._make(audio, video, made, mode)
-        name = {"stale": "/0123-r.mp4", "escapes": f"/../../{code}-r.mp4"}.get(mode, f"/{code}-r.mp4")
+            self._render(audio, video, result, mode)
+        name = {"other-result": "/0123-r.mp4", "outside": f"/../../{code}-r.mp4"}.get(mode, f"/{code}-r.mp4")
         job.update(status=2, progress=100, result=name, msg="任务完成")
 
-    def _make(self, audio: Path, video: Path, made: Path, mode: str) -> None:
-        whole = made.with_suffix(".t.mp4")
-        sound = () if mode == "silent" else ("-map", "1:a", "-c:a", "aac")
+    def _render(self, audio: Path, video: Path, result: Path, mode: str) -> None:
+        temporary = result.with_suffix(".t.mp4")
+        sound = () if mode == "no-audio" else ("-map", "1:a", "-c:a", "aac")
         length = ("-t", "0.1") if mode == "too-short" else ()
         filters = "null" if mode == "unchanged" else MOUTH
         ffmpeg(
             "-stream_loop", "-1", "-i", video, "-i", audio, "-map", "0:v", *sound, "-vf", filters, "-c:v", "libx264",
-            "-preset", "ultrafast", "-t", duration(audio), *length, whole,
+            "-preset", "ultrafast", "-t", duration(audio), *length, temporary,
         )  # fmt: skip
         if mode == "cut-off":
-            whole.write_bytes(whole.read_bytes()[:-2000])
-        shutil.move(whole, made)
+            temporary.write_bytes(temporary.read_bytes()[:-2000])
+        shutil.move(temporary, result)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         service = self
@@ -156,20 +156,20 @@ class Service:
                 mode = service.jobs.get(code, {}).get("mode", "")
                 if mode == "dies":
                     threading.Thread(target=service.close, daemon=True).start()
-                if mode == "stutters" and service.reads.count(code) % 2 == 0:
-                    service.reads.append(code)
+                if mode == "flaky" and service.queries.count(code) % 2 == 0:
+                    service.queries.append(code)
                     self.answer({}, "html")
                 else:
                     self.answer(service.query(code), mode)
 
             def answer(self, content: dict, mode: str) -> None:
                 body = b"<html>busy</html>" if mode == "html" else json.dumps(content, ensure_ascii=False).encode()
-                if mode == "mute":
+                if mode == "no-answer":
                     time.sleep(60)
                 self.send_response(500 if mode == "http-500" else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if mode == "half" else body)
+                self.wfile.write(body[: len(body) // 2] if mode == "truncated" else body)
 
         return Handler
 

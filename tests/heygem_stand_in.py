@@ -1,7 +1,7 @@
-"""A HeyGem installation that can be started: it behaves as HeyGem is known to, and fails in the ways that are known.
+"""A fake HeyGem installation that can be started: it behaves like HeyGem, and fails in the known ways.
 
-What it does is in ``stand_in.json``: ``start`` for the start of the worker, ``jobs`` for one job after another (the
-last for all that follow), whichever worker they fall to. It draws a bar where a mouth would be.
+``stand_in.json`` sets its behaviour: ``start`` for the start of the worker, ``jobs`` for one job after another (the
+last one repeats), whichever worker gets them. It draws a red bar in place of the mouth.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SERVICE = '''
 import json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
 
 SETTINGS = json.load(open("stand_in.json"))
-PATIENCE = SETTINGS.get("patience", 10)
+QUEUE_TIMEOUT = SETTINGS.get("queue_timeout", 10)
 os.makedirs("log", exist_ok=True)
 logging.basicConfig(
     filename="log/dh.log", level=logging.INFO,
@@ -48,7 +48,7 @@ assert os.environ["OMP_NUM_THREADS"] == "1" and os.environ["ORT_PARALLEL"] == "0
 
 
 def next_mode():
-    """What this job does; the count outlives the worker."""
+    """Return the behaviour of this job; the count outlives the worker."""
     with open("jobs.txt", "a+") as file:
         file.seek(0)
         count = len(file.read().splitlines())
@@ -56,14 +56,14 @@ def next_mode():
     modes = SETTINGS["jobs"]
     mode = modes[min(count, len(modes) - 1)]
     if mode == "random":
-        rarely = ["hang", "crash", "child-crash", "queue-full", "false-success", "poison", "startup-log"]
-        chance = random.Random(count)
-        mode = chance.choice(rarely) if chance.random() < SETTINGS["share"] else "ok"
+        failures = ["hang", "crash", "child-crash", "queue-full", "false-success", "poison", "startup-log"]
+        rng = random.Random(count)
+        mode = rng.choice(failures) if rng.random() < SETTINGS["failure_rate"] else "ok"
     return mode
 
 
-def look_for_faces(tasks, answers):
-    """The process init_wh."""
+def detect_faces(tasks, answers):
+    """Run the process init_wh."""
     if SETTINGS["start"] == "slow":
         time.sleep(2)
     if SETTINGS["start"] == "never":
@@ -76,7 +76,7 @@ def look_for_faces(tasks, answers):
         if mode == "no-answer":
             continue
         if mode == "late":
-            time.sleep(PATIENCE + 0.5)
+            time.sleep(QUEUE_TIMEOUT + 0.5)
         if mode == "many-faces":
             log("[%s]存在多人脸", code)
             time.sleep(1000)
@@ -86,10 +86,10 @@ def look_for_faces(tasks, answers):
 
 
 def draw(tasks, results):
-    """The process that draws."""
+    """Run the drawing process."""
     log(">>> 数字人图片处理进程启动")
     while True:
-        mode, code, video, audio, first, last = tasks.get(timeout=PATIENCE)
+        mode, code, video, audio, first, last = tasks.get(timeout=QUEUE_TIMEOUT)
         if mode in ("hang", "stuck-group") and first >= 4:
             time.sleep(1000)
         if mode == "child-crash":
@@ -123,7 +123,7 @@ class TransDhTask:
         self.task_dic = {}
         spawn = multiprocessing.get_context("spawn")
         self.videos, self.faces, self.frames, self.results = (spawn.Queue(4) for _ in range(4))
-        for target, queues in ((look_for_faces, (self.videos, self.faces)), (draw, (self.frames, self.results))):
+        for target, queues in ((detect_faces, (self.videos, self.faces)), (draw, (self.frames, self.results))):
             spawn.Process(target=target, args=queues, daemon=True).start()
         print("检测人脸使用GPU")
 
@@ -144,7 +144,7 @@ class TransDhTask:
         open("./temp/1.png", "w").close()
         if mode == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
-        if mode == "orphans":  # children of their own session, and a worker that dies before them
+        if mode == "orphans":  # children in other sessions, and a worker that dies before them
             subprocess.Popen(["sleep", "1000"], start_new_session=True)
             subprocess.Popen(["sh", "-c", "sleep 1000 & sleep 1000"])
             os._exit(1)
@@ -160,9 +160,9 @@ class TransDhTask:
         if mode == "startup-log":
             raise RuntimeError("")
         self.videos.put((mode, code, video))
-        if mode == "poison":  # the answer stays in the queue, for the next job to take
+        if mode == "poison":  # the answer stays in the queue, and the next job gets it
             raise RuntimeError("poisoned")
-        video = self.faces.get(timeout=PATIENCE)
+        video = self.faces.get(timeout=QUEUE_TIMEOUT)
         total = 10
         log("[%s]任务视频驱动队列启动 batch_size:4, len:%d", code, total)
         self.task_dic[code] = (1, 20, "", "")
@@ -176,7 +176,7 @@ class TransDhTask:
 
 
 def make_stand_in(folder: Path) -> Path:
-    """Write it; give its root."""
+    """Write the installation and return its root folder."""
     home = make_installation(folder)
     for path in home.rglob("*.so"):
         path.unlink()
@@ -191,27 +191,27 @@ def make_stand_in(folder: Path) -> Path:
     return home
 
 
-def behave(home: Path, *jobs: str, start: str = "ok", **more: object) -> None:
-    """Say what it does from now on."""
-    (home / "stand_in.json").write_text(json.dumps({"start": start, "jobs": jobs or ["ok"], **more}))
+def behave(home: Path, *jobs: str, start: str = "ok", **settings: object) -> None:
+    """Set the behaviour from now on."""
+    (home / "stand_in.json").write_text(json.dumps({"start": start, "jobs": jobs or ["ok"], **settings}))
     (home / "jobs.txt").unlink(missing_ok=True)
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """The environment of ``heygem`` for it."""
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    """Return the environment in which ``heygem`` uses the installation."""
     path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
     own = {"HEYGEM_ENGINE": "heygem", "HEYGEM_HOME": str(home), "HEYGEM_PYTHON": sys.executable, "PATH": path}
     own["HEYGEM_STALL_TIMEOUT"] = "20"
-    return os.environ | own | more
+    return os.environ | own | variables
 
 
 def processes_of(home: Path) -> list[int]:
-    """Processes that run in it."""
-    found = []
+    """Return the processes that run in the installation."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if (folder / "cwd").readlink() == home:
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except OSError:
             continue  # it has ended
-    return found
+    return pids

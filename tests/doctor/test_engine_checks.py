@@ -125,7 +125,7 @@ def test_http_needs_the_service_and_its_folder(service):
     maps = (parse_map(service.map),)
     finding = http_finding(url=service.url, maps=maps)
     assert (finding.status, str(service.shared) in finding.found) == ("ok", True)
-    assert (service.reads, service.submitted) == (["heygem-doctor"], [])
+    assert (service.queries, service.submitted) == (["heygem-doctor"], [])
     service.temp.rmdir()
     assert http_finding(url=service.url, maps=maps).status == "warn"
 

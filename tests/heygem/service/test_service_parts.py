@@ -119,7 +119,7 @@ def test_deeply_nested_json_is_an_error():
 
 def test_silent_service_is_a_timeout(tmp_path, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
-    service = Service(tmp_path, "mute")
+    service = Service(tmp_path, "no-answer")
     with pytest.raises(HeygemError) as caught:
         Client(service.url).submit({"code": "x", "audio_url": "/code/data/a", "video_url": "/code/data/v"})
     assert caught.value.code == "service-timeout"
