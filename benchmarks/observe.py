@@ -12,13 +12,13 @@ import numpy as np
 from heygem_cli.face.geometry import LANDMARKS, Array
 from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps
-from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 
 
-def track_clip(tracker: FaceTracker, video: VideoInfo) -> Array:
+def track_clip(tracker: MediaPipeTracker, video: VideoInfo) -> Array:
     """Landmarks (frames, 478, 3) as the tracker gives them, gaps bridged and nothing smoothed; NaN without a face."""
     missing = np.full((LANDMARKS, 3), np.nan, np.float32)
     with closing(read_frames(video)) as frames:
@@ -47,7 +47,7 @@ class Observed:
     landmarks: Array
 
 
-def observe(tracker: FaceTracker, path: Path) -> Observed:
+def observe(tracker: MediaPipeTracker, path: Path) -> Observed:
     """Probe and track a video."""
     video = probe_video(path)
     return Observed(video, track_clip(tracker, video))

@@ -13,7 +13,7 @@ from heygem_cli.face.geometry import CHIN, LANDMARKS, LIPS, Array, head_pose, mo
 from heygem_cli.face.neutral import closed_mouth
 from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps, smooth
-from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Samples, VideoInfo
@@ -54,14 +54,14 @@ def speaker_of(clip: str) -> str:
     return clip.split("_", maxsplit=1)[0]
 
 
-def load_clips(folder: Path, tracker: FaceTracker, cache: Path) -> list[Clip]:
+def load_clips(folder: Path, tracker: MediaPipeTracker, cache: Path) -> list[Clip]:
     """Load all usable clips of a folder, sorted by name; their tracks are cached in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
     clips = (load_clip(path, tracker, cache / f"{path.name}.npy") for path in sorted(folder.iterdir()))
     return [clip for clip in clips if clip is not None]
 
 
-def load_clip(path: Path, tracker: FaceTracker, cached: Path) -> Clip | None:
+def load_clip(path: Path, tracker: MediaPipeTracker, cached: Path) -> Clip | None:
     """Load one clip; None if too many frames have no face."""
     video = probe_video(path)
     if cached.is_file():
@@ -75,7 +75,7 @@ def load_clip(path: Path, tracker: FaceTracker, cached: Path) -> Clip | None:
     return Clip(path.name, float(video.fps), read_samples(path), interpolate_missing(landmarks, present))
 
 
-def track_video(video: VideoInfo, tracker: FaceTracker) -> Array:
+def track_video(video: VideoInfo, tracker: MediaPipeTracker) -> Array:
     """Return landmarks (frames, 478, 3) in pixels with gaps bridged, not smoothed; NaN without a face."""
     missing = np.full((LANDMARKS, 3), np.nan, np.float32)
     with closing(read_frames(video)) as frames:

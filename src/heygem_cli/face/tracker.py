@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,20 +20,6 @@ CROP_SCALE = 2.0
 """Side of the crop relative to the face: the head can move within it before the crop must follow."""
 TILED_SEARCH_INTERVAL = 8
 """Frames between two tiled searches for a missing face."""
-
-
-class FaceTracker(Protocol):
-    """A tracker of one face.
-
-    Attributes:
-        version: Part of the cache key; changes whenever the landmarks would.
-    """
-
-    version: str
-
-    def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
-        """Yield the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
-        ...
 
 
 def crop_rgb(frame: Frame, left: int, top: int, size: int) -> npt.NDArray[np.uint8]:
@@ -68,6 +54,7 @@ class MediaPipeTracker:
     """
 
     version = "mediapipe-0.10.21/1"
+    """Part of the cache key; changes whenever the landmarks would."""
 
     def __init__(self) -> None:
         # MediaPipe imports matplotlib, which warns if the home folder is read-only.
@@ -111,7 +98,7 @@ class MediaPipeTracker:
         ]
 
     def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
-        """Implement :meth:`FaceTracker.track`."""
+        """Yield the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
         last: Box | None = None
         crop: Box | None = None
         moved = False

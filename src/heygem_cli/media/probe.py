@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO, TypeVar
 
 import av
@@ -149,15 +150,6 @@ def _demuxer(container: av.container.InputContainer) -> str:
     return container.format.name.split(",")[0]
 
 
-class _UnnamedFile:
-    """A file without its name, so that libavformat detects the format from the content alone."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.read = file.read
-        self.seek = file.seek
-        self.tell = file.tell
-
-
 @contextmanager
 def _open_media(path: Path) -> Iterator[av.container.InputContainer]:
     with _open_file(path) as file:
@@ -165,9 +157,11 @@ def _open_media(path: Path) -> Iterator[av.container.InputContainer]:
         if not head:
             raise InputError("empty-file", "the file is empty", path=path)
         file.seek(0)
+        # Without a name libavformat detects the format from the content alone.
+        unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
         try:
             # Without any protocol the files that a playlist names are never opened.
-            container = av.open(_UnnamedFile(file), "r", options={"protocol_whitelist": "none"}, buffer_size=1 << 18)
+            container = av.open(unnamed, "r", options={"protocol_whitelist": "none"}, buffer_size=1 << 18)
         except (av.FFmpegError, ValueError) as error:
             raise _unreadable(path, head) from error
         with container:

@@ -15,7 +15,7 @@ from heygem_cli.face.cache import cache_errors, cached_track, default_cache_fold
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
-from heygem_cli.face.tracker import FaceTracker, MediaPipeTracker
+from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
@@ -48,7 +48,7 @@ class MeshEngine:
     def __init__(self, device: Device, settings: Settings) -> None:
         self.motion_model: MotionModel = load_motion_model(device, settings)
         self.painter = Painter(device, settings)
-        self.tracker: FaceTracker = MediaPipeTracker()
+        self.tracker = MediaPipeTracker()
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""
