@@ -82,8 +82,8 @@ def _no_nodes(inputs: Inputs) -> Finding:
     if (inputs.proc / "driver/nvidia/version").exists():
         why = "the host has a GPU, but this container has no access to it: everything runs on the CPU"
         return _problem(inputs, f"no {inputs.dev}/nvidia0, although the driver is loaded", why, _DOCKER)
-    why = "everything runs on the CPU, where HeyGem itself is far too slow"
-    return _problem(inputs, f"no NVIDIA GPU: no {inputs.dev}/nvidia0", why, "lspci | grep -i nvidia")
+    why = "everything runs on the CPU, where HeyGem is far too slow"
+    return _problem(inputs, f"no NVIDIA GPU (no {inputs.dev}/nvidia0)", why, "lspci | grep -i nvidia")
 
 
 @check("gpu.driver", "kernel driver")

@@ -69,9 +69,9 @@ def effect(name: str, environment: Mapping[str, str]) -> str:
     in_heygem = "" if value in ("", "0") else ", parallel in heygem"
     return {
         "ORT_PARALLEL": f"sequential{in_heygem}",
-        "TORCH_DATALOADER_NUM_WORKERS": f"4 unless set on its command line, {value or 0} in heygem",
-        "OMP_NUM_THREADS": value or "one thread per core, 1 in heygem",
-        "TORCH_NUM_THREADS": f"{threads or 'one thread per core'}, {value or 1} in heygem",
+        "TORCH_DATALOADER_NUM_WORKERS": f"4 in HeyGem unless set on its command line, {value or 0} in heygem",
+        "OMP_NUM_THREADS": value or "one thread per core in HeyGem, 1 in heygem",
+        "TORCH_NUM_THREADS": f"{threads or 'one thread per core'} in HeyGem, {value or 1} in heygem",
         "GRADIO_QUEUE_TIMEOUT": "no time limit",
         "CUDA_LAUNCH_BLOCKING": value or "0",
     }[name]
