@@ -65,6 +65,26 @@ class Batch:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
 
+    def signal_encoder(self, process: subprocess.Popen, job: str, signum: int) -> None:
+        """Send a signal to the ffmpeg that writes the output of a job."""
+        while not (pids := self._encoders(job)):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.005)
+        os.kill(pids[0], signum)
+
+    def wait_for_encoder_exit(self, job: str) -> None:
+        """Wait until the ffmpeg of a killed process has exited too."""
+        deadline = time.monotonic() + 60
+        while self._encoders(job):
+            assert time.monotonic() < deadline, f"an ffmpeg still writes the output of {job}"
+            time.sleep(0.01)
+
+    def _encoders(self, job: str) -> list[int]:
+        """Return the processes that run in this folder and write the output of a job."""
+        folder = self.folder.resolve()
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in pids if f":.{job}.".encode() in command_of(pid) and folder_of(pid) == folder]
+
 
 def is_complete(path: Path, seconds: float) -> bool:
     output = probe_output(path)
@@ -83,26 +103,11 @@ def command_of(pid: int) -> bytes:
         return b""
 
 
-def encoders_of(job: str) -> list[int]:
-    """Return the ffmpeg processes that write the output of a job."""
-    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    return [pid for pid in pids if f":.{job}.".encode() in command_of(pid)]
-
-
-def signal_encoder(process: subprocess.Popen, job: str, signum: int) -> None:
-    """Send a signal to the ffmpeg that writes the output of a job."""
-    while not (pids := encoders_of(job)):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-    os.kill(pids[0], signum)
-
-
-def wait_for_encoder_exit(job: str) -> None:
-    """Wait until the ffmpeg of a killed process has exited too."""
-    deadline = time.monotonic() + 60
-    while encoders_of(job):
-        assert time.monotonic() < deadline, f"an ffmpeg still writes the output of {job}"
-        time.sleep(0.01)
+def folder_of(pid: int) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:
+        return None
 
 
 def worker_of(process: subprocess.Popen) -> int:

@@ -1,4 +1,4 @@
-"""``heygem batch`` as a user starts it: what is rendered, reported and left alone."""
+"""Tests of ``heygem batch`` as a process: what is rendered, reported and skipped."""
 
 import csv
 import json
@@ -17,9 +17,9 @@ from batch_program import Batch, is_complete
 
 
 @pytest.fixture(scope="module")
-def story(batch_inputs, tmp_path_factory):
-    """A batch of which one row has failed: what was printed, and the folder as it was left."""
-    folder = tmp_path_factory.mktemp("story")
+def finished(batch_inputs, tmp_path_factory):
+    """A batch with one failed row, and its completed process."""
+    folder = tmp_path_factory.mktemp("finished")
     shutil.copytree(batch_inputs, folder / "list")
     batch = Batch(folder / "list", folder / "cache")
     batch.rows("""
@@ -34,15 +34,15 @@ def story(batch_inputs, tmp_path_factory):
 
 
 @pytest.fixture
-def again(story, tmp_path):
-    """The same folder for a test of its own, to run the command again."""
+def again(finished, tmp_path):
+    """A copy of the finished batch, to run the command again."""
     folder = tmp_path / "again"
-    shutil.copytree(story[0].folder, folder)
+    shutil.copytree(finished[0].folder, folder)
     return Batch(folder, tmp_path / "cache")
 
 
-def test_good_rows_are_rendered_and_the_bad_one_is_explained(story):
-    batch, done = story
+def test_good_rows_are_rendered_and_the_failure_is_reported(finished):
+    batch, done = finished
     assert done.returncode == 3
     assert batch.new_files() == ["failed.csv", "four.mp4", "one.mp4", "r.json", "r.xml", "three.mp4"]
     assert is_complete(batch.folder / "one.mp4", 0.4)
@@ -51,15 +51,15 @@ def test_good_rows_are_rendered_and_the_bad_one_is_explained(story):
     assert "--retry-failed" in done.stderr
 
 
-def test_rows_of_a_face_run_together_and_share_its_track(story):
-    batch, _ = story
+def test_jobs_of_a_face_run_one_after_another_and_share_its_track(finished):
+    batch, _ = finished
     done = {event["id"]: event["result"] for event in batch.events("done")}
     assert [event["id"] for event in batch.events("started")] == ["four", "one", "two", "three"]
     assert [done[name]["track_cached"] for name in ("four", "one", "three")] == [False, True, False]
 
 
-def test_the_reports_say_it_too(story):
-    batch, _ = story
+def test_reports_are_written(finished):
+    batch, _ = finished
     report = json.loads((batch.folder / "r.json").read_text())
     assert (report["schema"], report["counts"]["done"], report["counts"]["failed"]) == (1, 3, 1)
     one, two, *_ = report["jobs"]
@@ -75,7 +75,7 @@ def test_the_reports_say_it_too(story):
     assert (row["id"], row["audio"]) == ("two", str(batch.folder / "b.wav"))
 
 
-def test_the_same_command_again_does_nothing(again):
+def test_second_run_renders_nothing(again):
     stamps = {path.name: path.stat().st_mtime_ns for path in again.folder.glob("*.mp4")}
     done = again.run()
     assert (done.returncode, done.stderr) == (3, "Failed rows are left alone until you add --retry-failed\n")
@@ -83,7 +83,7 @@ def test_the_same_command_again_does_nothing(again):
     assert len(again.events("started")) == 4
 
 
-def test_only_what_changed_is_rendered_again(again):
+def test_only_changed_rows_are_rendered_again(again):
     shutil.copy(again.folder / "c.wav", again.folder / "a.wav")
     (again.folder / "four.mp4").unlink()
     plan = {job["id"]: job["action"] for job in again.json("--dry-run")["jobs"]}
@@ -93,7 +93,7 @@ def test_only_what_changed_is_rendered_again(again):
     assert is_complete(again.folder / "one.mp4", 0.5)
 
 
-def test_failed_rows_are_tried_again_on_demand_and_only_those_named(again):
+def test_retry_failed_and_only_select_rows(again):
     shutil.copy(again.folder / "face.mp4", again.folder / "nobody.mp4")
     assert again.statuses("--only", "two", "--retry-failed", "--failed-manifest", "failed.csv") == {"two": "done"}
     assert not (again.folder / "failed.csv").exists()
@@ -101,7 +101,7 @@ def test_failed_rows_are_tried_again_on_demand_and_only_those_named(again):
     assert [event["id"] for event in again.events("started")][4:] == ["two"]
 
 
-def test_dry_run_shows_a_table_and_writes_nothing(again):
+def test_dry_run_prints_a_table_and_writes_nothing(again):
     before = again.files()
     done = again.run("--dry-run", "--force")
     assert done.returncode == 0
@@ -110,13 +110,13 @@ def test_dry_run_shows_a_table_and_writes_nothing(again):
     assert "Did you mean three?" in again.run("--only", "thre").stderr
 
 
-def test_a_moved_folder_is_still_done(again, tmp_path):
+def test_rows_stay_done_when_the_folder_is_moved(again, tmp_path):
     again.folder.rename(tmp_path / "elsewhere")
     again.folder = tmp_path / "elsewhere"
     assert {job["action"] for job in again.json("--dry-run")["jobs"]} == {"done", "failed"}
 
 
-def test_nothing_is_started_while_anything_is_wrong(batch):
+def test_nothing_is_started_if_there_are_problems(batch):
     batch.rows("""
         audio,face,id,crf,lop
         a.wav,face.mp4,x,,
@@ -140,28 +140,28 @@ def test_nothing_is_started_while_anything_is_wrong(batch):
     assert batch.files() == sorted(batch.before)
 
 
-def test_a_manifest_from_standard_input(batch):
+def test_manifest_is_read_from_standard_input(batch):
     batch.before = set(batch.files())
     lines = '{"audio": "a.wav", "face": "face.mp4"}\n'
     assert batch.statuses(manifest="-", stdin=lines) == {"face_a": "done"}
     assert batch.new_files() == ["face_a.mp4", "stdin.journal.jsonl", "stdin.journal.lock"]
 
 
-def test_a_report_that_could_not_be_written_is_told_before_the_work(batch):
+def test_unusable_report_path_is_an_error_before_anything_starts(batch):
     batch.rows("audio,face\na.wav,face.mp4")
     assert "no/r.json" in batch.run("--report", "no/r.json").stderr or batch.new_files() == []
-    for taken, says in {
+    for name, message in {
         "m.csv": "would replace an input",
         "a.wav": "would replace an input",
         "./face_a.mp4": "writes another file of this name",
         "m.csv.journal.jsonl": "writes another file of this name",
     }.items():
-        done = batch.run("--failed-manifest", taken)
+        done = batch.run("--failed-manifest", name)
         assert (done.returncode, batch.new_files()) == (2, [])
-        assert says in done.stderr
+        assert message in done.stderr
 
 
-def test_failures_stop_the_batch_on_demand(batch):
+def test_fail_fast_and_max_failures_stop_the_batch(batch):
     batch.rows("""
         audio,face,id
         a.wav,nobody.mp4,1
@@ -173,7 +173,7 @@ def test_failures_stop_the_batch_on_demand(batch):
     assert batch.run("--only", "1").returncode == 1
 
 
-def test_shards_side_by_side_and_their_reports_together(batch):
+def test_shards_run_at_the_same_time_and_their_reports_are_merged(batch):
     rows = "".join(f"{audio}.wav,face.mp4,{audio}{number}\n" for audio in "abc" for number in range(2))
     batch.rows(f"audio,face,id\n{rows}")
     shards = [batch.start("--shard", f"{index}/2", "--report", f"r{index}.json") for index in (1, 2)]
@@ -186,18 +186,18 @@ def test_shards_side_by_side_and_their_reports_together(batch):
     journals = [f"m.csv.{index}-of-2.journal.jsonl" for index in (1, 2)]
     done = [event["id"] for journal in journals for event in batch.events("done", journal)]
     assert sorted(done) == ["a0", "a1", "b0", "b1", "c0", "c1"]
-    # One face for both: whoever came second waited for its track and found it.
+    # Both use the same face: the second one waited for the track and read it from the cache.
     assert sum(not e["result"]["track_cached"] for j in journals for e in batch.events("done", j)) <= 2
     assert {job["action"] for job in batch.json("--dry-run")["jobs"]} == {"done"}
     assert "would replace an input" in batch.run("--merge-reports", "--report", "r1.json", manifest="r1.json").stderr
     assert (
         "cannot be made of reports" in batch.run("--merge-reports", "--failed-manifest", "f", manifest="r1.json").stderr
     )
-    lonely = batch.run("--merge-reports", manifest="r1.json")
-    assert (lonely.returncode, lonely.stderr) == (3, "There is no report of shard 2/2\n")
+    incomplete = batch.run("--merge-reports", manifest="r1.json")
+    assert (incomplete.returncode, incomplete.stderr) == (3, "There is no report of shard 2/2\n")
 
 
-def test_a_narrow_terminal_shows_the_job_and_the_time_left(batch):
+def test_narrow_terminal_shows_the_job_and_the_time_left(batch):
     batch.rows("audio,face,id,output\nb.wav,nobody.mp4,[/red] a name that is much too long,x.mp4")
     batch.environment |= {"FORCE_COLOR": "1", "COLUMNS": "40"}
     done = batch.run()
@@ -208,7 +208,7 @@ def test_a_narrow_terminal_shows_the_job_and_the_time_left(batch):
     assert "real-time factor" not in done.stdout
 
 
-def test_nobody_has_to_watch(batch):
+def test_broken_output_streams_do_not_stop_the_batch(batch):
     batch.rows("audio,face\na.wav,face.mp4\nb.wav,face.mp4")
     reading, writing = os.pipe()
     os.close(reading)
@@ -216,12 +216,12 @@ def test_nobody_has_to_watch(batch):
         assert batch.start(stdout=broken, stderr=full).wait(120) == 0
     assert batch.new_files() == ["face_a.mp4", "face_b.mp4"]
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        lost = batch.start("--dry-run", stdout=full)
-        assert lost.communicate(timeout=120)[1] == "error: <stdout>: No space left on device\n"
-    assert lost.returncode == 1
+        process = batch.start("--dry-run", stdout=full)
+        assert process.communicate(timeout=120)[1] == "error: <stdout>: No space left on device\n"
+    assert process.returncode == 1
 
 
-def test_the_example_can_be_rendered():
+def test_example_manifest_is_valid():
     example = Path(__file__).parents[2] / "examples" / "manifest.csv"
     command = [sys.executable, "-m", "heygem_cli", "batch", str(example), "--dry-run", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_program import children, command_of, is_complete, signal_encoder, wait_for_encoder_exit, worker_of
+from batch_program import children, command_of, is_complete, worker_of
 
 
 def test_temporary_error_is_retried_after_the_other_jobs(batch):
@@ -21,9 +21,9 @@ def test_temporary_error_is_retried_after_the_other_jobs(batch):
         a.wav,face.mp4,next
     """)
     process = batch.start("--retries", 2)
-    signal_encoder(process, "killed", signal.SIGKILL)
+    batch.signal_encoder(process, "killed", signal.SIGKILL)
     batch.wait_for_event(process, "done", "next")
-    signal_encoder(process, "killed", signal.SIGKILL)
+    batch.signal_encoder(process, "killed", signal.SIGKILL)
     process.communicate(timeout=120)
     events = [(event["event"], event["id"]) for event in batch.events() if event["event"] != "run"]
     assert events == [
@@ -126,7 +126,7 @@ def test_killed_run_loses_only_the_current_job(batch):
     batch.rows("audio,face,id\nb.wav,face.mp4,first\nlong.wav,other.mp4,long\na.wav,other.mp4,last")
     process = batch.start()
     batch.wait_for_event(process, "done", "first")
-    signal_encoder(process, "long", 0)
+    batch.signal_encoder(process, "long", 0)
     process.kill()
     process.communicate()
     assert any(name.endswith(".heygem-part") for name in batch.files())
@@ -140,10 +140,10 @@ def test_job_that_crashes_twice_does_not_block_the_batch(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,crashing\na.wav,face.mp4,good")
     for _ in range(2):
         process = batch.start()
-        signal_encoder(process, "crashing", 0)
+        batch.signal_encoder(process, "crashing", 0)
         process.send_signal(signal.SIGSEGV)
         process.communicate()
-        wait_for_encoder_exit("crashing")
+        batch.wait_for_encoder_exit("crashing")
     report = {job["id"]: job for job in batch.json()["jobs"]}
     assert (report["good"]["status"], report["crashing"]["status"]) == ("done", "failed")
     assert (report["crashing"]["error"]["code"], report["crashing"]["attempts"]) == ("process-died", 2)
@@ -155,9 +155,9 @@ def test_isolated_batch_survives_a_crash(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,crashing\na.wav,face.mp4,good\nc.wav,other.mp4,fine")
     process = batch.start("--isolate", "--json")
     for signum in (0, signal.SIGSTOP):  # the encoder of a killed worker is killed, even if it is stopped
-        signal_encoder(process, "crashing", signum)
+        batch.signal_encoder(process, "crashing", signum)
         os.kill(worker_of(process), signal.SIGSEGV)
-        wait_for_encoder_exit("crashing")
+        batch.wait_for_encoder_exit("crashing")
     out, _ = process.communicate(timeout=120)
     report = {job["id"]: job for job in json.loads(out)["jobs"]}
     assert {name: job["status"] for name, job in report.items()} == {
@@ -187,7 +187,7 @@ def test_child_process_ignores_ctrl_c_while_it_loads(batch):
 def test_child_process_of_a_killed_run_is_killed(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start("--isolate")
-    signal_encoder(process, "long", 0)
+    batch.signal_encoder(process, "long", 0)
     worker = worker_of(process)
     process.kill()
     process.communicate()

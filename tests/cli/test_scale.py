@@ -1,4 +1,4 @@
-"""The recipes of examples/scale, run as far as they can be without a cluster."""
+"""Tests of the recipes in examples/scale, as far as they run without a cluster."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ ROWS = "audio,face,id\n" + "".join(f"{audio}.wav,face.mp4,{audio}\n" for audio i
 
 @pytest.fixture
 def shell(batch, tmp_path):
-    """Run a script where ``heygem`` is on the PATH and the folder has a space in its name."""
+    """Runs a command with ``heygem`` on the PATH; the folder of the batch has a space in its name."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "heygem"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heygem_cli "$@" --preset ultrafast\n')
@@ -43,8 +43,8 @@ def test_gnu_parallel(shell, batch):
     assert sorted(event["id"] for event in shards) == ["a", "b", "c"]
 
 
-def test_the_script_of_the_slurm_array(shell, batch):
-    """Slurm runs the script with bash and tells the index in the environment."""
+def test_slurm_array(shell, batch):
+    # Slurm runs the script with bash and sets the index in the environment.
     for index in "01":
         done = shell("bash", SCALE / "slurm-array.sbatch", batch.manifest, SLURM_ARRAY_TASK_ID=index, HEYGEM_SHARDS="2")
         assert done.returncode == 0, done.stderr
@@ -52,7 +52,7 @@ def test_the_script_of_the_slurm_array(shell, batch):
     assert "3 jobs: 3 done" in shell("heygem", "batch", "--merge-reports", *reports).stdout
 
 
-def test_the_command_of_the_kubernetes_job(shell, batch):
+def test_kubernetes_job(shell, batch):
     yaml = pytest.importorskip("yaml")
     job = yaml.safe_load((SCALE / "kubernetes-indexed-job.yaml").read_text())["spec"]
     (container,) = job["template"]["spec"]["containers"]
