@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation.log_messages import MESSAGES
@@ -13,15 +13,8 @@ from heygem_cli.heygem.installation.log_messages import MESSAGES
 _CHECK_GPU = "Run `heygem doctor --only gpu --require gpu`, which names every missing library"
 
 
-@dataclass(frozen=True)
-class KnownFailure:
-    """A known failure.
-
-    Attributes:
-        kind: The class of the error: it sets the exit code, and only a plain :class:`HeygemError` is retried.
-        message: What is wrong.
-        hint: What to do.
-    """
+class KnownFailure(NamedTuple):
+    """The class of the error, of which only a plain :class:`HeygemError` is retried; what is wrong, what to do."""
 
     kind: type[HeygemError]
     message: str
@@ -138,13 +131,7 @@ def most_specific(codes: Iterable[str]) -> str:
 
 
 def make_error(code: str, path: Path, detail: str = "") -> HeygemError:
-    """Make the error of a known failure.
-
-    Args:
-        code: A key of :data:`KNOWN`.
-        path: The face video or the installation.
-        detail: The evidence, such as a line of the log.
-    """
+    """Make the error of a known failure of a face video or installation; ``detail`` is the evidence."""
     known = KNOWN[code]
     message = f"{known.message} ({detail})" if detail else known.message
     return known.kind(code, message, hint=known.hint, path=path)

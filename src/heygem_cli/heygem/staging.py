@@ -6,6 +6,7 @@ names unquoted into shell commands.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import subprocess
 import wave
@@ -85,13 +86,10 @@ def stage_inputs(
 
 def _run_ffmpeg(args: list[str], output: Path, tick: Callable[[], None]) -> None:
     with ffmpeg.running(args) as process:
-        while True:
+        while process.popen.poll() is None:
             tick()
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.popen.wait(TICK_INTERVAL)
-                break
-            except subprocess.TimeoutExpired:
-                continue
         if process.wait() != 0:
             raise process.error(output, "writing")
 

@@ -1,1 +1,1 @@
-"""The engine that drives an existing HeyGem installation: its picture, without its hangs."""
+"""The engine ``heygem``, which drives an existing HeyGem installation."""

@@ -73,12 +73,6 @@ class _JobState:
 class Session:
     """A running worker. After any error it must be closed and replaced.
 
-    Args:
-        installation: The installation to run.
-        settings: How to run it.
-        environment: The environment of this process.
-        lock: The descriptor of the installation's lock.
-
     Raises:
         NotCapableError: The worker cannot be started.
     """

@@ -31,7 +31,7 @@ class WorkerProcess:
 
     Args:
         installation: The installation to run.
-        environment: The environment of this process.
+        environment: The variables that the worker inherits.
         lock: The descriptor of a lock that the supervisor holds, too, until all processes have ended.
         queue_timeout: Seconds that HeyGem's own waits for its queues last at least.
 

@@ -1,1 +1,1 @@
-"""The engine ``heygem-http``: HeyGem's official service, asked over HTTP."""
+"""The engine ``heygem-http``, which uses HeyGem's official service over HTTP."""

@@ -70,7 +70,13 @@ class ServiceEngine:
                 )
             for path in (staged.audio, staged.video):
                 path.chmod(0o644)  # the container may run as any user
-            task = _build_task(staged, shared, job, code=f"{CODE_PREFIX}{folder.name.removeprefix(PREFIX)}")
+            task = Task(
+                code=f"{CODE_PREFIX}{folder.name.removeprefix(PREFIX)}",
+                audio=str(shared.to_container(staged.audio)),
+                video=str(shared.to_container(staged.video)),
+                pingpong=job.options.loop != "forward",
+                face=job.face,
+            )
             with _removing_files(task.code, self._maps):
                 with clock.stage("start"):
                     self._submit(task, staged, on_progress)
@@ -94,16 +100,6 @@ class ServiceEngine:
             on_progress(_progress(staged, min(99, percent)))
 
         return TaskWatcher(self._client, task, self._maps, self._stall_timeout, report).wait()
-
-
-def _build_task(staged: StagedInputs, shared: Map, job: RenderJob, code: str) -> Task:
-    return Task(
-        code=code,
-        audio=str(shared.to_container(staged.audio)),
-        video=str(shared.to_container(staged.video)),
-        pingpong=job.options.loop != "forward",
-        face=job.face,
-    )
 
 
 def _progress(staged: StagedInputs, percent: float) -> Progress:
