@@ -13,9 +13,10 @@ from benchmarks.observe import Observed, listen, observe
 from benchmarks.pixels import looks
 from heygem_cli.errors import InputError
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.job import RenderJob, RenderOptions
+from heygem_cli.job import RenderJob
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.pipeline import Pipeline
+from heygem_cli.options import RenderOptions
+from heygem_cli.pipeline import Pipeline, check_job
 
 REACH = 3
 """Frames of lag that are looked at on each side."""
@@ -87,7 +88,8 @@ def judge(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> Verdict:
         raise InputError("sound-apart", "its sound and its picture do not begin together", path=clip)
     backwards, made = folder / f"{clip.stem}.backwards.mp4", folder / f"{clip.stem}.mp4"
     reverse(clip, backwards)
-    pipeline.render(RenderJob(clip, backwards, made, overwrite=True, options=RenderOptions(cache=False)))
+    job = RenderJob(clip, backwards, made, RenderOptions(overwrite=True, no_cache=True))
+    pipeline.render(job, check_job(job))
     tracker = MediaPipeTracker()
     real, source, output = (observe(tracker, path) for path in (clip, backwards, made))
     count = min(len(seen.landmarks) for seen in (real, source, output))

@@ -83,10 +83,10 @@ def judge_all(clips: Sequence[tuple[str, Path]], folder: Path) -> list[Verdict]:
     apply_settings(settings, os.environ)
     hide_native_output()
     from benchmarks.judge import judge  # noqa: PLC0415 - after the settings
-    from heygem_cli.options import EngineSettings  # noqa: PLC0415
+    from heygem_cli.options import EngineOptions  # noqa: PLC0415
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
-    pipeline = Pipeline(EngineSettings(process=settings))
+    pipeline = Pipeline(EngineOptions(), settings)
     verdicts = []
     for number, (group, clip) in enumerate(clips, 1):
         start = time.perf_counter()

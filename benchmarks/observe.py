@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.face.geometry import LANDMARKS, Array
-from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
+from heygem_cli.options import Person
 
 
 def track_clip(tracker: MediaPipeTracker, video: VideoInfo) -> Array:

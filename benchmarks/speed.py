@@ -93,13 +93,13 @@ def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    from heygem_cli.job import RenderJob, RenderOptions  # noqa: PLC0415
-    from heygem_cli.options import EngineSettings  # noqa: PLC0415 - after the settings
-    from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
+    from heygem_cli.job import RenderJob  # noqa: PLC0415
+    from heygem_cli.options import EngineOptions, RenderOptions  # noqa: PLC0415 - after the settings
+    from heygem_cli.pipeline import Pipeline, check_job  # noqa: PLC0415
 
-    pipeline = Pipeline(EngineSettings(process=settings))
-    job = RenderJob(audio, face, folder / "rendered.mp4", overwrite=True)
-    pipeline.render(replace(job, options=RenderOptions(cache=False)))
+    pipeline = Pipeline(EngineOptions(), settings)
+    job = RenderJob(audio, face, folder / "rendered.mp4", RenderOptions(overwrite=True))
+    pipeline.render(replace(job, options=RenderOptions(overwrite=True, no_cache=True)), check_job(job))
     return [one_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]
 
 
@@ -111,9 +111,11 @@ def one_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
         job: what to render.
         cache: a folder that does not exist.
     """
+    from heygem_cli.pipeline import check_job  # noqa: PLC0415 - after the settings
+
     os.environ["HEYGEM_CACHE_DIR"] = str(cache)
     plain = timed(partial(transcode, job.face, job.audio, job.output))
-    cold, cached = (timed(partial(pipeline.render, job)) for _ in range(2))
+    cold, cached = (timed(lambda: pipeline.render(job, check_job(job))) for _ in range(2))
     os.environ["HEYGEM_CACHE_DIR"] = f"{cache}-of-program"
     program = partial(run_program, "render", job.audio, job.face, "-o", job.output, "--overwrite", "--quiet")
     return Round(plain, cold, cached, timed(program))

@@ -21,9 +21,9 @@ from benchmarks.sheets import face_crop, mouth_crop
 from heygem_cli.cli.output import report_errors
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.job import RenderJob, RenderOptions
-from heygem_cli.options import EngineSettings
-from heygem_cli.pipeline import Pipeline
+from heygem_cli.job import RenderJob
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import hide_native_output, read_settings
 
 PICTURE = Path(__file__).parents[1] / "docs" / "strip.png"
@@ -102,8 +102,9 @@ def main(
     with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         hide_native_output()
         made = Path(temporary) / "rendered.mp4"
-        pipeline, tracker = Pipeline(EngineSettings(process=read_settings(os.environ))), MediaPipeTracker()
-        pipeline.render(RenderJob(audio, face, made, options=RenderOptions(cache=False)))
+        pipeline, tracker = Pipeline(EngineOptions(), read_settings(os.environ)), MediaPipeTracker()
+        job = RenderJob(audio, face, made, options=RenderOptions(no_cache=True))
+        pipeline.render(job, check_job(job))
         source, output = (observe(tracker, path) for path in (face, made))
         out.parent.mkdir(parents=True, exist_ok=True)
         draw_strip(source, output, listen(audio), (face.name, audio.name)).save(out, optimize=True)

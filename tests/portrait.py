@@ -9,9 +9,9 @@ import cv2
 import matplotlib.cbook
 import numpy as np
 
-from heygem_cli.face.select import Person
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.ffmpeg import find_ffmpeg
+from heygem_cli.options import Person
 
 EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
 

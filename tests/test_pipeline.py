@@ -9,14 +9,14 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
-from heygem_cli.face.select import Person, parse_person
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.job import RenderJob, RenderOptions
+from heygem_cli.job import RenderJob
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.options import EngineSettings
-from heygem_cli.pipeline import Pipeline
+from heygem_cli.options import EngineOptions, Person, RenderOptions, parse_person
+from heygem_cli.pipeline import Pipeline, check_job
+from heygem_cli.runtime import Settings
 from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_frame
 
 SIZE = (480, 360)
@@ -24,7 +24,7 @@ SIZE = (480, 360)
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return Pipeline(EngineSettings("cpu"))
+    return Pipeline(EngineOptions("cpu"), Settings())
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,10 @@ def job(tmp_path, audio, face_video, **options):
     return RenderJob(audio, face_video, tmp_path / "out.mp4", options=RenderOptions(**options))
 
 
+def render(pipeline, job, *on_progress):
+    return pipeline.render(job, check_job(job), *on_progress)
+
+
 def openings(path):
     tracked = MediaPipeTracker().track(frames_of(path), Person())
     return [float(mouth_opening(landmarks)) for landmarks in tracked]
@@ -59,14 +63,14 @@ def openings(path):
 def test_a_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, voice):
     speaking = replace(job(tmp_path, voice, face), output=tmp_path / "speaking.mp4")
     silent = replace(job(tmp_path, make_silence(tmp_path / "silence.wav"), face), output=tmp_path / "silent.mp4")
-    pipeline.render(speaking)
-    pipeline.render(silent)
+    render(pipeline, speaking)
+    render(pipeline, silent)
     assert max(openings(speaking.output)) > 0.05
     assert max(openings(silent.output)) < 0.025
 
 
 def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
-    result = pipeline.render(job(tmp_path, voice, face))
+    result = render(pipeline, job(tmp_path, voice, face))
     made = probe_output(result.output)
     assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
     assert result.duration == pytest.approx(1)
@@ -78,25 +82,25 @@ def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
 
 def test_progress_is_told_for_every_frame(pipeline, tmp_path, face, voice):
     told = []
-    pipeline.render(job(tmp_path, voice, face), told.append)
+    render(pipeline, job(tmp_path, voice, face), told.append)
     assert [progress.done for progress in told if progress.stage == "render"] == list(range(1, 26))
     assert {progress.stage for progress in told} == {"speech", "track", "render"}
 
 
 def test_the_track_is_kept_and_used_again(pipeline, tmp_path, face, voice):
-    first = pipeline.render(job(tmp_path, voice, face))
-    second = pipeline.render(replace(job(tmp_path, voice, face), overwrite=True))
+    first = render(pipeline, job(tmp_path, voice, face))
+    second = render(pipeline, job(tmp_path, voice, face).overwriting())
     assert (first.track_cached, second.track_cached) == (False, True)
 
 
 def test_no_cache_leaves_no_trace(pipeline, tmp_path, face, voice):
-    pipeline.render(job(tmp_path, voice, face, cache=False))
+    render(pipeline, job(tmp_path, voice, face, no_cache=True))
     assert not (tmp_path / "cache").exists()
 
 
 def test_the_same_job_makes_the_same_pictures(pipeline, tmp_path, face, voice):
-    one = pipeline.render(job(tmp_path, voice, face)).output.read_bytes()
-    two = pipeline.render(replace(job(tmp_path, voice, face), overwrite=True)).output.read_bytes()
+    one = render(pipeline, job(tmp_path, voice, face)).output.read_bytes()
+    two = render(pipeline, job(tmp_path, voice, face).overwriting()).output.read_bytes()
     assert one == two
 
 
@@ -104,8 +108,8 @@ def test_the_same_job_makes_the_same_pictures(pipeline, tmp_path, face, voice):
 def test_the_chosen_person_speaks_and_the_other_does_not(pipeline, tmp_path, voice, which, moving):
     pictures = [scene(960, 400, (240, 200, 360), (720, 200, 360))] * 3
     face = make_face_video(tmp_path / "two.mp4", pictures)
-    made = job(tmp_path, voice, face, face=parse_person(which))
-    pipeline.render(made)
+    made = job(tmp_path, voice, face, person=parse_person(which))
+    render(pipeline, made)
     halves = {"left": np.s_[:, :480], "right": np.s_[:, 480:]}
     source = cv2.cvtColor(frames_of(face)[0], cv2.COLOR_YUV2BGR_I420)
     change = {
@@ -127,14 +131,14 @@ def leaving(media):
 
 
 def test_frames_without_the_face_pass_and_are_counted(pipeline, tmp_path, leaving, voice):
-    result = pipeline.render(job(tmp_path, voice, leaving, loop="hold"))
+    result = render(pipeline, job(tmp_path, voice, leaving, loop="hold"))
     assert (result.frames_with_face, result.frames_without_face) == (8, 17)
     assert np.abs(frames_of(result.output)[20][:360].astype(int) - 90).max() < 25
 
 
 def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, tmp_path, voice):
     face = make_face_video(tmp_path / "turning.mp4", [scene(*SIZE, (240, 180, 330))] * 12)
-    pipeline.render(job(tmp_path, voice, face))
+    render(pipeline, job(tmp_path, voice, face))
     (path,) = (tmp_path / "cache").rglob("*.track")
     track = read_track(path)
     rows = track.rows(0, 12)
@@ -142,38 +146,38 @@ def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, 
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     rows[4:] = ((rows - middle) @ turn.T + middle)[4:]
     write_track(path, iter(rows), limit=13)
-    result = pipeline.render(replace(job(tmp_path, voice, face, loop="hold"), overwrite=True))
+    result = render(pipeline, job(tmp_path, voice, face, loop="hold").overwriting())
     assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 21)
     assert max(openings(result.output)[4:]) < 0.02
 
 
 def test_the_last_frame_with_the_face_is_held_when_asked(pipeline, tmp_path, leaving, voice):
-    result = pipeline.render(job(tmp_path, voice, leaving, loop="hold", on_missing_face="hold"))
+    result = render(pipeline, job(tmp_path, voice, leaving, loop="hold", on_missing_face="hold"))
     assert track_frame(frames_of(result.output)[20]) is not None
 
 
 def test_a_missing_face_fails_when_asked_and_says_where(pipeline, tmp_path, leaving, voice):
     with pytest.raises(InputError, match=r"found in only 8 of 18 frames, first missing at 0\.32 s"):
-        pipeline.render(job(tmp_path, voice, leaving, on_missing_face="fail"))
+        render(pipeline, job(tmp_path, voice, leaving, on_missing_face="fail"))
     assert not (tmp_path / "out.mp4").exists()
 
 
 def test_no_face_at_all_is_an_error(pipeline, tmp_path, voice):
     empty = make_face_video(tmp_path / "empty.mp4", [scene(*SIZE)] * 5)
     with pytest.raises(InputError, match=r"no face found in 5 frames"):
-        pipeline.render(job(tmp_path, voice, empty))
+        render(pipeline, job(tmp_path, voice, empty))
     assert {path.name for path in tmp_path.iterdir()} == {"empty.mp4", "cache"}
 
 
 def test_a_face_video_that_must_not_loop_and_is_too_short(pipeline, tmp_path, face, voice):
     with pytest.raises(InputError, match="12 frames, the audio needs 25"):
-        pipeline.render(job(tmp_path, voice, face, loop="none"))
+        render(pipeline, job(tmp_path, voice, face, loop="none"))
 
 
 def test_a_photograph_speaks(pipeline, tmp_path, voice):
     photograph = tmp_path / "photo.jpg"
     cv2.imwrite(str(photograph), portrait())
-    result = pipeline.render(job(tmp_path, voice, photograph, loop="none"))
+    result = render(pipeline, job(tmp_path, voice, photograph, loop="none"))
     assert (result.width, result.height, result.frames) == (512, 600, 25)
     assert max(openings(result.output)) > 0.05
 
@@ -182,19 +186,19 @@ def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, fac
     made = job(tmp_path, voice, face)
     made.output.write_bytes(b"precious")
     with pytest.raises(InputError, match="--overwrite"):
-        pipeline.render(made)
+        render(pipeline, made)
     with pytest.raises(InputError, match="would replace an input"):
-        pipeline.render(replace(made, output=face, overwrite=True))
+        render(pipeline, replace(made, output=face).overwriting())
     assert made.output.read_bytes() == b"precious"
 
 
 def test_what_takes_the_name_of_the_output_on_the_way_is_kept(pipeline, tmp_path, face, voice):
     made = job(tmp_path, voice, face)
     with pytest.raises(HeygemError, match="was created while it was rendered"):
-        pipeline.render(made, lambda _: made.output.write_bytes(b"precious"))
+        render(pipeline, made, lambda _: made.output.write_bytes(b"precious"))
     assert [(path.name, path.read_bytes()) for path in tmp_path.glob("*.mp4")] == [(made.output.name, b"precious")]
 
 
 def test_an_unknown_engine_is_an_error_that_lists_them(pipeline, tmp_path, face, voice):
     with pytest.raises(InputError, match="Did you mean mesh"):
-        pipeline.render(job(tmp_path, voice, face, engine="mash"))
+        render(pipeline, job(tmp_path, voice, face, engine="mash"))

@@ -15,21 +15,15 @@ def test_the_operators_variables_keep_their_meaning():
             "OMP_NUM_THREADS": "3",
             "TORCH_NUM_THREADS": "2",
             "ORT_PARALLEL": "1",
-            "TORCH_DATALOADER_NUM_WORKERS": "4",
         },
         threads=5,
     )
-    assert settings == Settings(3, 2, 5, parallel=True, dataloader_workers=4)
+    assert settings == Settings(3, 2, 5, parallel=True)
 
 
 def test_without_variables_the_process_is_calm():
     settings = read_settings({"OMP_NUM_THREADS": ""})
-    assert (settings.omp_threads, settings.torch_threads, settings.parallel, settings.dataloader_workers) == (
-        1,
-        1,
-        False,
-        0,
-    )
+    assert (settings.omp_threads, settings.torch_threads, settings.parallel) == (1, 1, False)
     assert 1 <= settings.onnx_threads <= 4
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from heygem_cli.face.geometry import CHIN, LANDMARKS, LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.neutral import closed_mouth
-from heygem_cli.face.select import Person
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Samples, VideoInfo
+from heygem_cli.options import Person
 
 MAX_MISSING = 0.3
 """Largest share of frames without a face in a usable clip."""

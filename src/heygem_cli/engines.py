@@ -1,19 +1,21 @@
-"""The engines: what an engine is, and which ones there are; an engine is imported when it is first used."""
+"""The engines: what an engine is, and which ones there are. An engine is imported when it is first used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from heygem_cli.errors import HeygemError, InputError, did_you_mean
-from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderOptions, RenderResult
-from heygem_cli.options import EngineSettings
+from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
+from heygem_cli.option_fields import Declared, declared, value_of
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.runtime import Settings
 
 
 class Engine(Protocol):
-    """Renders jobs; what costs time to load is loaded once, when it is made or at the first job."""
+    """Renders jobs, one after another; what is slow to load is loaded once."""
 
     name: str
 
@@ -21,19 +23,20 @@ class Engine(Protocol):
         """Render one job.
 
         Args:
-            job: checked: its output can be made there; one that appears meanwhile is kept without ``overwrite``.
-            inputs: of the job.
-            on_progress: is told how far it is, at least once a second: it ends jobs whose time is up by raising.
+            job: A job that was checked. A file that appears meanwhile under the output's name is kept unless
+                ``overwrite`` is set.
+            inputs: The probed inputs of the job.
+            on_progress: Called at least once a second; it ends a job whose time is up by raising.
 
         Raises:
-            InputError: an input cannot be used; nothing was written.
-            NotCapableError: no job can be rendered here.
-            HeygemError: it failed on the way; nothing half-written stays behind, and the next job can be rendered.
+            InputError: An input cannot be used; nothing was written.
+            NotCapableError: No job can be rendered here.
+            HeygemError: The job failed. Nothing half-written is left, and the next job can be rendered.
         """
         ...
 
     def close(self) -> None:
-        """Let go of everything, whatever state it is in; nothing that it started goes on."""
+        """Release everything, in whatever state it is, and end what the engine started."""
         ...
 
 
@@ -42,77 +45,74 @@ class EngineEntry:
     """An engine that can be chosen.
 
     Attributes:
-        name: of the engine.
-        summary: one line for a person.
-        needs: what must be there, a few words each.
-        problems: says all that keeps it from working here, as far as that can be seen without loading anything;
-            exit codes and hints are the errors' own.
-        identity: names what outputs depend on besides inputs and options, such as models; asked for every engine
-            of a batch before it begins.
-        make: makes it.
-        refuses: options that it cannot heed, by their names in :class:`heygem_cli.job.RenderOptions`, and that must
-            therefore be as they are by default.
+        name: The value of ``--engine``.
+        summary: One line for a person.
+        needs: What has to be there, a few words each.
+        uses: Names of the options that the engine can use, besides ``engine`` and ``overwrite``.
+        problems: Returns what keeps the engine from working here, as far as that shows without loading anything.
+        identity: Returns what outputs depend on besides inputs and options, such as a digest of the models.
+        load: Loads the engine.
     """
 
     name: str
     summary: str
     needs: tuple[str, ...]
-    problems: Callable[[EngineSettings], list[HeygemError]]
-    identity: Callable[[EngineSettings], str]
-    make: Callable[[EngineSettings], Engine]
-    refuses: tuple[str, ...] = ()
+    uses: frozenset[str]
+    problems: Callable[[EngineOptions], list[HeygemError]]
+    identity: Callable[[EngineOptions], str]
+    load: Callable[[EngineOptions, Settings], Engine]
 
 
-def _mesh_problems(_settings: EngineSettings) -> list[HeygemError]:
+def _mesh_problems(_options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.mesh.models import model_problems
 
     return model_problems(os.environ)
 
 
-def _mesh_identity(_settings: EngineSettings) -> str:
+def _mesh_identity(_options: EngineOptions) -> str:
     from heygem_cli.mesh.models import models_digest
 
     return models_digest(os.environ)
 
 
-def _mesh(settings: EngineSettings) -> Engine:
+def _load_mesh(options: EngineOptions, settings: Settings) -> Engine:
     from heygem_cli.mesh.engine import MeshEngine
 
-    return MeshEngine(settings.device, settings.process)
+    return MeshEngine(options.device, settings)
 
 
-def _heygem_problems(settings: EngineSettings) -> list[HeygemError]:
+def _heygem_problems(options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.heygem.local.locate import problems
 
-    return problems(settings.heygem, os.environ)
+    return problems(options, os.environ)
 
 
-def _heygem_identity(settings: EngineSettings) -> str:
+def _heygem_identity(options: EngineOptions) -> str:
     from heygem_cli.heygem.local.locate import identity
 
-    return identity(settings.heygem, os.environ)
+    return identity(options, os.environ)
 
 
-def _heygem(settings: EngineSettings) -> Engine:
+def _load_heygem(options: EngineOptions, _settings: Settings) -> Engine:
     from heygem_cli.heygem.local.engine import HeygemEngine
 
-    return HeygemEngine(settings.heygem, os.environ)
+    return HeygemEngine(options, os.environ)
 
 
-def _service_problems(settings: EngineSettings) -> list[HeygemError]:
+def _service_problems(options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.heygem.service.engine import service_problems
 
-    return service_problems(settings.service)
+    return service_problems(options)
 
 
-def _service_identity(_settings: EngineSettings) -> str:
-    return ""  # it does not tell what models it has
+def _service_identity(_options: EngineOptions) -> str:
+    return ""  # the service does not tell which models it has
 
 
-def _service(settings: EngineSettings) -> Engine:
+def _load_service(options: EngineOptions, _settings: Settings) -> Engine:
     from heygem_cli.heygem.service.engine import ServiceEngine
 
-    return ServiceEngine(settings.service)
+    return ServiceEngine(options)
 
 
 _ENTRIES = (
@@ -120,9 +120,10 @@ _ENTRIES = (
         name="mesh",
         summary="built in: moves the person's own pixels, on a CPU, at the video's own resolution",
         needs=("nothing beyond heygem itself",),
+        uses=frozenset({"device", *(each.name for each in declared(RenderOptions))}),
         problems=_mesh_problems,
         identity=_mesh_identity,
-        make=_mesh,
+        load=_load_mesh,
     ),
     EngineEntry(
         name="heygem",
@@ -134,30 +135,32 @@ _ENTRIES = (
             "ffmpeg on the PATH",
             "an NVIDIA GPU, or --allow-cpu",
         ),
+        uses=frozenset({"loop", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu"}),
         problems=_heygem_problems,
         identity=_heygem_identity,
-        make=_heygem,
-        refuses=("face", "on_missing_face"),
+        load=_load_heygem,
     ),
     EngineEntry(
         name="heygem-http",
-        summary="HeyGem's official service (the container of Duix.Heygem), asked over HTTP",
+        summary="HeyGem's official service (the container of Duix.Heygem), over HTTP",
         needs=("the running service (--url)", "a folder that its container shares with this machine (--map)"),
+        uses=frozenset({"loop", "stall_timeout", "url", "maps"}),
         problems=_service_problems,
         identity=_service_identity,
-        make=_service,
-        refuses=("face", "on_missing_face"),
+        load=_load_service,
     ),
 )
 
 ENGINES: Mapping[str, EngineEntry] = {entry.name: entry for entry in _ENTRIES}
+OF_ANY_ENGINE = frozenset({"engine", "overwrite"})
+"""Options that concern the choice of an engine or the file, not what an engine does."""
 
 
 def find_engine(name: str) -> EngineEntry:
-    """Find an engine.
+    """Return an engine's entry.
 
     Raises:
-        InputError: there is no engine of this name.
+        InputError: ``unknown-engine``.
     """
     if name not in ENGINES:
         hint = did_you_mean(name, ENGINES, f"There are: {', '.join(ENGINES)}")
@@ -166,25 +169,48 @@ def find_engine(name: str) -> EngineEntry:
 
 
 def check_options(options: RenderOptions) -> None:
-    """Make sure that an engine can do what is asked of it.
+    """Check that a job's engine can use every option that differs from its default.
 
     Raises:
-        InputError: there is no engine of this name, or it cannot heed an option.
+        InputError: ``unknown-engine`` or ``unheeded-option``.
     """
-    usual = RenderOptions()
-    for name in find_engine(options.engine).refuses:
-        if getattr(options, name) != getattr(usual, name):
-            option = f"--{name.replace('_', '-')} {getattr(options, name)}"
-            hint = "Leave it out, or use --engine mesh"
-            raise InputError("unheeded-option", f"{option}: the engine {options.engine} cannot heed it", hint=hint)
+    usable = find_engine(options.engine).uses | OF_ANY_ENGINE
+    for each in declared(RenderOptions):
+        value = value_of(options, each)
+        if value != each.default and each.name not in usable:
+            raise _unusable(each, f"{each.flags[-1]} {value}", [options.engine])
 
 
-def check_engine(name: str, settings: EngineSettings) -> None:
-    """See whether an engine would work here, without loading anything.
+def check_engine_options(engines: Iterable[str], given: frozenset[str]) -> None:
+    """Check that at least one engine of a run can use each option that the command line gives.
+
+    Args:
+        engines: Names of the engines.
+        given: Names of the options; those that come from the environment describe the machine and are not among them.
 
     Raises:
-        InputError: there is no engine of this name, or what it was told cannot be used.
-        NotCapableError: it does not work here.
+        InputError: ``unheeded-option``.
     """
-    for problem in find_engine(name).problems(settings):
+    used = [name for name in engines if name in ENGINES]
+    usable = OF_ANY_ENGINE.union(*(ENGINES[name].uses for name in used))
+    for each in (*declared(RenderOptions), *declared(EngineOptions)):
+        if used and each.name in given and each.name not in usable:
+            raise _unusable(each, each.flags[-1], used)
+
+
+def _unusable(option: Declared, text: str, engines: Sequence[str]) -> InputError:
+    others = [entry.name for entry in ENGINES.values() if option.name in entry.uses]
+    hint = f"Leave it out, or use --engine {' or '.join(others)}"
+    message = f"{text}: the engine {' and '.join(sorted(engines))} cannot use it"
+    return InputError("unheeded-option", message, hint=hint)
+
+
+def check_engine(name: str, options: EngineOptions) -> None:
+    """Check that an engine would work here, without loading anything.
+
+    Raises:
+        InputError: There is no engine of this name, or an option of it cannot be used.
+        NotCapableError: It does not work here.
+    """
+    for problem in find_engine(name).problems(options):
         raise problem

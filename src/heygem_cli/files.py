@@ -17,14 +17,23 @@ from pathlib import Path
 from heygem_cli.errors import InputError, write_error
 
 
+def file_identity(path: Path) -> tuple[int, ...]:
+    """Return numbers that change whenever the file is written or replaced.
+
+    Raises:
+        OSError: It cannot be looked up.
+    """
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def file_digest(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal digits; read again only when the file has changed since the last call.
 
     Raises:
         OSError: it cannot be read; names the file.
     """
-    found = path.stat()
-    identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    identity = file_identity(path)
     try:
         return _digest(os.fspath(path), identity)
     except OSError as error:

@@ -1,34 +1,20 @@
-"""One video to make: what is wanted, how far it is, and what was made; plain data that every engine takes and gives."""
+"""A job, its progress and its result: the plain data that every engine takes and returns."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from heygem_cli.face.select import Person
 from heygem_cli.media.types import AudioInfo, VideoInfo
-from heygem_cli.media.write import EncodeOptions
-from heygem_cli.options import LoopMode, MissingFace
+from heygem_cli.options import RenderOptions
 
 Stage = Literal["speech", "track", "prepare", "start", "render"]
-"""``start``: an engine of another process becomes ready."""
-
-
-@dataclass(frozen=True)
-class RenderOptions:
-    """How a job is rendered; the same words as the command line's."""
-
-    engine: str = "mesh"
-    face: Person = field(default_factory=Person)
-    loop: LoopMode = "pingpong"
-    on_missing_face: MissingFace = "pass"
-    encode: EncodeOptions = field(default_factory=EncodeOptions)
-    cache: bool = True
+"""``start``: waiting until an engine of another process is ready."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +24,11 @@ class RenderJob:
     audio: Path
     face: Path
     output: Path
-    overwrite: bool = False
     options: RenderOptions = field(default_factory=RenderOptions)
+
+    def overwriting(self) -> RenderJob:
+        """Return the same job with permission to replace what has the output's name."""
+        return replace(self, options=replace(self.options, overwrite=True))
 
 
 @dataclass(frozen=True)
@@ -52,9 +41,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is; ``total`` is None while it is not known.
+    """The progress of a stage, in frames (``speech`` and ``start``: in seconds).
 
-    The unit is frames, of speech and of a start it is seconds.
+    Attributes:
+        stage: The stage.
+        done: What is done.
+        total: What there is to do; None while that is unknown.
     """
 
     stage: Stage
@@ -63,20 +55,28 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""Is told how far a job is, often; what it raises ends the job."""
+"""Called often, at least once a second, with the progress of a job; an exception that it raises ends the job."""
 
 
 @dataclass(frozen=True)
 class RenderResult:
-    """What a job made.
+    """The result of a job.
 
     Attributes:
-        frames_with_face: of the output; None where the engine does not tell.
-        frames_without_face: likewise.
-        frames_turned_away: of those with the face; the head is turned too far to the side there, and they passed.
-        seconds: wall-clock time of each stage.
-        track_cached: whether a track came from the cache.
-        provider: what ONNX Runtime really ran the engine's networks on; None where that cannot be known.
+        output: The video.
+        width: Of the picture, in pixels.
+        height: Likewise.
+        fps: Frame rate.
+        frames: Number of frames.
+        duration: Length of the sound in seconds.
+        bytes: Size of the file.
+        frames_with_face: Frames in which the person was found; None where the engine does not know.
+        frames_without_face: The others.
+        frames_turned_away: Of the frames with the person, those left unchanged since the head is turned too far.
+        seconds: Wall-clock time of each stage.
+        track_cached: Whether the track came from the cache.
+        engine: Name of the engine.
+        provider: The execution provider that ONNX Runtime really used; None where that is unknown.
     """
 
     output: Path
@@ -85,6 +85,7 @@ class RenderResult:
     fps: Fraction
     frames: int
     duration: float
+    bytes: int
     frames_with_face: int | None
     frames_without_face: int | None
     frames_turned_away: int | None
@@ -95,19 +96,40 @@ class RenderResult:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of work a second of video."""
+        """Seconds of work per second of video."""
         return sum(self.seconds.values()) / self.duration
+
+    def to_dict(self) -> dict[str, object]:
+        """Return what ``--json`` prints, the journal keeps and the report is made from."""
+        return {
+            "output": str(self.output),
+            "width": self.width,
+            "height": self.height,
+            "fps": float(self.fps),
+            "frame_rate": str(self.fps),
+            "frames": self.frames,
+            "duration": round(self.duration, 6),
+            "bytes": self.bytes,
+            "frames_with_face": self.frames_with_face,
+            "frames_without_face": self.frames_without_face,
+            "frames_turned_away": self.frames_turned_away,
+            "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "real_time_factor": round(self.real_time_factor, 3),
+            "track_cached": self.track_cached,
+            "engine": self.engine,
+            "provider": self.provider,
+        }
 
 
 @dataclass
 class Clock:
-    """Takes the seconds of each stage of one job."""
+    """Measures the wall-clock time of each stage of one job."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:
-        """Time a stage while the block lasts."""
+        """Measure the time that the block takes."""
         start = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - start

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from heygem_cli.errors import NotCapableError
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.options import Device
+from heygem_cli.runtime import Settings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

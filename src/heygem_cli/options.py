@@ -1,13 +1,23 @@
-"""What engines are made with: it belongs to the process, which makes an engine once for all its jobs."""
+"""Every option, declared once.
+
+A field of a dataclass below is an option of the command line, of the Python API and, where its scope is ``row``, a
+column of a manifest. Parameters and ``--help``, columns, overrides of a row, content keys and the tables of the
+documentation are all derived from these fields, see :mod:`heygem_cli.option_fields` and docs/architecture.md.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from heygem_cli.heygem.service.maps import Map
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.errors import InputError, printable
+from heygem_cli.option_fields import Declared, declared, option, value_of
 
 LoopMode = Literal["pingpong", "forward", "hold", "none"]
 MissingFace = Literal["pass", "hold", "fail"]
@@ -15,54 +25,216 @@ Encoder = Literal["auto", "libx264", "h264_nvenc"]
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
 ]
+Device = Literal["auto", "cpu", "cuda"]
+Rule = Literal["largest", "left", "center", "right"]
+
+MAP_EXAMPLE = "--map ~/heygem_data/face2face:/code/data"
+
+run_option = partial(option, scope="run", changes_output=False)
 
 
 @dataclass(frozen=True)
-class HeygemSettings:
-    """How an existing HeyGem installation is driven.
+class Person:
+    """Who speaks: a rule, the number of a face counted from the left (1 is the leftmost), or a point in pixels."""
 
-    Attributes:
-        home: its root folder; None: the one around the current folder.
-        python: its interpreter; None: the one of ``conda_env``, else of ``HOME/.venv``.
-        conda_env: name or folder of a conda environment that holds its interpreter.
-        stall_timeout: seconds without progress after which its worker is ended.
-        recycle_after: jobs after which its worker is replaced.
-        allow_cpu: whether its networks may run on the CPU.
+    rule: Rule | None = "largest"
+    number: int | None = None
+    point: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        if self.point is not None:
+            return f"{self.point[0]:g},{self.point[1]:g}"
+        return str(self.number) if self.number is not None else str(self.rule)
+
+
+def parse_person(text: str) -> Person:
+    """Read ``largest``, ``left``, ``center``, ``right``, a number from 1, or ``X,Y`` in pixels.
+
+    Raises:
+        InputError: ``bad-face-choice``.
     """
-
-    home: Path | None = None
-    python: str | None = None
-    conda_env: str | None = None
-    stall_timeout: float = 120.0
-    recycle_after: int = 25
-    allow_cpu: bool = False
+    cleaned = text.strip().lower()
+    for rule in typing.get_args(Rule):
+        if cleaned == rule:
+            return Person(rule)
+    if re.fullmatch(r"[0-9]{1,3}", cleaned) and int(cleaned) >= 1:
+        return Person(None, number=int(cleaned))
+    if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
+        return Person(None, point=(float(point[1]), float(point[2])))
+    hint = "Use largest, left, center, right, a number counted from the left (1, 2, …), or a point X,Y in pixels"
+    raise InputError("bad-face-choice", f"person {text!r} is not understood", hint=hint)
 
 
 @dataclass(frozen=True)
-class ServiceSettings:
-    """How HeyGem's official service is asked.
+class FolderMap:
+    """A folder of this machine, and what a container calls it."""
 
-    Attributes:
-        url: its address.
-        maps: folders that it shares with this machine.
-        stall_timeout: seconds without progress after which a job is given up.
+    host: Path
+    container: PurePosixPath
+
+    def to_container(self, path: Path) -> PurePosixPath:
+        """Return the container's name of a file below the folder."""
+        return self.container / path.relative_to(self.host)
+
+    def to_host(self, path: PurePosixPath) -> Path | None:
+        """Return this machine's name of a file of the container; None where it is not below the folder."""
+        if ".." in path.parts or not path.is_relative_to(self.container):
+            return None
+        return self.host / path.relative_to(self.container)
+
+
+def parse_map(text: str) -> FolderMap:
+    """Read ``HOST:CONTAINER``.
+
+    Raises:
+        InputError: ``bad-map``.
     """
-
-    url: str = "http://127.0.0.1:8383"
-    maps: tuple[Map, ...] = ()
-    stall_timeout: float = 120.0
+    host, _, container = text.rpartition(":")
+    path = PurePosixPath(container)
+    if not host or not path.is_absolute() or ".." in path.parts:
+        message = f"--map {printable(text)}: not of the form HOST:CONTAINER, where CONTAINER begins with /"
+        raise InputError("bad-map", message, hint=f"Example: {MAP_EXAMPLE}")
+    # os.path leaves a user that does not exist as it is, where pathlib would raise.
+    return FolderMap(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
 
 
 @dataclass(frozen=True)
-class EngineSettings:
-    """All of them; each engine takes what concerns it.
+class EncodeOptions:
+    """How the output is encoded."""
 
-    Attributes:
-        device: where networks run in this process.
-        process: its stability settings.
-    """
+    crf: int = option(18, "Quality of the video: lower is better and larger.", minimum=0, maximum=51)
+    preset: Preset = option("veryfast", "Speed of libx264: slower makes smaller files.")
+    encoder: Encoder = option("auto", "The video encoder; auto takes NVENC where it works, else libx264.")
+    threads: int | None = run_option(
+        None,
+        "Threads of the networks and of the encoder.",
+        minimum=1,
+        maximum=128,
+        default_text="as many as there are cores; of networks 4 at most",
+    )
 
-    device: Device = "auto"
-    process: Settings = field(default_factory=Settings)
-    heygem: HeygemSettings = field(default_factory=HeygemSettings)
-    service: ServiceSettings = field(default_factory=ServiceSettings)
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """How a job is rendered."""
+
+    overwrite: bool = option(False, "Replace the output if it exists.", changes_output=False)
+    engine: str = option(
+        "mesh", "What draws: mesh, heygem's own engine, or an existing HeyGem: heygem, heygem-http.", metavar="NAME"
+    )
+    person: Person = option(
+        Person(),
+        "Who speaks: the largest, left, center or right face, a number counted from the left, or a point in pixels.",
+        metavar="largest|left|center|right|N|X,Y",
+        hidden_flag="--face",
+        hidden_column="face_choice",
+        parse=parse_person,
+    )
+    loop: LoopMode = option(
+        "pingpong",
+        "If the audio is longer than the face video: play it forwards and backwards (pingpong), play it again "
+        "(forward), hold the last frame, or fail (none).",
+    )
+    on_missing_face: MissingFace = option(
+        "pass", "Frames without the face: pass them unchanged, hold the last frame that has it, or fail."
+    )
+    encode: EncodeOptions = field(default_factory=EncodeOptions)
+    no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What engines are loaded with; each engine uses what concerns it."""
+
+    device: Device = run_option("auto", "Where the networks run; cuda is an error (exit 4) where it cannot be used.")
+    home: Path | None = run_option(
+        None,
+        "Engine heygem: the installation's root folder.",
+        metavar="DIR",
+        default_text="the one around the current folder",
+    )
+    python: str | None = run_option(
+        None,
+        "Engine heygem: the installation's interpreter.",
+        metavar="PROGRAM",
+        default_text="`.venv` in the root folder",
+    )
+    conda_env: str | None = run_option(
+        None, "Engine heygem: the conda environment with its interpreter, by name or folder.", metavar="NAME"
+    )
+    stall_timeout: float = run_option(
+        120.0,
+        "Engines heygem and heygem-http: give up a job that makes no progress for so long.",
+        metavar="SECONDS",
+        minimum=1,
+    )
+    recycle_after: int = run_option(
+        25, "Engine heygem: replace its worker after so many jobs.", metavar="JOBS", minimum=1
+    )
+    allow_cpu: bool = run_option(False, "Engine heygem: go on where ONNX Runtime gets only the CPU, which is slow.")
+    url: str = run_option("http://127.0.0.1:8383", "Engine heygem-http: the address of the service.", metavar="URL")
+    maps: tuple[FolderMap, ...] = run_option(
+        (),
+        "Engine heygem-http: a folder of this machine and its name in the container; may be repeated.",
+        metavar="HOST:CONTAINER",
+        flags=("--map",),
+        parse=parse_map,
+    )
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How a batch runs."""
+
+    dry_run: bool = run_option(False, "Check everything and show what would be done.", variable=False)
+    force: bool = run_option(False, "Render every row, done or not.", variable=False)
+    retry_failed: bool = run_option(False, "Also render rows that failed in an earlier run.", variable=False)
+    only: tuple[str, ...] = run_option((), "Render only this row; may be repeated.", metavar="ID", variable=False)
+    retries: int = run_option(
+        1, "How often a job is tried again in a run if its error may be temporary.", metavar="N", minimum=0
+    )
+    fail_fast: bool = run_option(False, "Stop after the first failed job.")
+    max_failures: int | None = run_option(None, "Stop after N failed jobs.", metavar="N", minimum=1)
+    timeout: float | None = run_option(
+        None,
+        "Time limit of each job.",
+        metavar="SECONDS",
+        minimum=1,
+        default_text="300 s and ten times its audio",
+    )
+    isolate: bool = run_option(False, "Render in a child process, so that the batch survives a crash of it.")
+    shard: str | None = run_option(
+        None,
+        "Render share I of N; auto takes both from a Slurm array, auto/N takes I from Slurm or Kubernetes.",
+        metavar="I/N|auto|auto/N",
+    )
+    report: Path | None = run_option(None, "Write the report as JSON.", metavar="FILE", variable=False)
+    junit: Path | None = run_option(None, "Write the report as JUnit XML.", metavar="FILE", variable=False)
+    failed_manifest: Path | None = run_option(
+        None, "Write the failed rows as a new manifest.", metavar="FILE", variable=False
+    )
+    merge_reports: bool = run_option(
+        False, "Merge the reports of shards, given instead of a manifest, and render nothing.", variable=False
+    )
+
+
+@dataclass(frozen=True)
+class DisplayOptions:
+    """What a command prints."""
+
+    as_json: bool = run_option(False, "Print the result as one JSON object.", flags=("--json",), variable=False)
+    quiet: bool = run_option(False, "Print errors only.", flags=("-q", "--quiet"))
+    debug: bool = run_option(False, "Show tracebacks and what native libraries print.")
+
+
+ROW_OPTIONS: Mapping[str, Declared] = {each.name: each for each in declared(RenderOptions) if each.facts.scope == "row"}
+"""The options that a row of a manifest may override, by the name of their column."""
+
+
+def output_values(options: RenderOptions, names: frozenset[str]) -> dict[str, str]:
+    """Return the values, as text, on which an output depends, of those options that an engine uses."""
+    return {
+        each.name: str(value_of(options, each))
+        for each in declared(RenderOptions)
+        if each.facts.changes_output and each.name in names
+    }

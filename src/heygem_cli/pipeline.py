@@ -1,4 +1,4 @@
-"""What renders: every engine that is needed, loaded once, then one job after another."""
+"""Render jobs one after another, with engines that are loaded once."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from heygem_cli.errors import InputError
 from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.write import check_output, choose_encoder
-from heygem_cli.options import EngineSettings
+from heygem_cli.options import EngineOptions
+from heygem_cli.runtime import Settings
 
 
 def check_job(job: RenderJob) -> Inputs:
-    """Probe the inputs of a job and see whether its output can be made; nothing is written.
+    """Probe the inputs of a job and check that its output can be made; nothing is written.
 
     Raises:
-        InputError: something cannot be used, or the engine cannot heed an option.
-        NotCapableError: the encoder that was asked for does not work on this machine.
+        InputError: An input, the output or an option cannot be used.
+        NotCapableError: The encoder that was asked for does not work on this machine.
     """
     check_current_folder()
     check_options(job.options)
     audio, video = probe_audio(job.audio), probe_video(job.face)
     check_output(job.output, (job.audio, job.face))
-    if os.path.lexists(job.output) and not job.overwrite:
+    if os.path.lexists(job.output) and not job.options.overwrite:
         raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
     choose_encoder(job.options.encode.encoder, video)
     return Inputs(audio, video)
 
 
 def check_current_folder() -> None:
-    """Make sure that the current folder exists: Intel's MKL ends a process that loads it without one.
+    """Check that the current folder exists: Intel's MKL ends a process that loads it without one.
 
     Raises:
-        InputError: it has been deleted.
+        InputError: It was deleted.
     """
     try:
         Path.cwd()
@@ -44,44 +45,46 @@ def check_current_folder() -> None:
 
 
 class Pipeline:
-    """The engines, each made when it is first needed and kept; close it, or what they started goes on.
+    """Engines, each loaded when it is first needed and kept until :meth:`close`.
 
     Args:
-        settings: what engines are made with.
+        options: What engines are loaded with.
+        settings: Thread settings of the process.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, options: EngineOptions, settings: Settings) -> None:
+        self._options = options
         self._settings = settings
         self._engines: dict[str, Engine] = {}
 
     def engine(self, name: str) -> Engine:
-        """Make an engine, unless it is there already.
+        """Return an engine, loaded.
 
         Raises:
-            InputError: there is no engine of this name, or what it was told cannot be used.
-            NotCapableError: it does not work here.
+            InputError: There is no engine of this name, or an option of it cannot be used.
+            NotCapableError: It does not work here.
         """
         if name not in self._engines:
-            self._engines[name] = find_engine(name).make(self._settings)
+            self._engines[name] = find_engine(name).load(self._options, self._settings)
         return self._engines[name]
 
-    def render(self, job: RenderJob, on_progress: ProgressCallback = lambda _: None) -> RenderResult:
-        """Render one job.
+    def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback = lambda _: None) -> RenderResult:
+        """Render one job that was checked.
 
         Args:
-            job: what to make.
-            on_progress: is told how far the job is, often.
+            job: The job.
+            inputs: What :func:`check_job` returned for it.
+            on_progress: Called with the progress of each stage.
 
         Raises:
-            InputError: an input cannot be used; nothing was written.
-            NotCapableError: the engine or the encoder does not work here.
-            HeygemError: it failed on the way; nothing stays behind.
+            InputError: An input cannot be used; nothing was written.
+            NotCapableError: The engine or the encoder does not work here.
+            HeygemError: The job failed; nothing half-written is left.
         """
-        inputs = check_job(job)
         return self.engine(job.options.engine).render(job, inputs, on_progress)
 
     def close(self) -> None:
-        """Close the engines."""
+        """Close all engines."""
         for engine in self._engines.values():
             engine.close()
         self._engines.clear()

@@ -8,10 +8,10 @@ from heygem_cli.batch.check import check_rows
 from heygem_cli.batch.manifest import RawRow, format_problems
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError, NotCapableError
-from heygem_cli.job import Inputs, RenderOptions
+from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.media.write import EncodeOptions, encoder_available
-from heygem_cli.options import EngineSettings
+from heygem_cli.media.write import encoder_available
+from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def rows_of(clip, voice, tmp_path):
 
 
 def check(rows, **options):
-    checked, problems = check_rows(rows, lambda _: False, EngineSettings(), **options)
+    checked, problems = check_rows(rows, lambda _: False, EngineOptions(), **options)
     return [row.row.id for row in checked], format_problems(problems)
 
 
@@ -39,7 +39,7 @@ def test_every_distinct_file_is_probed_once(rows_of):
 
 
 def test_checked_row_has_the_probed_inputs(rows_of, voice, clip):
-    (checked,), _ = check_rows(rows_of({}), lambda _: False, EngineSettings())
+    (checked,), _ = check_rows(rows_of({}), lambda _: False, EngineOptions())
     assert checked.inputs == Inputs(probe_audio(voice), probe_video(clip))
     assert checked.inputs.audio.duration == pytest.approx(1.23, abs=0.01)
 
@@ -74,13 +74,13 @@ def test_read_error_names_the_file(rows_of):
 
 def test_output_of_the_batch_may_be_replaced_and_others_with_overwrite(rows_of, tmp_path):
     (tmp_path / "r1.mp4").touch()
-    assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineSettings())[1] == []
+    assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineOptions())[1] == []
     assert check(rows_of({"overwrite": "yes"}))[1] == []
 
 
 def test_file_that_appears_after_the_check_may_not_be_replaced(rows_of):
-    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineSettings())
-    assert [row.row.job.overwrite for row in checked] == [False, True, True]
+    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineOptions())
+    assert [row.row.job.options.overwrite for row in checked] == [False, True, True]
 
 
 def test_broken_link_counts_as_existing_output(rows_of, tmp_path):
@@ -108,4 +108,4 @@ def test_unknown_engine_is_an_error(rows_of):
 @pytest.mark.skipif(encoder_available("h264_nvenc"), reason="this machine has NVENC")
 def test_unavailable_encoder_is_an_error(rows_of):
     with pytest.raises(NotCapableError, match="h264_nvenc"):
-        check(rows_of({}, options=RenderOptions(encode=EncodeOptions("h264_nvenc"))))
+        check(rows_of({}, options=RenderOptions(encode=EncodeOptions(encoder="h264_nvenc"))))

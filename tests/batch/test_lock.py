@@ -8,12 +8,11 @@ from heygem_cli.batch.lock import hold_lock
 from heygem_cli.batch.session import STDIN, BatchRequest, check_batch
 from heygem_cli.batch.shard import Shard
 from heygem_cli.errors import InputError, LockedError
-from heygem_cli.job import RenderOptions
-from heygem_cli.options import EngineSettings
+from heygem_cli.options import BatchOptions
 
 
 def request_of(folder: Path, shard: Shard | None) -> BatchRequest:
-    return BatchRequest(folder / "m.csv", RenderOptions(), EngineSettings(), shard=shard)
+    return BatchRequest(folder / "m.csv", options=BatchOptions(shard=shard and str(shard)))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_manifest_with_a_name_too_long_for_the_journal_is_an_error(tmp_path):
     manifest = tmp_path / ("m" * 245)
     manifest.write_text("audio,face\na.wav,f.mp4\n")
     with pytest.raises(InputError, match="give the manifest a shorter name"):
-        check_batch(BatchRequest(manifest, RenderOptions(), EngineSettings()))
+        check_batch(BatchRequest(manifest))
 
 
 def test_deleted_current_folder_is_an_error(tmp_path, monkeypatch):
@@ -58,4 +57,4 @@ def test_deleted_current_folder_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     with pytest.raises(InputError, match="the current folder has been deleted"):
-        check_batch(BatchRequest(STDIN, RenderOptions(), EngineSettings()))
+        check_batch(BatchRequest(STDIN))

@@ -23,10 +23,10 @@ from heygem_cli.batch.plan import (
     sort_jobs,
 )
 from heygem_cli.batch.rows import Row
-from heygem_cli.face.select import Person
-from heygem_cli.job import RenderJob, RenderOptions
-from heygem_cli.media.write import EncodeOptions
+from heygem_cli.files import file_identity
+from heygem_cli.job import RenderJob
 from heygem_cli.mesh.models import models_digest
+from heygem_cli.options import EncodeOptions, Person, RenderOptions
 
 
 def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
@@ -127,17 +127,17 @@ JOBS = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([1, 2]), st.in
 @given(JOBS)
 def test_jobs_of_a_face_are_adjacent_and_the_longest_is_first(drawn):
     jobs = [
-        planned(make_row(n, options=RenderOptions(face=Person(None, number=person))), seconds, face)
+        planned(make_row(n, options=RenderOptions(person=Person(None, number=person))), seconds, face)
         for n, (face, person, seconds) in enumerate(drawn)
     ]
     ordered = sort_jobs(jobs)
     assert sorted(job.row.id for job in ordered) == sorted(job.row.id for job in jobs)
-    for key in (lambda job: job.face_digest, lambda job: (job.face_digest, str(job.row.job.options.face))):
+    for key in (lambda job: job.face_digest, lambda job: (job.face_digest, str(job.row.job.options.person))):
         runs = [a for a, b in zip([None, *map(key, ordered)], map(key, ordered), strict=False) if a != b]
         assert len(runs) == len(set(map(key, jobs)))  # each face occurs in one sequence
     first = {}
     for job in ordered:
-        face = (job.face_digest, str(job.row.job.options.face))
+        face = (job.face_digest, str(job.row.job.options.person))
         assert job.audio_seconds <= first.setdefault(face, job.audio_seconds)
 
 
@@ -149,15 +149,21 @@ def test_content_key_has_everything_that_the_output_depends_on():
         ("a", "g", default, "m"),
         ("a", "f", default, "n"),
         ("a", "f", replace(default, loop="hold"), "m"),
-        ("a", "f", replace(default, engine="other"), "m"),
+        ("a", "f", replace(default, engine="heygem"), "m"),
         ("a", "f", replace(default, on_missing_face="hold"), "m"),
-        ("a", "f", replace(default, face=Person("left")), "m"),
+        ("a", "f", replace(default, person=Person("left")), "m"),
         ("a", "f", replace(default, encode=EncodeOptions(crf=19)), "m"),
         ("a", "f", replace(default, encode=EncodeOptions(preset="slow")), "m"),
         ("a", "f", replace(default, encode=EncodeOptions(encoder="libx264")), "m"),
     ]
     assert len({key, *(content_key(*other) for other in others)}) == 1 + len(others)
-    assert content_key("a", "f", replace(default, cache=False, encode=EncodeOptions(threads=3)), "m") == key
+    assert content_key("a", "f", replace(default, no_cache=True, encode=EncodeOptions(threads=3)), "m") == key
+
+
+def test_content_key_leaves_out_what_the_engine_cannot_use():
+    service = RenderOptions(engine="heygem-http")
+    other = replace(service, encode=EncodeOptions(crf=19))
+    assert content_key("a", "f", service, "m") == content_key("a", "f", other, "m")
 
 
 def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):
@@ -167,25 +173,33 @@ def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):
     assert models_digest(os.environ) != default
 
 
+def checked(row):
+    """Return a row whose inputs were probed: two seconds of audio."""
+    paths = (row.job.audio, row.job.face)
+    identities = tuple(file_identity(path) if path.exists() else () for path in paths)
+    return CheckedRow(row, inputs_lasting(2.0), identities)
+
+
 def test_plan_depends_on_the_content_of_the_files(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"a")
     (tmp_path / "f.mp4").write_bytes(b"f")
-    rows = [CheckedRow(make_row(1, folder=tmp_path), inputs_lasting(2.0))]
+    rows = [checked(make_row(1, folder=tmp_path))]
     (job,) = make_plan(rows, {}, {"mesh": "m"}, RerunOptions("now"))
     assert (job.action, job.audio_seconds, job.needs_rendering) == ("do", 2.0, True)
     state = JobState("failed", job.key, "out.mp4", "before")
     assert make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))[0].action == "failed"
     (tmp_path / "a.wav").write_bytes(b"b")
+    (stale,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))
+    assert (stale.action, stale.reason) == ("failed", "an input has changed since it was checked")
+    rows = [checked(make_row(1, folder=tmp_path))]
     (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))
     assert (changed.action, changed.needs_rendering) == ("changed", True)
 
 
 def test_unreadable_input_fails_only_its_own_row(tmp_path):
     (tmp_path / "f.mp4").write_bytes(b"f")
-    rows = [CheckedRow(make_row(1, folder=tmp_path), inputs_lasting(2.0)), CheckedRow(make_row(2), inputs_lasting(2.0))]
-    rows[1] = replace(
-        rows[1], row=replace(rows[1].row, job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
-    )
+    unreadable = replace(make_row(2), job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
+    rows = [checked(make_row(1, folder=tmp_path)), checked(unreadable)]
     gone, unreadable = make_plan(rows, {}, "m", RerunOptions("now"))
     assert (gone.action, gone.reason) == ("failed", f"{tmp_path}/a.wav: No such file or directory")
     assert (unreadable.action, unreadable.reason) == ("failed", "/proc/self/mem: Input/output error")

@@ -22,7 +22,7 @@ from heygem_cli.batch.report import (
 from heygem_cli.batch.report_files import ReportFiles, format_json, format_junit, format_manifest
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError
-from heygem_cli.job import RenderOptions
+from heygem_cli.options import RenderOptions
 from unprivileged import unprivileged
 
 ERROR = {"code": "no-face", "message": "x.mp4: no face", "hint": "Another"}

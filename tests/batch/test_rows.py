@@ -1,19 +1,13 @@
 """Tests of the resolution of manifest rows."""
 
-import typing
 from pathlib import Path
 
 import pytest
-import typer
-from typer.main import get_command
 
-from heygem_cli.batch.columns import COLUMNS, NAMES, OPTIONS, OVERWRITE, RUN_WIDE
+from heygem_cli.batch.columns import COLUMNS, NAMES, column_name
 from heygem_cli.batch.manifest import RawRow, format_problems, parse_manifest
 from heygem_cli.batch.rows import make_rows, portable_values
-from heygem_cli.cli.main import app
-from heygem_cli.face.select import Person
-from heygem_cli.job import RenderOptions
-from heygem_cli.media.write import EncodeOptions
+from heygem_cli.options import EncodeOptions, Person, RenderOptions
 
 
 def rows_of(*values, folder=Path("lists"), **options):
@@ -25,38 +19,26 @@ def problems_of(*values, **options):
     return format_problems(rows_of(*values, **options)[1])
 
 
-def test_every_option_of_render_is_a_column_or_belongs_to_the_run():
-    parameters = {parameter.name: parameter for parameter in get_command(app).commands["render"].params}
-    not_of_a_video = {"audio", "face", "output", "as_json", "quiet", "debug"}
-    of_the_run = parameters.keys() - not_of_a_video - {*OPTIONS, OVERWRITE}
-    assert {parameters[name].opts[0].removeprefix("--").replace("-", "_") for name in of_the_run} == {*RUN_WIDE}
-
-
-def test_every_option_of_render_is_an_option_of_batch():
-    commands = get_command(typing.cast(typer.Typer, app)).commands
-    render = {parameter.name: parameter.default for parameter in commands["render"].params}
-    batch = {parameter.name: parameter.default for parameter in commands["batch"].params}
-    assert {name: batch.get(name, "missing") for name in render if name not in ("audio", "face", "output")} == {
-        name: default for name, default in render.items() if name not in ("audio", "face", "output")
-    }
+def test_the_former_name_of_a_column_still_works():
+    assert column_name("Face-Choice") == "person"
 
 
 def test_columns_set_options_and_others_keep_their_defaults():
     values = {
-        "engine": "mesh", "face_choice": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
+        "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
     assert problems == []
     assert row.job.options == RenderOptions(
-        face=Person(None, point=(10.0, 20.0)),
+        overwrite=True,
+        person=Person(None, point=(10.0, 20.0)),
         loop="hold",
         on_missing_face="fail",
-        encode=EncodeOptions("libx264", crf=30, preset="slow"),
-        cache=False,
+        encode=EncodeOptions(encoder="libx264", crf=30, preset="slow"),
+        no_cache=True,
     )
-    assert (row.job.overwrite, plain.job.overwrite) == (True, False)
     assert plain.job.options == RenderOptions()
 
 
@@ -79,10 +61,10 @@ def test_paths_are_relative_to_the_manifest_and_ids_and_outputs_have_defaults():
         ({"crf": "2e1"}, "column crf: '2e1' is not a whole number"),
         ({"crf": "²"}, "column crf: '²' is not a whole number"),
         ({"loop": "never"}, "column loop: 'never' is not one of pingpong, forward, hold, none"),
-        ({"engine": "wav2lib"}, "column engine: 'wav2lib' is not one of "),
-        ({"face_choice": "biggest"}, "column face_choice: invalid --face 'biggest'. Use largest"),
-        ({"no_cache": "maybe"}, "column no_cache: 'maybe' is neither true nor false"),
-        ({"overwrite": "maybe"}, "column overwrite: 'maybe' is neither true nor false"),
+        ({"engine": "wav2lib"}, "column engine: --engine 'wav2lib' is not known. There are: mesh, heygem, heygem-http"),
+        ({"person": "biggest"}, "column person: person 'biggest' is not understood. Use largest"),
+        ({"no_cache": "maybe"}, "column no_cache: 'maybe' is not one of true, yes, 1, false, no, 0"),
+        ({"overwrite": "maybe"}, "column overwrite: 'maybe' is not one of true, yes, 1, false, no, 0"),
         ({"audio": "a\0.wav"}, "column audio: it contains invalid characters"),
         ({"id": "half \ud800"}, "column id: it contains invalid characters"),
     ],

@@ -23,7 +23,7 @@ from heygem_cli.heygem.local.engine import HeygemEngine
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.options import HeygemSettings
+from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_stand_in import behave, environment, make_stand_in, processes_of
 from media_factory import make_audio, make_video
 
@@ -119,10 +119,14 @@ def test_output_has_the_original_audio_and_is_marked_as_synthetic(heygem):
 
 
 def test_progress_comes_from_the_log_and_a_worker_that_dies_between_jobs_is_replaced(heygem):
-    job = RenderJob(heygem.clips / "voice.wav", heygem.clips / "face.mp4", heygem.folder / "out.mp4", overwrite=True)
+    job = RenderJob(
+        heygem.clips / "voice.wav", heygem.clips / "face.mp4", heygem.folder / "out.mp4", RenderOptions(overwrite=True)
+    )
     inputs = Inputs(probe_audio(job.audio), probe_video(job.face))
     updates = []
-    with closing(HeygemEngine(HeygemSettings(heygem.home, sys.executable), environment(heygem.home))) as engine:
+    with closing(
+        HeygemEngine(EngineOptions(home=heygem.home, python=sys.executable), environment(heygem.home))
+    ) as engine:
         engine.render(job, inputs, updates.append)
         drawing_process = next(pid for pid in processes_of(heygem.home) if b"spawn_main" in command_of(pid))
         os.kill(drawing_process, signal.SIGKILL)

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.face.select import Box, Person, choose, follow, parse_person
+from heygem_cli.face.select import Box, choose, follow
+from heygem_cli.options import Person, parse_person
 
 LEFT, MIDDLE, RIGHT = Box(100, 300, 120), Box(600, 300, 80), Box(1100, 300, 200)
 ALL = [MIDDLE, RIGHT, LEFT]

@@ -7,8 +7,8 @@ import pytest
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.cache import cached_track, prune, track_key
-from heygem_cli.face.select import Person
 from heygem_cli.face.track import read_track, write_track
+from heygem_cli.options import Person
 
 
 def rows(count, missing=()):

@@ -30,7 +30,7 @@ from heygem_cli.media.write import (
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image
 from unprivileged import unprivileged
 
-FAST = EncodeOptions("libx264", crf=30, preset="ultrafast")
+FAST = EncodeOptions(encoder="libx264", crf=30, preset="ultrafast")
 
 
 def samples_of(audio: AudioInfo, rate: int) -> np.ndarray:
@@ -398,7 +398,7 @@ def test_unavailable_encoder_is_an_error(small: VideoInfo, voice: Path, tmp_path
     render(tmp_path / "auto.mp4", small, probe_audio(voice), EncodeOptions())
     if not encoder_available("h264_nvenc", 160, 120):
         with pytest.raises(NotCapableError) as caught:
-            render(tmp_path / "out.mp4", small, probe_audio(voice), EncodeOptions("h264_nvenc"))
+            render(tmp_path / "out.mp4", small, probe_audio(voice), EncodeOptions(encoder="h264_nvenc"))
         assert caught.value.exit_code == 4
         assert not (tmp_path / "out.mp4").exists()
 

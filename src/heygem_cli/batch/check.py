@@ -12,13 +12,15 @@ from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
 from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
+from heygem_cli.files import file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
-from heygem_cli.options import EngineSettings
+from heygem_cli.options import EngineOptions
 
 Info = TypeVar("Info")
+FileIdentity = tuple[int, ...]
 HINTS = {
     "not-found": "Write the path relative to the manifest's folder",
     "is-a-directory": "Name a file in it",
@@ -37,16 +39,18 @@ class CheckedRow:
     Attributes:
         row: The row; its job allows replacing an output that the batch made itself.
         inputs: The probed inputs.
+        identities: Of the audio and the face video as they were probed, see :func:`heygem_cli.files.file_identity`.
     """
 
     row: Row
     inputs: Inputs
+    identities: tuple[FileIdentity, FileIdentity]
 
 
 def check_rows(
     rows: Sequence[Row],
     may_replace: Callable[[Row], bool],
-    settings: EngineSettings,
+    options: EngineOptions,
     *,
     protected: Iterable[Path] = (),
     on_progress: CheckProgress = lambda *_: None,
@@ -56,7 +60,7 @@ def check_rows(
     Args:
         rows: The rows of the manifest.
         may_replace: Returns whether an existing output of a row may be replaced.
-        settings: The settings of the engines.
+        options: What the engines are loaded with.
         protected: Files other than the inputs that no output may replace, such as the manifest.
         on_progress: See :data:`CheckProgress`.
 
@@ -64,12 +68,13 @@ def check_rows(
         The rows that can be rendered, and the problems of the others.
 
     Raises:
-        InputError: A setting of an engine cannot be used.
+        InputError: An option of an engine cannot be used.
         NotCapableError: An engine or an encoder does not work on this machine.
     """
     audio_paths = dict.fromkeys(row.job.audio for row in rows)
     face_paths = dict.fromkeys(row.job.face for row in rows)
     count = len(audio_paths) + len(face_paths)
+    audio_ids, face_ids = _identify(audio_paths), _identify(face_paths)
     audios, audio_errors = _probe(audio_paths, probe_audio, lambda done: on_progress(done, count))
     faces, face_errors = _probe(face_paths, probe_video, lambda done: on_progress(len(audio_paths) + done, count))
     inodes = {_inode(path) for path in (*audios, *faces, *protected)}
@@ -85,10 +90,16 @@ def check_rows(
         found += _option_problems(row) + _output_problems(row, inodes, may_replace)
         problems += found
         if not found:
-            job = replace(row.job, overwrite=row.job.overwrite or may_replace(row))
-            checked.append(CheckedRow(replace(row, job=job), Inputs(audios[audio], faces[face])))
-    _check_machine(rows, settings, faces)
+            job = row.job.overwriting() if may_replace(row) else row.job
+            identities = (audio_ids[audio], face_ids[face])
+            checked.append(CheckedRow(replace(row, job=job), Inputs(audios[audio], faces[face]), identities))
+    _check_machine(rows, options, faces)
     return checked, problems
+
+
+def _identify(paths: Iterable[Path]) -> dict[Path, FileIdentity]:
+    """Identify files before they are probed, so that a change since then is noticed."""
+    return {path: file_identity(path) if os.path.lexists(path) and path.exists() else () for path in paths}
 
 
 def _probe(
@@ -127,17 +138,17 @@ def _output_problems(row: Row, inodes: set[tuple[int, int]], may_replace: Callab
         check_output(output)
         if output.exists() and _inode(output) in inodes:
             return [row.raw.problem("output", f"{name} is an input or the manifest", "Name another file")]
-        if os.path.lexists(output) and not (row.job.overwrite or may_replace(row)):
+        if os.path.lexists(output) and not (row.job.options.overwrite or may_replace(row)):
             return [row.raw.problem("output", f"{name}: the output exists", "Use --overwrite to replace it")]
     except HeygemError as error:
         return [row.raw.problem("output", error.message, error.hint)]
     return []
 
 
-def _check_machine(rows: Iterable[Row], settings: EngineSettings, faces: Mapping[Path, VideoInfo]) -> None:
+def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Path, VideoInfo]) -> None:
     """Check the engines and encoders once for all rows."""
     for name in {row.job.options.engine for row in rows}:
-        check_engine(name, settings)
+        check_engine(name, options)
     for row in rows:
         encoder = row.job.options.encode.encoder
         if encoder != "auto" and row.job.face in faces:

@@ -97,7 +97,14 @@ Event = dict[str, Any]
 REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
 STARTED_FIELDS = {"id": str, "key": str, "output": str}
 OPTIONAL_FIELDS = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
-RESULT_FIELDS = {"duration": float, "bytes": int, "fps": str, "frames": int, "frames_without_face": int | None}
+RESULT_FIELDS = {
+    "duration": float,
+    "bytes": int,
+    "fps": float | str,
+    "frame_rate": str,
+    "frames": int,
+    "frames_without_face": int | None,
+}
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:

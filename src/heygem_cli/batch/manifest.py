@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from heygem_cli.batch.columns import COLUMNS, FILES, advice, column_name
+from heygem_cli.batch.columns import COLUMNS, FILES, column_name, unknown_column_hint
 from heygem_cli.errors import InputError, printable
 
 SEPARATORS = (",", ";", "\t")
@@ -183,7 +183,7 @@ def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
         yield Problem("the header contains it twice", "Delete one of the two columns", column=name)
     for name in counts:
         if name not in COLUMNS:
-            yield Problem("there is no such column", advice(name), column=printable(name) or "(empty)")
+            yield Problem("there is no such column", unknown_column_hint(name), column=printable(name) or "(empty)")
 
 
 class _JsonObject(list[tuple[str, Any]]):
@@ -227,7 +227,7 @@ def _parse_object(content: object, number: int, line: int | None, problems: list
         if name in names:
             problems.append(row.problem(printable(name), "it occurs twice", "Delete one of the two"))
         elif name not in COLUMNS:
-            problems.append(row.problem(printable(name), "there is no such column", advice(name)))
+            problems.append(row.problem(printable(name), "there is no such column", unknown_column_hint(name)))
         elif isinstance(value, list):
             problems.append(row.problem(name, "it is neither a string nor a number", "Write a single value"))
         elif value is not None and str(value).strip():

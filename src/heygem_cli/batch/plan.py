@@ -13,10 +13,12 @@ from typing import Any, Literal
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
+from heygem_cli.engines import OF_ANY_ENGINE, find_engine
 from heygem_cli.errors import HeygemError, from_os_error
-from heygem_cli.files import file_digest
-from heygem_cli.job import Inputs, RenderOptions
+from heygem_cli.files import file_digest, file_identity
+from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_output
+from heygem_cli.options import RenderOptions, output_values
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -88,6 +90,9 @@ def _plan_row(
 ) -> PlannedJob:
     row, job = checked.row, checked.row.job
     try:
+        if (file_identity(job.audio), file_identity(job.face)) != checked.identities:
+            reason = "an input has changed since it was checked"
+            return PlannedJob(row, checked.inputs, "", "", "", "failed", reason)
         audio_digest, face_digest = file_digest(job.audio), file_digest(job.face)
     except OSError as error:  # the file was readable when it was probed; other rows are not affected
         return PlannedJob(row, checked.inputs, "", "", "", "failed", from_os_error(error).message)
@@ -102,7 +107,7 @@ def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     videos: dict[str, int] = {}
 
     def sort_key(job: PlannedJob) -> tuple[int, int, float, int]:
-        person = str(job.row.job.options.face)
+        person = str(job.row.job.options.person)
         video = videos.setdefault(job.face_digest, len(videos))
         face = faces.setdefault((job.face_digest, person), len(faces))
         return video, face, -job.audio_seconds, job.row.raw.number
@@ -143,7 +148,7 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
             return "the output is missing"
         if path.stat().st_size != result["bytes"]:
             return "the output has been changed"
-        fps = Fraction(result["fps"])
+        fps = Fraction(result.get("frame_rate") or result["fps"])
         video_seconds = float(result["frames"] / fps) if "frames" in result else None
         probe_output(path).check(path, seconds=result["duration"], fps=fps, video_seconds=video_seconds)
     except (HeygemError, OSError, KeyError, ValueError, ArithmeticError):
@@ -151,16 +156,15 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
     return ""
 
 
-def content_key(audio: str, face: str, options: RenderOptions, engine: str) -> str:
-    """Name all that an output depends on; another key means another video.
+def content_key(audio: str, face: str, options: RenderOptions, identity: str) -> str:
+    """Return a digest of all that an output depends on; another key means another video.
 
     Args:
-        audio: digest of the audio.
-        face: digest of the face video.
-        options: resolved.
-        engine: its identity.
+        audio: Digest of the audio.
+        face: Digest of the face video.
+        options: Resolved options; those that the engine cannot use do not count.
+        identity: Of the engine, see :class:`heygem_cli.engines.EngineEntry`.
     """
-    encode = options.encode
-    picture = (options.engine, str(options.face), options.loop, options.on_missing_face)
-    content = [audio, face, *picture, encode.encoder, encode.crf, encode.preset, engine]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+    used = find_engine(options.engine).uses | OF_ANY_ENGINE
+    content = [audio, face, output_values(options, used), identity]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from heygem_cli.batch.columns import FILES, OPTIONS, OVERWRITE, flag
+from heygem_cli.batch.columns import FILES
 from heygem_cli.batch.manifest import Problem, RawRow
+from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
-from heygem_cli.job import RenderJob, RenderOptions
+from heygem_cli.job import RenderJob
+from heygem_cli.option_fields import with_values
+from heygem_cli.options import ROW_OPTIONS, RenderOptions
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,13 @@ class Row:
     job: RenderJob
 
 
-def make_rows(
-    raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions, *, overwrite: bool = False
-) -> tuple[list[Row], list[Problem]]:
+def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions) -> tuple[list[Row], list[Problem]]:
     """Resolve the rows of a manifest.
 
     Args:
         raw_rows: The rows.
         folder: The folder that relative paths start from.
         defaults: Values of the options that a row does not set.
-        overwrite: Value of ``overwrite`` for the rows that do not set it.
 
     Returns:
         The usable rows, and the problems of all rows.
@@ -47,10 +47,9 @@ def make_rows(
     for raw in raw_rows:
         cell_problems = list(_cell_problems(raw))
         options, option_problems = _options(raw, defaults)
-        replace, overwrite_problems = _overwrite(raw, overwrite)
-        problems += cell_problems + option_problems + overwrite_problems
+        problems += cell_problems + option_problems
         if not cell_problems:
-            rows.append(_resolve(raw, folder, options, overwrite=replace))
+            rows.append(_resolve(raw, folder, options))
     return rows, problems + _duplicates(rows)
 
 
@@ -66,33 +65,25 @@ def _cell_problems(raw: RawRow) -> Iterable[Problem]:
 
 
 def _options(raw: RawRow, defaults: RenderOptions) -> tuple[RenderOptions, list[Problem]]:
-    options, problems = defaults, []
-    for name, (parse, put) in OPTIONS.items():
-        if name in raw.values:
-            try:
-                options = put(options, parse(raw.values[name].strip()))
-            except ValueError as error:
-                problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
-            except HeygemError as error:
-                problems.append(raw.problem(name, error.message, error.hint))
-    return options, problems
+    values, problems = {}, []
+    for name in ROW_OPTIONS.keys() & raw.values.keys():
+        try:
+            values[name] = ROW_OPTIONS[name].read(raw.values[name].strip())
+            if name == "engine":
+                find_engine(values[name])
+        except ValueError as error:
+            problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
+        except HeygemError as error:
+            problems.append(raw.problem(name, error.message, error.hint))
+    return with_values(defaults, values), problems
 
 
-def _overwrite(raw: RawRow, default: bool) -> tuple[bool, list[Problem]]:
-    if OVERWRITE not in raw.values:
-        return default, []
-    try:
-        return flag(raw.values[OVERWRITE].strip()), []
-    except ValueError as error:
-        return default, [raw.problem(OVERWRITE, str(error), "Correct it, or leave it empty")]
-
-
-def _resolve(raw: RawRow, folder: Path, options: RenderOptions, *, overwrite: bool) -> Row:
+def _resolve(raw: RawRow, folder: Path, options: RenderOptions) -> Row:
     audio, face = (folder / raw.values[name] for name in FILES)
     row_id = raw.values.get("id", "").strip()
     output = raw.values.get("output") or f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
     row_id = row_id or output.removesuffix(".mp4").strip() or output
-    return Row(row_id, output, raw, RenderJob(audio, face, folder / output, overwrite, options))
+    return Row(row_id, output, raw, RenderJob(audio, face, folder / output, options))
 
 
 def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:

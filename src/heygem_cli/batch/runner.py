@@ -7,13 +7,13 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from heygem_cli.batch.journal import JobState, Journal
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.watchdog import Watchdog
-from heygem_cli.batch.worker import Facts, Failure, JobTimeoutError, Worker, WorkItem, to_failure
+from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, Worker, WorkItem, to_failure
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
 from heygem_cli.processes import kill_and_reap_children
@@ -147,12 +147,13 @@ class BatchRunner:
         self._journal.write("started", run=self._policy.run_id, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
-        overwrite = job.row.job.overwrite or self._journal.states[job.row.id].output_made
-        render_job = replace(job.row.job, overwrite=overwrite)
-        item = WorkItem(render_job, job.audio_digest, job.face_digest, self._policy.timeout_of(job))
+        made = self._journal.states[job.row.id].output_made
+        render_job = job.row.job.overwriting() if made else job.row.job
+        assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
+        item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, self._policy.timeout_of(job))
         self._started_at = time.monotonic()
         self._current = job
-        outcome: Facts | Failure | None
+        outcome: Result | Failure | None
         try:
             with watchdog.job(item.timeout + worker.grace_seconds):
                 outcome = worker.run(item, lambda progress: self._observer.job_progressed(job, progress))
@@ -165,7 +166,7 @@ class BatchRunner:
         self._current = None
         return self._record_outcome(job, outcome, time.monotonic() - self._started_at, retries)
 
-    def _record_outcome(self, job: PlannedJob, outcome: Facts | Failure, seconds: float, retries: int) -> int | None:
+    def _record_outcome(self, job: PlannedJob, outcome: Result | Failure, seconds: float, retries: int) -> int | None:
         retries_left = None
         if not isinstance(outcome, Failure):
             self._write("done", job, seconds, result=outcome)

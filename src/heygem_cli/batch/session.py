@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from heygem_cli import __version__
@@ -24,14 +24,14 @@ from heygem_cli.batch.report_files import ReportFiles
 from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.runner import BatchRunner, Observer, Policy
-from heygem_cli.batch.shard import Shard
-from heygem_cli.batch.worker import Worker
-from heygem_cli.engines import find_engine
+from heygem_cli.batch.shard import Shard, parse_shard
+from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
+from heygem_cli.engines import check_engine_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
 from heygem_cli.files import remove_stale_parts
-from heygem_cli.job import RenderOptions
-from heygem_cli.options import EngineSettings
+from heygem_cli.options import BatchOptions, EngineOptions, RenderOptions
 from heygem_cli.pipeline import check_current_folder
+from heygem_cli.runtime import Settings
 
 STDIN = Path("-")
 
@@ -43,20 +43,29 @@ class BatchRequest:
     Attributes:
         manifest: The manifest; ``-`` for standard input.
         defaults: Values of the options that a row does not set.
-        engines: The settings of the engines.
-        overwrite: Whether outputs that no run of this manifest made may be replaced.
-        only: Ids of the rows to render; empty for all.
+        engines: What the engines are loaded with.
+        options: The options of the batch.
+        settings: The thread settings of the process.
+        given: Names of the options that the command line gives.
     """
 
     manifest: Path
-    defaults: RenderOptions
-    engines: EngineSettings
-    overwrite: bool = False
-    force: bool = False
-    retry_failed: bool = False
-    only: frozenset[str] = frozenset()
-    shard: Shard | None = None
-    targets: ReportFiles = field(default_factory=ReportFiles)
+    defaults: RenderOptions = field(default_factory=RenderOptions)
+    engines: EngineOptions = field(default_factory=EngineOptions)
+    options: BatchOptions = field(default_factory=BatchOptions)
+    settings: Settings = field(default_factory=Settings)
+    given: frozenset[str] = frozenset()
+
+    @cached_property
+    def shard(self) -> Shard | None:
+        """The share of the rows to render; None for all."""
+        text = self.options.shard
+        return None if text is None else parse_shard(text, os.environ)
+
+    @property
+    def report_files(self) -> ReportFiles:
+        """The report files to write."""
+        return ReportFiles(self.options.report, self.options.junit, self.options.failed_manifest)
 
     @property
     def name(self) -> str:
@@ -109,11 +118,17 @@ class CheckedBatch:
     rows: list[CheckedRow]
     unusable: list[tuple[Row, Problem]]
 
+    @property
+    def policy(self) -> Policy:
+        """How the run treats its jobs."""
+        options = self.request.options
+        return Policy(self.run_id, options.retries, 1 if options.fail_fast else options.max_failures, options.timeout)
+
     def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
         """Plan every row, see :func:`heygem_cli.batch.plan.make_plan`."""
         engines = {checked.row.job.options.engine for checked in self.rows}
         identities = {name: find_engine(name).identity(self.request.engines) for name in engines}
-        rerun = RerunOptions(self.run_id, self.request.force, self.request.retry_failed)
+        rerun = RerunOptions(self.run_id, self.request.options.force, self.request.options.retry_failed)
         unusable = [PlannedJob(row, None, "", "", "", "failed", problem.message) for row, problem in self.unusable]
         return make_plan(self.rows, states, identities, rerun) + unusable
 
@@ -129,12 +144,13 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     check_current_folder()
     data = _read(request.manifest)
     raw_rows, problems = parse_manifest(data)
-    rows, row_problems = make_rows(raw_rows, request.folder, request.defaults, overwrite=request.overwrite)
+    rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
     own_outputs = {state.output for state in replay(_existing_journals(request)).values() if state.owns_output}
     manifest = [] if request.manifest == STDIN else [request.manifest]
     inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
     outputs = [request.journal, lock_path(request.journal), *(row.job.output for row in rows)]
-    request.targets.check([*manifest, *inputs], outputs)
+    request.report_files.check([*manifest, *inputs], outputs)
+    check_engine_options({row.job.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(
         rows,
         lambda row: row.output in own_outputs,
@@ -178,24 +194,20 @@ def _existing_journals(request: BatchRequest) -> list[Path]:
 
 def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> set[str]:
     ids = {row.id for row in rows}
-    for name in sorted(request.only - ids):
+    only = set(request.options.only)
+    for name in sorted(only - ids):
         hint = did_you_mean(name, ids, "`--dry-run` lists all ids")
         raise InputError("unknown-id", f"--only {printable(name)}: no row has this id", hint=hint)
-    return {name for name in request.only or ids if request.shard is None or request.shard.contains(name)}
+    return {name for name in only or ids if request.shard is None or request.shard.contains(name)}
 
 
 def run_batch(
-    batch: CheckedBatch,
-    policy: Policy,
-    make_worker: Callable[[EngineSettings, list[str]], Worker],
-    make_observer: Callable[[list[PlannedJob]], Observer],
+    batch: CheckedBatch, make_observer: Callable[[list[PlannedJob]], Observer]
 ) -> tuple[BatchReport, list[HeygemError]]:
     """Run the jobs of a batch that need rendering, and write its reports, whatever happens.
 
     Args:
         batch: The batch.
-        policy: How to treat its jobs.
-        make_worker: Makes the worker from the settings and the names of the engines.
         make_observer: Makes the observer from the plan.
 
     Returns:
@@ -219,7 +231,7 @@ def run_batch(
         runner = BatchRunner(
             jobs,
             journal,
-            policy,
+            batch.policy,
             make_observer(jobs),
             restart=partial(restart, batch.run_id, batch.began, stdin),
             write_reports=write_reports,
@@ -227,7 +239,8 @@ def run_batch(
         stopped: int | None = None
         try:
             engines = sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
-            stopped = runner.run(lambda: make_worker(request.engines, engines))
+            worker = ChildProcessWorker if request.options.isolate else InProcessWorker
+            stopped = runner.run(lambda: worker(request.engines, request.settings, engines))
         except StoppedError as error:
             stopped = error.signum
         finally:
@@ -254,4 +267,4 @@ def _write_reports(
         shard=None if batch.request.shard is None else str(batch.request.shard),
         stopped=stopped,
     )
-    return report, batch.request.targets.write(report, [job.row for job in jobs])
+    return report, batch.request.report_files.write(report, [job.row for job in jobs])

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_os_error
 from heygem_cli.files import file_digest
-from heygem_cli.job import Progress, ProgressCallback, RenderJob, RenderResult
-from heygem_cli.options import EngineSettings
+from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
+from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import Pipeline
 from heygem_cli.processes import become_subreaper, children, die_with_parent, kill_children, reap_orphans
+from heygem_cli.runtime import Settings
 
 PROGRESS_INTERVAL = 0.2
 """Seconds between two progress messages from the child process."""
@@ -36,13 +37,14 @@ class WorkItem:
     """
 
     job: RenderJob
+    inputs: Inputs
     audio_digest: str
     face_digest: str
     timeout: float
 
 
-Facts = dict[str, Any]
-"""What is kept of a success: ``duration`` and ``fps`` of the output, its ``bytes``, its frames, seconds per stage."""
+Result = dict[str, Any]
+"""What :meth:`heygem_cli.job.RenderResult.to_dict` returned."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class JobTimeoutError(HeygemError):
         super().__init__("timeout", f"it took longer than {seconds:.0f} s", hint=hint)
 
 
-def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
     """Run a job; any error becomes its failure.
 
     Raises:
@@ -84,27 +86,12 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
     try:
         on_progress = _enforce_limits(item, on_progress)
         _check_unchanged(item)
-        return facts(pipeline.render(item.job, on_progress))
+        return pipeline.render(item.job, item.inputs, on_progress).to_dict()
     except StoppedError:
         raise
     # An unexpected error of one job must not end the batch; --debug shows where it happened.
     except Exception as error:  # noqa: BLE001
         return to_failure(error)
-
-
-def facts(result: RenderResult) -> Facts:
-    """Pick what journal and reports keep of a result."""
-    return {
-        "duration": result.duration,
-        "fps": str(result.fps),
-        "bytes": result.output.stat().st_size,
-        "frames": result.frames,
-        "frames_without_face": result.frames_without_face,
-        "frames_turned_away": result.frames_turned_away,
-        "track_cached": result.track_cached,
-        "provider": result.provider,
-        "stages": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-    }
 
 
 def to_failure(error: Exception) -> Failure:
@@ -162,7 +149,7 @@ class Worker(Protocol):
         """
         ...
 
-    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
         """Run a job, see :func:`run_job`."""
         ...
 
@@ -175,19 +162,19 @@ class InProcessWorker:
     """Runs jobs in this process.
 
     Raises:
-        InputError: A setting of an engine cannot be used.
+        InputError: An option of an engine cannot be used.
         NotCapableError: An engine does not work on this machine.
     """
 
     grace_seconds = GRACE_SECONDS
 
-    def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
-        self._pipeline = _load_pipeline(settings, engines)
+    def __init__(self, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
+        self._pipeline = _load_pipeline(options, settings, engines)
 
     def prepare(self) -> None:
         """Do nothing: it is always ready."""
 
-    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
         """Run a job."""
         return run_job(self._pipeline, item, on_progress)
 
@@ -196,8 +183,8 @@ class InProcessWorker:
         self._pipeline.close()
 
 
-def _load_pipeline(settings: EngineSettings, engines: Sequence[str]) -> Pipeline:
-    pipeline = Pipeline(settings)
+def _load_pipeline(options: EngineOptions, settings: Settings, engines: Sequence[str]) -> Pipeline:
+    pipeline = Pipeline(options, settings)
     for name in engines:
         pipeline.engine(name)
     return pipeline
@@ -214,8 +201,8 @@ class ChildProcessWorker:
     # The child enforces the limit first, then this process kills it; the batch itself never has to restart.
     grace_seconds = 4 * GRACE_SECONDS
 
-    def __init__(self, settings: EngineSettings, engines: Sequence[str]) -> None:
-        self._args = (settings, engines)
+    def __init__(self, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
+        self._args = (options, settings, engines)
         become_subreaper()
         self._start()
 
@@ -249,7 +236,7 @@ class ChildProcessWorker:
         if not self._process.is_alive():
             self._start()
 
-    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Facts | Failure:
+    def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
         """Run a job in the child; if the child dies, the job fails."""
         deadline = time.monotonic() + item.timeout + GRACE_SECONDS
         try:
@@ -285,7 +272,7 @@ class ChildProcessWorker:
         reap_orphans(self._other_children)
 
 
-def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[str]) -> None:
+def _serve(connection: Connection, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
     """Run jobs in the child process until the parent closes the connection."""
     parent = multiprocessing.parent_process()
     die_with_parent(parent.pid if parent and parent.pid else 0)
@@ -294,7 +281,7 @@ def _serve(connection: Connection, settings: EngineSettings, engines: Sequence[s
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     try:
-        pipeline = _load_pipeline(settings, engines)
+        pipeline = _load_pipeline(options, settings, engines)
     except HeygemError as error:
         connection.send((type(error), error.code, error.message, error.hint))
         return

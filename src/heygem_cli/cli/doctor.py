@@ -94,7 +94,7 @@ def doctor(
         from heygem_cli.doctor.runner import run_checks
         from heygem_cli.heygem.installation.tree import find_home
         from heygem_cli.heygem.service.client import checked_url
-        from heygem_cli.heygem.service.maps import parse_map
+        from heygem_cli.options import parse_map
 
         if as_json and as_report:
             raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")

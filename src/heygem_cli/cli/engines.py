@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.output import console, print_json, report_errors, spinner
-from heygem_cli.cli.parameters import (
-    SERVICE_URL,
-    CondaEnvOption,
-    HomeOption,
-    JsonOption,
-    MapOption,
-    PythonOption,
-    UrlOption,
-    engine_settings,
-)
-from heygem_cli.cli.signals import raise_on_signal
+from heygem_cli.cli.output import console, print_json, spinner
+from heygem_cli.cli.parameters import command, only
+from heygem_cli.options import DisplayOptions, EngineOptions
 
 if TYPE_CHECKING:
     from heygem_cli.engines import EngineEntry
@@ -30,32 +21,27 @@ Found = dict[str, "list[HeygemError]"]
 """By the name of the engine, what keeps it from working."""
 
 
+@command
 def engines(
     *,
-    home: HomeOption = None,
-    python: PythonOption = None,
-    conda_env: CondaEnvOption = None,
-    url: UrlOption = SERVICE_URL,
-    maps: MapOption = None,
-    as_json: JsonOption = False,
+    options: Annotated[EngineOptions, only("home", "python", "conda_env", "url", "maps")],
+    display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
     """List the engines, what each needs, and whether it is ready here.
 
-    Nothing is started or loaded. Exit 0, whatever is ready.
+    Nothing is started or loaded. The exit status is 0 whether engines are ready or not.
     """
-    with report_errors(as_json=as_json), raise_on_signal():
-        from heygem_cli.engines import ENGINES
+    from heygem_cli.engines import ENGINES
 
-        settings = engine_settings(home=home, python=python, conda_env=conda_env, url=url, maps=maps)
-        with spinner("checking"):
-            found = {name: entry.problems(settings) for name, entry in ENGINES.items()}
-        if as_json:
-            print_json({"engines": [_as_object(entry, found) for entry in ENGINES.values()]})
-        else:
-            _print(list(ENGINES.values()), found)
+    with spinner("checking"):
+        problems = {name: entry.problems(options) for name, entry in ENGINES.items()}
+    if display.as_json:
+        print_json({"engines": [_to_dict(entry, problems) for entry in ENGINES.values()]})
+    else:
+        _print(list(ENGINES.values()), problems)
 
 
-def _as_object(entry: EngineEntry, found: Found) -> dict[str, object]:
+def _to_dict(entry: EngineEntry, found: Found) -> dict[str, object]:
     return {
         "name": entry.name,
         "summary": entry.summary,

@@ -14,7 +14,7 @@ from heygem_cli.cli.batch import batch
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
 from heygem_cli.cli.fix_config import fix_config
-from heygem_cli.cli.render import render
+from heygem_cli.cli.render import RenderCommand, render
 
 app = typer.Typer(
     name="heygem",
@@ -42,7 +42,7 @@ def heygem(
     """Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution."""
 
 
-app.command()(render)
+app.command(cls=RenderCommand)(render)
 app.command()(batch)
 app.command()(engines)
 app.command()(doctor)

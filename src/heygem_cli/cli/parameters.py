@@ -1,187 +1,139 @@
-"""The options that ``heygem render`` and ``heygem batch`` share."""
+"""Commands whose parameters are built from the options that :mod:`heygem_cli.options` declares."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import shlex
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from heygem_cli.options import Encoder, LoopMode, MissingFace, Preset
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.cli.output import report_errors
+from heygem_cli.cli.signals import raise_on_signal
+from heygem_cli.errors import InputError
+from heygem_cli.option_fields import Declared, declared, with_values
 
-if TYPE_CHECKING:
-    from heygem_cli.job import RenderOptions
-    from heygem_cli.options import EngineSettings
-
-OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", envvar="HEYGEM_OVERWRITE", help="Replace the output if it exists.")
-]
-EngineOption = Annotated[str, typer.Option(envvar="HEYGEM_ENGINE", help="What renders: mesh is built in.")]
-FaceOption = Annotated[
-    str,
-    typer.Option(
-        "--face",
-        metavar="largest|left|center|right|N|X,Y",
-        envvar="HEYGEM_FACE",
-        help="Which person speaks: a rule, a number counted from the left, or a point in pixels.",
-    ),
-]
-LoopOption = Annotated[
-    LoopMode,
-    typer.Option(envvar="HEYGEM_LOOP", help="What to do when the audio is longer than the face video."),
-]
-MissingFaceOption = Annotated[
-    MissingFace,
-    typer.Option(
-        envvar="HEYGEM_ON_MISSING_FACE",
-        help="Frames without the face: pass them unchanged, hold the last frame that has it, or fail.",
-    ),
-]
-CrfOption = Annotated[
-    int, typer.Option(min=0, max=51, envvar="HEYGEM_CRF", help="Quality of the video: lower is better.")
-]
-PresetOption = Annotated[
-    Preset, typer.Option(envvar="HEYGEM_PRESET", help="Speed of libx264: slower makes smaller files.")
-]
-EncoderOption = Annotated[Encoder, typer.Option(envvar="HEYGEM_ENCODER", help="The video encoder.")]
-DeviceOption = Annotated[
-    Device, typer.Option(envvar="HEYGEM_DEVICE", help="Where the networks run; cuda fails where it cannot.")
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=128, envvar="HEYGEM_THREADS", help="Threads of the networks and of the encoder."),
-]
-NoCacheOption = Annotated[
-    bool, typer.Option("--no-cache", envvar="HEYGEM_NO_CACHE", help="Neither read nor keep the face's track.")
-]
-HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", metavar="DIR", envvar="HEYGEM_HOME", help="Engine heygem: the root of the installation."),
-]
-PythonOption = Annotated[
-    str | None,
-    typer.Option(
-        "--python", metavar="PROGRAM", envvar="HEYGEM_PYTHON", help="Engine heygem: the installation's interpreter."
-    ),
-]
-CondaEnvOption = Annotated[
-    str | None,
-    typer.Option(
-        "--conda-env", metavar="NAME", envvar="HEYGEM_CONDA_ENV", help="Engine heygem: the conda environment with it."
-    ),
-]
-StallTimeoutOption = Annotated[
-    float,
-    typer.Option(
-        "--stall-timeout",
-        min=1,
-        metavar="SECONDS",
-        envvar="HEYGEM_STALL_TIMEOUT",
-        help="Engines heygem, heygem-http: end a job that makes no progress for so long.",
-    ),
-]
-RecycleAfterOption = Annotated[
-    int,
-    typer.Option(
-        "--recycle-after",
-        min=1,
-        metavar="JOBS",
-        envvar="HEYGEM_RECYCLE_AFTER",
-        help="Engine heygem: replace its worker after so many jobs.",
-    ),
-]
-AllowCpuOption = Annotated[
-    bool,
-    typer.Option("--allow-cpu", envvar="HEYGEM_ALLOW_CPU", help="Engine heygem: go on where it only gets the CPU."),
-]
-SERVICE_URL = "http://127.0.0.1:8383"
-UrlOption = Annotated[
-    str,
-    typer.Option("--url", envvar="HEYGEM_URL", help="Engine heygem-http: the address of the service."),
-]
-MapOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        metavar="HOST:CONTAINER",
-        envvar="HEYGEM_MAP",
-        help="Engine heygem-http: a folder here, and its name in the container; may be repeated.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-QuietOption = Annotated[bool, typer.Option("-q", "--quiet", envvar="HEYGEM_QUIET", help="Print errors only.")]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", envvar="HEYGEM_DEBUG", help="Show tracebacks and what native code prints.")
-]
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+_FORMER = "former_"
+"""Prefix of the parameter of a flag that has another name now."""
 
 
-def render_options(
-    *,
-    engine: str,
-    face: str,
-    loop: LoopMode,
-    on_missing_face: MissingFace,
-    crf: int,
-    preset: Preset,
-    encoder: Encoder,
-    threads: int | None,
-    no_cache: bool,
-) -> RenderOptions:
-    """Put the options of the command line together.
+class Given(frozenset[str]):
+    """Names of the options that the command line itself gives, with whatever value."""
+
+
+def only(*names: str) -> frozenset[str]:
+    """Name the options of a group that a command takes; goes into ``Annotated`` beside the group."""
+    return frozenset(names)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a Typer command of a function that takes groups of options.
+
+    A parameter whose type is a group is replaced by one parameter for each of its options; one of type :class:`Given`
+    is filled in. Errors are reported in one line, and signals become errors.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    own = inspect.signature(function).parameters
+    groups = {name: options for name in own if (options := _options_of(hints[name]))}
+    flat = [_CONTEXT]
+    for name, parameter in own.items():
+        if name in groups:
+            flat += [made for each in groups[name] for made in _parameters(each)]
+        elif hints[name] is not Given:
+            flat.append(parameter.replace(annotation=hints[name]))
+
+    @functools.wraps(function)
+    def run(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as Typer parsed them
+        with report_errors(as_json=bool(values.get("as_json")), debug=bool(values.get("debug"))), raise_on_signal():
+            arguments = {name: values[name] for name in own if name in values}
+            for name, options in groups.items():
+                arguments[name] = with_values(_class_of(hints[name])(), _values(options, values, function.__name__))
+            for name in own:
+                if hints[name] is Given:
+                    arguments[name] = Given(_given(context, values))
+            function(**arguments)
+
+    run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
+    return run
+
+
+def _class_of(hint: Any) -> Any:  # noqa: ANN401
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+
+
+def _options_of(hint: Any) -> list[Declared]:  # noqa: ANN401
+    """Return the options of a parameter's type; none if it is not a group."""
+    group = _class_of(hint)
+    if not is_dataclass(group):
+        return []
+    wanted = [each for each in typing.get_args(hint)[1:] if isinstance(each, frozenset)]
+    return [each for each in declared(group) if not wanted or each.name in wanted[0]]  # type: ignore[arg-type]
+
+
+def _parameters(each: Declared) -> Iterator[inspect.Parameter]:
+    facts, default = each.facts, each.default
+    kind, optional = each.type, each.optional
+    if each.repeated:
+        kind, optional, default = list[str], True, None
+    elif facts.parse is not None:
+        kind, default = str, None if default is None else str(default)
+    shown = typer.Option(
+        *each.flags, metavar=facts.metavar, min=facts.minimum, max=facts.maximum, envvar=each.variable, help=facts.help
+    )
+    yield _keyword(each.name, Annotated[kind | None if optional else kind, shown], default)
+    if facts.hidden_flag is not None:
+        variable = f"HEYGEM_{facts.hidden_flag.strip('-').replace('-', '_').upper()}"
+        hidden = typer.Option(facts.hidden_flag, envvar=variable, hidden=True)
+        yield _keyword(_FORMER + each.name, Annotated[str | None, hidden], None)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _values(options: list[Declared], values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the options' values as their fields have them.
 
     Raises:
-        InputError: ``face`` names nobody.
+        InputError: One cannot be read.
     """
-    from heygem_cli.face.select import parse_person
-    from heygem_cli.job import RenderOptions
-    from heygem_cli.media.write import EncodeOptions
+    found: dict[str, Any] = {}
+    for each in options:
+        value = values[each.name]
+        former = values.get(_FORMER + each.name)
+        if former is not None:
+            value = _former_value(each, former, values, name)
+        parse = each.facts.parse or (lambda text: text)
+        if each.repeated:
+            found[each.name] = tuple(parse(text) for text in value or ())
+        else:
+            found[each.name] = None if value is None else parse(value)
+    return found
 
-    return RenderOptions(
-        engine=engine,
-        face=parse_person(face),
-        loop=loop,
-        on_missing_face=on_missing_face,
-        encode=EncodeOptions(encoder=encoder, crf=crf, preset=preset, threads=threads or 0),
-        cache=not no_cache,
-    )
 
-
-def engine_settings(
-    *,
-    device: Device = "auto",
-    process: Settings | None = None,
-    home: Path | None,
-    python: str | None,
-    conda_env: str | None,
-    stall_timeout: float = 120.0,
-    recycle_after: int = 25,
-    allow_cpu: bool = False,
-    url: str,
-    maps: list[str] | None,
-) -> EngineSettings:
-    """Put together what engines are made with.
+def _former_value(each: Declared, text: str, values: Mapping[str, Any], name: str) -> str:
+    """Return the value of a former flag.
 
     Raises:
-        InputError: a map is none.
+        InputError: It is a file: ``--face`` looks as if it named the face video.
     """
-    from heygem_cli.heygem.service.maps import parse_map
-    from heygem_cli.options import EngineSettings, HeygemSettings, ServiceSettings
+    if Path(text).suffix[1:].isalpha():
+        line = f"heygem render {shlex.quote(str(values.get('audio') or 'AUDIO'))} {shlex.quote(text)}"
+        hint = f"Run: {line}" if name == "render" else "Name it in the column face of the manifest"
+        message = f"{each.facts.hidden_flag} {text}: the face video is not given by an option"
+        raise InputError("bad-face-choice", message, hint=hint)
+    return text
 
-    return EngineSettings(
-        device=device,
-        process=process or Settings(),
-        heygem=HeygemSettings(
-            home=home,
-            python=python,
-            conda_env=conda_env,
-            stall_timeout=stall_timeout,
-            recycle_after=recycle_after,
-            allow_cpu=allow_cpu,
-        ),
-        service=ServiceSettings(
-            url=url,
-            maps=tuple(parse_map(each) for each in maps or ()),
-            stall_timeout=stall_timeout,
-        ),
-    )
+
+def _given(context: typer.Context, values: Mapping[str, Any]) -> Iterator[str]:
+    for name in values:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            yield name.removeprefix(_FORMER)

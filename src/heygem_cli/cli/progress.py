@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as Bar
 from rich.text import Text
 
@@ -79,3 +87,19 @@ def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
         write(f"{LABELS[progress.stage]}: {progress.done:.0f}{total} {unit}")
 
     return report
+
+
+@contextmanager
+def show_checking(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many input files were checked while the block runs.
+
+    Yields:
+        A function to call with the number of files that were checked, and of all files.
+    """
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield lambda *_: None
+        return
+    with Bar(TextColumn("checking files"), BarColumn(), MofNCompleteColumn(), console=screen, transient=True) as bar:
+        task = bar.add_task("checking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -15,7 +15,7 @@ from heygem_cli.doctor.probes import is_official
 from heygem_cli.engines import ENGINES
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.installation import tree
-from heygem_cli.options import EngineSettings, HeygemSettings, ServiceSettings
+from heygem_cli.options import EngineOptions
 
 NOT_CONFIGURED = frozenset({"no-home", "not-heygem", "no-python", "no-map"})
 """Codes that mean that the user has not named something, or that another check reports."""
@@ -26,7 +26,7 @@ SERVICE = Path("service/trans_dh_service")
 @check("engine.mesh", "built-in engine")
 def mesh(_inputs: Inputs) -> Finding:
     """Check the built-in engine."""
-    return _judge("mesh", ENGINES["mesh"].problems(EngineSettings()), "ready: its models are installed")
+    return _judge("mesh", ENGINES["mesh"].problems(EngineOptions()), "ready: its models are installed")
 
 
 @check("engine.heygem", "installation driven by heygem", probes.home_interpreter, probes.home_onnx_session)
@@ -34,7 +34,7 @@ def heygem(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) -> Fi
     """Check the engine that drives an installation, including what other checks find."""
     if inputs.home is None:
         return skip(installation_checks.NO_HOME)
-    settings = EngineSettings(heygem=HeygemSettings(home=inputs.home, python=inputs.home_python))
+    settings = EngineOptions(home=inputs.home, python=inputs.home_python)
     finding = _judge("heygem", ENGINES["heygem"].problems(settings), f"ready: {inputs.home} with {inputs.home_python}")
     if finding.status != "ok":
         return finding
@@ -73,17 +73,17 @@ def _failures(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) ->
         yield str(tree.OPT_TXT), fail("no permission to write it", "HeyGem writes it at every start", fix)
 
 
-def service_settings(inputs: Inputs) -> ServiceSettings | None:
+def service_settings(inputs: Inputs) -> EngineOptions | None:
     """Return the settings of the official service; None if neither its address nor a shared folder is named."""
     if not inputs.maps and not (inputs.url and is_official(inputs.url)):
         return None
-    return ServiceSettings(url=inputs.url or ServiceSettings().url, maps=inputs.maps)
+    return EngineOptions(url=inputs.url or EngineOptions().url, maps=inputs.maps)
 
 
 def official_service(inputs: Inputs) -> list[HeygemError]:
     """Query the official service and return what prevents its use."""
     settings = service_settings(inputs)
-    return [] if settings is None else ENGINES["heygem-http"].problems(EngineSettings(service=settings))
+    return [] if settings is None else ENGINES["heygem-http"].problems(settings)
 
 
 @check("engine.heygem-http", "official service (--url) and its folder (--map)", official_service)

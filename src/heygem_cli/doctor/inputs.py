@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from heygem_cli.heygem.service.maps import Map
 from heygem_cli.onnx import models_folder
+from heygem_cli.options import FolderMap
 
 
 def _cache_folder() -> Path:
@@ -71,7 +71,7 @@ class Inputs:
     home_python: str | None = None
     compose: Path | None = None
     url: str | None = None
-    maps: tuple[Map, ...] = ()
+    maps: tuple[FolderMap, ...] = ()
     log: Path | None = None
     require_gpu: bool = False
     deep: bool = False

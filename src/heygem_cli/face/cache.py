@@ -14,9 +14,9 @@ from platformdirs import user_cache_path
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.select import Person
 from heygem_cli.face.track import FaceTrack, read_track, write_track
 from heygem_cli.files import PART_SUFFIX, file_digest, part_file, publish, remove_stale_parts
+from heygem_cli.options import Person
 
 MAX_BYTES = 4 << 30
 """Size of the cache; the least recently used tracks are deleted first."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from heygem_cli.errors import InputError
-
-Rule = Literal["largest", "left", "center", "right"]
-RULES: tuple[Rule, ...] = ("largest", "left", "center", "right")
+from heygem_cli.options import Person
 
 
 @dataclass(frozen=True)
@@ -25,41 +20,6 @@ class Box:
         """Return whether boxes of successive frames can be the same face: they overlap and have a similar size."""
         distance = max(abs(self.x - other.x), abs(self.y - other.y))
         return distance < 0.6 * max(self.size, other.size) and 0.5 < self.size / other.size < 2
-
-
-@dataclass(frozen=True)
-class Person:
-    """The person who speaks: a rule, the number of the face from the left (1 is leftmost), or a point in pixels."""
-
-    rule: Rule | None = "largest"
-    number: int | None = None
-    point: tuple[float, float] | None = None
-
-    def __str__(self) -> str:
-        if self.point is not None:
-            return f"{self.point[0]:g},{self.point[1]:g}"
-        return str(self.number) if self.number is not None else str(self.rule)
-
-
-def parse_person(text: str) -> Person:
-    """Parse ``largest``, ``left``, ``center``, ``right``, a number from 1, or ``X,Y`` in pixels.
-
-    Raises:
-        InputError: The text is none of these.
-    """
-    cleaned = text.strip().lower()
-    for rule in RULES:
-        if cleaned == rule:
-            return Person(rule)
-    if re.fullmatch(r"\d{1,3}", cleaned) and int(cleaned) >= 1:
-        return Person(None, number=int(cleaned))
-    if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
-        return Person(None, point=(float(point[1]), float(point[2])))
-    raise InputError(
-        "bad-face-choice",
-        f"invalid --face {text!r}",
-        hint="Use largest, left, center, right, a number counted from the left (1, 2, …), or a point X,Y in pixels",
-    )
 
 
 def choose(boxes: Sequence[Box], person: Person, width: int) -> Box | None:

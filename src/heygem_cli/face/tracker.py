@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heygem_cli.face.geometry import LANDMARKS, Array
-from heygem_cli.face.select import Box, Person, choose, follow
+from heygem_cli.face.select import Box, choose, follow
 from heygem_cli.media.types import Frame, planes
+from heygem_cli.options import Person
 
 CROP_SIZE = 320
 """Pixels. Crops are resized to this side; more costs time without gain, since the input of the network is 192."""

@@ -61,6 +61,7 @@ def build_result(
         fps=video.fps,
         frames=video.frames,
         duration=staged.seconds,
+        bytes=job.output.stat().st_size,
         frames_with_face=None,
         frames_without_face=None,
         frames_turned_away=None,

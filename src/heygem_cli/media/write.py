@@ -8,7 +8,6 @@ import functools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -17,17 +16,7 @@ from heygem_cli.files import PartFile, part_file, publish, remove_stale_parts
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
-from heygem_cli.options import Encoder, Preset
-
-
-@dataclass(frozen=True)
-class EncodeOptions:
-    """How to encode: ``crf`` from 0 (best) to 51, the ``preset`` of libx264, ``threads`` (0: let ffmpeg choose)."""
-
-    encoder: Encoder = "auto"
-    crf: int = 18
-    preset: Preset = "veryfast"
-    threads: int = 0
+from heygem_cli.options import EncodeOptions, Encoder
 
 
 class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
@@ -80,7 +69,7 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         encoder = choose_encoder(self.options.encoder, self.video)
         with contextlib.ExitStack() as stack:
             self._part = stack.enter_context(_part_of(self.output))
-            codec = ffmpeg.encoder_args(encoder, self.options.crf, self.options.preset, self.options.threads)
+            codec = ffmpeg.encoder_args(encoder, self.options.crf, self.options.preset, self.options.threads or 0)
             args = ffmpeg.encode_args(self.video, self.audio, self._part.path, seconds=self.seconds, codec=codec)
             # Entered before ffmpeg, so left after it: a write that blocks returns once ffmpeg has ended.
             self._thread = stack.enter_context(ThreadPoolExecutor(1))

@@ -22,7 +22,8 @@ from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import VideoWriter
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.options import Device
+from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
 
@@ -70,6 +71,7 @@ class MeshEngine:
             fps=inputs.video.fps,
             frames=len(motion.offsets),
             duration=motion.duration,
+            bytes=job.output.stat().st_size,
             frames_with_face=counts.with_face,
             frames_without_face=len(motion.offsets) - counts.with_face,
             frames_turned_away=counts.turned_away,
@@ -101,14 +103,14 @@ class MeshEngine:
         def landmarks() -> Iterator[Array | None]:
             with closing(prefetch(read_frames(video, count=needed))) as frames:
                 reported = _report_frames(frames, "track", total, on_progress)
-                yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.face)))
+                yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.person)))
 
-        if not job.options.cache:
+        if job.options.no_cache:
             with cache_errors(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
                 # An unlinked file: nothing is left behind even if the process is killed.
                 file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with ``scratch``
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
-        key = track_key(job.face, job.options.face, self.tracker.version)
+        key = track_key(job.face, job.options.person, self.tracker.version)
         return cached_track(default_cache_folder(), key, needed, landmarks)
 
 
@@ -135,7 +137,7 @@ def write_video(job: RenderJob, prepared: Prepared, on_progress: ProgressCallbac
     video, audio, options = prepared.inputs.video, prepared.inputs.audio, job.options
     seconds, total = prepared.motion.duration, len(prepared.motion.offsets)
     counts = FrameCounts()
-    writer = VideoWriter(job.output, video, audio, seconds=seconds, options=options.encode, overwrite=job.overwrite)
+    writer = VideoWriter(job.output, video, audio, seconds=seconds, options=options.encode, overwrite=options.overwrite)
     with writer, closing(prefetch(loop_frames(video, total, options.loop))) as frames:
         rendered = _render_frames(frames, prepared, options.on_missing_face == "hold", counts)
         for frame in _report_frames(rendered, "render", total, on_progress):
@@ -190,10 +192,10 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
 
 def _no_face(job: RenderJob, frames: int) -> InputError:
     searched = f" in {frames} frames" if frames > 1 else ""
-    if str(job.options.face) == "largest":
+    if str(job.options.person) == "largest":
         message = f"no face found{searched}"
         hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
     else:
-        message = f"no face found{searched} that matches --face {job.options.face}"
-        hint = "Choose another one with --face, or leave it out to use the largest"
+        message = f"no face found{searched} that matches --person {job.options.person}"
+        hint = "Choose another one with --person, or leave it out to use the largest"
     return InputError("no-face", message, hint=hint, path=job.face)

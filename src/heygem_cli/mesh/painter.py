@@ -17,7 +17,8 @@ from heygem_cli.mesh.field import smoothstep
 from heygem_cli.mesh.interior import MIN_OPENING, Interior, InteriorFit, LipLines, fit_interior
 from heygem_cli.mesh.warp import Box
 from heygem_cli.onnx import make_session, model_path
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.options import Device
+from heygem_cli.runtime import Settings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

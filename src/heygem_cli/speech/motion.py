@@ -14,7 +14,8 @@ from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Samples
 from heygem_cli.onnx import Provider, make_session, model_path, session_provider
-from heygem_cli.runtime import Device, Settings
+from heygem_cli.options import Device
+from heygem_cli.runtime import Settings
 from heygem_cli.speech.encoder import OVERLAP, SAMPLES_PER_FRAME, SpeechEncoder, SpeechWindow, find_whisper
 from heygem_cli.speech.mel import SAMPLE_RATE
 from heygem_cli.speech.silence import speech_gate, speech_levels

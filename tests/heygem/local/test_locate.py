@@ -8,7 +8,7 @@ import pytest
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation.tree import CONFIG_INI, MODEL_FILES
 from heygem_cli.heygem.local.locate import find_installation, identity, problems, worker_environment
-from heygem_cli.options import HeygemSettings
+from heygem_cli.options import EngineOptions
 from heygem_tree import make_installation
 
 
@@ -32,7 +32,7 @@ def environment(tmp_path):
 
 def test_virtual_environment_of_the_installation_is_the_default(home, environment):
     python = program(home / ".venv/bin/python")
-    found = find_installation(HeygemSettings(home=home), environment)
+    found = find_installation(EngineOptions(home=home), environment)
     assert (found.home, found.python) == (home, python)
     assert (found.log, found.results, found.temporary) == (home / "log/dh.log", home / "result", home / "temp")
 
@@ -42,14 +42,14 @@ def test_link_to_an_interpreter_is_not_resolved(home, environment, tmp_path):
     link = home / ".venv/bin/python"
     link.parent.mkdir(parents=True)
     link.symlink_to(real)
-    assert find_installation(HeygemSettings(home=home), environment).python == link
+    assert find_installation(EngineOptions(home=home), environment).python == link
 
 
 def test_named_interpreter_takes_precedence(home, environment, tmp_path):
     program(home / ".venv/bin/python")
     named = program(tmp_path / "bin/python3.8")
     for name in (str(named), "python3.8"):
-        assert find_installation(HeygemSettings(home=home, python=name), environment).python == named
+        assert find_installation(EngineOptions(home=home, python=name), environment).python == named
 
 
 @pytest.mark.parametrize(
@@ -72,35 +72,35 @@ def test_conda_environment_is_found_by_name_and_by_folder(home, environment, tmp
         known = tmp_path / "user/.conda/environments.txt"
         known.parent.mkdir(parents=True)
         known.write_text(f"/somewhere\n{tmp_path / folder}\n")
-    assert find_installation(HeygemSettings(home=home, conda_env="human"), environment).python == python
-    by_folder = HeygemSettings(home=home, conda_env=str(tmp_path / folder))
+    assert find_installation(EngineOptions(home=home, conda_env="human"), environment).python == python
+    by_folder = EngineOptions(home=home, conda_env=str(tmp_path / folder))
     assert find_installation(by_folder, environment).python == python
 
 
 def test_error_without_an_interpreter_names_the_options(home, environment):
     with pytest.raises(InputError, match=r"--python or HEYGEM_PYTHON.*--conda-env.*\.venv"):
-        find_installation(HeygemSettings(home=home), environment)
+        find_installation(EngineOptions(home=home), environment)
 
 
 def test_problems_lists_everything_that_is_missing(home, environment):
     (home / MODEL_FILES[0]).unlink()
     (home / MODEL_FILES[1]).write_bytes(b"")
-    found = problems(HeygemSettings(home=home), environment | {"PATH": "/nowhere"})
+    found = problems(EngineOptions(home=home), environment | {"PATH": "/nowhere"})
     assert [error.code for error in found] == ["no-python", "model-missing", "model-missing"]
     program(home / ".venv/bin/python")
-    found = problems(HeygemSettings(home=home), environment | {"PATH": "/nowhere"})
+    found = problems(EngineOptions(home=home), environment | {"PATH": "/nowhere"})
     assert [error.code for error in found] == ["ffmpeg-missing", "model-missing", "model-missing"]
-    assert problems(HeygemSettings(home=home / "log"), environment)[0].code == "not-heygem"
+    assert problems(EngineOptions(home=home / "log"), environment)[0].code == "not-heygem"
 
 
 def test_ffmpeg_beside_the_interpreter_is_found(home, environment):
     program(home / ".venv/bin/python")
     program(home / ".venv/bin/ffmpeg")
-    assert problems(HeygemSettings(home=home), environment | {"PATH": ""}) == []
+    assert problems(EngineOptions(home=home), environment | {"PATH": ""}) == []
 
 
 def test_identity_depends_on_the_models_and_the_configuration(home, environment):
-    settings = HeygemSettings(home=home)
+    settings = EngineOptions(home=home)
     identities = {identity(settings, environment)}
     assert identity(settings, environment) in identities
     for path in (home / MODEL_FILES[0], home / CONFIG_INI):
@@ -113,7 +113,7 @@ def test_folders_of_the_configuration_are_used(home, environment):
     program(home / ".venv/bin/python")
     config = home / CONFIG_INI
     config.write_text(config.read_text().replace("./result", "/elsewhere/out").replace("dh.log", "human.log"))
-    found = find_installation(HeygemSettings(home=home), environment)
+    found = find_installation(EngineOptions(home=home), environment)
     assert (found.results, found.log) == (Path("/elsewhere/out"), home / "log/human.log")
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.service import client as client_module
 from heygem_cli.heygem.service.client import Client, checked_url
-from heygem_cli.heygem.service.maps import Map, map_problems, parse_map, result_candidates, temp_folders
+from heygem_cli.heygem.service.maps import map_problems, result_candidates, temp_folders
 from heygem_cli.heygem.service.waiting import call, sleep
+from heygem_cli.options import FolderMap, parse_map
 from heygem_service import Service
 
 NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
@@ -22,7 +23,7 @@ NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]
 
 @given(host=st.lists(NAME, min_size=1), container=st.lists(NAME, min_size=1), inside=st.lists(NAME, min_size=1))
 def test_map_converts_paths_in_both_directions(host, container, inside):
-    map_ = Map(Path("/", *host), PurePosixPath("/", *container))
+    map_ = FolderMap(Path("/", *host), PurePosixPath("/", *container))
     path = Path("/", *host, *inside)
     assert map_.to_host(map_.to_container(path)) == path
 
@@ -30,7 +31,7 @@ def test_map_converts_paths_in_both_directions(host, container, inside):
 @given(host=st.lists(NAME, min_size=1), container=st.lists(NAME.filter(lambda name: ":" not in name), min_size=1))
 def test_parse_map_accepts_every_pair_of_absolute_paths(host, container):
     parsed = parse_map(f"/{'/'.join(host)}:/{'/'.join(container)}")
-    assert parsed == Map(Path("/", *host), PurePosixPath("/", *container))
+    assert parsed == FolderMap(Path("/", *host), PurePosixPath("/", *container))
 
 
 @given(st.text())
@@ -66,8 +67,8 @@ def test_result_outside_of_the_mapped_folders_has_no_candidates(name):
 
 def test_map_problems_have_codes(tmp_path):
     assert [each.code for each in map_problems([])] == ["no-map"]
-    assert map_problems([Map(tmp_path, PurePosixPath("/x"))]) == []
-    assert [each.code for each in map_problems([Map(tmp_path / "no", PurePosixPath("/x"))])] == ["bad-map"]
+    assert map_problems([FolderMap(tmp_path, PurePosixPath("/x"))]) == []
+    assert [each.code for each in map_problems([FolderMap(tmp_path / "no", PurePosixPath("/x"))])] == ["bad-map"]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import mux_audio
-from heygem_cli.options import HeygemSettings
+from heygem_cli.options import EngineOptions
 
 EXIT_TIMEOUT = 3.0
 """Seconds until the worker of a killed run, and all its processes, must have exited."""
@@ -48,7 +48,7 @@ class HeygemEngine:
 
     name = "heygem"
 
-    def __init__(self, settings: HeygemSettings, environment: Mapping[str, str]) -> None:
+    def __init__(self, settings: EngineOptions, environment: Mapping[str, str]) -> None:
         self._settings = settings
         self._environment = environment
         self._installation = find_installation(settings, environment)
@@ -80,7 +80,9 @@ class HeygemEngine:
                     with clock.stage("render"):
                         video = self._render_video(session, job, staged, on_progress)
                         on_progress(Progress("render", video.frames, video.frames))
-                        mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+                        mux_audio(
+                            video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.options.overwrite
+                        )
         finally:
             self._remove_leftovers(start)
         return build_result(job, video, staged, clock.seconds, engine=self.name, provider=session.provider)

@@ -13,7 +13,7 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation import config_ini, tree
 from heygem_cli.heygem.installation.variables import VARIABLES
-from heygem_cli.options import HeygemSettings
+from heygem_cli.options import EngineOptions
 
 SERVICE = Path("service")
 NAME_PYTHON = (
@@ -41,7 +41,7 @@ class Installation:
     temporary: Path
 
 
-def find_installation(settings: HeygemSettings, environment: Mapping[str, str]) -> Installation:
+def find_installation(settings: EngineOptions, environment: Mapping[str, str]) -> Installation:
     """Find the installation and the files it needs to start.
 
     Raises:
@@ -65,7 +65,7 @@ def find_installation(settings: HeygemSettings, environment: Mapping[str, str]) 
     )
 
 
-def problems(settings: HeygemSettings, environment: Mapping[str, str]) -> list[HeygemError]:
+def problems(settings: EngineOptions, environment: Mapping[str, str]) -> list[HeygemError]:
     """Return what prevents the installation from starting, as far as its files show."""
     try:
         home = _home(settings, environment)
@@ -84,7 +84,7 @@ def problems(settings: HeygemSettings, environment: Mapping[str, str]) -> list[H
     return [*errors, *_model_problems(home)]
 
 
-def identity(settings: HeygemSettings, environment: Mapping[str, str]) -> str:
+def identity(settings: EngineOptions, environment: Mapping[str, str]) -> str:
     """Return a digest of what the outputs depend on: the installation, its models and its configuration.
 
     Raises:
@@ -97,7 +97,7 @@ def identity(settings: HeygemSettings, environment: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def _home(settings: HeygemSettings, environment: Mapping[str, str]) -> Path:
+def _home(settings: EngineOptions, environment: Mapping[str, str]) -> Path:
     home = tree.find_home(settings.home, environment, Path.cwd())
     hint = f"Name HeyGem's root folder with --home or {tree.HOME_VARIABLE}"
     if home is None:
@@ -112,7 +112,7 @@ def _config(home: Path) -> config_ini.Config:
     return config_ini.parse(path.read_bytes(), path) if path.is_file() else config_ini.Config({}, bom=False)
 
 
-def _python(settings: HeygemSettings, home: Path, environment: Mapping[str, str]) -> Path:
+def _python(settings: EngineOptions, home: Path, environment: Mapping[str, str]) -> Path:
     hint = NAME_PYTHON.format(home=home)
     if settings.python is not None:
         named = shutil.which(settings.python, path=environment.get("PATH"))

@@ -25,7 +25,7 @@ from heygem_cli.heygem.installation.tree import compiled_modules
 from heygem_cli.heygem.local.locate import Installation
 from heygem_cli.heygem.local.log_tail import LogTail
 from heygem_cli.heygem.local.worker_process import Message, WorkerProcess
-from heygem_cli.options import HeygemSettings
+from heygem_cli.options import EngineOptions
 
 POLL_INTERVAL = 0.2
 SETTLE_SECONDS = 0.5
@@ -78,7 +78,7 @@ class Session:
     """
 
     def __init__(
-        self, installation: Installation, settings: HeygemSettings, environment: Mapping[str, str], lock: int
+        self, installation: Installation, settings: EngineOptions, environment: Mapping[str, str], lock: int
     ) -> None:
         self._installation = installation
         self._settings = settings

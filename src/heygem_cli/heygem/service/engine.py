@@ -12,12 +12,12 @@ from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.files import PREFIX, work_folder
 from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.service.client import Client, checked_url
-from heygem_cli.heygem.service.maps import Map, map_problems, temp_folders
+from heygem_cli.heygem.service.maps import map_problems, temp_folders
 from heygem_cli.heygem.service.task import Task, TaskWatcher, submit
 from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.write import mux_audio
-from heygem_cli.options import ServiceSettings
+from heygem_cli.options import EngineOptions, FolderMap
 
 CODE_PREFIX = "heygem"
 """Task codes are this prefix and the random part of the work folder's name."""
@@ -28,7 +28,7 @@ PROBE_CODE = "heygem-doctor"
 """The code of a task that does not exist: querying it has no effect on the service."""
 
 
-def service_problems(settings: ServiceSettings) -> list[HeygemError]:
+def service_problems(settings: EngineOptions) -> list[HeygemError]:
     """Return what prevents the service from being used."""
     problems = map_problems(settings.maps)
     try:
@@ -51,7 +51,7 @@ class ServiceEngine:
 
     name = "heygem-http"
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(self, settings: EngineOptions) -> None:
         for problem in service_problems(settings):
             raise problem
         self._client = Client(settings.url)
@@ -84,7 +84,7 @@ class ServiceEngine:
                     result = self._wait(task, staged, on_progress)
                     video = check_result(result, staged, job.face, lambda: on_progress(_progress(staged, 99)))
                     on_progress(_progress(staged, 100))
-                    mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.overwrite)
+                    mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.options.overwrite)
         return build_result(job, video, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ def _progress(staged: StagedInputs, percent: float) -> Progress:
 
 
 @contextlib.contextmanager
-def _removing_files(code: str, maps: Sequence[Map]) -> Iterator[None]:
+def _removing_files(code: str, maps: Sequence[FolderMap]) -> Iterator[None]:
     """Remove the files of a task when the block ends; their names begin with its code."""
     try:
         yield
@@ -120,7 +120,7 @@ def _removing_files(code: str, maps: Sequence[Map]) -> Iterator[None]:
                     path.unlink()
 
 
-def _remove_stale_files(maps: Sequence[Map]) -> None:
+def _remove_stale_files(maps: Sequence[FolderMap]) -> None:
     """Remove the files of tasks that killed or timed-out runs left."""
     for folder in temp_folders(maps):
         for path in folder.glob(f"{CODE_PREFIX}*"):

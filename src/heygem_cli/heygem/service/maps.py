@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from heygem_cli.errors import HeygemError, InputError, printable
+from heygem_cli.options import MAP_EXAMPLE, FolderMap
 
 TEMP = PurePosixPath("/code/data/temp")
 """Where the official container writes results."""
-EXAMPLE = "--map ~/heygem_data/face2face:/code/data"
 
 
-@dataclass(frozen=True)
-class Map:
-    """A folder of this machine and its path in the container."""
-
-    host: Path
-    container: PurePosixPath
-
-    def to_container(self, path: Path) -> PurePosixPath:
-        """Return the container's path of a file below ``host``."""
-        return self.container / path.relative_to(self.host)
-
-    def to_host(self, path: PurePosixPath) -> Path | None:
-        """Return this machine's path of a container's file, or None if it is outside of the folder."""
-        if ".." in path.parts or not path.is_relative_to(self.container):
-            return None
-        return self.host / path.relative_to(self.container)
-
-
-def parse_map(text: str) -> Map:
-    """Parse ``HOST:CONTAINER``.
-
-    Raises:
-        InputError: ``bad-map``.
-    """
-    host, _, container = text.rpartition(":")
-    path = PurePosixPath(container)
-    if not host or not path.is_absolute() or ".." in path.parts:
-        message = f"--map {printable(text)}: not of the form HOST:CONTAINER, where CONTAINER begins with /"
-        raise InputError("bad-map", message, hint=f"Example: {EXAMPLE}")
-    # os.path keeps the name of a user that does not exist, where pathlib raises.
-    return Map(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
-
-
-def map_problems(maps: Sequence[Map]) -> list[HeygemError]:
+def map_problems(maps: Sequence[FolderMap]) -> list[HeygemError]:
     """Return what prevents the maps from being used."""
     if not maps:
         message = "the service needs a folder that it shares with this machine"
-        return [InputError("no-map", message, hint=f"Name the folder that its container mounts: {EXAMPLE}")]
+        return [InputError("no-map", message, hint=f"Name the folder that its container mounts: {MAP_EXAMPLE}")]
     return [problem for each in maps if (problem := _folder_problem(each.host)) is not None]
 
 
@@ -65,13 +31,13 @@ def _folder_problem(folder: Path) -> InputError | None:
     return None
 
 
-def temp_folders(maps: Sequence[Map]) -> list[Path]:
+def temp_folders(maps: Sequence[FolderMap]) -> list[Path]:
     """Return the folders that results may appear in: the official container's, else all mapped folders."""
     official = [folder for each in maps if (folder := each.to_host(TEMP)) is not None]
     return official or [each.host for each in maps]
 
 
-def result_candidates(result: str, maps: Sequence[Map]) -> list[Path]:
+def result_candidates(result: str, maps: Sequence[FolderMap]) -> list[Path]:
     """Return where a result may be that the service gives as an absolute path or relative to its temp folder."""
     path = PurePosixPath(result)
     if ".." in path.parts or not path.name:

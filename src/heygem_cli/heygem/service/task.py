@@ -10,8 +10,9 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.failures import find_codes, make_error, most_specific
 from heygem_cli.heygem.service.client import Client, TaskState
-from heygem_cli.heygem.service.maps import Map, result_candidates, temp_folders
+from heygem_cli.heygem.service.maps import result_candidates, temp_folders
 from heygem_cli.heygem.service.waiting import call, sleep
+from heygem_cli.options import FolderMap
 
 MIN_DELAY, MAX_DELAY = 1.0, 30.0
 """Seconds between two submissions to a busy service; the delay doubles each time."""
@@ -82,7 +83,12 @@ class TaskWatcher:
     """
 
     def __init__(
-        self, client: Client, task: Task, maps: Sequence[Map], stall_timeout: float, report: Callable[[float], None]
+        self,
+        client: Client,
+        task: Task,
+        maps: Sequence[FolderMap],
+        stall_timeout: float,
+        report: Callable[[float], None],
     ) -> None:
         self._client = client
         self._task = task
