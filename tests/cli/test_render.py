@@ -110,7 +110,7 @@ def test_an_error_is_one_line_and_an_object_with_json(heygem, face):
 def test_no_face_is_an_error_that_gives_the_share(heygem, voice, clip):
     done = heygem("render", voice, clip)
     assert done.returncode == 2
-    assert "0 of 12 frames" in done.stderr
+    assert "no face found in 12 frames" in done.stderr
     assert left_in(heygem.folder) == []
 
 

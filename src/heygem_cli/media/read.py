@@ -111,7 +111,7 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
 def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, None]:
     """Decode the first audio stream as mono samples at ``rate``, in chunks of at most :data:`AUDIO_BLOCK`.
 
-    Leading silence before the first timestamp is skipped; gaps in the timestamps, and NaN, become silence.
+    Decoding starts with the first sample, whatever its timestamp; gaps in the timestamps, and NaN, become silence.
 
     Raises:
         InputError: ``no-samples`` when nothing can be decoded.
