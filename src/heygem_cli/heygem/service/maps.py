@@ -38,7 +38,7 @@ def temp_folders(maps: Sequence[FolderMap]) -> list[Path]:
 
 
 def result_candidates(result: str, maps: Sequence[FolderMap]) -> list[Path]:
-    """Return where a result may be that the service gives as an absolute path or relative to its temp folder."""
+    """Return the possible paths of a result, whose name is absolute or relative to the temp folder."""
     path = PurePosixPath(result)
     if ".." in path.parts or not path.name:
         return []
