@@ -24,11 +24,20 @@ def check_job(job: RenderJob) -> Inputs:
     check_current_folder()
     check_options(job.options)
     audio, video = probe_audio(job.audio), probe_video(job.face)
+    check_output_path(job)
+    choose_encoder(job.options.encode.encoder, video)
+    return Inputs(audio, video)
+
+
+def check_output_path(job: RenderJob) -> None:
+    """Check that the output of a job can be created, and does not exist or may be replaced.
+
+    Raises:
+        InputError: It cannot be created, or exists.
+    """
     check_output(job.output, (job.audio, job.face))
     if os.path.lexists(job.output) and not job.options.overwrite:
         raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
-    choose_encoder(job.options.encode.encoder, video)
-    return Inputs(audio, video)
 
 
 def check_current_folder() -> None:

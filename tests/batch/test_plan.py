@@ -173,33 +173,44 @@ def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):
     assert models_digest(os.environ) != default
 
 
-def checked(row):
-    """Return a row whose inputs were probed: two seconds of audio."""
-    paths = (row.job.audio, row.job.face)
-    identities = tuple(file_identity(path) if path.exists() else () for path in paths)
-    return CheckedRow(row, inputs_lasting(2.0), identities)
-
-
-def test_plan_depends_on_the_content_of_the_files(tmp_path):
+@pytest.fixture
+def files(tmp_path):
+    """A folder with the inputs of a row."""
     (tmp_path / "a.wav").write_bytes(b"a")
     (tmp_path / "f.mp4").write_bytes(b"f")
-    rows = [checked(make_row(1, folder=tmp_path))]
-    (job,) = make_plan(rows, {}, {"mesh": "m"}, RerunOptions("now"))
+    return tmp_path
+
+
+def checked(row):
+    return CheckedRow(row, inputs_lasting(2.0), (file_identity(row.job.audio), file_identity(row.job.face)))
+
+
+def plan(rows, states=None):
+    return make_plan(rows, states or {}, {"mesh": "m"}, RerunOptions("now"))
+
+
+def test_plan_depends_on_the_content_of_the_files(files):
+    row = make_row(1, folder=files)
+    (job,) = plan([checked(row)])
     assert (job.action, job.audio_seconds, job.needs_rendering) == ("do", 2.0, True)
-    state = JobState("failed", job.key, "out.mp4", "before")
-    assert make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))[0].action == "failed"
-    (tmp_path / "a.wav").write_bytes(b"b")
-    (stale,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))
-    assert (stale.action, stale.reason) == ("failed", "an input has changed since it was checked")
-    rows = [checked(make_row(1, folder=tmp_path))]
-    (changed,) = make_plan(rows, {"row1": state}, {"mesh": "m"}, RerunOptions("now"))
+    states = {"row1": JobState("failed", job.key, "out.mp4", "before")}
+    assert plan([checked(row)], states)[0].action == "failed"
+    (files / "a.wav").write_bytes(b"b")
+    (changed,) = plan([checked(row)], states)
     assert (changed.action, changed.needs_rendering) == ("changed", True)
 
 
-def test_unreadable_input_fails_only_its_own_row(tmp_path):
-    (tmp_path / "f.mp4").write_bytes(b"f")
-    unreadable = replace(make_row(2), job=RenderJob(Path("/proc/self/mem"), tmp_path / "f.mp4", Path()))
-    rows = [checked(make_row(1, folder=tmp_path)), checked(unreadable)]
-    gone, unreadable = make_plan(rows, {}, "m", RerunOptions("now"))
-    assert (gone.action, gone.reason) == ("failed", f"{tmp_path}/a.wav: No such file or directory")
+def test_input_that_changes_after_the_check_fails_its_row(files):
+    rows = [checked(make_row(1, folder=files))]
+    (files / "a.wav").write_bytes(b"longer")
+    (job,) = plan(rows)
+    assert (job.action, job.reason) == ("failed", "an input has changed since it was checked")
+
+
+def test_unreadable_input_fails_only_its_own_row(files):
+    unreadable_row = replace(make_row(2), job=RenderJob(Path("/proc/self/mem"), files / "f.mp4", Path()))
+    rows = [checked(make_row(1, folder=files)), checked(unreadable_row)]
+    (files / "a.wav").unlink()
+    deleted, unreadable = plan(rows)
+    assert (deleted.action, deleted.reason) == ("failed", f"{files}/a.wav: No such file or directory")
     assert (unreadable.action, unreadable.reason) == ("failed", "/proc/self/mem: Input/output error")

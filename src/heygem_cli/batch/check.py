@@ -74,32 +74,35 @@ def check_rows(
     audio_paths = dict.fromkeys(row.job.audio for row in rows)
     face_paths = dict.fromkeys(row.job.face for row in rows)
     count = len(audio_paths) + len(face_paths)
-    audio_ids, face_ids = _identify(audio_paths), _identify(face_paths)
+    # Before they are probed, so that a change after that is noticed.
+    identities = {path: _identify(path) for path in (*audio_paths, *face_paths)}
     audios, audio_errors = _probe(audio_paths, probe_audio, lambda done: on_progress(done, count))
     faces, face_errors = _probe(face_paths, probe_video, lambda done: on_progress(len(audio_paths) + done, count))
-    inodes = {_inode(path) for path in (*audios, *faces, *protected)}
+    inodes = {file_identity(path)[:2] for path in (*audios, *faces, *protected)}
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
         audio, face = row.job.audio, row.job.face
         found = [
-            row.raw.problem(column, errors[path].message, errors[path].hint or HINTS.get(errors[path].code, ""))
-            for column, path, errors in (("audio", audio, audio_errors), ("face", face, face_errors))
-            if path in errors
+            row.raw.problem(column, error.message, error.hint or HINTS.get(error.code, ""))
+            for column, error in (("audio", audio_errors.get(audio)), ("face", face_errors.get(face)))
+            if error is not None
         ]
         found += _option_problems(row) + _output_problems(row, inodes, may_replace)
         problems += found
         if not found:
             job = row.job.overwriting() if may_replace(row) else row.job
-            identities = (audio_ids[audio], face_ids[face])
-            checked.append(CheckedRow(replace(row, job=job), Inputs(audios[audio], faces[face]), identities))
+            inputs = Inputs(audios[audio], faces[face])
+            checked.append(CheckedRow(replace(row, job=job), inputs, (identities[audio], identities[face])))
     _check_machine(rows, options, faces)
     return checked, problems
 
 
-def _identify(paths: Iterable[Path]) -> dict[Path, FileIdentity]:
-    """Identify files before they are probed, so that a change since then is noticed."""
-    return {path: file_identity(path) if os.path.lexists(path) and path.exists() else () for path in paths}
+def _identify(path: Path) -> FileIdentity:
+    try:
+        return file_identity(path)
+    except (OSError, ValueError):  # probing gives the better message
+        return ()
 
 
 def _probe(
@@ -118,11 +121,6 @@ def _probe(
     return infos, errors
 
 
-def _inode(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino
-
-
 def _option_problems(row: Row) -> list[Problem]:
     try:
         check_options(row.job.options)
@@ -131,12 +129,12 @@ def _option_problems(row: Row) -> list[Problem]:
     return []
 
 
-def _output_problems(row: Row, inodes: set[tuple[int, int]], may_replace: Callable[[Row], bool]) -> list[Problem]:
+def _output_problems(row: Row, inodes: set[FileIdentity], may_replace: Callable[[Row], bool]) -> list[Problem]:
     output = row.job.output
     name = printable(output)
     try:
         check_output(output)
-        if output.exists() and _inode(output) in inodes:
+        if output.exists() and file_identity(output)[:2] in inodes:
             return [row.raw.problem("output", f"{name} is an input or the manifest", "Name another file")]
         if os.path.lexists(output) and not (row.job.options.overwrite or may_replace(row)):
             return [row.raw.problem("output", f"{name}: the output exists", "Use --overwrite to replace it")]

@@ -90,12 +90,13 @@ def _plan_row(
 ) -> PlannedJob:
     row, job = checked.row, checked.row.job
     try:
-        if (file_identity(job.audio), file_identity(job.face)) != checked.identities:
-            reason = "an input has changed since it was checked"
-            return PlannedJob(row, checked.inputs, "", "", "", "failed", reason)
         audio_digest, face_digest = file_digest(job.audio), file_digest(job.face)
-    except OSError as error:  # the file was readable when it was probed; other rows are not affected
-        return PlannedJob(row, checked.inputs, "", "", "", "failed", from_os_error(error).message)
+        changed = (file_identity(job.audio), file_identity(job.face)) != checked.identities
+        problem = "an input has changed since it was checked" if changed else ""
+    except OSError as error:
+        problem = from_os_error(error).message
+    if problem:
+        return PlannedJob(row, checked.inputs, "", "", "", "failed", problem)
     key = content_key(audio_digest, face_digest, job.options, engines[job.options.engine])
     action, reason = choose_action(row, key, state, rerun)
     return PlannedJob(row, checked.inputs, audio_digest, face_digest, key, action, reason)

@@ -20,7 +20,7 @@ from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedE
 from heygem_cli.files import file_digest
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import Pipeline
+from heygem_cli.pipeline import Pipeline, check_current_folder, check_output_path
 from heygem_cli.processes import become_subreaper, children, die_with_parent, kill_children, reap_orphans
 from heygem_cli.runtime import Settings
 
@@ -33,6 +33,7 @@ class WorkItem:
     """A job with everything that a worker needs; it can be pickled.
 
     Attributes:
+        inputs: The probed inputs, which have the digests.
         timeout: Limit of wall-clock time in seconds.
     """
 
@@ -85,7 +86,9 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
     """
     try:
         on_progress = _enforce_limits(item, on_progress)
+        check_current_folder()
         _check_unchanged(item)
+        check_output_path(item.job)
         return pipeline.render(item.job, item.inputs, on_progress).to_dict()
     except StoppedError:
         raise
