@@ -34,7 +34,7 @@ class Option:
         hidden_flag: A former flag that still works.
         hidden_column: A former column of a manifest that still works.
         variable: Whether ``HEYGEM_NAME`` sets it.
-        default_text: What the documentation gives as the default where the value does not say it.
+        default_text: The default in words, where the value does not say it.
         parse: Reads the value from text where the type alone does not tell how.
     """
 

@@ -102,15 +102,15 @@ def parse_map(text: str) -> FolderMap:
 class EncodeOptions:
     """How the output is encoded."""
 
-    crf: int = option(18, "Quality of the video: lower is better and larger.", minimum=0, maximum=51)
-    preset: Preset = option("veryfast", "Speed of libx264: slower makes smaller files.")
-    encoder: Encoder = option("auto", "The video encoder; auto takes NVENC where it works, else libx264.")
+    crf: int = option(18, "Quality of the video, 0 to 51: lower is better and larger.", minimum=0, maximum=51)
+    preset: Preset = option("veryfast", "Speed of libx264, `ultrafast` to `placebo`: slower makes smaller files.")
+    encoder: Encoder = option("auto", "The video encoder: `libx264`, `h264_nvenc`, or `auto`: NVENC where it works.")
     threads: int | None = run_option(
         None,
         "Threads of the networks and of the encoder.",
         minimum=1,
         maximum=128,
-        default_text="as many as there are cores; of networks 4 at most",
+        default_text="as many as there are cores; at most 4 for the networks",
     )
 
 
@@ -118,13 +118,13 @@ class EncodeOptions:
 class RenderOptions:
     """How a job is rendered."""
 
-    overwrite: bool = option(False, "Replace the output if it exists.", changes_output=False)
+    overwrite: bool = option(False, "Replace an existing output, which otherwise is an error.", changes_output=False)
     engine: str = option(
-        "mesh", "What draws: mesh, heygem's own engine, or an existing HeyGem: heygem, heygem-http.", metavar="NAME"
+        "mesh", "What draws: `mesh`, built in, or an existing HeyGem: `heygem` or `heygem-http`.", metavar="NAME"
     )
     person: Person = option(
         Person(),
-        "Who speaks: the largest, left, center or right face, a number counted from the left, or a point in pixels.",
+        "Who speaks: the `largest`, `left`, `center` or `right` face, a number from the left, or a point in pixels.",
         metavar="largest|left|center|right|N|X,Y",
         hidden_flag="--face",
         hidden_column="face_choice",
@@ -132,11 +132,11 @@ class RenderOptions:
     )
     loop: LoopMode = option(
         "pingpong",
-        "If the audio is longer than the face video: play it forwards and backwards (pingpong), play it again "
-        "(forward), hold the last frame, or fail (none).",
+        "If the audio is longer than the face video: `pingpong` plays it forwards and backwards, `forward` starts it "
+        "again, `hold` repeats the last frame, `none` is an error.",
     )
     on_missing_face: MissingFace = option(
-        "pass", "Frames without the face: pass them unchanged, hold the last frame that has it, or fail."
+        "pass", "Frames without the face: `pass` them unchanged, `hold` the last frame that has it, or `fail`."
     )
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
@@ -146,7 +146,9 @@ class RenderOptions:
 class EngineOptions:
     """What engines are loaded with; each engine uses what concerns it."""
 
-    device: Device = run_option("auto", "Where the networks run; cuda is an error (exit 4) where it cannot be used.")
+    device: Device = run_option(
+        "auto", "Where the networks run: `cpu`, `cuda` (exit 4 if it cannot be used) or `auto`."
+    )
     home: Path | None = run_option(
         None,
         "Engine heygem: the installation's root folder.",
@@ -164,7 +166,7 @@ class EngineOptions:
     )
     stall_timeout: float = run_option(
         120.0,
-        "Engines heygem and heygem-http: give up a job that makes no progress for so long.",
+        "Engines heygem and heygem-http: give up a job after so long without progress; loading counts, too.",
         metavar="SECONDS",
         minimum=1,
     )
@@ -186,12 +188,12 @@ class EngineOptions:
 class BatchOptions:
     """How a batch runs."""
 
-    dry_run: bool = run_option(False, "Check everything and show what would be done.", variable=False)
+    dry_run: bool = run_option(False, "Check everything and show what would be done, and why.", variable=False)
     force: bool = run_option(False, "Render every row, done or not.", variable=False)
     retry_failed: bool = run_option(False, "Also render rows that failed in an earlier run.", variable=False)
     only: tuple[str, ...] = run_option((), "Render only this row; may be repeated.", metavar="ID", variable=False)
     retries: int = run_option(
-        1, "How often a job is tried again in a run if its error may be temporary.", metavar="N", minimum=0
+        1, "How often a job is tried again, after all others, if its error may pass.", metavar="N", minimum=0
     )
     fail_fast: bool = run_option(False, "Stop after the first failed job.")
     max_failures: int | None = run_option(None, "Stop after N failed jobs.", metavar="N", minimum=1)
@@ -200,18 +202,18 @@ class BatchOptions:
         "Time limit of each job.",
         metavar="SECONDS",
         minimum=1,
-        default_text="300 s and ten times its audio",
+        default_text="300 s plus ten times the length of its audio",
     )
-    isolate: bool = run_option(False, "Render in a child process, so that the batch survives a crash of it.")
+    isolate: bool = run_option(False, "Render in a child process, so that the batch survives if it crashes.")
     shard: str | None = run_option(
         None,
-        "Render share I of N; auto takes both from a Slurm array, auto/N takes I from Slurm or Kubernetes.",
+        "Render shard I of N; `auto` takes both from a Slurm array, `auto/N` takes I from Slurm or Kubernetes.",
         metavar="I/N|auto|auto/N",
     )
     report: Path | None = run_option(None, "Write the report as JSON.", metavar="FILE", variable=False)
     junit: Path | None = run_option(None, "Write the report as JUnit XML.", metavar="FILE", variable=False)
     failed_manifest: Path | None = run_option(
-        None, "Write the failed rows as a new manifest.", metavar="FILE", variable=False
+        None, "Write the failed rows as a manifest: JSON Lines, JSON or CSV, as named.", metavar="FILE", variable=False
     )
     merge_reports: bool = run_option(
         False, "Merge the reports of shards, given instead of a manifest, and render nothing.", variable=False

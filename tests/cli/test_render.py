@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from heygem_cli.cli.render import summary, to_dict
+from heygem_cli.cli.render import summary
 from heygem_cli.media.probe import probe_output
 from heygem_cli.pipeline import RenderResult
 from portrait import make_face_video, make_voice, scene
@@ -209,7 +209,7 @@ def test_help_names_every_option(heygem):
     for option in (
         "--output",
         "--overwrite",
-        "--face",
+        "--person",
         "--loop",
         "--on-missing-face",
         "--crf",
@@ -217,7 +217,7 @@ def test_help_names_every_option(heygem):
         "--encoder",
     ):
         assert option in done.stdout
-    for variable in ("HEYGEM_CRF", "HEYGEM_FACE", "HEYGEM_DEVICE"):
+    for variable in ("HEYGEM_CRF", "HEYGEM_PERSON", "HEYGEM_DEVICE"):
         assert variable in done.stdout
 
 
@@ -285,6 +285,7 @@ def test_the_summary_tells_of_frames_that_passed(without, turned, told):
         fps=Fraction(25),
         frames=50,
         duration=2.0,
+        bytes=1000,
         frames_with_face=50 - without,
         frames_without_face=without,
         frames_turned_away=turned,
@@ -294,4 +295,4 @@ def test_the_summary_tells_of_frames_that_passed(without, turned, told):
         provider="CPUExecutionProvider",
     )
     assert summary(result)["frames"] == told
-    assert to_dict(result)["frames_turned_away"] == turned
+    assert result.to_dict()["frames_turned_away"] == turned

@@ -37,21 +37,32 @@ def doctor(
     *,
     home: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="HeyGem's root folder. Default: HEYGEM_HOME, else around this one."),
+        typer.Option(
+            metavar="DIR",
+            envvar="HEYGEM_HOME",
+            show_default="the one around the current folder",
+            help="HeyGem's root folder.",
+        ),
     ] = None,
     python: Annotated[
         str | None,
         typer.Option(
             metavar="PROGRAM",
             envvar="HEYGEM_PYTHON",
-            help="HeyGem's interpreter, to be looked at as well. Default: .venv of the installation.",
+            show_default="`.venv` in the root folder",
+            help="HeyGem's interpreter: check its version and packages, and start a real session.",
         ),
     ] = None,
-    compose: Annotated[Path | None, typer.Option(metavar="FILE", help="A compose file to look at.")] = None,
+    compose: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default="the installation's own", help="A compose file to check."),
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", envvar="HEYGEM_URL", help="HeyGem's address, such as http://127.0.0.1:7860 or …:8383."
+            metavar="URL",
+            envvar="HEYGEM_URL",
+            help="HeyGem's web page (`http://127.0.0.1:7860`) or its official service (`http://127.0.0.1:8383`).",
         ),
     ] = None,
     maps: Annotated[
@@ -60,27 +71,40 @@ def doctor(
             "--map",
             metavar="HOST:CONTAINER",
             envvar="HEYGEM_MAP",
-            help="A folder that the official service (…:8383) shares, and its name in the container.",
+            help="A folder that the official service shares, and its name in the container; may be repeated.",
         ),
     ] = None,
     log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="HeyGem's log. Default: log/dh.log of the installation.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="`log/dh.log` in the root folder",
+            help="HeyGem's log, such as `/tmp/gradio.log`.",
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="DIR", help="Where outputs go. Default: this folder.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", show_default="the current folder", help="Where outputs go, for the check of the disk."
+        ),
+    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Run these checks or groups only. Repeat, or use commas.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Run these checks or groups only; may be repeated, or use commas."),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Leave these checks or groups out. Repeat, or use commas.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Leave out these checks or groups; may be repeated, or use commas."),
     ] = None,
     require: Annotated[
-        Literal["gpu"] | None, typer.Option(help="Fail, not only warn, when this is missing or unusable.")
+        Literal["gpu"] | None,
+        typer.Option(metavar="gpu", help="Fail, instead of warning, if the GPU is missing or unusable."),
     ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Take longer: import torch, render one second.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also import torch, and render one second.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings, too.")] = False,
     as_list: Annotated[bool, typer.Option("--list", help="Name all checks and run none.")] = False,
     as_report: Annotated[
-        bool, typer.Option("--report", help="Print a block for a bug report, home folders and tokens hidden.")
+        bool, typer.Option("--report", help="Print text for a bug report; names and tokens are hidden.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:

@@ -27,14 +27,25 @@ def fix_config(
     *,
     home: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="HeyGem's root folder. Default: HEYGEM_HOME, else around this one."),
+        typer.Option(
+            metavar="DIR",
+            envvar="HEYGEM_HOME",
+            show_default="the one around the current folder",
+            help="HeyGem's root folder.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change and write nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 when something would change.")] = False,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Write without asking.")] = False,
-    app: Annotated[bool, typer.Option("--app", help="Edit app.py too, instead of only showing how.")] = False,
-    compose: Annotated[Path | None, typer.Option(metavar="FILE", help="Add shm_size: 2g to this compose file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if something would change.")] = False,
+    yes: Annotated[
+        bool, typer.Option("-y", "--yes", help="Write without asking; needed where there is no terminal.")
+    ] = False,
+    app: Annotated[bool, typer.Option("--app", help="Edit app.py, too, instead of only showing how.")] = False,
+    compose: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Add `shm_size: 2g` to this compose file.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the edits, their backups and all problems as one JSON object.")
+    ] = False,
 ) -> None:
     """Repair the configuration of a HeyGem.
 

@@ -85,7 +85,13 @@ def _parameters(each: Declared) -> Iterator[inspect.Parameter]:
     elif facts.parse is not None:
         kind, default = str, None if default is None else str(default)
     shown = typer.Option(
-        *each.flags, metavar=facts.metavar, min=facts.minimum, max=facts.maximum, envvar=each.variable, help=facts.help
+        *each.flags,
+        metavar=facts.metavar,
+        min=facts.minimum,
+        max=facts.maximum,
+        envvar=each.variable,
+        show_default=facts.default_text or True,
+        help=facts.help,
     )
     yield _keyword(each.name, Annotated[kind | None if optional else kind, shown], default)
     if facts.hidden_flag is not None:

@@ -42,7 +42,13 @@ def render(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The mp4 to write. Default: FACE_AUDIO.mp4 in the current folder."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            show_default="FACE_AUDIO.mp4 in the current folder",
+            help="The MP4 to write.",
+        ),
     ] = None,
     options: RenderOptions,
     engines: EngineOptions,
