@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -134,33 +135,35 @@ def _parse(text: str, problems: list[Problem]) -> Iterator[RawRow]:
 
 
 def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
+    records = _read_csv(text)
+    header = [column_name(cell) for _, cells in itertools.islice(records, 1) for cell in cells]
+    while header and not header[-1]:  # spreadsheets write empty columns at the end
+        header.pop()
+    if header:
+        problems += _header_problems(header)
+    if not set(FILES) <= set(header):
+        return
+    for number, (line, cells) in enumerate(records, 1):
+        row = RawRow(number, line, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
+        if any(cell.strip() for cell in cells[len(header) :]):
+            message = f"it has {len(cells)} cells, the header has {len(header)}"
+            problems.append(row.problem(None, message, 'Put a cell that contains the separator in "quotes"'))
+        yield row
+
+
+def _read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records that are not empty, each with the number of its first line."""
     file = io.StringIO(text, newline="")
     reader = csv.reader(file, delimiter=_find_separator(text), skipinitialspace=True, strict=True)
-    header: list[str] | None = None
-    number, line = 0, 1
+    line = 1
     try:
         for cells in reader:
-            start, line = line, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = [column_name(cell) for cell in cells]
-                while not header[-1]:  # spreadsheets write empty columns at the end
-                    header.pop()
-                problems += _header_problems(header)
-                if not set(FILES) <= set(header):
-                    return
-                continue
-            number += 1
-            row = RawRow(number, start, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
-            if any(cell.strip() for cell in cells[len(header) :]):
-                message = f"it has {len(cells)} cells, the header has {len(header)}"
-                problems.append(row.problem(None, message, 'Put a cell that contains the separator in "quotes"'))
-            yield row
+            if any(cell.strip() for cell in cells):
+                yield line, cells
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise _UnreadableError(
-            Problem(f"line {line} is not CSV ({error})", 'Close its "quotes"; write " in a cell as ""', line=line)
-        ) from error
+        message = f"line {line} is not CSV ({error})"
+        raise _UnreadableError(Problem(message, 'Close its "quotes"; write " in a cell as ""', line=line)) from error
 
 
 def _find_separator(text: str) -> str:

@@ -147,8 +147,8 @@ class BatchRunner:
         self._journal.write("started", run=self._policy.run_id, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
-        made = self._journal.states[job.row.id].output_made
-        render_job = job.row.job.overwriting() if made else job.row.job
+        output_made = self._journal.states[job.row.id].output_made
+        render_job = job.row.job.overwriting() if output_made else job.row.job
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
         item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, self._policy.timeout_of(job))
         self._started_at = time.monotonic()

@@ -224,6 +224,9 @@ class ChildProcessWorker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         connection.close()
+        self._wait_until_loaded()
+
+    def _wait_until_loaded(self) -> None:
         try:
             error = self._connection.recv()
         except EOFError as eof:
