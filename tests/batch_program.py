@@ -18,10 +18,11 @@ FAST = ("--preset", "ultrafast", "--crf", "30")
 
 
 class Batch:
-    """A folder with a manifest, and the command that renders it."""
+    """A folder with a manifest, and the command that renders it; ``encoding`` is for the mesh engine only."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, encoding: tuple[str, ...] = FAST) -> None:
         self.folder = folder
+        self.encoding = encoding
         self.environment = os.environ | {"HEYGEM_CACHE_DIR": str(cache)}
         self.manifest = folder / "m.csv"
         self.before: set[str] = set()
@@ -31,7 +32,7 @@ class Batch:
         self.before = set(self.files())
 
     def start(self, *args, manifest="m.csv", **options) -> subprocess.Popen:
-        command = [sys.executable, "-m", "heygem_cli", "batch", manifest, *FAST, *map(str, args)]
+        command = [sys.executable, "-m", "heygem_cli", "batch", manifest, *self.encoding, *map(str, args)]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, **options)
 

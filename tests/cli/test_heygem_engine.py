@@ -250,7 +250,7 @@ def failing_batch(home, clips, tmp_path_factory):
     """The report of a batch whose jobs fail in every known way, each followed by a good one."""
     folder = tmp_path_factory.mktemp("failing")
     behave(home, *(mode for failing in FAILURES for mode in (failing, "ok")))
-    batch = Batch(folder, folder)
+    batch = Batch(folder, folder, encoding=())
     batch.environment = environment(home)
     names = [name for failing in FAILURES for name in (failing, f"after-{failing}")]
     batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/face.mp4" for name in names))
@@ -271,7 +271,7 @@ def test_every_failure_has_its_code_and_hint_and_does_not_affect_the_next_job(fa
 
 @pytest.fixture
 def batch(home, tmp_path):
-    batch = Batch(tmp_path, tmp_path)
+    batch = Batch(tmp_path, tmp_path, encoding=())
     batch.environment = environment(home)
     return batch
 

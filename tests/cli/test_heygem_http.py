@@ -87,7 +87,7 @@ def heygem(inputs, tmp_path):
 
 @pytest.fixture
 def batch(inputs, tmp_path):
-    batch = Batch(tmp_path / "list", tmp_path / "cache")
+    batch = Batch(tmp_path / "list", tmp_path / "cache", encoding=())
     batch.folder.mkdir()
 
     def with_rows(ids):
