@@ -1,4 +1,4 @@
-"""``heygem render`` as a user starts it: a process, real files, what it prints and what it leaves behind."""
+"""Tests of ``heygem render`` as a process with real files: what it prints, writes and leaves behind."""
 
 import json
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.cli.render import summary
+from heygem_cli.job import RenderResult
 from heygem_cli.media.probe import probe_output
-from heygem_cli.pipeline import RenderResult
 from portrait import make_face_video, make_voice, scene
 
 
@@ -48,7 +48,7 @@ def left_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_it_renders_under_the_default_name_and_says_so(heygem, face, voice):
+def test_default_output_name_and_summary(heygem, face, voice):
     done = heygem("render", voice, face)
     assert (done.returncode, done.stderr) == (0, "")
     assert left_in(heygem.folder) == ["cli face_half a second.mp4"]
@@ -58,7 +58,7 @@ def test_it_renders_under_the_default_name_and_says_so(heygem, face, voice):
     assert (made.width, made.height) == (320, 240)
 
 
-def test_json_is_one_object_and_nothing_else(heygem, face, voice):
+def test_json_prints_exactly_one_object(heygem, face, voice):
     done = heygem("render", voice, face, "-o", "out.mp4", "--json", "--device", "cpu")
     told = json.loads(done.stdout)
     assert (told["schema"], told["frames"], told["provider"]) == (1, 12, "CPUExecutionProvider")
@@ -80,17 +80,25 @@ def test_quiet_prints_nothing(heygem, face, voice):
         (["VOICE", "VOICE"], 2, "half a second.wav: "),
         (["VOICE", "FACE", "-o", "no/folder/out.mp4"], 2, "no/folder"),
         (["VOICE", "FACE", "-o", "out.mkv"], 2, "ends in .mp4"),
-        (["VOICE", "FACE", "--face", "biggest"], 2, "largest, left, center, right"),
+        (["VOICE", "FACE", "--person", "biggest"], 2, "largest, left, center, right"),
         (["VOICE", "FACE", "--crf", "99"], 2, "crf"),
         (["VOICE", "FACE", "--loop", "sideways"], 2, "pingpong"),
         (["VOICE", "FACE", "--loop", "none"], 2, "6 frames, the audio needs 12"),
         (["VOICE", "FACE", "--engine", "wav2lip"], 2, "mesh"),
         (["VOICE", "FACE", "--threads", "100000"], 2, "128"),
-        (["VOICE", "FACE", "--face", "7", "--no-cache"], 2, "another one with --face"),
-        (["VOICE"], 2, "FACE"),
+        (["VOICE", "FACE", "--person", "7", "--no-cache"], 2, "another one with --person"),
+        (["VOICE"], 2, "FACE is missing"),
+        ([], 2, "AUDIO and FACE are missing"),
+        (["VOICE", "--face", "anna.mp4"], 2, "Run: heygem render '"),
+        (["VOICE", "--face=anna.mp4"], 2, "half a second.wav' anna.mp4"),
+        (["--face", "anna.mp4", "VOICE", "--crf", "20"], 2, "half a second.wav' anna.mp4"),
+        (["VOICE", "FACE", "--face", "biggest"], 2, "largest, left, center, right"),
+        (["VOICE", "FACE", "--face", "left", "--person", "right"], 2, "--face and --person"),
+        (["VOICE", "FACE", "--engine", "heygem-http", "--crf", "20"], 2, "--crf: the engine heygem-http cannot use it"),
+        (["VOICE", "FACE", "--home", "."], 2, "--home: the engine mesh cannot use it"),
     ],
 )
-def test_what_cannot_be_used_is_told_before_anything_is_written(heygem, face, voice, args, code, says):
+def test_unusable_input_is_an_error_before_anything_is_written(heygem, face, voice, args, code, says):
     done = heygem("render", *({"VOICE": voice, "FACE": face}.get(arg, arg) for arg in args))
     assert done.returncode == code
     assert says.lower() in done.stderr.lower()
@@ -99,7 +107,7 @@ def test_what_cannot_be_used_is_told_before_anything_is_written(heygem, face, vo
     assert left_in(heygem.folder) == []
 
 
-def test_an_error_is_one_line_and_an_object_with_json(heygem, face):
+def test_error_is_one_line_and_with_json_an_object(heygem, face):
     done = heygem("render", "no.wav", face, "--json")
     error = json.loads(done.stdout)["error"]
     assert done.returncode == 2
@@ -107,7 +115,7 @@ def test_an_error_is_one_line_and_an_object_with_json(heygem, face):
     assert set(error) == {"code", "message", "hint"}
 
 
-def test_no_face_is_an_error_that_gives_the_share(heygem, voice, clip):
+def test_video_without_a_face_is_an_error(heygem, voice, clip):
     done = heygem("render", voice, clip)
     assert done.returncode == 2
     assert "no face found in 12 frames" in done.stderr
@@ -115,14 +123,14 @@ def test_no_face_is_an_error_that_gives_the_share(heygem, voice, clip):
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="this machine has a GPU")
-def test_cuda_that_is_not_there_exits_4(heygem, face, voice):
+def test_missing_cuda_exits_4(heygem, face, voice):
     done = heygem("render", voice, face, "--device", "cuda")
     assert done.returncode == 4
     assert "doctor" in done.stderr
     assert left_in(heygem.folder) == []
 
 
-def test_an_output_that_exists_is_kept_without_overwrite(heygem, face, voice):
+def test_existing_output_is_kept_without_overwrite(heygem, face, voice):
     output = heygem.folder / "out.mp4"
     output.write_bytes(b"precious")
     assert heygem("render", voice, face, "-o", output).returncode == 2
@@ -131,7 +139,7 @@ def test_an_output_that_exists_is_kept_without_overwrite(heygem, face, voice):
     assert probe_output(output).width == 320
 
 
-def test_options_come_from_the_environment(heygem, face, voice):
+def test_options_are_read_from_the_environment(heygem, face, voice):
     done = heygem("render", voice, face, HEYGEM_LOOP="none")
     assert done.returncode == 2
     assert "audio needs 12" in done.stderr
@@ -140,10 +148,17 @@ def test_options_come_from_the_environment(heygem, face, voice):
     assert "OMP_NUM_THREADS='many'" in bad.stderr
 
 
+def test_the_former_face_option_still_chooses_a_person(heygem, face, voice):
+    assert heygem("render", voice, face, "--face", "left", "--quiet").returncode == 0
+    done = heygem("render", voice, face, "--overwrite", HEYGEM_FACE="7")
+    assert done.returncode == 2
+    assert "--person 7" in done.stderr
+
+
 @pytest.mark.parametrize(
     "name", ["a b'c\"d$e", "-dash", "新闻 播报", "per%dcent", "new\nline", "http:colon", "x" * 200]
 )
-def test_names_are_only_names(heygem, face, voice, name):
+def test_unusual_file_names(heygem, face, voice, name):
     audio, video = heygem.folder / f"{name}.wav", heygem.folder / f"{name}.mp4"
     audio.write_bytes(voice.read_bytes())
     video.write_bytes(face.read_bytes())
@@ -174,7 +189,7 @@ def rendering(tmp_path, face):
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_and_leaves_nothing(rendering, signum, code):
+def test_signal_stops_the_render_and_leaves_nothing(rendering, signum, code):
     process, folder = rendering
     process.send_signal(signum)
     _, stderr = process.communicate(timeout=20)
@@ -184,7 +199,7 @@ def test_a_signal_ends_it_and_leaves_nothing(rendering, signum, code):
     assert left_in(folder) == []
 
 
-def test_a_killed_run_leaves_no_output_and_nothing_that_the_next_trips_over(rendering, heygem_again):
+def test_killed_run_leaves_no_output_and_does_not_disturb_the_next(rendering, heygem_again):
     process, folder = rendering
     process.kill()
     process.wait()
@@ -204,7 +219,7 @@ def heygem_again(face, voice, tmp_path):
     return run
 
 
-def test_help_names_every_option(heygem):
+def test_help_lists_options_and_variables(heygem):
     done = heygem("render", "--help")
     for option in (
         "--output",
@@ -217,11 +232,12 @@ def test_help_names_every_option(heygem):
         "--encoder",
     ):
         assert option in done.stdout
+    assert "--face" not in done.stdout
     for variable in ("HEYGEM_CRF", "HEYGEM_PERSON", "HEYGEM_DEVICE"):
         assert variable in done.stdout
 
 
-def test_a_device_or_a_pipe_is_never_replaced(heygem, face, voice):
+def test_pipe_is_never_replaced(heygem, face, voice):
     pipe = heygem.folder / "pipe"
     os.mkfifo(pipe)
     done = heygem("render", voice, face, "-o", pipe, "--overwrite")
@@ -231,7 +247,7 @@ def test_a_device_or_a_pipe_is_never_replaced(heygem, face, voice):
 
 
 @pytest.mark.parametrize(("closed", "options"), [(">&-", ["--json"]), ("2>&-", []), ("<&- >&- 2>&-", [])])
-def test_closed_streams_do_no_harm(heygem, face, voice, closed, options):
+def test_render_with_closed_standard_streams(heygem, face, voice, closed, options):
     command = [sys.executable, "-m", "heygem_cli", "render", str(voice), str(face), "-o", "out.mp4", *options]
     done = subprocess.run(
         ["sh", "-c", f'"$@" {closed}', "sh", *command], cwd=heygem.folder, capture_output=True, timeout=120, check=False
@@ -241,7 +257,7 @@ def test_closed_streams_do_no_harm(heygem, face, voice, closed, options):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
-def test_any_name_can_be_printed(heygem, face, voice, encoding):
+def test_undecodable_names_can_be_printed(heygem, face, voice, encoding):
     output = "\udcff×.mp4"  # a byte that is not UTF-8
     done = heygem("render", voice, face, "-o", output, "--json", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stderr) == (0, "")
@@ -249,7 +265,7 @@ def test_any_name_can_be_printed(heygem, face, voice, encoding):
     assert heygem("render", voice, face, "-o", "b.mp4", PYTHONIOENCODING=encoding).returncode == 0
 
 
-def test_a_current_folder_that_is_gone_is_named(heygem, face, voice):
+def test_deleted_current_folder_is_an_error(heygem, face, voice):
     script = 'cd gone && rmdir ../gone && exec "$@"'
     (heygem.folder / "gone").mkdir()
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "heygem_cli", "render", str(voice), str(face)]
@@ -258,7 +274,7 @@ def test_a_current_folder_that_is_gone_is_named(heygem, face, voice):
     assert "current folder" in done.stderr
 
 
-def test_a_full_scratch_folder_is_named(heygem, face, voice):
+def test_full_temporary_folder_is_an_error(heygem, face, voice):
     script = 'trap "" XFSZ; ulimit -f 8; exec "$@"'
     command = ["sh", "-c", script, "sh", sys.executable, "-m", "heygem_cli", "render", str(voice), str(face)]
     done = subprocess.run(
@@ -277,7 +293,7 @@ def test_a_full_scratch_folder_is_named(heygem, face, voice):
         (5, 7, "50: 45 with the face (7 turned away, unchanged), 5 without"),
     ],
 )
-def test_the_summary_tells_of_frames_that_passed(without, turned, told):
+def test_summary_counts_unchanged_frames(without, turned, told):
     result = RenderResult(
         output=Path("out.mp4"),
         width=640,

@@ -116,6 +116,9 @@ def _values(options: list[Declared], values: Mapping[str, Any], name: str) -> di
         former = values.get(_FORMER + each.name)
         if former is not None:
             value = _former_value(each, former, values, name)
+            if values[each.name] not in (str(each.default), value):
+                message = f"{each.facts.hidden_flag} and {each.flags[-1]} are the same option"
+                raise InputError("bad-options", message, hint=f"Use {each.flags[-1]} only")
         parse = each.facts.parse or (lambda text: text)
         if each.repeated:
             found[each.name] = tuple(parse(text) for text in value or ())
@@ -130,7 +133,8 @@ def _former_value(each: Declared, text: str, values: Mapping[str, Any], name: st
     Raises:
         InputError: It is a file: ``--face`` looks as if it named the face video.
     """
-    if Path(text).suffix[1:].isalpha():
+    suffix = Path(text).suffix[1:]
+    if suffix and not suffix.isdecimal():
         line = f"heygem render {shlex.quote(str(values.get('audio') or 'AUDIO'))} {shlex.quote(text)}"
         hint = f"Run: {line}" if name == "render" else "Name it in the column face of the manifest"
         message = f"{each.facts.hidden_flag} {text}: the face video is not given by an option"
