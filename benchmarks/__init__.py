@@ -1,1 +1,1 @@
-"""Benchmarks: speed, memory, lip-sync; each is one command that prints one table. See README.md."""
+"""Benchmarks of speed, memory, lip-sync and batches, one command each. See README.md."""

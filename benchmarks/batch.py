@@ -1,6 +1,6 @@
-"""Whether a batch keeps its promises, at the size at which they matter.
+"""Measure the robustness and performance of batches.
 
-Run ``python -m benchmarks.batch`` for all of it (half an hour), or name what to measure, as in
+Run ``python -m benchmarks.batch`` for all measurements (half an hour) or choose some, as in
 ``python -m benchmarks.batch planning memory``. All clips are short and made from the example.
 """
 
@@ -14,12 +14,13 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.batch_disasters import measure_failures, measure_kills
-from benchmarks.batch_figures import measure_memory, measure_overhead, measure_planning, measure_shared
-from benchmarks.report import Goal, print_goals, write_json
+from benchmarks.batch_failures import measure_failures
+from benchmarks.batch_kills import measure_kills
+from benchmarks.batch_performance import measure_memory, measure_overhead, measure_planning, measure_shared
+from benchmarks.report import Target, print_targets, write_json
 from heygem_cli.cli.output import report_errors
 
-MEASURES: Mapping[str, Callable[[Path], list[Goal]]] = {
+MEASUREMENTS: Mapping[str, Callable[[Path], list[Target]]] = {
     "kills": measure_kills,
     "failures": measure_failures,
     "shared": measure_shared,
@@ -30,22 +31,22 @@ MEASURES: Mapping[str, Callable[[Path], list[Goal]]] = {
 
 
 def main(
-    what: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(MEASURES)}; all without.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(MEASUREMENTS)}; default: all.")] = None,
     *,
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all measurements to this file.")] = None,
 ) -> None:
     """Measure heygem batch."""
-    goals: list[Goal] = []
-    for name in what or MEASURES:
-        if name not in MEASURES:
-            raise typer.BadParameter(f"{name} is not one of {', '.join(MEASURES)}")
+    targets: list[Target] = []
+    for name in names or MEASUREMENTS:
+        if name not in MEASUREMENTS:
+            raise typer.BadParameter(f"{name} is not one of {', '.join(MEASUREMENTS)}")
         with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as folder:
-            goals += MEASURES[name](Path(folder))
-    print_goals(goals)
+            targets += MEASUREMENTS[name](Path(folder))
+    print_targets(targets)
     load = Path("/proc/loadavg").read_text("ascii").split()[:3]
-    typer.echo(f"load average of the machine in the last 1, 5 and 15 minutes: {' '.join(load)}")
+    typer.echo(f"load average of the machine over 1, 5 and 15 minutes: {' '.join(load)}")
     if json:
-        write_json(json, {"load": json_format.dumps(load)}, goals)
+        write_json(json, {"load": json_format.dumps(load)}, targets)
 
 
 if __name__ == "__main__":

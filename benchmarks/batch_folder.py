@@ -1,4 +1,4 @@
-"""A folder with short clips and a manifest, and the program that renders it."""
+"""Run ``heygem batch`` in a folder with short clips and a manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAST = ("--preset", "ultrafast", "--crf", "30")
 
 
 def make_face(path: Path, number: int, *, seconds: float = 1.0, size: int = 256) -> Path:
-    """Cut a short, small face video out of the example; another number, another video."""
+    """Cut a short, small face video out of the example, different for every number."""
     picture = f"scale={size}:{size},eq=brightness={number / 500}"
     cut = ("-ss", f"{number % 5}", "-t", f"{seconds}")
     ffmpeg(*cut, "-i", FACE, "-vf", picture, "-c:v", "libx264", "-preset", "ultrafast", path)
@@ -26,21 +26,21 @@ def make_face(path: Path, number: int, *, seconds: float = 1.0, size: int = 256)
 
 
 def make_voice(path: Path, number: int, seconds: float) -> Path:
-    """Cut speech out of the example; another number, another file."""
+    """Cut speech out of the example, different for every number."""
     ffmpeg("-stream_loop", "-1", "-i", AUDIO, "-af", f"atrim={number / 10}:{number / 10 + seconds}", path)
     return path
 
 
 @dataclass(frozen=True)
 class BatchFolder:
-    """A folder with a manifest ``m.csv`` and a track cache of its own."""
+    """A folder with a manifest ``m.csv`` and its own track cache."""
 
     folder: Path
     cache: Path
 
     @property
     def journal(self) -> Path:
-        """The journal of the manifest."""
+        """Path of the journal."""
         return self.folder / "m.csv.journal.jsonl"
 
     def write_manifest(self, rows: Iterable[Mapping[str, str]]) -> None:
@@ -60,12 +60,12 @@ class BatchFolder:
         )
 
     def run(self, *args: str, command: str = "batch") -> tuple[int, str]:
-        """Run it to its end; give its exit status and what it printed."""
+        """Run a command to its end and return its exit status and stdout."""
         process = self.start(*args, command=command)
         out, _ = process.communicate()
         return process.returncode, out
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """The events of the journal so far."""
+        """Return the events in the journal so far, all or those of one kind."""
         events = parse_events(self.journal.read_bytes()) if self.journal.exists() else []
         return [event for event in events if kind in (None, event["event"])]

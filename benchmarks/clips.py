@@ -1,4 +1,4 @@
-"""Clips that the benchmarks need, made with ffmpeg."""
+"""Input clips for the benchmarks, made with ffmpeg."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ X264 = ("-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
 
 
 def ffmpeg(*arguments: str | Path) -> None:
-    """Run ffmpeg to its end.
+    """Run ffmpeg.
 
     Raises:
-        HeygemError: it failed.
+        HeygemError: ffmpeg failed.
     """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-v", "error", "-y", *map(str, arguments)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -29,15 +29,15 @@ def ffmpeg(*arguments: str | Path) -> None:
         raise HeygemError("ffmpeg-failed", f"ffmpeg failed: {done.stderr.strip()}")
 
 
-def reverse(clip: Path, made: Path) -> None:
-    """Play a clip backwards, without its sound; near-lossless."""
-    ffmpeg("-i", clip, "-map", "0:v:0", "-vf", "reverse", "-fps_mode", "passthrough", *X264, "-crf", "10", made)
+def reverse(clip: Path, output: Path) -> None:
+    """Reverse a clip without its sound, nearly losslessly."""
+    ffmpeg("-i", clip, "-map", "0:v:0", "-vf", "reverse", "-fps_mode", "passthrough", *X264, "-crf", "10", output)
 
 
-def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: float) -> None:
-    """Fit a face video into a picture at :data:`FPS` and play it back and forth for as long as wanted.
+def make_talking_head(face: Path, output: Path, *, size: tuple[int, int], seconds: float) -> None:
+    """Scale a face video to fit ``size`` at :data:`FPS` and play it back and forth for ``seconds``.
 
-    What it does not cover is filled with itself, enlarged and blurred.
+    The rest of the frame shows the video enlarged and blurred.
     """
     area = "{}:{}".format(*size)
     fit = (
@@ -47,33 +47,33 @@ def talking_head(face: Path, made: Path, *, size: tuple[int, int], seconds: floa
         "[back][front]overlay=(W-w)/2:(H-h)/2,setsar=1,split[there][copy];"
         "[copy]reverse[back_again];[there][back_again]concat"
     )
-    period = made.with_name(f"{made.stem}-period.mp4")
+    period = output.with_name(f"{output.stem}-period.mp4")
     ffmpeg("-i", face, "-filter_complex", fit, *X264, "-crf", "18", period)
-    ffmpeg("-stream_loop", "-1", "-i", period, "-t", f"{seconds}", "-c", "copy", made)
+    ffmpeg("-stream_loop", "-1", "-i", period, "-t", f"{seconds}", "-c", "copy", output)
     period.unlink()
 
 
-def speech(audio: Path, made: Path, *, seconds: float) -> None:
-    """Repeat a recording for as long as wanted."""
-    ffmpeg("-stream_loop", "-1", "-i", audio, "-t", f"{seconds}", made)
+def repeat_audio(audio: Path, output: Path, *, seconds: float) -> None:
+    """Repeat a recording for ``seconds``."""
+    ffmpeg("-stream_loop", "-1", "-i", audio, "-t", f"{seconds}", output)
 
 
 def make_inputs(face: Path, audio: Path, folder: Path, *, size: tuple[int, int], seconds: float) -> tuple[Path, Path]:
     """Make a face video and speech of the same length.
 
     Raises:
-        InputError: one of the files that they are made of is not there.
+        InputError: A source file does not exist.
     """
     for path in (face, audio):
         if not path.is_file():
-            raise InputError("not-found", "no such file", hint="Give one with --face and --audio", path=path)
+            raise InputError("not-found", "no such file", hint="Choose another with --face and --audio", path=path)
     video, voice = folder / "face.mp4", folder / "voice.wav"
-    talking_head(face, video, size=size, seconds=seconds)
-    speech(audio, voice, seconds=seconds)
+    make_talking_head(face, video, size=size, seconds=seconds)
+    repeat_audio(audio, voice, seconds=seconds)
     return video, voice
 
 
-def transcode(face: Path, audio: Path, made: Path) -> None:
-    """Decode and encode with the settings that ``heygem render`` has: the floor that no renderer can beat."""
+def transcode(face: Path, audio: Path, output: Path) -> None:
+    """Decode and encode with the settings of ``heygem render``: the lower limit for any renderer."""
     sound = ("-c:a", "aac", "-b:a", "96k")
-    ffmpeg("-i", face, "-i", audio, "-map", "0:v:0", "-map", "1:a:0", *X264, "-crf", "18", *sound, "-shortest", made)
+    ffmpeg("-i", face, "-i", audio, "-map", "0:v:0", "-map", "1:a:0", *X264, "-crf", "18", *sound, "-shortest", output)

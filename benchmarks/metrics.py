@@ -1,6 +1,6 @@
-"""Figures of a talking mouth: pure functions of curves, landmarks and samples.
+"""Metrics of a talking mouth: pure functions of curves, landmarks and samples.
 
-A curve is one value a frame, NaN where no face was found; only frames known on both sides count.
+A curve has one value per frame, NaN if no face was found; only frames that are known in both curves count.
 """
 
 from __future__ import annotations
@@ -17,60 +17,60 @@ from heygem_cli.face.geometry import LIPS, STABLE, Array, head_pose, interocular
 Curve = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-BAND = (150, 7000)
-"""Hertz. Between these speech is heard; below them a room rumbles, even between words."""
-QUIET = 30.0
-"""Decibels below loud speech (the 95th percentile) at which a frame of sound may be silent: speech itself spans as much
+SPEECH_BAND = (150, 7000)
+"""Frequencies of speech in hertz; below, room rumble is present even between words."""
+SPEECH_RANGE = 30.0
+"""Decibels below loud speech (the 95th percentile) from which a frame may be silent, the dynamic range of speech
 (ANSI S3.5-1997, speech intelligibility index)."""
-ROOM = 10.0
-"""Decibels above the quietest (the 5th percentile) up to which there is only the room: a breath is heard above it, and
-who draws one opens the mouth."""
-INAUDIBLE = 1e-7
-"""Power below which it does not count how quiet it is: a recording may have been faded out, or cut to nothing."""
-LONG = 0.15
-"""Seconds that it must be quiet before and after a frame that counts as silent: lips open before a sound begins."""
+BACKGROUND_RANGE = 10.0
+"""Decibels above the background (the 5th percentile) up to which a frame may be silent. Breathing is louder, and
+people open the mouth to breathe."""
+MIN_POWER = 1e-7
+"""Power below which levels are not distinguished: a recording may fade out or end in digital silence."""
+MARGIN = 0.15
+"""Seconds of silence required before and after a silent frame: lips part before the sound begins."""
 OPEN = 0.02
-"""Inter-ocular distances above the person's closed mouth from which a mouth counts as open."""
+"""Opening above the person's closed mouth, in inter-ocular distances, from which a mouth counts as open."""
 
 
 def correlation(one: Curve, other: Curve) -> float:
-    """Pearson's correlation, NaN where a curve is constant or fewer than three frames are known."""
+    """Return Pearson's correlation, NaN if a curve is constant or fewer than three frames are known."""
     known = np.isfinite(one) & np.isfinite(other)
     if known.sum() < 3 or min(np.ptp(one[known]), np.ptp(other[known])) == 0:
         return float("nan")
     return float(np.corrcoef(one[known], other[known])[0, 1])
 
 
-def best_lag(generated: Curve, real: Curve, reach: int) -> tuple[int, float]:
-    """Find the lag in frames with the highest correlation; positive when the generated mouth is late.
+def best_lag(generated: Curve, real: Curve, max_lag: int) -> tuple[int, float]:
+    """Find the lag in frames with the highest correlation, and return both.
 
     Args:
-        generated: curve of the output.
-        real: curve of the real clip, of the same length.
-        reach: frames to look at on each side.
+        generated: Curve of the output; the lag is positive if it is late.
+        real: Curve of the real clip, of the same length.
+        max_lag: Frames to search in each direction.
     """
     count = len(real)
     by_lag = {
         lag: correlation(generated[max(0, lag) : count + min(0, lag)], real[max(0, -lag) : count - max(0, lag)])
-        for lag in range(-reach, reach + 1)
+        for lag in range(-max_lag, max_lag + 1)
     }
     lag = max(by_lag, key=lambda lag: (np.nan_to_num(by_lag[lag], nan=-1), -abs(lag)))
     return lag, by_lag[lag]
 
 
-def spread_ratio(generated: Curve, real: Curve) -> float:
-    """How far the generated curve swings as a share of the real one: the ratio of their standard deviations."""
+def amplitude_ratio(generated: Curve, real: Curve) -> float:
+    """Return the ratio of the standard deviations of two curves."""
     known = np.isfinite(generated) & np.isfinite(real)
     return float(generated[known].std() / real[known].std()) if real[known].std() > 0 else float("nan")
 
 
 def opening(landmarks: Array) -> Curve:
-    """Inner lip opening (frames,) of landmarks (frames, 478, 3), in inter-ocular distances."""
+    """Return the inner lip opening (frames,) of landmarks (frames, 478, 3) in inter-ocular distances."""
     return np.asarray(mouth_opening(landmarks), np.float64)
 
 
 def lip_shapes(landmarks: Array) -> Array:
-    """Lips (frames, 40, 2) of landmarks (frames, 478, 3): upright, centred, in inter-ocular distances."""
+    """Return the lips (frames, 40, 2) of landmarks (frames, 478, 3), upright and centred, in inter-ocular distances."""
     shapes = np.full((len(landmarks), len(LIPS), 2), np.nan, np.float32)
     known = np.isfinite(landmarks[:, 0, 0])
     if known.any():
@@ -81,67 +81,67 @@ def lip_shapes(landmarks: Array) -> Array:
 
 
 def landmark_distance(generated: Array, real: Array) -> float:
-    """Mean distance of lip landmarks (LMD) in inter-ocular distances, the lips' middles laid on each other.
+    """Return the mean distance of centred lip landmarks (LMD) in inter-ocular distances.
 
     L. Chen et al., "Lip movements generation at a glance", ECCV 2018.
 
     Args:
-        generated: landmarks (frames, 478, 3) of the output.
-        real: those of the real clip.
+        generated: Landmarks (frames, 478, 3) of the output.
+        real: Landmarks of the real clip.
     """
     return float(np.nanmean(np.linalg.norm(lip_shapes(generated) - lip_shapes(real), axis=-1)))
 
 
 def jitter(landmarks: Array) -> float:
-    """Mean second difference of the points that speech does not move, in inter-ocular distances."""
+    """Return the mean second difference of points that speech does not move, in inter-ocular distances."""
     points = landmarks[:, list(STABLE), :2]
     jerk = np.linalg.norm(points[2:] - 2 * points[1:-1] + points[:-2], axis=-1).mean(1)
     return float(np.nanmean(jerk / interocular(landmarks[1:-1])))
 
 
 def band_power(samples: Array, rate: int) -> float:
-    """Mean power of the speech band, see :data:`BAND`, in a frame's samples of some rate; 0 of none.
+    """Return the mean power in the speech band of the samples of one frame, 0 if there are none.
 
-    The program has its own measure in :mod:`heygem_cli.speech.silence`; what is judged must not set its own standard.
+    Independent of :mod:`heygem_cli.speech.silence` on purpose: the program must not be measured by its own standard.
     """
     if not len(samples):
         return 0.0
     window = np.hanning(len(samples) + 2)[1:-1]
     spectrum = np.abs(np.fft.rfft(samples * window)) ** 2
-    low, high = (hertz * len(samples) // rate for hertz in BAND)
+    low, high = (hertz * len(samples) // rate for hertz in SPEECH_BAND)
     return float(2 * spectrum[low:high].sum() / (len(samples) * (window**2).sum()))
 
 
 def silent_frames(samples: Array, rate: int, fps: float, count: int) -> Mask:
-    """Tell which video frames (count,) are silent, see :data:`QUIET`, :data:`ROOM` and :data:`LONG`.
+    """Return which video frames (count,) are silent.
 
     Args:
-        samples: mono (samples,); what lies after their end is silent.
-        rate: of the samples.
-        fps: of the video.
-        count: of frames.
+        samples: Mono (samples,), followed by silence.
+        rate: Sample rate.
+        fps: Frame rate of the video.
+        count: Number of frames.
     """
     edges = np.round(np.arange(count + 1) * rate / fps).astype(int)
     power = np.array([band_power(samples[a:b], rate) for a, b in pairwise(edges)])
-    level = 10 * np.log10(np.maximum(power, INAUDIBLE))
-    room, speech = np.percentile(level[edges[:-1] < len(samples)], (5, 95))
-    loud = level > min(speech - QUIET, room + ROOM)
-    reach = round(LONG * fps)
-    silent = ~np.convolve(loud, np.ones(2 * reach + 1), "same").astype(bool)
-    # At the clip's ends nobody knows what was before and after: the pause must be long enough by itself.
+    level = 10 * np.log10(np.maximum(power, MIN_POWER))
+    background, speech = np.percentile(level[edges[:-1] < len(samples)], (5, 95))
+    loud = level > min(speech - SPEECH_RANGE, background + BACKGROUND_RANGE)
+    margin = round(MARGIN * fps)
+    silent = ~np.convolve(loud, np.ones(2 * margin + 1), "same").astype(bool)
+    # What precedes and follows the clip is unknown: a pause at its ends must be long enough by itself.
     edges = [0, *(np.flatnonzero(np.diff(loud)) + 1), count]
     for start, stop in pairwise(edges):
-        silent[start:stop] &= stop - start > 2 * LONG * fps
+        silent[start:stop] &= stop - start > 2 * MARGIN * fps
     return np.asarray(silent)
 
 
 def open_in_silence(generated: Curve, real: Curve, silent: Mask) -> float:
-    """Share of the silent frames in which the mouth is open, see :data:`OPEN`; NaN without silence.
+    """Return the share of silent frames in which the mouth is open; NaN without silence.
 
     Args:
-        generated: opening of the output.
-        real: opening of the real clip; its 5th percentile is taken for the closed mouth.
-        silent: which frames are silent.
+        generated: Opening of the output.
+        real: Opening of the real clip; its 5th percentile is the closed mouth.
+        silent: Which frames are silent.
     """
     known = silent & np.isfinite(generated)
     if not known.any():
@@ -149,16 +149,16 @@ def open_in_silence(generated: Curve, real: Curve, silent: Mask) -> float:
     return float((generated[known] > np.nanpercentile(real, 5) + OPEN).mean())
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Mean of one over the mean of the other, over the frames where both are known; NaN where none is."""
-    pairs = np.array([ours, theirs], np.float64)
+def ratio(values: Sequence[float], reference: Sequence[float]) -> float:
+    """Return the ratio of the means over the frames where both are known; NaN if there is none."""
+    pairs = np.array([values, reference], np.float64)
     one, other = pairs[:, np.isfinite(pairs).all(0)].sum(1)
     return float(one / other) if other else float("nan")
 
 
-def flicker(light: Curve) -> float:
-    """Mean second difference in time of the light (frames, points) at points that move with the face.
+def flicker(luma: Curve) -> float:
+    """Return the mean second difference in time of luma (frames, points) sampled at points that follow the face.
 
-    Motion is taken out by the points, a change of light by the difference; what comes and goes stays.
+    The points compensate for motion and the difference for gradual changes of lighting.
     """
-    return float(np.nanmean(np.abs(light[2:] - 2 * light[1:-1] + light[:-2])))
+    return float(np.nanmean(np.abs(luma[2:] - 2 * luma[1:-1] + luma[:-2])))

@@ -1,4 +1,4 @@
-"""How benchmarks print: plain tables, and the figures to reach with a mark."""
+"""Output of the benchmarks: plain tables, and targets with a pass or fail mark."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ WIDTH = 160
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A figure to reach: ``value`` is at most ``bound``, or at least if ``least``."""
+class Target:
+    """A target for a measured value: at most ``limit``, or at least if ``at_least``."""
 
-    what: str
+    name: str
     value: float
-    bound: float
+    limit: float
     unit: str = ""
-    least: bool = False
+    at_least: bool = False
 
     @property
     def reached(self) -> bool:
-        """Whether it is; a figure that could not be measured is not."""
-        return self.value >= self.bound if self.least else self.value <= self.bound
+        """Whether the value reaches the target; NaN does not."""
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print one table on stdout; the first column is text, the others are figures."""
+    """Print a table to stdout; the first column is text, the others are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=bool(number))
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=bool(index))
     for row in rows:
         table.add_row(*row)
     Console(highlight=False, width=WIDTH).print(table)
 
 
-def print_goals(goals: Sequence[Goal]) -> None:
-    """Print the figures to reach."""
+def print_targets(targets: Sequence[Target]) -> None:
+    """Print a table of the targets."""
     rows = [
         (
-            goal.what,
-            f"{figure(goal.value)}{goal.unit}",
-            f"{'≥' if goal.least else '≤'} {goal.bound:g}{goal.unit}",
-            "pass" if goal.reached else "FAIL",
+            target.name,
+            f"{number(target.value)}{target.unit}",
+            f"{'≥' if target.at_least else '≤'} {target.limit:g}{target.unit}",
+            "pass" if target.reached else "FAIL",
         )
-        for goal in goals
+        for target in targets
     ]
-    print_table("Figures to reach", ("what", "measured", "wanted", ""), rows)
+    print_table("Targets", ("", "measured", "target", ""), rows)
 
 
-def figure(value: float, digits: int = 2) -> str:
-    """Write a figure; a dash where it could not be measured."""
+def number(value: float, digits: int = 2) -> str:
+    """Format a number; NaN as a dash."""
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def write_json(path: Path, content: dict[str, object], goals: Sequence[Goal]) -> None:
-    """Write everything that was measured."""
-    judged = [{**asdict(goal), "reached": goal.reached} for goal in goals]
-    path.write_text(json.dumps({**content, "goals": judged}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+def write_json(path: Path, content: dict[str, object], targets: Sequence[Target]) -> None:
+    """Write all measurements and targets."""
+    rows = [{**asdict(target), "reached": target.reached} for target in targets]
+    path.write_text(json.dumps({**content, "targets": rows}, indent=2, ensure_ascii=False) + "\n", "utf-8")

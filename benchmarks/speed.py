@@ -1,6 +1,6 @@
-"""How fast it renders: plain ffmpeg decode + encode, render cold, render with the track cached, in one run on one file.
+"""Measure the speed of a render, without and with a cached track, against plain ffmpeg decode + encode.
 
-Run ``python -m benchmarks.speed``; see README.md for what the figures mean.
+Run ``python -m benchmarks.speed``; README.md explains the measurements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from benchmarks.clips import AUDIO, FACE, FPS, SIZES, make_inputs, transcode
-from benchmarks.report import Goal, figure, print_goals, print_table, write_json
+from benchmarks.report import Target, number, print_table, print_targets, write_json
 from heygem_cli.cli.output import report_errors
 from heygem_cli.errors import HeygemError
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
@@ -36,10 +36,10 @@ class Run:
     """One timed run.
 
     Attributes:
-        wall: seconds.
-        cpu: seconds of processor time, children included.
-        others: share of the machine's processors that other programs took meanwhile.
-        stages: seconds of each stage of a render.
+        wall: Wall-clock seconds.
+        cpu: CPU seconds, including children.
+        others: Share of the machine's CPU time that other programs used meanwhile.
+        stages: Seconds of each stage of a render.
     """
 
     wall: float
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Round:
-    """The same work done in each way, one after the other, so that all see the same load of the machine."""
+    """One run of each variant in immediate succession, so that all see a similar load of the machine."""
 
     ffmpeg: Run
     cold: Run
@@ -59,22 +59,22 @@ class Round:
 
 
 def timed(work: Callable[[], RenderResult | None]) -> Run:
-    """Time some work."""
-    start, cpu_before, busy_before = time.perf_counter(), processor_time(), busy_time()
+    """Measure one run."""
+    start, cpu_before, busy_before = time.perf_counter(), cpu_time(), busy_time()
     result = work()
-    wall, cpu = time.perf_counter() - start, processor_time() - cpu_before
+    wall, cpu = time.perf_counter() - start, cpu_time() - cpu_before
     others = (busy_time() - busy_before - cpu) / (wall * (os.cpu_count() or 1))
     return Run(wall, cpu, max(0.0, others), result.seconds if result else {})
 
 
-def processor_time() -> float:
-    """Seconds of processor time of this process and of its children that have ended."""
+def cpu_time() -> float:
+    """Return the CPU seconds of this process and of its children that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def busy_time() -> float:
-    """Seconds that all processors of the machine together were not idle, or that the host took from them."""
+    """Return the seconds that the machine's CPUs were busy or stolen by the host, summed over all CPUs."""
     user, nice, system, _idle, _waiting, *rest = map(
         int, Path("/proc/stat").read_text("ascii").split("\n")[0].split()[1:9]
     )
@@ -82,13 +82,13 @@ def busy_time() -> float:
 
 
 def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
-    """Do the work ``repeat`` times in each way, after one render that loads and warms up everything.
+    """Measure ``repeat`` rounds after a warm-up render.
 
     Args:
-        face: the video.
-        audio: as long as the video.
-        repeat: rounds.
-        folder: for outputs and caches.
+        face: The face video.
+        audio: Speech of the same length.
+        repeat: Number of rounds.
+        folder: Folder for outputs and caches.
     """
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
@@ -100,16 +100,16 @@ def measure(face: Path, audio: Path, repeat: int, folder: Path) -> list[Round]:
     pipeline = Pipeline(EngineOptions(), settings)
     job = RenderJob(audio, face, folder / "rendered.mp4", RenderOptions(overwrite=True))
     pipeline.render(replace(job, options=RenderOptions(overwrite=True, no_cache=True)), check_job(job))
-    return [one_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]
+    return [run_round(pipeline, job, folder / f"cache-{number}") for number in range(repeat)]
 
 
-def one_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
-    """Do the work once in each way.
+def run_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
+    """Run each variant once.
 
     Args:
-        pipeline: loaded.
-        job: what to render.
-        cache: a folder that does not exist.
+        pipeline: A loaded pipeline.
+        job: The job to render.
+        cache: A folder that does not exist yet.
     """
     from heygem_cli.pipeline import check_job  # noqa: PLC0415 - after the settings
 
@@ -122,10 +122,10 @@ def one_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
 
 
 def run_program(*arguments: str | Path) -> None:
-    """Run the whole program in a process of its own.
+    """Run the program in a new process.
 
     Raises:
-        HeygemError: it failed.
+        HeygemError: The program failed.
     """
     command = [sys.executable, "-m", "heygem_cli", *map(str, arguments)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -134,11 +134,11 @@ def run_program(*arguments: str | Path) -> None:
 
 
 def time_help() -> float:
-    """Seconds that ``heygem --help`` takes, the best of five."""
+    """Return the seconds that ``heygem --help`` takes, the best of five."""
     return min(timed(partial(run_program, "--help")).wall for _ in range(5))
 
 
-WAYS = {
+VARIANTS = {
     "ffmpeg": "ffmpeg, decode + encode",
     "cached": "render, track cached",
     "cold": "render, cold",
@@ -146,50 +146,51 @@ WAYS = {
 }
 
 
-def ratio(rounds: Sequence[Round], way: str, clock: str) -> float:
-    """Time over that of ffmpeg in the same round, the median of the rounds."""
-    return float(median(getattr(getattr(each, way), clock) / getattr(each.ffmpeg, clock) for each in rounds))
+def ratio(rounds: Sequence[Round], variant: str, clock: str) -> float:
+    """Return the median over the rounds of the time relative to ffmpeg."""
+    return float(median(getattr(getattr(each, variant), clock) / getattr(each.ffmpeg, clock) for each in rounds))
 
 
-def show(rounds: Sequence[Round], frames: int) -> None:
-    """Print a row for each way."""
+def print_rounds(rounds: Sequence[Round], frames: int) -> None:
+    """Print a row for each variant."""
     rows = []
-    for way, label in WAYS.items():
-        runs: list[Run] = [getattr(each, way) for each in rounds]
+    for variant, label in VARIANTS.items():
+        runs: list[Run] = [getattr(each, variant) for each in rounds]
         wall, cpu = median(run.wall for run in runs), median(run.cpu for run in runs)
-        figures = (wall, min(run.wall for run in runs), ratio(rounds, way, "wall"), cpu, ratio(rounds, way, "cpu"))
+        wall_ratio, cpu_ratio = (ratio(rounds, variant, clock) for clock in ("wall", "cpu"))
+        values = (wall, min(run.wall for run in runs), wall_ratio, cpu, cpu_ratio)
         others = f"{median(run.others for run in runs):.0%}"
         stages = " · ".join(f"{stage} {median(run.stages[stage] for run in runs):.2f}" for stage in runs[0].stages)
-        rows.append([label, figure(frames / wall, 1), *map(figure, figures), others, stages])
+        rows.append([label, number(frames / wall, 1), *map(number, values), others, stages])
     columns = ("", "frames/s", "seconds", "best", "over ffmpeg", "CPU s", "over ffmpeg", "others", "seconds by stage")
     print_table(f"Speed: {frames} frames, median of {len(rounds)} rounds", columns, rows)
 
 
 def main(
     *,
-    face: Annotated[Path, typer.Option(help="A video of a face; it is scaled to fit, and looped.")] = FACE,
-    audio: Annotated[Path, typer.Option(help="Speech; it is looped.")] = AUDIO,
-    size: Annotated[Literal["720p", "1080p"], typer.Option(help="Of the picture.")] = "720p",
+    face: Annotated[Path, typer.Option(help="Face video; scaled to fit, and looped.")] = FACE,
+    audio: Annotated[Path, typer.Option(help="Speech; looped.")] = AUDIO,
+    size: Annotated[Literal["720p", "1080p"], typer.Option(help="Frame size.")] = "720p",
     seconds: Annotated[float, typer.Option(min=1, help="Length of the video.")] = 20,
-    repeat: Annotated[int, typer.Option(min=1, help="Rounds.")] = 3,
-    json: Annotated[Path | None, typer.Option(help="Write all figures to this file.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 3,
+    json: Annotated[Path | None, typer.Option(help="Write all measurements to this file.")] = None,
 ) -> None:
     """Measure speed."""
     with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         folder = Path(temporary)
         clip, voice = make_inputs(face, audio, folder, size=SIZES[size], seconds=seconds)
         rounds = measure(clip, voice, repeat, folder)
-    show(rounds, round(seconds * FPS))
-    goals = [
-        Goal("track cached, time over ffmpeg", ratio(rounds, "cached", "wall"), 1.8),
-        Goal("cold, time over ffmpeg", ratio(rounds, "cold", "wall"), 2.4),
-        Goal("heygem --help", time_help(), 0.3, " s"),
+    print_rounds(rounds, round(seconds * FPS))
+    targets = [
+        Target("track cached, time over ffmpeg", ratio(rounds, "cached", "wall"), 1.8),
+        Target("cold, time over ffmpeg", ratio(rounds, "cold", "wall"), 2.4),
+        Target("heygem --help", time_help(), 0.3, " s"),
     ]
-    print_goals(goals)
+    print_targets(targets)
     cores = len(os.sched_getaffinity(0))
-    typer.echo(f"{face.name} at {size}, {cores} cores; of which other programs took the share under 'others'")
+    typer.echo(f"{face.name} at {size}, {cores} cores; 'others' is the share of CPU time that other programs used")
     if json:
-        write_json(json, {"size": size, "seconds": seconds, "rounds": [asdict(each) for each in rounds]}, goals)
+        write_json(json, {"size": size, "seconds": seconds, "rounds": [asdict(each) for each in rounds]}, targets)
 
 
 if __name__ == "__main__":

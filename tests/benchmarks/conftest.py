@@ -1,4 +1,4 @@
-"""The benchmarks are no part of the installed package; they lie at the root of the checkout."""
+"""Make the benchmarks importable: they are not part of the installed package."""
 
 import sys
 from pathlib import Path

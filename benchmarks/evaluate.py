@@ -1,0 +1,140 @@
+"""Evaluation of one clip: its own sound is rendered onto the clip played backwards and compared with the real mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from training.clips import read_samples
+
+from benchmarks import metrics
+from benchmarks.clips import reverse
+from benchmarks.image_quality import image_quality
+from benchmarks.tracked_video import TrackedVideo, load_tracked
+from heygem_cli.errors import InputError
+from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.job import RenderJob
+from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.options import RenderOptions
+from heygem_cli.pipeline import Pipeline, check_job
+
+MAX_LAG = 3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A mouth compared with the real one. Lags are in frames, lengths in inter-ocular distances.
+
+    Attributes:
+        correlation: Correlation of the inner lip opening at lag 0.
+        lag: The lag within :data:`MAX_LAG` with the highest correlation; positive if the mouth is late.
+        best: Correlation at that lag.
+        velocity: Correlation of the first difference of the opening at lag 0.
+        amplitude: Standard deviation of the opening over the real one.
+        distance: Mean distance of lip landmarks (LMD).
+        silent: Number of silent frames.
+        closure: Share of them in which the mouth is open, NaN without silence.
+        real_closure: The same share for the real mouth.
+        sharpness: Sharpness of the mouth over that of the source video.
+        jitter: Jitter of points that speech does not move, over that of the source video.
+        flicker: Flicker around the mouth over that of the source video.
+        seam: Gradient along the outline of the rendered region over that of the source video.
+        found: Share of frames with a face.
+    """
+
+    correlation: float
+    lag: int
+    best: float
+    velocity: float
+    amplitude: float
+    distance: float
+    silent: int
+    closure: float
+    real_closure: float
+    sharpness: float
+    jitter: float
+    flicker: float
+    seam: float
+    found: float
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """The evaluation of a clip.
+
+    Attributes:
+        name: Name of the clip.
+        group: Group of the clip.
+        real: The clip.
+        source: The clip played backwards.
+        output: The rendered video.
+        unmodified: Scores of the source.
+        heygem: Scores of the output.
+    """
+
+    name: str
+    group: str
+    real: TrackedVideo
+    source: TrackedVideo
+    output: TrackedVideo
+    unmodified: Scores
+    heygem: Scores
+
+
+def evaluate_clip(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> ClipResult:
+    """Render and evaluate one clip.
+
+    Args:
+        clip: A person speaking, with sound.
+        group: Group of the clip.
+        pipeline: A loaded pipeline.
+        folder: Folder for the clip played backwards and the output.
+
+    Raises:
+        InputError: The sound and the picture of the clip do not start together, so frames cannot be compared.
+    """
+    video = probe_video(clip)
+    if abs(probe_audio(clip).start - video.start) > 0.5 / video.fps:
+        raise InputError("sound-apart", "sound and picture do not start together", path=clip)
+    backwards, rendered = folder / f"{clip.stem}.backwards.mp4", folder / f"{clip.stem}.mp4"
+    reverse(clip, backwards)
+    job = RenderJob(clip, backwards, rendered, RenderOptions(overwrite=True, no_cache=True))
+    pipeline.render(job, check_job(job))
+    tracker = MediaPipeTracker()
+    tracked = [load_tracked(tracker, path) for path in (clip, backwards, rendered)]
+    count = min(len(each.landmarks) for each in tracked)
+    real, source, output = (TrackedVideo(each.video, each.landmarks[:count]) for each in tracked)
+    silent = metrics.silent_frames(read_samples(clip), 16000, float(video.fps), count)
+    unmodified, heygem = (score(generated, real, source, silent) for generated in (source, output))
+    return ClipResult(clip.stem, group, real, source, output, unmodified, heygem)
+
+
+def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, silent: metrics.Mask) -> Scores:
+    """Compare a generated mouth with the real one.
+
+    Args:
+        generated: The output, or the source itself.
+        real: The real clip.
+        source: The video that the output was rendered from.
+        silent: Which frames are silent, bool (frames,).
+    """
+    generated_opening, real_opening = metrics.opening(generated.landmarks), metrics.opening(real.landmarks)
+    lag, best = metrics.best_lag(generated_opening, real_opening, MAX_LAG)
+    quality = image_quality(generated, source)
+    return Scores(
+        correlation=metrics.correlation(generated_opening, real_opening),
+        lag=lag,
+        best=best,
+        velocity=metrics.correlation(np.diff(generated_opening), np.diff(real_opening)),
+        amplitude=metrics.amplitude_ratio(generated_opening, real_opening),
+        distance=metrics.landmark_distance(generated.landmarks, real.landmarks),
+        silent=int(silent.sum()),
+        closure=metrics.open_in_silence(generated_opening, real_opening, silent),
+        real_closure=metrics.open_in_silence(real_opening, real_opening, silent),
+        sharpness=quality.sharpness,
+        jitter=metrics.jitter(generated.landmarks) / metrics.jitter(source.landmarks),
+        flicker=quality.flicker,
+        seam=quality.seam,
+        found=float(np.isfinite(generated_opening).mean()),
+    )
