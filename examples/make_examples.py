@@ -1,14 +1,14 @@
 """Make ``audio.wav`` and ``face.mp4``: ``python examples/make_examples.py [FOLDER]``.
 
-Needs, beside what heygem itself installs, the speech synthesizer (its voice is inside the wheel)::
+Requires, in addition to heygem's dependencies, a speech synthesizer whose wheel contains its voice::
 
     pip install --no-deps hibari-tts==0.2.1
 
-``--no-deps`` because it would bring ``onnxruntime`` over ``onnxruntime-gpu``; the latter serves it as well.
+``--no-deps`` prevents ``onnxruntime`` from overwriting ``onnxruntime-gpu``, which works as well.
 
-The face is a photograph that matplotlib carries. It moves like a person who sits still: the head turns as a height map
-in front of an unmoving background, the shoulders breathe, the eyes blink. The mouth stays closed. The same versions of
-the libraries give the same files.
+The face is a photograph from matplotlib's sample data, animated like a person sitting still: the head turns as a height
+map in front of a static background, the shoulders move with the breath, the eyes blink, and the mouth stays closed. The
+same versions of the libraries produce the same files.
 """
 
 from __future__ import annotations
@@ -37,31 +37,31 @@ SENTENCES = (
 )
 RATE = 24_000
 PAUSE = 0.1
-"""Seconds of silence before, between and after the sentences, beside what the synthesizer itself leaves."""
+"""Seconds of silence added before, between and after the sentences."""
 LOUDNESS = -20.0
-"""RMS of the whole file in dBFS."""
+"""RMS level of the whole file in dBFS."""
 
 PORTRAIT_SHA256 = "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130"
 SCALE = 1.5
-"""Pixels of the video for each of the photograph."""
+"""Pixels of the video per pixel of the photograph."""
 LEFT, TOP, SIZE = 24, 3, 720
-"""The part of the enlarged photograph that is shown."""
+"""Crop of the enlarged photograph."""
 FPS, FRAMES = 25, 200
 BLINKS = (1.5, 4.4, 6.6)
-"""When the eyes begin to close, in seconds."""
-LID = (0.0, 0.35, 0.8, 1.0, 0.95, 0.75, 0.45, 0.2, 0.06)
-"""How far the lid is down in the frames of one blink; it opens more slowly than it closes."""
+"""Start of each blink in seconds."""
+LID_POSITIONS = (0.0, 0.35, 0.8, 1.0, 0.95, 0.75, 0.45, 0.2, 0.06)
+"""Position of the lid in the frames of a blink, 0 open, 1 closed; it opens more slowly than it closes."""
 NECK = (265.0, 345.0)
-"""The point of the photograph around which the head turns."""
+"""Pivot of the head in the photograph."""
 COLLAR = (318.0, 390.0)
-"""The rows between which what moves with the head becomes what moves with the shoulders."""
+"""Rows of the photograph between which the motion of the head fades into that of the shoulders."""
 FLAG, FLAG_END = (25, 48, 146, 190), 219
-"""Top, bottom, left and right of a piece of flag and rope beside the hat, and the row down to which both go on."""
+"""Top, bottom, left and right of a piece of flag and rope beside the hat, and the row down to which both continue."""
 EARS = (234, 454)
 UPPER_LIDS = ((33, 246, 161, 160, 159, 158, 157, 173, 133), (362, 398, 384, 385, 386, 387, 388, 466, 263))
 LOWER_LIDS = ((33, 7, 163, 144, 145, 153, 154, 155, 133), (362, 382, 381, 380, 374, 373, 390, 249, 263))
 
-# The person's outline in the photograph, traced by hand: no segmentation tells a black hat from a navy-blue flag.
+# Outline of the person in the photograph, traced by hand: segmentation confuses the black hat with the dark blue flag.
 # fmt: off
 OUTLINE = (
     (12, 600), (16, 560), (18, 530), (23, 490), (26, 460), (28, 440), (31, 428), (37, 411), (42, 396), (48, 385),
@@ -81,12 +81,12 @@ OUTLINE = (
 # fmt: on
 
 
-# --- the voice ---------------------------------------------------------------------------------------------------
+# --- Voice ---------------------------------------------------------------------------------------------------
 
 
 def speak() -> Floats:
-    """Speak the sentences; float32 (samples,) at :data:`RATE`."""
-    from hibari import Hibari  # type: ignore  # noqa: PLC0415 - the rest of the script works without it
+    """Synthesize the sentences: float32 (samples,) at :data:`RATE`."""
+    from hibari import Hibari  # type: ignore  # noqa: PLC0415 - not needed by the rest of the script
 
     voice = Hibari()
     silence = np.zeros(round(PAUSE * RATE), np.float32)
@@ -97,15 +97,15 @@ def speak() -> Floats:
 
 
 def normalise(sound: Floats) -> Floats:
-    """Bring the sound to :data:`LOUDNESS`.
+    """Scale the sound to :data:`LOUDNESS`.
 
     Raises:
-        ValueError: the peaks would clip.
+        ValueError: The peaks would clip.
     """
-    loud = np.asarray(sound * (10 ** (LOUDNESS / 20) / np.sqrt(np.mean(sound**2))), np.float32)
-    if np.abs(loud).max() >= 1:
+    normalised = np.asarray(sound * (10 ** (LOUDNESS / 20) / np.sqrt(np.mean(sound**2))), np.float32)
+    if np.abs(normalised).max() >= 1:
         raise ValueError(f"at {LOUDNESS} dBFS the peaks clip; lower LOUDNESS")
-    return loud
+    return normalised
 
 
 def write_wav(path: Path, sound: Floats) -> None:
@@ -117,51 +117,51 @@ def write_wav(path: Path, sound: Floats) -> None:
         file.writeframes((sound * 32767).round().astype("<i2").tobytes())
 
 
-# --- the picture -------------------------------------------------------------------------------------------------
+# --- Picture -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Eye:
-    """What one eye needs to blink. All in the pixels of the box (``top``, ``left``, the arrays' shape)."""
+    """The closed lid of one eye, in a box of the picture at ``top`` and ``left``."""
 
     top: int
     left: int
     closed: Floats
     """The skin of the closed lid (h, w, 3)."""
     upper: Floats
-    """The row of the lid's edge when open (w,)."""
+    """Row of the lid's edge when open (w,)."""
     lower: Floats
-    """The row of the lid's edge when closed (w,)."""
+    """Row of the lid's edge when closed (w,)."""
     mask: Floats
-    """1 where the lid can be, soft at its border (h, w)."""
+    """1 where the lid can be, with a soft edge (h, w)."""
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """The enlarged photograph, taken apart. Arrays share their height and width."""
+    """The enlarged photograph, separated into layers of the same size."""
 
     person: Pixels
     background: Pixels
-    """The photograph with the person painted over from around (h, w, 3)."""
+    """The photograph with the person removed by inpainting (h, w, 3)."""
     matte: Floats
     """1 where the person is (h, w)."""
     height: Floats
-    """How far each point of the head lies before the ears, in pixels (h, w)."""
+    """Height of each point of the head above the plane of the ears, in pixels (h, w)."""
     head: Floats
     """1 where a point moves with the head, 0 with the shoulders (h, w)."""
     eyes: tuple[Eye, ...]
 
 
 def load_photograph() -> Pixels:
-    """Read the photograph without the pattern that its JPEG compression left on the skin.
+    """Read the photograph and remove the JPEG artefacts on the skin.
 
     Raises:
-        ValueError: matplotlib carries another picture than the one that was traced.
+        ValueError: matplotlib contains another picture than the one that was traced.
     """
     path = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != PORTRAIT_SHA256:
-        raise ValueError(f"{path} is not the picture whose outline this script knows")
+        raise ValueError(f"{path} is not the picture that the outline was traced from")
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return np.asarray(cv2.bilateralFilter(picture, 5, 18, 1.5), np.uint8)
 
@@ -172,7 +172,7 @@ def enlarge(picture: Pixels) -> Pixels:
 
 
 def draw_matte(shape: tuple[int, int], scale: float, *, grow: int = 0) -> Pixels:
-    """Fill the outline at ``scale`` and widen it by ``grow`` pixels; 255 inside."""
+    """Fill the outline at ``scale``, dilated by ``grow`` pixels; 255 inside."""
     points = np.round(np.array(OUTLINE) * scale * 16).astype(np.int32)
     matte = np.zeros(shape, np.uint8)
     cv2.fillPoly(matte, [points], (255,), cv2.LINE_AA, shift=4)
@@ -181,10 +181,10 @@ def draw_matte(shape: tuple[int, int], scale: float, *, grow: int = 0) -> Pixels
 
 
 def remove_person(photograph: Pixels) -> Pixels:
-    """Paint the person over from around; good only near the outline, and no more of it is ever seen."""
+    """Inpaint the person; only the area near the outline is ever visible."""
     hidden = draw_matte((photograph.shape[0], photograph.shape[1]), 1, grow=2)
     picture = photograph.copy()
-    # Flag and rope run on behind the hat; plain inpainting would smear the rope sideways.
+    # Continue flag and rope behind the hat; inpainting would smear the rope sideways.
     top, bottom, left, right = FLAG
     for row in range(bottom, FLAG_END):
         behind = np.flatnonzero(hidden[row, left:right]) + left
@@ -194,7 +194,7 @@ def remove_person(photograph: Pixels) -> Pixels:
 
 
 def find_landmarks(picture: Pixels) -> Floats:
-    """MediaPipe's face mesh of the one face (478, 3), in pixels; z grows away from the viewer."""
+    """Return MediaPipe's face mesh (478, 3) in pixels; z points away from the viewer."""
     with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
         face: Any = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks[0]
     height, width = picture.shape[:2]
@@ -202,18 +202,18 @@ def find_landmarks(picture: Pixels) -> Floats:
 
 
 def head_height(landmarks: Floats, shape: tuple[int, int]) -> Floats:
-    """Spread the landmarks' heights over the picture, flat far from them (inverse distance weighting)."""
-    step, reach = 12, 18.0
+    """Interpolate the heights of the landmarks by inverse distance weighting."""
+    step, softness = 12, 18.0
     rows, columns = np.mgrid[0 : shape[0] : step, 0 : shape[1] : step].astype(np.float32) + step / 2
     squared = (columns[..., None] - landmarks[:, 0]) ** 2 + (rows[..., None] - landmarks[:, 1]) ** 2
-    weights = 1 / (squared + reach**2) ** 2
+    weights = 1 / (squared + softness**2) ** 2
     heights = landmarks[list(EARS), 2].mean() - landmarks[:, 2]
     coarse = (weights * heights).sum(-1) / weights.sum(-1)
     return np.asarray(cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def smoothstep(x: Floats) -> Floats:
-    """Rise from 0 at 0 to 1 at 1 without a kink."""
+    """Rise smoothly from 0 at 0 to 1 at 1."""
     inside = np.clip(x, 0, 1)
     return np.asarray(inside * inside * (3 - 2 * inside), np.float32)
 
@@ -222,9 +222,9 @@ def prepare_eye(picture: Pixels, upper: Floats, lower: Floats) -> Eye:
     """Paint the closed lid of one eye from the skin around it.
 
     Args:
-        picture: the enlarged photograph.
-        upper: the landmarks of the upper lid (n, 2), left to right, in pixels.
-        lower: of the lower lid.
+        picture: The enlarged photograph.
+        upper: Landmarks of the upper lid (n, 2), left to right, in pixels.
+        lower: Landmarks of the lower lid.
     """
     opening = float((lower[:, 1] - upper[:, 1]).max())
     left, right = int(upper[0, 0]) - 8, int(upper[-1, 0]) + 8
@@ -232,14 +232,14 @@ def prepare_eye(picture: Pixels, upper: Floats, lower: Floats) -> Eye:
     columns = np.arange(left, right, dtype=np.float32)
     rows = np.arange(bottom - top, dtype=np.float32)[:, None]
     to_corner = np.minimum(columns - upper[0, 0], upper[-1, 0] - columns)
-    # The mesh sees the eye a little smaller than it is: lashes and the shade under them lie outside its lines.
+    # The mesh underestimates the eye: lashes and the shadow under them lie outside its lines.
     slack = opening * smoothstep(to_corner / 12)
     over = np.asarray(np.interp(columns, *upper.T) - 0.25 * slack - top, np.float32)
     under = np.asarray(np.interp(columns, *lower.T) + 0.12 * slack - top, np.float32)
     hole = ((rows > over) & (rows < under)).astype(np.uint8)
     box = np.ascontiguousarray(picture[top:bottom, left:right])
     skin = cv2.GaussianBlur(cv2.inpaint(box, hole, 4, cv2.INPAINT_TELEA), (0, 0), 2.0).astype(np.float32)
-    # The lid bulges over the eye, and its wrinkles are like those below the eye.
+    # The lid bulges over the eye; its wrinkles are copied from below the eye.
     down = round(1.6 * opening)
     below = picture[top + down : bottom + down, left:right].astype(np.float32)
     bulge = np.sin(np.pi * np.clip((rows - over) / np.maximum(under - over, 1), 0, 1)) * smoothstep(to_corner / 20)
@@ -248,8 +248,8 @@ def prepare_eye(picture: Pixels, upper: Floats, lower: Floats) -> Eye:
     return Eye(top, left, skin, over, under, mask)
 
 
-def take_apart(photograph: Pixels) -> Portrait:
-    """Separate the person from the background and find the head's shape."""
+def separate_layers(photograph: Pixels) -> Portrait:
+    """Separate the person from the background and estimate the shape of the head."""
     person = enlarge(photograph)
     shape = (person.shape[0], person.shape[1])
     matte = cv2.GaussianBlur(draw_matte(shape, SCALE, grow=1).astype(np.float32) / 255, (0, 0), 1.3)
@@ -269,12 +269,12 @@ def take_apart(photograph: Pixels) -> Portrait:
     )
 
 
-# --- the motion --------------------------------------------------------------------------------------------------
+# --- Motion --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Pose:
-    """Where head and shoulders are in one frame: angles in radians, the rest in pixels of the video."""
+    """Pose of head and shoulders in one frame: angles in radians, the rest in pixels of the video."""
 
     yaw: float
     pitch: float
@@ -285,8 +285,8 @@ class Pose:
     """0 open, 1 closed."""
 
 
-def wander(rng: np.random.Generator, amplitude: float) -> Floats:
-    """Smooth aimless motion, mostly slower than half a hertz; its deviation is ``amplitude`` (frames,)."""
+def random_motion(rng: np.random.Generator, amplitude: float) -> Floats:
+    """Return smooth random motion (frames,), mostly below 0.5 Hz, with a standard deviation of ``amplitude``."""
     seconds = np.arange(FRAMES) / FPS
     waves = rng.uniform((0.08, 0.0), (0.55, 2 * np.pi), (7, 2))
     motion = sum(np.sin(2 * np.pi * hertz * seconds + phase) / (hertz + 0.15) for hertz, phase in waves)
@@ -294,19 +294,19 @@ def wander(rng: np.random.Generator, amplitude: float) -> Floats:
 
 
 def lid_track() -> Floats:
-    """How far the lids are down in every frame (frames,)."""
+    """Return the position of the lids in every frame (frames,), 0 open, 1 closed."""
     track = np.zeros(FRAMES, np.float32)
     for start in BLINKS:
         first = round(start * FPS)
-        track[first : first + len(LID)] = LID
+        track[first : first + len(LID_POSITIONS)] = LID_POSITIONS
     return track
 
 
-def poses() -> list[Pose]:
-    """One pose a frame, always the same ones."""
+def make_poses() -> list[Pose]:
+    """Return the pose of each frame; the random motion is reproducible."""
     rng = np.random.default_rng(1906)
-    yaw, pitch, roll = (wander(rng, np.radians(degrees)) for degrees in (1.4, 1.0, 0.7))
-    across, down = wander(rng, 1.6), wander(rng, 0.8)
+    yaw, pitch, roll = (random_motion(rng, np.radians(degrees)) for degrees in (1.4, 1.0, 0.7))
+    across, down = random_motion(rng, 1.6), random_motion(rng, 0.8)
     breath = np.sin(2 * np.pi * 0.27 * np.arange(FRAMES) / FPS)
     return [
         Pose(float(yaw[i]), float(pitch[i]), float(roll[i]), (float(across[i]), float(down[i])), float(breath[i]), lid)
@@ -315,7 +315,7 @@ def poses() -> list[Pose]:
 
 
 def rotation(pose: Pose) -> Floats:
-    """The head's rotation matrix (3, 3): roll after pitch after yaw."""
+    """Return the rotation matrix (3, 3) of the head: yaw, then pitch, then roll."""
     (cy, cp, cr), (sy, sp, sr) = (f([pose.yaw, pose.pitch, pose.roll]) for f in (np.cos, np.sin))
     yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -324,7 +324,7 @@ def rotation(pose: Pose) -> Floats:
 
 
 def displacement(portrait: Portrait, pose: Pose, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """How far the points (x, y) of the enlarged photograph move, in pixels."""
+    """Return the displacement in pixels of the points (x, y) of the enlarged photograph."""
     height = cv2.remap(portrait.height, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     head = cv2.remap(portrait.head, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     from_neck = (x - NECK[0] * SCALE, y - NECK[1] * SCALE)
@@ -334,8 +334,8 @@ def displacement(portrait: Portrait, pose: Pose, x: Floats, y: Floats) -> tuple[
     return head * dx + sway * pose.shift[0], head * dy + head * pose.shift[1] - 0.8 * pose.breath
 
 
-def lower_lids(portrait: Portrait, lid: float) -> Pixels:
-    """The photograph with its eyes shut to ``lid``."""
+def close_eyes(portrait: Portrait, lid: float) -> Pixels:
+    """Return the photograph with the lids at position ``lid``."""
     picture = portrait.person.copy()
     for eye in portrait.eyes:
         rows = np.arange(eye.mask.shape[0], dtype=np.float32)[:, None]
@@ -349,14 +349,14 @@ def lower_lids(portrait: Portrait, lid: float) -> Pixels:
     return picture
 
 
-def draw(portrait: Portrait, pose: Pose) -> Pixels:
-    """Draw one frame (SIZE, SIZE, 3)."""
+def render_frame(portrait: Portrait, pose: Pose) -> Pixels:
+    """Render one frame (SIZE, SIZE, 3)."""
     y, x = np.mgrid[TOP : TOP + SIZE, LEFT : LEFT + SIZE].astype(np.float32)
     from_x, from_y = x, y
-    for _ in range(3):  # where a point came from depends on how far it moved; three rounds settle to 0.05 pixels
+    for _ in range(3):  # invert the displacement by fixed-point iteration, which converges to 0.05 pixels
         dx, dy = displacement(portrait, pose, from_x, from_y)
         from_x, from_y = x - dx, y - dy
-    picture = lower_lids(portrait, pose.lid) if pose.lid else portrait.person
+    picture = close_eyes(portrait, pose.lid) if pose.lid else portrait.person
     person = cv2.remap(picture, from_x, from_y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
     matte = cv2.remap(portrait.matte, from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[..., None]
     background = portrait.background[TOP : TOP + SIZE, LEFT : LEFT + SIZE]
@@ -367,9 +367,9 @@ def write_video(path: Path, pictures: Iterator[Pixels]) -> None:
     """Encode BGR frames as H.264.
 
     Raises:
-        OSError: ffmpeg failed; its message is in the error.
+        OSError: ffmpeg failed; the error contains its message.
     """
-    # swscale's own default is BT.601. One thread: their number changes what x264 writes.
+    # swscale defaults to BT.601. One thread, because the output of x264 depends on their number.
     tags = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
     options = ["-vf", f"scale=out_color_matrix=bt709:out_range=tv,{tags}", "-preset", "veryslow", "-crf", "19"]
     options += ["-threads", "1", "-movflags", "+faststart"]
@@ -383,12 +383,12 @@ def write_video(path: Path, pictures: Iterator[Pixels]) -> None:
 
 
 def main() -> None:
-    """Write both files into the folder that was named, else beside this script."""
+    """Write both files to the folder given as argument, by default next to this script."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     folder.mkdir(parents=True, exist_ok=True)
     write_wav(folder / "audio.wav", normalise(speak()))
-    portrait = take_apart(load_photograph())
-    write_video(folder / "face.mp4", (draw(portrait, pose) for pose in poses()))
+    portrait = separate_layers(load_photograph())
+    write_video(folder / "face.mp4", (render_frame(portrait, pose) for pose in make_poses()))
 
 
 if __name__ == "__main__":
