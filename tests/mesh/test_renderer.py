@@ -61,10 +61,10 @@ def test_pixels_outside_the_lower_face_are_bit_identical(frame, landmarks):
     output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(0.25))
     changed = np.argwhere(output[:720] != frame[:720])[:, ::-1]
     lower_face = landmarks[[234, 454, 1, 152, 58, 288, 150, 379], :2]
-    unit = float(interocular(landmarks))
+    eye_distance = float(interocular(landmarks))
     assert len(changed) > 1000
-    assert (changed.min(0) > lower_face.min(0) - 0.4 * unit).all()
-    assert (changed.max(0) < lower_face.max(0) + 0.4 * unit).all()
+    assert (changed.min(0) > lower_face.min(0) - 0.4 * eye_distance).all()
+    assert (changed.max(0) < lower_face.max(0) + 0.4 * eye_distance).all()
     eyes = landmarks[[33, 263, 133, 362, 159, 386], :2].max(0)[1]
     assert changed[:, 1].min() > eyes
     low, high = changed.min(0) // 2, changed.max(0) // 2 + 1

@@ -38,12 +38,12 @@ def fit_warp(landmarks: Array, targets: Targets) -> Field:
     """Fit the displacement field of one frame."""
     fixed = landmarks[list(FIXED), :2]
     ring = background_ring(landmarks)
-    goals = np.concatenate([targets.lips, targets.jaw, fixed, ring])
+    destinations = np.concatenate([targets.lips, targets.jaw, fixed, ring])
     sources = np.concatenate([inset_inner_lips(targets.tracked), landmarks[list(JAW_WEIGHTS), :2], fixed, ring])
     frame = MouthFrame.between(targets.lips[0], targets.lips[10])
-    side = np.zeros(len(goals), np.float32)
+    side = np.zeros(len(destinations), np.float32)
     side[: len(LIPS)] = LIP_SIDES
-    return fit_field(frame, goals, sources - goals, side)
+    return fit_field(frame, destinations, sources - destinations, side)
 
 
 def mouth_line(targets: Targets) -> Array:

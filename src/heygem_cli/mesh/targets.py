@@ -131,11 +131,11 @@ def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: A
     open_now = float(smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale)))
     weight = fade * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
     sources = close_lips(tracked, down, closed_gaps, TOUCH * scale, 0)
-    goals = close_lips(placed[:40], down, closed_gaps, TOUCH * scale, max(SEAM * scale, MIN_SEAM) * open_now)
+    destinations = close_lips(placed[:40], down, closed_gaps, TOUCH * scale, max(SEAM * scale, MIN_SEAM) * open_now)
     drop = weight * (placed[40] - landmarks[CHIN, :2])
     share = np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None]
     jaw = landmarks[list(JAW_WEIGHTS), :2] + share * drop
-    return Targets(sources, sources + weight * (goals - sources), jaw, fade)
+    return Targets(sources, sources + weight * (destinations - sources), jaw, fade)
 
 
 def max_opening(lips: Array, down: Array, closed_gaps: Array) -> float:
