@@ -23,6 +23,7 @@ LAYERS = [
     ["mesh", "heygem"],
     ["engines"],
     ["pipeline"],
+    ["api"],
     ["batch", "doctor"],
     ["cli"],
     ["__main__"],
@@ -85,6 +86,7 @@ def import_time_imports(module: str) -> set[str]:
                 for handler in getattr(node, "handlers", []):
                     yield from visit(handler.body)
 
+    # The package itself imports the API only when it is first used.
     return set(visit(modules()[module].body)) - {"", module}
 
 
@@ -104,7 +106,7 @@ def test_layers_run_one_way():
     wrong = [
         (module, name)
         for module, name in all_imports()
-        if part_of(name) != part_of(module) and LAYER_OF[part_of(name)] >= LAYER_OF[part_of(module)]
+        if module and part_of(name) != part_of(module) and LAYER_OF[part_of(name)] >= LAYER_OF[part_of(module)]
     ]
     assert not wrong, listed(wrong)
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from typing import TextIO
 
 from heygem_cli.errors import InputError
 
@@ -85,9 +86,10 @@ def hide_native_output() -> Callable[[], None]:
     Returns:
         A function that undoes it.
     """
-    sys.stderr.flush()
     stderr, terminal = sys.stderr, os.dup(2)
-    sys.stderr = os.fdopen(terminal, "w", buffering=1, errors="backslashreplace", closefd=False)
+    stderr.flush()
+    if _descriptor(stderr) == 2:  # a notebook or a test has a stream of its own there
+        sys.stderr = os.fdopen(terminal, "w", buffering=1, errors="backslashreplace", closefd=False)
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 2)
     os.close(devnull)
@@ -99,3 +101,10 @@ def hide_native_output() -> Callable[[], None]:
         os.close(terminal)
 
     return restore
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # a stream without a file, or a closed one
+        return None

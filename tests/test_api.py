@@ -1,0 +1,132 @@
+"""Tests of the Python API."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heygem_cli import Renderer, RenderResult, render
+from heygem_cli.errors import InputError
+from heygem_cli.media.probe import probe_output
+from portrait import make_face_video, make_voice, scene
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEYGEM_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored, whatever the renderer sets
+
+
+@pytest.fixture(scope="module")
+def face(media):
+    return make_face_video(media / "api face.mp4", [scene(256, 256, (128, 140, 200))] * 6)
+
+
+@pytest.fixture(scope="module")
+def voice(media):
+    return make_voice(media / "api voice.wav", 0.4)
+
+
+def test_render_takes_the_options_of_the_command_line(tmp_path, face, voice):
+    result = render(str(voice), face, tmp_path / "out.mp4", crf=20, preset="ultrafast", device="cpu", threads=1)
+    assert isinstance(result, RenderResult)
+    assert (result.frames, result.provider) == (10, "CPUExecutionProvider")
+    assert probe_output(tmp_path / "out.mp4").width == 256
+
+
+def test_renderer_is_reused_and_reports_progress(tmp_path, face, voice):
+    stages = []
+    with Renderer(device="cpu") as renderer:
+        renderer.render(voice, face, tmp_path / "one.mp4", on_progress=lambda progress: stages.append(progress.stage))
+        second = renderer.render(voice, face, tmp_path / "two.mp4", person="left", loop="hold")
+    assert second.frames == 10
+    assert {"speech", "track", "render"} <= set(stages)
+
+
+def test_exception_of_the_progress_callback_ends_the_render(tmp_path, face, voice):
+    class EnoughError(Exception):
+        pass
+
+    def stop(_progress):
+        raise EnoughError
+
+    with Renderer() as renderer, pytest.raises(EnoughError):
+        renderer.render(voice, face, tmp_path / "out.mp4", on_progress=stop)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crf": 99}, "crf: 99 is not a whole number from 0 to 51"),
+        ({"crf": "99"}, "crf: '99' is not a whole number from 0 to 51"),
+        ({"crf": 20.5}, "crf: 20.5 is not a whole number"),
+        ({"crf": True}, "crf: True is not a whole number"),
+        ({"crff": 20}, r"render\(\) takes no option crff. Did you mean crf"),
+        ({"loop": "never"}, "loop: 'never' is not one of pingpong, forward, hold, none"),
+        ({"loop": 1}, "loop: 1 is not a value"),
+        ({"person": "biggest"}, "person 'biggest' is not understood"),
+        ({"threads": 0}, "threads: 0 is not a whole number from 1 to 128"),
+        ({"overwrite": "maybe"}, "overwrite: 'maybe' is not one of true"),
+        ({"engine": "heygem-http", "crf": 20}, "--crf: the engine heygem-http cannot use it"),
+        ({"home": "/srv/HeyGem"}, "--home: the engine mesh cannot use it"),
+    ],
+)
+def test_unusable_option_is_an_input_error(tmp_path, face, voice, options, message):
+    with pytest.raises(InputError, match=message):
+        render(voice, face, tmp_path / "out.mp4", **options)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_missing_input_is_an_error_and_native_output_comes_back(tmp_path, face):
+    with pytest.raises(InputError, match=r"no\.wav"):
+        render("no.wav", face, tmp_path / "out.mp4")
+    assert str(Path("/proc/self/fd/2").readlink()) != os.devnull
+
+
+def run_python(script, *args):
+    return subprocess.run([sys.executable, "-c", script, *args], capture_output=True, text=True, check=True)
+
+
+def test_import_is_light_and_limits_threads_before_numpy_is_loaded():
+    script = """
+import os, sys
+import heygem_cli
+print([name for name in ("numpy", "cv2", "onnxruntime", "av", "mediapipe", "typer") if name in sys.modules])
+heygem_cli.Renderer
+print("numpy" in sys.modules)
+heygem_cli.Renderer(device="cpu").close()
+print(os.environ["OPENBLAS_NUM_THREADS"])
+"""
+    assert run_python(script).stdout.split("\n")[:3] == ["[]", "False", "1"]
+
+
+def test_errors_of_the_host_still_reach_stderr(tmp_path, face, voice):
+    script = """
+import os, sys
+from heygem_cli import render
+def noisy(progress):
+    os.write(2, b"native noise")
+    print("from Python", file=sys.stderr)
+render(*sys.argv[1:], on_progress=noisy)
+os.write(2, b"after")
+"""
+    stderr = run_python(script, str(voice), str(face), str(tmp_path / "out.mp4")).stderr
+    assert "native noise" not in stderr
+    assert "from Python" in stderr
+    assert stderr.endswith("after")
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "docs/python.zh-CN.md"])
+def test_examples_of_the_documentation_run(tmp_path, face, voice, page):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "speech.wav").write_bytes(voice.read_bytes())
+    (tmp_path / "anna.mp4").write_bytes(face.read_bytes())
+    assert len(blocks) >= 3
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True, timeout=120)
