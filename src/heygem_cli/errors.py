@@ -27,6 +27,11 @@ def printable(path: str | os.PathLike[str]) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in os.fspath(path))
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 job``, ``2 jobs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 class HeygemError(Exception):
     """The root of all errors.
 

@@ -113,11 +113,16 @@ def write_atomically(path: Path, content: bytes, *, like: Path | None = None) ->
         if like is not None:
             _copy_attributes(like, part)
         publish(part, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync a folder, so that the name of a new file is on the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def _copy_attributes(source: Path, part: PartFile) -> None:

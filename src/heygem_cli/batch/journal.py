@@ -10,17 +10,30 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from heygem_cli.batch.validate import all_match
 from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
+from heygem_cli.files import sync_folder
 
+Event = dict[str, Any]
 Status = Literal["started", "done", "failed", "retrying", "interrupted", "died"]
 """``retrying``: failed, and will be retried in the same run; ``died``: the worker's process died during the job."""
 
 MAX_CRASHES = 2
 """Crashes after which a job is not tried again, so that no file blocks a batch for ever."""
 UNWRITABLE_HINT = "The journal lies beside the manifest: copy the manifest to a writable folder"
+REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
+STARTED_FIELDS = {"id": str, "key": str, "output": str}
+OPTIONAL_FIELDS = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
+RESULT_FIELDS = {
+    "duration": float,
+    "bytes": int,
+    "fps": float | str,
+    "frame_rate": str,
+    "frames": int,
+    "frames_without_face": int | None,
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any])
         return
     if kind == "started":
         states[job_id] = _start_attempt(states.get(job_id), event)
-    elif kind in ("done", "failed", "retrying", "interrupted", "died") and job_id in states:
+    elif kind in get_args(Status) and job_id in states:
         state = states[job_id]
         states[job_id] = replace(
             state,
@@ -85,26 +98,10 @@ def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any])
 def _start_attempt(state: JobState | None, event: Mapping[str, Any]) -> JobState:
     key, output = event["key"], event["output"]
     made = state is not None and state.output == output and state.owns_output
-    if state is None or state.key != key:
-        return JobState("started", key, output, event["run"], attempts=1, output_made=made)
-    crashes = state.crashes + (state.status == "started")
-    return JobState(
-        "started", key, output, event["run"], attempts=state.attempts + 1, crashes=crashes, output_made=made
-    )
-
-
-Event = dict[str, Any]
-REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
-STARTED_FIELDS = {"id": str, "key": str, "output": str}
-OPTIONAL_FIELDS = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
-RESULT_FIELDS = {
-    "duration": float,
-    "bytes": int,
-    "fps": float | str,
-    "frame_rate": str,
-    "frames": int,
-    "frames_without_face": int | None,
-}
+    attempts, crashes = 1, 0
+    if state is not None and state.key == key:
+        attempts, crashes = state.attempts + 1, state.crashes + (state.status == "started")
+    return JobState("started", key, output, event["run"], attempts, crashes, made)
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
@@ -119,19 +116,18 @@ def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
             event = json.loads(line)
         except ValueError:
             event = None
-        if not is_event(event):
+        if not _is_event(event):
             message = f"{printable(name)}: line {number} is not an event of a batch"
             raise InputError("bad-journal", message, hint="Delete this line, or the whole file to start over")
         events.append(event)
     return events
 
 
-def is_event(content: object) -> bool:
-    """Return whether a JSON value is a valid event."""
-    if not isinstance(content, dict) or not all_match(content, REQUIRED_FIELDS):
-        return False
+def _is_event(content: object) -> bool:
     return (
-        all_match(content, OPTIONAL_FIELDS, required=False)
+        isinstance(content, dict)
+        and all_match(content, REQUIRED_FIELDS)
+        and all_match(content, OPTIONAL_FIELDS, required=False)
         and all_match(content.get("result") or {}, RESULT_FIELDS, required=False)
         and (content["event"] != "started" or all_match(content, STARTED_FIELDS))
     )
@@ -229,16 +225,7 @@ def open_journal(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
     try:
         os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
         states = replay([path, *others])
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         yield Journal(path, states, descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the name of a new file is on the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from heygem_cli.batch.columns import COLUMNS, FILES, column_name, unknown_column_hint
-from heygem_cli.errors import InputError, printable
+from heygem_cli.errors import InputError, plural, printable
 
 SEPARATORS = (",", ";", "\t")
 
@@ -52,8 +52,8 @@ class ManifestError(InputError):
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.row or 0))
-        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         lines = "".join(f"\n  {line}" for line in format_problems(self.problems))
+        count = plural(len(problems), "problem")
         super().__init__("bad-manifest", f"{printable(name)}: {count}, nothing was started:{lines}")
 
     def to_dict(self) -> dict[str, object]:
@@ -102,7 +102,9 @@ def parse_manifest(data: bytes) -> tuple[list[RawRow], list[Problem]]:
     """
     problems: list[Problem] = []
     try:
-        rows = list(_parse(_decode(data), problems))
+        text = _decode(data)
+        parse = {"[": _parse_json, "{": _parse_json_lines}.get(text.lstrip()[:1], _parse_csv)
+        rows = list(parse(text, problems))
     except _UnreadableError as error:
         return [], [error.problem]
     if not rows and not problems:
@@ -123,15 +125,6 @@ def _decode(data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         message = f"line {line} is not UTF-8 text (byte {data[error.start]:#04x})"
         raise _UnreadableError(Problem(message, "Save the manifest as UTF-8", line=line)) from error
-
-
-def _parse(text: str, problems: list[Problem]) -> Iterator[RawRow]:
-    first = text.lstrip()[:1]
-    if first == "[":
-        return _parse_json(text, problems)
-    if first == "{":
-        return _parse_json_lines(text, problems)
-    return _parse_csv(text, problems)
 
 
 def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
@@ -221,8 +214,7 @@ def _parse_json(text: str, problems: list[Problem]) -> Iterator[RawRow]:
 def _parse_object(content: object, number: int, line: int | None, problems: list[Problem]) -> Iterator[RawRow]:
     row = RawRow(number, line, {})
     if not isinstance(content, _JsonObject):
-        hint = 'Write {"audio": "…", "face": "…"}'
-        problems.append(row.problem(None, "it is not a JSON object", hint))
+        problems.append(row.problem(None, "it is not a JSON object", 'Write {"audio": "…", "face": "…"}'))
         return
     names = set()
     for key, value in content:
