@@ -15,7 +15,6 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import (
     PlannedJob,
-    RerunOptions,
     choose_action,
     content_key,
     make_plan,
@@ -26,7 +25,7 @@ from heygem_cli.batch.rows import Row
 from heygem_cli.files import file_identity
 from heygem_cli.job import RenderJob
 from heygem_cli.mesh.models import models_digest
-from heygem_cli.options import EncodeOptions, Person, RenderOptions
+from heygem_cli.options import BatchOptions, EncodeOptions, Person, RenderOptions
 
 
 def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
@@ -35,7 +34,7 @@ def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions
 
 
 def planned(row, seconds, face):
-    return PlannedJob(row, inputs_lasting(seconds), "", face, "", "do", "")
+    return PlannedJob(row, inputs_lasting(seconds), "do", "", face_digest=face)
 
 
 def done_state(path, run="before"):
@@ -52,21 +51,21 @@ def finished(clip, tmp_path):
 
 def test_done_job_is_not_run_again(finished):
     row, state = finished
-    assert choose_action(row, "key", state, RerunOptions("now")) == ("done", "")
-    assert choose_action(row, "key", state, RerunOptions("now", retry_failed=True)) == ("done", "")
+    assert choose_action(row, "key", state, "now", BatchOptions()) == ("done", "")
+    assert choose_action(row, "key", state, "now", BatchOptions(retry_failed=True)) == ("done", "")
 
 
 def test_force_runs_a_done_job_once_per_run(finished):
     row, state = finished
-    assert choose_action(row, "key", state, RerunOptions("now", force=True)) == ("do", "forced")
-    assert choose_action(row, "key", replace(state, run="now"), RerunOptions("now", force=True)) == ("done", "")
+    assert choose_action(row, "key", state, "now", BatchOptions(force=True)) == ("do", "forced")
+    assert choose_action(row, "key", replace(state, run="now"), "now", BatchOptions(force=True)) == ("done", "")
 
 
 def test_changed_key_runs_the_job_again(finished):
     row, state = finished
-    assert choose_action(row, "new key", state, RerunOptions("now"))[0] == "changed"
-    assert choose_action(row, "new key", replace(state, status="failed"), RerunOptions("now"))[0] == "changed"
-    assert choose_action(row, "new key", replace(state, status="started"), RerunOptions("now")) == ("do", "new")
+    assert choose_action(row, "new key", state, "now", BatchOptions())[0] == "changed"
+    assert choose_action(row, "new key", replace(state, status="failed"), "now", BatchOptions())[0] == "changed"
+    assert choose_action(row, "new key", replace(state, status="started"), "now", BatchOptions()) == ("do", "new")
 
 
 def test_missing_changed_or_damaged_output_is_rendered_again(finished):
@@ -74,51 +73,51 @@ def test_missing_changed_or_damaged_output_is_rendered_again(finished):
     path = row.job.output
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
-    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output has been changed")
+    assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output has been changed")
     path.write_bytes(b"\0" * len(whole))
-    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output is damaged")
+    assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output is damaged")
     path.write_bytes(whole)
     assert output_problem(path, "elsewhere.mp4", state) == "the output is missing"
     longer = replace(state, result={**state.result, "duration": 2.0})
     assert output_problem(path, "out.mp4", longer) == "the output is damaged"
     assert output_problem(path, "out.mp4", replace(state, result={})) == "the output is damaged"
     path.unlink()
-    assert choose_action(row, "key", state, RerunOptions("now")) == ("do", "the output is missing")
+    assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output is missing")
 
 
 @pytest.mark.parametrize(
-    ("state", "rerun", "expected"),
+    ("state", "options", "expected"),
     [
-        (None, RerunOptions("now"), ("do", "new")),
+        (None, BatchOptions(), ("do", "new")),
         (
             JobState("failed", "key", "o", "before", error={"code": "no-face"}),
-            RerunOptions("now"),
+            BatchOptions(),
             ("failed", "failed: no-face"),
         ),
-        (JobState("failed", "key", "o", "before"), RerunOptions("now", retry_failed=True), ("do", "failed: ")),
-        (JobState("failed", "key", "o", "before"), RerunOptions("now", force=True), ("do", "failed: ")),
+        (JobState("failed", "key", "o", "before"), BatchOptions(retry_failed=True), ("do", "failed: ")),
+        (JobState("failed", "key", "o", "before"), BatchOptions(force=True), ("do", "failed: ")),
         (
             JobState("failed", "key", "o", "now"),
-            RerunOptions("now", force=True, retry_failed=True),
+            BatchOptions(force=True, retry_failed=True),
             ("failed", "failed: "),
         ),
-        (JobState("interrupted", "key", "o", "before"), RerunOptions("now"), ("do", "interrupted")),
-        (JobState("retrying", "key", "o", "before"), RerunOptions("now"), ("do", "retried after an error")),
-        (JobState("started", "key", "o", "before"), RerunOptions("now"), ("do", "the process died during this job")),
+        (JobState("interrupted", "key", "o", "before"), BatchOptions(), ("do", "interrupted")),
+        (JobState("retrying", "key", "o", "before"), BatchOptions(), ("do", "retried after an error")),
+        (JobState("started", "key", "o", "before"), BatchOptions(), ("do", "the process died during this job")),
         (
             JobState("died", "key", "o", "before", crashes=1),
-            RerunOptions("now"),
+            BatchOptions(),
             ("do", "the process died during this job"),
         ),
         (
             JobState("started", "key", "o", "before", crashes=1),
-            RerunOptions("now", retry_failed=True, force=True),
+            BatchOptions(retry_failed=True, force=True),
             ("failed", "the process died twice during this job"),
         ),
     ],
 )
-def test_action_after_earlier_attempts(state, rerun, expected):
-    assert choose_action(make_row(), "key", state, rerun) == expected
+def test_action_after_earlier_attempts(state, options, expected):
+    assert choose_action(make_row(), "key", state, "now", options) == expected
 
 
 JOBS = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([1, 2]), st.integers(1, 5)), max_size=12)
@@ -186,7 +185,7 @@ def checked(row):
 
 
 def plan(rows, states=None):
-    return make_plan(rows, states or {}, {"mesh": "m"}, RerunOptions("now"))
+    return make_plan(rows, states or {}, {"mesh": "m"}, "now", BatchOptions())
 
 
 def test_plan_depends_on_the_content_of_the_files(files):

@@ -55,7 +55,7 @@ def test_exit_codes(report, code):
 
 def job(action="do", key="key"):
     rows, _ = make_rows([RawRow(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
-    return PlannedJob(rows[0], inputs_lasting(2.0), "", "", key, action, "reason")
+    return PlannedJob(rows[0], inputs_lasting(2.0), action, "reason", key)
 
 
 RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turned_away": 4}

@@ -12,10 +12,11 @@ from heygem_cli.batch.journal import open_journal
 from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.runner import BatchRunner, Policy
+from heygem_cli.batch.runner import BatchRunner, job_timeout
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
+from heygem_cli.options import BatchOptions
 from heygem_cli.processes import SIGNALS
 
 ROW = Row("a", "a.mp4", RawRow(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
@@ -36,14 +37,15 @@ def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, s
     with open_journal(tmp_path / "journal") as journal:
         for event in events:
             journal.write(event, run="before", id="a", key="k", output="a.mp4")
-        job = PlannedJob(ROW, None, "", "", "", "failed", "the reason")
-        assert BatchRunner([job], journal, Policy("now"), None, restart=never, write_reports=never).run(never) is None
+        job = PlannedJob(ROW, None, "failed", "the reason")
+        runner = BatchRunner([job], journal, "now", BatchOptions(), None, restart=never, write_reports=never)
+        assert runner.run(never) is None
         state = journal.states["a"]
     assert (state.status, (state.error or {}).get("code")) == (status, code)
 
 
 def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
-    assert Policy("r").timeout_of(PlannedJob(ROW, inputs_lasting(60), "", "", "", "do", "")) == 900
+    assert job_timeout(BatchOptions(), PlannedJob(ROW, inputs_lasting(60), "do", "")) == 900
 
 
 class NullObserver:
@@ -80,8 +82,9 @@ def test_failure_after_a_signal_is_an_interruption(tmp_path):
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with open_journal(tmp_path / "journal") as journal:
-            job = PlannedJob(ROW, inputs_lasting(1), "", "", "key", "do", "new")
-            runner = BatchRunner([job], journal, Policy("now"), NullObserver(), restart=None, write_reports=None)
+            job = PlannedJob(ROW, inputs_lasting(1), "do", "new", "key")
+            observer = NullObserver()
+            runner = BatchRunner([job], journal, "now", BatchOptions(), observer, restart=None, write_reports=None)
             assert runner.run(SwallowingWorker) == signal.SIGTERM
             assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
     finally:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from heygem_cli.batch import watchdog
-from heygem_cli.batch.runner import MAX_TIMEOUT, Policy
+from heygem_cli.batch.runner import MAX_TIMEOUT, job_timeout
+from heygem_cli.options import BatchOptions
 
 COMMON = """
 import os, signal, sys, threading, time
@@ -194,7 +195,7 @@ with raise_on_signal(), watchdog.Watchdog(*CALLBACKS) as watch:
 
 
 def test_infinite_timeout_becomes_one_that_the_system_can_wait_for(tmp_path):
-    assert Policy("r", timeout=math.inf).timeout_of(None) == MAX_TIMEOUT
+    assert job_timeout(BatchOptions(timeout=math.inf), None) == MAX_TIMEOUT
     done = run(
         f"""
 with watchdog.Watchdog(*CALLBACKS) as watch, watch.job({MAX_TIMEOUT + 20}):

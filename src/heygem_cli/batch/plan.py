@@ -18,7 +18,7 @@ from heygem_cli.errors import HeygemError, from_os_error
 from heygem_cli.files import file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_output
-from heygem_cli.options import RenderOptions, output_values
+from heygem_cli.options import BatchOptions, RenderOptions, output_values
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -29,18 +29,18 @@ class PlannedJob:
 
     Attributes:
         inputs: The probed inputs; None for a row that cannot be rendered.
-        key: What the output depends on, see :func:`content_key`.
         action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
         reason: The reason for the action.
+        key: What the output depends on, see :func:`content_key`.
     """
 
     row: Row
     inputs: Inputs | None
-    audio_digest: str
-    face_digest: str
-    key: str
     action: Action
     reason: str
+    key: str = ""
+    audio_digest: str = ""
+    face_digest: str = ""
 
     @property
     def needs_rendering(self) -> bool:
@@ -53,23 +53,12 @@ class PlannedJob:
         return self.inputs.audio.duration if self.inputs else 0.0
 
 
-@dataclass(frozen=True)
-class RerunOptions:
-    """What the command line says about jobs that were tried before.
-
-    Attributes:
-        run_id: This run; a job that ended in it is never done again.
-        force: Whether jobs that are done or failed are done again.
-        retry_failed: Whether jobs that failed are done again.
-    """
-
-    run_id: str
-    force: bool = False
-    retry_failed: bool = False
-
-
 def make_plan(
-    rows: Iterable[CheckedRow], states: Mapping[str, JobState], engines: Mapping[str, str], rerun: RerunOptions
+    rows: Iterable[CheckedRow],
+    states: Mapping[str, JobState],
+    engines: Mapping[str, str],
+    run_id: str,
+    options: BatchOptions,
 ) -> list[PlannedJob]:
     """Plan every row.
 
@@ -77,16 +66,17 @@ def make_plan(
         rows: The rows of this run.
         states: The states of the jobs by id, from the journals.
         engines: The identity of each engine, see :class:`heygem_cli.engines.EngineEntry`.
-        rerun: What to do with jobs that were tried before.
+        run_id: This run; a job that ended in it is never done again.
+        options: Whether jobs that were tried before are done again.
 
     Returns:
         The jobs in the order in which they are to run.
     """
-    return sort_jobs([_plan_row(checked, states.get(checked.row.id), engines, rerun) for checked in rows])
+    return sort_jobs([_plan_row(row, states.get(row.row.id), engines, run_id, options) for row in rows])
 
 
 def _plan_row(
-    checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], rerun: RerunOptions
+    checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], run_id: str, options: BatchOptions
 ) -> PlannedJob:
     row, job = checked.row, checked.row.job
     try:
@@ -96,10 +86,10 @@ def _plan_row(
     except OSError as error:
         problem = from_os_error(error).message
     if problem:
-        return PlannedJob(row, checked.inputs, "", "", "", "failed", problem)
+        return PlannedJob(row, checked.inputs, "failed", problem)
     key = content_key(audio_digest, face_digest, job.options, engines[job.options.engine])
-    action, reason = choose_action(row, key, state, rerun)
-    return PlannedJob(row, checked.inputs, audio_digest, face_digest, key, action, reason)
+    action, reason = choose_action(row, key, state, run_id, options)
+    return PlannedJob(row, checked.inputs, action, reason, key, audio_digest, face_digest)
 
 
 def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
@@ -116,7 +106,7 @@ def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     return sorted(jobs, key=sort_key)
 
 
-def choose_action(row: Row, key: str, state: JobState | None, rerun: RerunOptions) -> tuple[Action, str]:
+def choose_action(row: Row, key: str, state: JobState | None, run_id: str, options: BatchOptions) -> tuple[Action, str]:
     """Return what to do with a row, and the reason."""
     if state is None:
         return "do", "new"
@@ -124,13 +114,13 @@ def choose_action(row: Row, key: str, state: JobState | None, rerun: RerunOption
         return ("changed", "inputs, options or models") if state.status in ("done", "failed") else ("do", "new")
     if state.crashed_too_often:
         return "failed", "the process died twice during this job"
-    earlier_run = state.run != rerun.run_id
+    earlier_run = state.run != run_id
     if state.status == "done":
-        reason = "forced" if rerun.force and earlier_run else output_problem(row.job.output, row.output, state)
+        reason = "forced" if options.force and earlier_run else output_problem(row.job.output, row.output, state)
         return ("do", reason) if reason else ("done", "")
     if state.status == "failed":
         code = str((state.error or {}).get("code", ""))
-        return "do" if (rerun.force or rerun.retry_failed) and earlier_run else "failed", f"failed: {code}"
+        return "do" if (options.force or options.retry_failed) and earlier_run else "failed", f"failed: {code}"
     reasons = {"interrupted": "interrupted", "retrying": "retried after an error"}
     return "do", reasons.get(state.status, "the process died during this job")
 

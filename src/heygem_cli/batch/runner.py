@@ -7,7 +7,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from heygem_cli.batch.journal import JobState, Journal
@@ -16,6 +15,7 @@ from heygem_cli.batch.watchdog import Watchdog
 from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, Worker, WorkItem, to_failure
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.job import Progress
+from heygem_cli.options import BatchOptions
 from heygem_cli.processes import kill_and_reap_children
 
 CRASHED_TOO_OFTEN = Failure(
@@ -27,25 +27,9 @@ MAX_TIMEOUT = 2_000_000.0
 """Seconds, 23 days: the operating system waits for at most 2^31 milliseconds."""
 
 
-@dataclass(frozen=True)
-class Policy:
-    """How a run treats its jobs.
-
-    Attributes:
-        run_id: Name of the run in the journal.
-        retries: How often a job is retried after an error that may not recur.
-        max_failures: Number of failed jobs after which the run stops; None for no limit.
-        timeout: Limit for each job in seconds; None for 300 s plus ten times the duration of its audio.
-    """
-
-    run_id: str
-    retries: int = 1
-    max_failures: int | None = None
-    timeout: float | None = None
-
-    def timeout_of(self, job: PlannedJob) -> float:
-        """Return the limit for a job in seconds."""
-        return min(MAX_TIMEOUT, 300 + 10 * job.audio_seconds if self.timeout is None else self.timeout)
+def job_timeout(options: BatchOptions, job: PlannedJob) -> float:
+    """Return the time limit of a job in seconds."""
+    return min(MAX_TIMEOUT, 300 + 10 * job.audio_seconds if options.timeout is None else options.timeout)
 
 
 class Observer(Protocol):
@@ -70,7 +54,8 @@ class BatchRunner:
     Args:
         jobs: The plan, in order.
         journal: The open journal, under its lock.
-        policy: How to treat the jobs.
+        run_id: Name of the run in the journal.
+        options: The options of the batch.
         observer: Receives the progress.
         restart: Restarts the command in place; called when a job does not return from native code.
         write_reports: Called with the signal when the process must exit without returning to the caller.
@@ -80,7 +65,8 @@ class BatchRunner:
         self,
         jobs: Sequence[PlannedJob],
         journal: Journal,
-        policy: Policy,
+        run_id: str,
+        options: BatchOptions,
         observer: Observer,
         *,
         restart: Callable[[], object],
@@ -88,7 +74,8 @@ class BatchRunner:
     ) -> None:
         self._jobs = jobs
         self._journal = journal
-        self._policy = policy
+        self._run_id = run_id
+        self._options = options
         self._observer = observer
         self._restart = restart
         self._write_reports = write_reports
@@ -108,7 +95,7 @@ class BatchRunner:
             HeygemError: The journal cannot be written, or the worker cannot run any job.
         """
         self._record_crashed_jobs()
-        queue = deque((job, self._policy.retries) for job in self._jobs if job.needs_rendering)
+        queue = deque((job, self._options.retries) for job in self._jobs if job.needs_rendering)
         if not queue or self._has_too_many_failures():
             return None
         with (
@@ -131,11 +118,12 @@ class BatchRunner:
                 self._write("failed", job, state.seconds, error=CRASHED_TOO_OFTEN.to_dict())
 
     def _has_too_many_failures(self) -> bool:
-        if self._policy.max_failures is None:
+        limit = 1 if self._options.fail_fast else self._options.max_failures
+        if limit is None:
             return False
         states = (self._journal.states.get(job.row.id) for job in self._jobs)
-        failures = sum(s is not None and s.status == "failed" and s.run == self._policy.run_id for s in states)
-        return failures >= self._policy.max_failures
+        failures = sum(s is not None and s.status == "failed" and s.run == self._run_id for s in states)
+        return failures >= limit
 
     def _run_job(self, job: PlannedJob, retries: int, worker: Worker, watchdog: Watchdog) -> int | None:
         """Run a job once.
@@ -144,13 +132,13 @@ class BatchRunner:
             The number of retries that are left if the job must be tried again.
         """
         worker.prepare()
-        self._journal.write("started", run=self._policy.run_id, id=job.row.id, key=job.key, output=job.row.output)
+        self._journal.write("started", run=self._run_id, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
         output_made = self._journal.states[job.row.id].output_made
         render_job = job.row.job.overwriting() if output_made else job.row.job
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
-        item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, self._policy.timeout_of(job))
+        item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, job_timeout(self._options, job))
         self._started_at = time.monotonic()
         self._current = job
         outcome: Result | Failure | None
@@ -184,7 +172,7 @@ class BatchRunner:
         return retries_left
 
     def _write(self, event: str, job: PlannedJob, seconds: float, **fields: object) -> None:
-        self._journal.write(event, run=self._policy.run_id, id=job.row.id, seconds=round(seconds, 3), **fields)
+        self._journal.write(event, run=self._run_id, id=job.row.id, seconds=round(seconds, 3), **fields)
 
     def _record_interruption(self) -> None:
         if self._current is not None and self._journal.states[self._current.row.id].status == "started":
@@ -198,7 +186,7 @@ class BatchRunner:
     def _on_timeout(self) -> None:
         """Record the time-out and restart the command."""
         if self._current is not None:
-            timeout = self._policy.timeout_of(self._current)
+            timeout = job_timeout(self._options, self._current)
             with contextlib.suppress(HeygemError):  # a full disk must not prevent the restart
                 error = to_failure(JobTimeoutError(timeout)).to_dict()
                 self._write("failed", self._current, timeout, error=error)

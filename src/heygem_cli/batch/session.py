@@ -18,12 +18,12 @@ from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
-from heygem_cli.batch.plan import PlannedJob, RerunOptions, make_plan
+from heygem_cli.batch.plan import PlannedJob, make_plan
 from heygem_cli.batch.report import BatchReport, report_job
 from heygem_cli.batch.report_files import ReportFiles
 from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row, make_rows
-from heygem_cli.batch.runner import BatchRunner, Observer, Policy
+from heygem_cli.batch.runner import BatchRunner, Observer
 from heygem_cli.batch.shard import Shard, parse_shard
 from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
 from heygem_cli.engines import check_engine_options, find_engine
@@ -58,7 +58,7 @@ class BatchRequest:
 
     @cached_property
     def shard(self) -> Shard | None:
-        """The share of the rows to render; None for all."""
+        """The shard to render; None for all rows."""
         text = self.options.shard
         return None if text is None else parse_shard(text, os.environ)
 
@@ -118,19 +118,12 @@ class CheckedBatch:
     rows: list[CheckedRow]
     unusable: list[tuple[Row, Problem]]
 
-    @property
-    def policy(self) -> Policy:
-        """How the run treats its jobs."""
-        options = self.request.options
-        return Policy(self.run_id, options.retries, 1 if options.fail_fast else options.max_failures, options.timeout)
-
     def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
         """Plan every row, see :func:`heygem_cli.batch.plan.make_plan`."""
         engines = {checked.row.job.options.engine for checked in self.rows}
         identities = {name: find_engine(name).identity(self.request.engines) for name in engines}
-        rerun = RerunOptions(self.run_id, self.request.options.force, self.request.options.retry_failed)
-        unusable = [PlannedJob(row, None, "", "", "", "failed", problem.message) for row, problem in self.unusable]
-        return make_plan(self.rows, states, identities, rerun) + unusable
+        unusable = [PlannedJob(row, None, "failed", problem.message) for row, problem in self.unusable]
+        return make_plan(self.rows, states, identities, self.run_id, self.request.options) + unusable
 
 
 def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: None) -> CheckedBatch:
@@ -231,7 +224,8 @@ def run_batch(
         runner = BatchRunner(
             jobs,
             journal,
-            batch.policy,
+            batch.run_id,
+            request.options,
             make_observer(jobs),
             restart=partial(restart, batch.run_id, batch.began, stdin),
             write_reports=write_reports,
