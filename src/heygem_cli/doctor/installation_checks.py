@@ -60,7 +60,8 @@ def opt_txt(inputs: Inputs, home: Path) -> Finding:
     if not path.exists():
         return warn("no opt.txt", "HeyGem writes it when it starts, so it has never started here", start)
     fix = f"{_fix_config(home)} && {start}"
-    values = opt_file.values(decode_lossless(read_small(path), path).text, opt_file.NUM_THREADS)
+    text, _ = decode_lossless(read_small(path), path)
+    values = opt_file.values(text, opt_file.NUM_THREADS)
     found = f"num_threads: {', '.join(values) or 'not set'}"
     if any(value != "0" for value in values) or not values:
         return warn(found, why, fix)

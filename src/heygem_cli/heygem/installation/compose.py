@@ -29,24 +29,22 @@ class Service:
 
     Attributes:
         name: The name of the service.
+        image: The image; may be empty.
         shm_size: The value as written; None if it is not set.
-        shm_bytes: The value in bytes; None if it is not set or not a size.
         host_ipc: Whether the service shares the host's /dev/shm.
         gpu: Whether it requests a GPU.
-        image: The image; may be empty.
     """
 
     name: str
+    image: str
     shm_size: str | None
-    shm_bytes: int | None
     host_ipc: bool
     gpu: bool
-    image: str
 
     @property
     def small(self) -> bool:
         """Whether its shared memory is below 2 GiB."""
-        return not self.host_ipc and (self.shm_bytes or 0) < SHM_BYTES
+        return not self.host_ipc and (size_in_bytes(self.shm_size) or 0) < SHM_BYTES
 
 
 def parse(data: bytes, path: Path) -> list[Service]:
@@ -60,7 +58,8 @@ def parse(data: bytes, path: Path) -> list[Service]:
     try:
         content = yaml.safe_load(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError("not-yaml", f"not a YAML file: {_first_line(error)}", path=path) from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError("not-yaml", f"not a YAML file: {reason}", path=path) from error
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict) or not services:
         raise InputError("no-services", "not a compose file: it has no services", path=path)
@@ -124,15 +123,8 @@ def _child(node: Node | None, name: str) -> Node | None:
 
 
 def _service(name: str, body: dict[str, Any]) -> Service:
-    shm_size = body.get("shm_size")
-    return Service(
-        name,
-        None if shm_size is None else str(shm_size),
-        size_in_bytes(shm_size),
-        body.get("ipc") == "host",
-        _requests_gpu(body),
-        str(body.get("image", "")),
-    )
+    shm_size = None if body.get("shm_size") is None else str(body["shm_size"])
+    return Service(name, str(body.get("image", "")), shm_size, body.get("ipc") == "host", _requests_gpu(body))
 
 
 def _requests_gpu(body: dict[str, Any]) -> bool:
@@ -143,7 +135,3 @@ def _requests_gpu(body: dict[str, Any]) -> bool:
         node = node.get(key) if isinstance(node, dict) else None
     devices = node if isinstance(node, list) else []
     return any(isinstance(each, dict) and "gpu" in (each.get("capabilities") or []) for each in devices)
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

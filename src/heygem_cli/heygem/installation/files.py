@@ -6,7 +6,6 @@ import codecs
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import InputError
@@ -16,21 +15,6 @@ MAX_BYTES = 16 << 20
 
 _MOVE = "Move it out of the way"
 _BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-
-
-@dataclass(frozen=True)
-class LosslessText:
-    """Text whose ASCII parts can be edited without changing any other byte, whatever the encoding.
-
-    UTF-8, GBK and other supersets of ASCII are decoded as Latin-1, one character per byte; UTF-16 is decoded as such.
-    """
-
-    text: str
-    codec: str = "latin-1"
-
-    def to_bytes(self, text: str | None = None) -> bytes:
-        """Encode the text, or an edited one, as in the file."""
-        return (self.text if text is None else text).encode(self.codec)
 
 
 def read_small(path: Path) -> bytes:
@@ -47,6 +31,16 @@ def read_small(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise read_error(path, error) from error
+
+
+def read_if_exists(path: Path) -> bytes | None:
+    """Read a file as :func:`read_small` does; return None if it does not exist."""
+    try:
+        return read_small(path)
+    except InputError as error:
+        if error.code == "missing":
+            return None
+        raise
 
 
 def check_regular(path: Path) -> os.stat_result:
@@ -73,18 +67,20 @@ def read_error(path: Path, error: OSError) -> InputError:
     return InputError("unreadable", error.strerror or str(error), path=path)
 
 
-def decode_lossless(data: bytes, path: Path) -> LosslessText:
-    """Decode a file so that it can be edited without loss.
+def decode_lossless(data: bytes, path: Path) -> tuple[str, str]:
+    """Return the text of a file and its codec, so that ASCII parts can be edited without changing any other byte.
+
+    UTF-8, GBK and other supersets of ASCII are decoded as Latin-1, one character per byte; UTF-16 is decoded as such.
 
     Raises:
         InputError: The file is binary.
     """
     if b"\0" not in data:
-        return LosslessText(data.decode("latin-1"))
+        return data.decode("latin-1"), "latin-1"
     codec = next((codec for bom, codec in _BOMS if data.startswith(bom)), _utf16_without_bom(data))
     try:
         if codec and "\0" not in (text := data.decode(codec)):
-            return LosslessText(text, codec)
+            return text, codec
     except UnicodeDecodeError:
         pass
     raise InputError("binary", "a binary file, not text", path=path, hint=_MOVE)
@@ -104,9 +100,8 @@ def _utf16_without_bom(data: bytes) -> str:
 
 def decode_for_display(data: bytes) -> str:
     """Decode text for display; a wrong guess of the encoding does no harm."""
-    for bom, codec in _BOMS:
-        if data.startswith(bom):
-            return data.decode(codec, errors="replace").removeprefix("\ufeff")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace")
     for codec in ("utf-8-sig", "gb18030"):
         try:
             return data.decode(codec)

@@ -22,18 +22,14 @@ class QueueCall:
         line: The line number in the source.
         missing: Whether there is no call of ``queue``.
         wrong: The arguments that differ from the recommended ones: their source, or None if they are not set.
-        insert: The byte offset at which to insert arguments, or the missing call.
-        has_arguments: Whether arguments follow after ``insert``.
-        spans: The byte offsets of the values of the arguments that are set but wrong.
+        edits: What to replace in the source: start and end in bytes, and the new text.
         unclear: Whether there are positional or ``**`` arguments, which may set any of them.
     """
 
     line: int
     missing: bool
     wrong: dict[str, str | None]
-    insert: int
-    has_arguments: bool
-    spans: dict[str, tuple[int, int]]
+    edits: list[tuple[int, int, str]]
     unclear: bool = False
 
 
@@ -58,8 +54,8 @@ def find_queue(source: bytes, path: Path) -> QueueCall:
             raise InputError("several-queues", f"calls .queue() in lines {lines}", path=path, hint=hint)
         return _parse_queue(queues[0], offsets)
     if launches := _find_calls(tree, "launch"):
-        owner = launches[-1].func.value  # type: ignore[attr-defined]
-        return QueueCall(launches[-1].lineno, True, dict.fromkeys(RECOMMENDED), offsets.end(owner), False, {})
+        end = offsets.end(launches[-1].func.value)  # type: ignore[attr-defined]
+        return QueueCall(launches[-1].lineno, True, dict.fromkeys(RECOMMENDED), [(end, end, f".queue({ARGUMENTS})")])
     hint = f"Call demo.queue({ARGUMENTS}) before demo.launch()"
     raise InputError("no-queue", "calls neither .queue() nor .launch()", path=path, hint=hint)
 
@@ -74,13 +70,7 @@ def edit_queue(source: bytes, path: Path) -> bytes:
     if call.unclear:
         message = f"line {call.line} calls .queue() with arguments without names"
         raise InputError("unclear-queue", message, path=path, hint=f"Write by hand: {ARGUMENTS}")
-    if call.missing:
-        return source[: call.insert] + f".queue({ARGUMENTS})".encode() + source[call.insert :]
-    new = ", ".join(f"{name}={RECOMMENDED[name]!r}" for name, value in call.wrong.items() if value is None)
-    edits = [(*span, repr(RECOMMENDED[name])) for name, span in call.spans.items()]
-    if new:
-        edits.append((call.insert, call.insert, new + (", " if call.has_arguments else "")))
-    for start, end, text in sorted(edits, reverse=True):
+    for start, end, text in sorted(call.edits, reverse=True):
         source = source[:start] + text.encode() + source[end:]
     return source
 
@@ -88,14 +78,16 @@ def edit_queue(source: bytes, path: Path) -> bytes:
 def _parse_queue(call: ast.Call, offsets: _Offsets) -> QueueCall:
     values = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     wrong: dict[str, str | None] = {name: None for name in RECOMMENDED if name not in values}
-    spans: dict[str, tuple[int, int]] = {}
+    edits = []
+    if new := ", ".join(f"{name}={RECOMMENDED[name]!r}" for name in wrong):
+        start = offsets.start(call.keywords[0]) if call.keywords else offsets.end(call) - 1
+        edits.append((start, start, f"{new}, " if call.keywords else new))
     for name, value in values.items():
         if name in RECOMMENDED and not _equals(value, RECOMMENDED[name]):
             wrong[name] = ast.unparse(value)
-            spans[name] = offsets.start(value), offsets.end(value)
+            edits.append((offsets.start(value), offsets.end(value), repr(RECOMMENDED[name])))
     unclear = bool(call.args) or any(keyword.arg is None for keyword in call.keywords)
-    insert = offsets.start(call.keywords[0]) if call.keywords else offsets.end(call) - 1
-    return QueueCall(call.lineno, False, wrong, insert, bool(call.keywords), spans, unclear)
+    return QueueCall(call.lineno, False, wrong, edits, unclear)
 
 
 def _equals(node: ast.expr, value: object) -> bool:

@@ -1,13 +1,13 @@
 r"""Parse and edit opt.txt, the dump of options that HeyGem writes at every start and never reads.
 
 A line is ``'{:>25}: {:<30}{}'``: key, value, and ``\t[default: x]`` if the value is not the default. The file may be in
-any encoding and have any newlines, so it is decoded to :class:`~heygem_cli.heygem.installation.files.LosslessText`.
+any encoding and have any newlines, so :func:`~heygem_cli.heygem.installation.files.decode_lossless` decodes it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from heygem_cli.heygem.installation.files import split_lines
 
@@ -20,8 +20,7 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """The parts of an option line, which together are the whole line."""
 
     indent: str
@@ -32,23 +31,11 @@ class Option:
     default: str
     newline: str
 
-    @property
-    def line(self) -> str:
-        """The line as it is in the file."""
-        return f"{self.indent}{self.key}{self.colon}{self.value}{self.padding}{self.default}{self.newline}"
-
-    def with_value(self, value: str) -> Option:
-        """Return a copy with another value, padded to the same width."""
-        padding = " " * max(0, len(self.value) + len(self.padding) - len(value))
-        return replace(self, value=value, padding=padding)
-
 
 def parse_line(line: str) -> Option | None:
     """Parse an option line; return None if it is something else, such as a rule of dashes."""
     match = _LINE.fullmatch(line)
-    if match is None:
-        return None
-    return Option(**{name: part or "" for name, part in match.groupdict().items()})
+    return Option(**match.groupdict("")) if match else None
 
 
 def parse(text: str) -> list[Option]:
@@ -70,4 +57,5 @@ def _set_in_line(line: str, key: str, value: str) -> str:
     option = parse_line(line)
     if option is None or option.key != key or option.value.strip(" \t") == value:
         return line
-    return option.with_value(value).line
+    padding = " " * max(0, len(option.value) + len(option.padding) - len(value))
+    return "".join(option._replace(value=value, padding=padding))

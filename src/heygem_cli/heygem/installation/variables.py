@@ -40,12 +40,7 @@ VARIABLES = (
         "torch, BLAS and numba read it when they are loaded",
         "each process of HeyGem starts one thread per core, and they compete for the processors",
     ),
-    Variable(
-        "TORCH_NUM_THREADS",
-        "1",
-        False,
-        "no library reads it (heygem does); for HeyGem use OMP_NUM_THREADS",
-    ),
+    Variable("TORCH_NUM_THREADS", "1", False, "no library reads it (heygem does); for HeyGem use OMP_NUM_THREADS"),
     Variable(
         "GRADIO_QUEUE_TIMEOUT",
         "300",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from heygem_cli.errors import InputError, printable
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
-from heygem_cli.heygem.installation.files import decode_lossless, read_small
+from heygem_cli.heygem.installation.files import decode_lossless, read_if_exists, read_small
 from heygem_cli.heygem.repair import env_file
 
 START = "python run.py --num_threads 0"
@@ -98,24 +98,17 @@ def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Pa
 
 
 def plan_opt(home: Path) -> Edit:
-    """Set ``num_threads: 0`` in opt.txt.
-
-    Raises:
-        InputError: The file is missing, unreadable, or does not set num_threads.
-    """
+    """Set ``num_threads: 0`` in opt.txt."""
     path = resolve_inside(home, tree.OPT_TXT)
     hint = "HeyGem writes the file at every start: start it once"
-    try:
-        before = read_small(path)
-    except InputError as error:
-        if error.code == "missing":
-            raise InputError("missing", "there is no opt.txt", path=path, hint=hint) from error
-        raise
-    source = decode_lossless(before, path)
-    old = opt_file.values(source.text, opt_file.NUM_THREADS)
+    before = read_if_exists(path)
+    if before is None:
+        raise InputError("missing", "there is no opt.txt", path=path, hint=hint)
+    text, codec = decode_lossless(before, path)
+    old = opt_file.values(text, opt_file.NUM_THREADS)
     if not old:
         raise InputError("no-num-threads", "num_threads is not set", path=path, hint=hint)
-    after = source.to_bytes(opt_file.set_value(source.text, opt_file.NUM_THREADS, "0"))
+    after = opt_file.set_value(text, opt_file.NUM_THREADS, "0").encode(codec)
     effect = (
         "No effect by itself: HeyGem writes this file at every start and never reads it. "
         "Use the command-line option of run.py or app.py instead:"
@@ -125,11 +118,7 @@ def plan_opt(home: Path) -> Edit:
 
 
 def plan_config(home: Path, user_home: Path) -> Edit:
-    """Remove a byte-order mark from config.ini, and set a safe temp_dir if the clean-up would delete other files.
-
-    Raises:
-        InputError: The file is missing, or cannot be parsed or edited.
-    """
+    """Remove a byte-order mark from config.ini, and set a safe temp_dir if the clean-up would delete other files."""
     path = resolve_inside(home, tree.CONFIG_INI)
     before = read_small(path)
     config = config_ini.parse(before, path)
@@ -149,55 +138,38 @@ def plan_config(home: Path, user_home: Path) -> Edit:
 
 
 def _set_ini(data: bytes, key: str, value: str, path: Path) -> bytes:
-    source = decode_lossless(data, path)
+    text, codec = decode_lossless(data, path)
     try:
-        return source.to_bytes(config_ini.set_value(source.text, "temp", key, value))
+        return config_ini.set_value(text, "temp", key, value).encode(codec)
     except ValueError as error:
         raise InputError("odd-config", str(error), path=path, hint=BY_HAND) from error
 
 
 def plan_env(home: Path) -> Edit:
-    """Set the recommended variables in heygem.env.
-
-    Raises:
-        InputError: The file is unreadable.
-    """
+    """Set the recommended variables in heygem.env."""
     path = resolve_inside(home, env_file.NAME)
-    try:
-        before: bytes | None = read_small(path)
-    except InputError as error:
-        if error.code != "missing":
-            raise
-        before = None
-    source = decode_lossless(before or b"", path)
-    after = source.to_bytes(env_file.env_text(source.text))
+    before = read_if_exists(path)
+    text, codec = decode_lossless(before or b"", path)
+    after = env_file.env_text(text).encode(codec)
     what = "new file with the recommended variables" if before is None else "recommended values"
     command = f"cd {shlex.quote(str(home))} && set -a && . ./{env_file.NAME} && set +a && {START}"
     return Edit(path, before, after, what, "No effect until it is loaded before HeyGem starts:", command, inert=True)
 
 
 def plan_app(home: Path) -> Edit:
-    """Set the arguments of Gradio's queue in app.py.
-
-    Raises:
-        InputError: The file is missing, or the call cannot be found or edited.
-    """
+    """Set the arguments of Gradio's queue in app.py."""
     path = resolve_inside(home, tree.APP)
     before = read_small(path)
     after = gradio_queue.edit_queue(before, path)
-    what = f"queue({gradio_queue.ARGUMENTS})"
     if gradio_queue.find_queue(after, path).wrong:
         hint = f"Write by hand: {gradio_queue.ARGUMENTS}"
         raise InputError("unclear-queue", "the arguments of the queue cannot be changed", path=path, hint=hint)
+    what = f"queue({gradio_queue.ARGUMENTS})"
     return Edit(path, before, after, what, "Takes effect when app.py starts again.")
 
 
 def plan_compose(file: Path, home: Path) -> Edit:
-    """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside of the installation.
-
-    Raises:
-        InputError: It is not a compose file, or cannot be edited.
-    """
+    """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside of the installation."""
     file = file.absolute()
     path = resolve_inside(home if file.parent.resolve().is_relative_to(home) else file.parent, file)
     before = read_small(path)

@@ -6,9 +6,9 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError
 from heygem_cli.files import write_atomically
-from heygem_cli.heygem.installation.files import read_small
+from heygem_cli.heygem.installation.files import read_if_exists
 from heygem_cli.heygem.repair.plan import Edit
 
 
@@ -26,7 +26,7 @@ def apply(edit: Edit, now: datetime) -> Path | None:
         HeygemError: The file could not be written, and is unchanged.
     """
     try:
-        if _content(edit.path) != edit.before:
+        if read_if_exists(edit.path) != edit.before:
             hint = "Run heygem fix-config again"
             raise HeygemError("changed-meanwhile", "was changed by another process", path=edit.path, hint=hint)
         if edit.folder is not None:
@@ -39,7 +39,7 @@ def apply(edit: Edit, now: datetime) -> Path | None:
         hint = "Run as the owner of the installation, and check the free disk space"
         why = error.strerror or str(error)
         raise HeygemError("not-written", f"cannot be written: {why}", path=edit.path, hint=hint) from error
-    if _content(edit.path) != edit.after:
+    if read_if_exists(edit.path) != edit.after:
         hint = "Another process writes it: stop HeyGem and try again"
         raise HeygemError("not-written", "was overwritten at once", path=edit.path, hint=hint)
     return backup
@@ -53,15 +53,6 @@ def _create_folder(folder: Path) -> None:
     parent, own = folder.parent.stat(), folder.stat()
     if (parent.st_uid, parent.st_gid) != (own.st_uid, own.st_gid):
         os.chown(folder, parent.st_uid, parent.st_gid)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return read_small(path)
-    except InputError as error:
-        if error.code == "missing":
-            return None
-        raise
 
 
 def _back_up(path: Path, content: bytes, now: datetime) -> Path:
