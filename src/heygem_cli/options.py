@@ -151,13 +151,13 @@ class EngineOptions:
     )
     home: Path | None = run_option(
         None,
-        "Engine heygem: the installation's root folder.",
+        "HeyGem's root folder, for the engine heygem.",
         metavar="DIR",
         default_text="the one around the current folder",
     )
     python: str | None = run_option(
         None,
-        "Engine heygem: the installation's interpreter.",
+        "HeyGem's interpreter, for the engine heygem.",
         metavar="PROGRAM",
         default_text="`.venv` in the root folder",
     )
@@ -227,6 +227,62 @@ class DisplayOptions:
     as_json: bool = run_option(False, "Print the result as one JSON object.", flags=("--json",), variable=False)
     quiet: bool = run_option(False, "Print errors only.", flags=("-q", "--quiet"))
     debug: bool = run_option(False, "Show tracebacks and what native libraries print.")
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """What ``heygem doctor`` checks, and how it reports."""
+
+    compose: Path | None = run_option(
+        None, "A compose file to check.", metavar="FILE", default_text="the installation's own", variable=False
+    )
+    url: str | None = run_option(
+        None,
+        "HeyGem's web page (`http://127.0.0.1:7860`) or its official service (`http://127.0.0.1:8383`).",
+        metavar="URL",
+    )
+    log: Path | None = run_option(
+        None,
+        "HeyGem's log, such as `/tmp/gradio.log`.",
+        metavar="FILE",
+        default_text="`log/dh.log` in the root folder",
+        variable=False,
+    )
+    output: Path | None = run_option(
+        None,
+        "Where outputs go, for the check of the disk.",
+        metavar="DIR",
+        default_text="the current folder",
+        variable=False,
+    )
+    only: tuple[str, ...] = run_option(
+        (), "Run these checks or groups only; may be repeated, or use commas.", metavar="ID", variable=False
+    )
+    skip: tuple[str, ...] = run_option(
+        (), "Leave out these checks or groups; may be repeated, or use commas.", metavar="ID", variable=False
+    )
+    require: Literal["gpu"] | None = run_option(
+        None, "Fail, instead of warning, if the GPU is missing or unusable.", metavar="gpu", variable=False
+    )
+    deep: bool = run_option(False, "Also import torch, and render one second.", variable=False)
+    strict: bool = run_option(False, "Exit 1 for warnings, too.", variable=False)
+    as_list: bool = run_option(False, "Name all checks and run none.", flags=("--list",), variable=False)
+    as_report: bool = run_option(
+        False, "Print text for a bug report; names and tokens are hidden.", flags=("--report",), variable=False
+    )
+
+
+@dataclass(frozen=True)
+class RepairOptions:
+    """What ``heygem fix-config`` writes."""
+
+    dry_run: bool = run_option(False, "Show what would change and write nothing.", variable=False)
+    check: bool = run_option(False, "Write nothing; exit 1 if something would change.", variable=False)
+    yes: bool = run_option(
+        False, "Write without asking; needed where there is no terminal.", flags=("-y", "--yes"), variable=False
+    )
+    app: bool = run_option(False, "Edit app.py, too, instead of only showing how.", variable=False)
+    compose: Path | None = run_option(None, "Add `shm_size: 2g` to this compose file.", metavar="FILE", variable=False)
 
 
 ROW_OPTIONS: Mapping[str, Declared] = {each.name: each for each in declared(RenderOptions) if each.facts.scope == "row"}

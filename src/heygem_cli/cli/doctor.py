@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli import __version__
-from heygem_cli.cli.output import console, print_facts, print_json, report_errors, spinner
-from heygem_cli.cli.signals import raise_on_signal
+from heygem_cli.cli.output import console, print_facts, print_json, spinner
+from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError
+from heygem_cli.options import DisplayOptions, DoctorOptions, EngineOptions
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.check import Check
@@ -33,128 +34,63 @@ Row = tuple[str, str, str]
 """Status, name and finding."""
 
 
+@command
 def doctor(
     *,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="HEYGEM_HOME",
-            show_default="the one around the current folder",
-            help="HeyGem's root folder.",
-        ),
-    ] = None,
-    python: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROGRAM",
-            envvar="HEYGEM_PYTHON",
-            show_default="`.venv` in the root folder",
-            help="HeyGem's interpreter: check its version and packages, and start a real session.",
-        ),
-    ] = None,
-    compose: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default="the installation's own", help="A compose file to check."),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="HEYGEM_URL",
-            help="HeyGem's web page (`http://127.0.0.1:7860`) or its official service (`http://127.0.0.1:8383`).",
-        ),
-    ] = None,
-    maps: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="HOST:CONTAINER",
-            envvar="HEYGEM_MAP",
-            help="A folder that the official service shares, and its name in the container; may be repeated.",
-        ),
-    ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default="`log/dh.log` in the root folder",
-            help="HeyGem's log, such as `/tmp/gradio.log`.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", show_default="the current folder", help="Where outputs go, for the check of the disk."
-        ),
-    ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Run these checks or groups only; may be repeated, or use commas."),
-    ] = None,
-    skip: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Leave out these checks or groups; may be repeated, or use commas."),
-    ] = None,
-    require: Annotated[
-        Literal["gpu"] | None,
-        typer.Option(metavar="gpu", help="Fail, instead of warning, if the GPU is missing or unusable."),
-    ] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Also import torch, and render one second.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings, too.")] = False,
-    as_list: Annotated[bool, typer.Option("--list", help="Name all checks and run none.")] = False,
-    as_report: Annotated[
-        bool, typer.Option("--report", help="Print text for a bug report; names and tokens are hidden.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    engines: Annotated[EngineOptions, only("home", "python", "maps")],
+    options: DoctorOptions,
+    display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
     """Check this machine and the HeyGem on it.
 
     Reports what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
     """
-    with report_errors(as_json=as_json), raise_on_signal():
-        from heygem_cli.doctor.inputs import Inputs
-        from heygem_cli.doctor.registry import select
-        from heygem_cli.doctor.runner import run_checks
-        from heygem_cli.heygem.installation.tree import find_home
-        from heygem_cli.heygem.service.client import checked_url
-        from heygem_cli.options import parse_map
+    from heygem_cli.doctor.registry import select
+    from heygem_cli.doctor.runner import run_checks
 
-        if as_json and as_report:
-            raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
-        checks = select(_split(only), _split(skip))
-        if as_list:
-            _print_list(checks, as_json=as_json)
-            return
-        root = find_home(home, os.environ, Path.cwd())
-        inputs = Inputs(
-            home=root,
-            home_python=_venv_python(root) if python is None else _find_program(python),
-            compose=compose,
-            url=None if url is None else checked_url(url, example="http://127.0.0.1:7860"),
-            maps=tuple(parse_map(each) for each in maps or ()),
-            log=log,
-            output=output or Path.cwd(),
-            require_gpu=require == "gpu",
-            deep=deep,
-        )
-        start = time.monotonic()
-        with spinner("checking"):
-            results = run_checks(checks, inputs)
-        seconds = time.monotonic() - start
-        failed = any(each.status == "fail" or (strict and each.status == "warn") for each in results)
-        if as_json:
-            print_json(_to_dict(results, inputs, seconds, failed=failed))
-        elif as_report:
-            _print_report(results, inputs)
-        else:
-            _print_results(results, seconds)
-        if failed:
-            raise typer.Exit(1)
+    if display.as_json and options.as_report:
+        raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
+    checks = select(_split(options.only), _split(options.skip))
+    if options.as_list:
+        _print_list(checks, as_json=display.as_json)
+        return
+    inputs = _inputs(engines, options)
+    start = time.monotonic()
+    with spinner("checking"):
+        results = run_checks(checks, inputs)
+    seconds = time.monotonic() - start
+    failed = any(each.status == "fail" or (options.strict and each.status == "warn") for each in results)
+    if display.as_json:
+        print_json(_to_dict(results, inputs, seconds, failed=failed))
+    elif options.as_report:
+        _print_report(results, inputs)
+    else:
+        _print_results(results, seconds)
+    if failed:
+        raise typer.Exit(1)
 
 
-def _split(names: list[str] | None) -> list[str]:
-    return [name for each in names or [] for name in each.split(",") if name]
+def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
+    from heygem_cli.doctor.inputs import Inputs
+    from heygem_cli.heygem.installation.tree import find_home
+    from heygem_cli.heygem.service.client import checked_url
+
+    root = find_home(engines.home, os.environ, Path.cwd())
+    return Inputs(
+        home=root,
+        home_python=_venv_python(root) if engines.python is None else _find_program(engines.python),
+        compose=options.compose,
+        url=None if options.url is None else checked_url(options.url, example="http://127.0.0.1:7860"),
+        maps=engines.maps,
+        log=options.log,
+        output=options.output or Path.cwd(),
+        require_gpu=options.require == "gpu",
+        deep=options.deep,
+    )
+
+
+def _split(names: tuple[str, ...]) -> list[str]:
+    return [name for each in names for name in each.split(",") if name]
 
 
 def _find_program(name: str) -> str:

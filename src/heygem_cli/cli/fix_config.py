@@ -12,9 +12,10 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from heygem_cli.cli.output import console, print_json, report_errors
-from heygem_cli.cli.signals import raise_on_signal
+from heygem_cli.cli.output import console, print_json
+from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import HeygemError, InputError, printable
+from heygem_cli.options import DisplayOptions, EngineOptions, RepairOptions
 
 if TYPE_CHECKING:
     from heygem_cli.heygem.repair.plan import Edit, Plan
@@ -23,59 +24,41 @@ Written = dict[Path, Path | None]
 """The files that were written, and their backups."""
 
 
+@command
 def fix_config(
     *,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            envvar="HEYGEM_HOME",
-            show_default="the one around the current folder",
-            help="HeyGem's root folder.",
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change and write nothing.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if something would change.")] = False,
-    yes: Annotated[
-        bool, typer.Option("-y", "--yes", help="Write without asking; needed where there is no terminal.")
-    ] = False,
-    app: Annotated[bool, typer.Option("--app", help="Edit app.py, too, instead of only showing how.")] = False,
-    compose: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Add `shm_size: 2g` to this compose file.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the edits, their backups and all problems as one JSON object.")
-    ] = False,
+    engines: Annotated[EngineOptions, only("home")],
+    options: RepairOptions,
+    display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
     """Repair the configuration of a HeyGem.
 
     Edits opt.txt, config.ini and heygem.env; on request app.py and a compose file. Each file is backed up first.
     """
-    with report_errors(as_json=as_json), raise_on_signal():
-        from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
-        from heygem_cli.heygem.repair.plan import make_plan
+    from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
+    from heygem_cli.heygem.repair.plan import make_plan
 
-        root = find_home(home, os.environ, Path.cwd())
-        if root is None:
-            hint = f"Name its folder with --home or {HOME_VARIABLE}"
-            raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=hint)
-        plan = make_plan(root, app=app, compose_file=compose, user_home=Path.home())
-        read_only = dry_run or check
-        if not as_json:
-            _print_plan(plan, root)
-        ask = bool(plan.edits) and not read_only and not yes
-        if ask and (as_json or not sys.stdin.isatty()):
-            raise InputError("needs-yes", "cannot ask for confirmation", hint="Add --yes, or --dry-run")
-        written: Written = {}
-        problems: list[HeygemError] = list(plan.problems)
-        if not read_only and (not ask or _confirm(plan)):
-            written = _apply(plan, problems)
-        if as_json:
-            print_json(_to_dict(root, plan, written, problems))
-        else:
-            _print_result(plan, root, written, problems, read_only=read_only)
-        if problems or (check and plan.edits):
-            raise typer.Exit(1)
+    root = find_home(engines.home, os.environ, Path.cwd())
+    if root is None:
+        hint = f"Name its folder with --home or {HOME_VARIABLE}"
+        raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=hint)
+    plan = make_plan(root, app=options.app, compose_file=options.compose, user_home=Path.home())
+    read_only = options.dry_run or options.check
+    if not display.as_json:
+        _print_plan(plan, root)
+    ask = bool(plan.edits) and not read_only and not options.yes
+    if ask and (display.as_json or not sys.stdin.isatty()):
+        raise InputError("needs-yes", "cannot ask for confirmation", hint="Add --yes, or --dry-run")
+    written: Written = {}
+    problems: list[HeygemError] = list(plan.problems)
+    if not read_only and (not ask or _confirm(plan)):
+        written = _apply(plan, problems)
+    if display.as_json:
+        print_json(_to_dict(root, plan, written, problems))
+    else:
+        _print_result(plan, root, written, problems, read_only=read_only)
+    if problems or (options.check and plan.edits):
+        raise typer.Exit(1)
 
 
 def _confirm(plan: Plan) -> bool:
