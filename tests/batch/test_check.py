@@ -97,7 +97,9 @@ def test_output_never_replaces_an_input(rows_of, tmp_path, clip, kind):
     protected = [tmp_path / "copy.mp4"] if kind == "manifest" else []
     other = {} if kind == "manifest" else {kind: "copy.mp4"}
     _, problems = check(rows_of({"output": "same.mp4", "overwrite": "yes"}, other), protected=protected)
-    assert problems == [f"row 1, column output: {tmp_path}/same.mp4 is an input or the manifest. Name another file"]
+    assert problems == [
+        f"row 1, column output: {tmp_path}/same.mp4: the output is an input or the manifest. Name another file"
+    ]
 
 
 def test_unknown_engine_is_an_error(rows_of):

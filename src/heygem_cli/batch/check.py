@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,13 +10,14 @@ from typing import TypeVar
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
 from heygem_cli.engines import check_engine, check_options
-from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
+from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import file_identity
-from heygem_cli.job import Inputs
+from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
-from heygem_cli.media.write import check_output, choose_encoder
+from heygem_cli.media.write import choose_encoder
 from heygem_cli.options import EngineOptions
+from heygem_cli.pipeline import check_output_path
 
 Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
@@ -82,16 +82,16 @@ def check_rows(
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
-        audio, face = row.job.audio, row.job.face
+        job = row.job.overwriting() if may_replace(row) else row.job
+        audio, face = job.audio, job.face
         found = [
             row.raw.problem(column, error.message, error.hint or HINTS.get(error.code, ""))
             for column, error in (("audio", audio_errors.get(audio)), ("face", face_errors.get(face)))
             if error is not None
         ]
-        found += _option_problems(row) + _output_problems(row, inodes, may_replace)
+        found += _find_problems(row, job, inodes)
         problems += found
         if not found:
-            job = row.job.overwriting() if may_replace(row) else row.job
             inputs = Inputs(audios[audio], faces[face])
             checked.append(CheckedRow(replace(row, job=job), inputs, (identities[audio], identities[face])))
     _check_machine(rows, options, faces)
@@ -121,26 +121,23 @@ def _probe(
     return infos, errors
 
 
-def _option_problems(row: Row) -> list[Problem]:
-    try:
-        check_options(row.job.options)
-    except InputError as error:
-        return [row.raw.problem("engine", error.message, error.hint)]
-    return []
+def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Iterator[Problem]:
+    checks: dict[str, Callable[[], None]] = {
+        "engine": lambda: check_options(job.options),
+        "output": lambda: _check_output(job, inodes),
+    }
+    for column, check in checks.items():
+        try:
+            check()
+        except HeygemError as error:
+            yield row.raw.problem(column, error.message, error.hint)
 
 
-def _output_problems(row: Row, inodes: set[FileIdentity], may_replace: Callable[[Row], bool]) -> list[Problem]:
-    output = row.job.output
-    name = printable(output)
-    try:
-        check_output(output)
-        if output.exists() and file_identity(output)[:2] in inodes:
-            return [row.raw.problem("output", f"{name} is an input or the manifest", "Name another file")]
-        if os.path.lexists(output) and not (row.job.options.overwrite or may_replace(row)):
-            return [row.raw.problem("output", f"{name}: the output exists", "Use --overwrite to replace it")]
-    except HeygemError as error:
-        return [row.raw.problem("output", error.message, error.hint)]
-    return []
+def _check_output(job: RenderJob, inodes: set[FileIdentity]) -> None:
+    if _identify(job.output)[:2] in inodes:
+        message = "the output is an input or the manifest"
+        raise InputError("output-is-an-input", message, hint="Name another file", path=job.output)
+    check_output_path(job)
 
 
 def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Path, VideoInfo]) -> None:

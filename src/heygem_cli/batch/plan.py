@@ -126,13 +126,7 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
 
 
 def output_problem(path: Path, name: str, state: JobState) -> str:
-    """Return why a job that is done must be rendered again; empty if its output is complete.
-
-    Args:
-        path: The output.
-        name: The output as the manifest writes it.
-        state: The state of the job.
-    """
+    """Return why a job that is done must be rendered again; empty if its output, written as ``name``, is complete."""
     result: Mapping[str, Any] = state.result or {}
     try:
         if state.output != name or not path.exists():
@@ -148,14 +142,7 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
 
 
 def content_key(audio: str, face: str, options: RenderOptions, identity: str) -> str:
-    """Return a digest of all that an output depends on; another key means another video.
-
-    Args:
-        audio: Digest of the audio.
-        face: Digest of the face video.
-        options: Resolved options; those that the engine cannot use do not count.
-        identity: Of the engine, see :class:`heygem_cli.engines.EngineEntry`.
-    """
+    """Return a digest of all that an output depends on: two digests, the options that count, the engine's identity."""
     used = find_engine(options.engine).uses | OF_ANY_ENGINE
     content = [audio, face, output_values(options, used), identity]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

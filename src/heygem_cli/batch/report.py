@@ -91,13 +91,7 @@ class BatchReport:
 
 
 def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobReport:
-    """Build the report of a job.
-
-    Args:
-        job: The job as it was planned.
-        state: Its state in the journal at the end of the run.
-        run_id: The run.
-    """
+    """Build the report of a job from its state in the journal at the end of a run."""
     # The state of an older run counts only for a job that this run did not have to render.
     if state is None or not (state.run == run_id or (state.key == job.key and not job.needs_rendering)):
         state = JobState("retrying", job.key, job.row.output, run_id)

@@ -139,12 +139,7 @@ def _escape_control(text: str) -> str:
 
 
 def format_manifest(rows: Iterable[Row], suffix: str) -> str:
-    """Return rows as a manifest that is valid in any folder.
-
-    Args:
-        rows: The rows.
-        suffix: ``.json`` for a JSON list, ``.jsonl`` for JSON Lines; anything else gives CSV.
-    """
+    """Return rows as a manifest that is valid in any folder: JSON, JSON Lines or, for any other suffix, CSV."""
     values = [portable_values(row) for row in rows]
     if suffix == ".json":
         return json.dumps(values, ensure_ascii=False, indent=2) + "\n"

@@ -22,10 +22,7 @@ def pop_continued_run(environment: MutableMapping[str, str]) -> tuple[str, float
 def restart(run_id: str, began: float, stdin: bytes | None) -> NoReturn:
     """Kill the child processes and replace this process with the same command, which continues the run.
 
-    Args:
-        run_id: The run.
-        began: Its start time in seconds since the epoch.
-        stdin: The manifest if it was read from standard input, where the new process finds it again.
+    The new process finds the manifest on standard input again if ``stdin`` has it.
     """
     kill_and_reap_children()
     sys.stdout.flush()

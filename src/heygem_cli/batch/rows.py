@@ -32,12 +32,7 @@ class Row:
 
 
 def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions) -> tuple[list[Row], list[Problem]]:
-    """Resolve the rows of a manifest.
-
-    Args:
-        raw_rows: The rows.
-        folder: The folder that relative paths start from.
-        defaults: Values of the options that a row does not set.
+    """Resolve rows: paths are relative to ``folder``, and a row may override the options in ``defaults``.
 
     Returns:
         The usable rows, and the problems of all rows.
@@ -87,12 +82,7 @@ def _resolve(raw: RawRow, folder: Path, options: RenderOptions) -> Row:
 
 
 def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:
-    """Return a path with its folder resolved; unlike the folder, the file itself may be a link.
-
-    Args:
-        path: The path.
-        folders: Cache of resolved folders.
-    """
+    """Return a path with its folder, but not a link itself, resolved; ``folders`` caches resolved folders."""
     if path.parent not in folders:
         folders[path.parent] = path.parent.resolve()
     return folders[path.parent] / path.name

@@ -37,15 +37,12 @@ class Observer(Protocol):
 
     def job_started(self, job: PlannedJob) -> None:
         """Handle the start of an attempt."""
-        ...
 
     def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
         """Handle the progress of an attempt."""
-        ...
 
     def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """Handle the end of an attempt."""
-        ...
 
 
 class BatchRunner:

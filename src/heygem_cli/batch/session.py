@@ -17,7 +17,7 @@ from heygem_cli import __version__
 from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
-from heygem_cli.batch.manifest import ManifestError, Problem, parse_manifest
+from heygem_cli.batch.manifest import ManifestError, parse_manifest
 from heygem_cli.batch.plan import PlannedJob, make_plan
 from heygem_cli.batch.report import BatchReport, report_job
 from heygem_cli.batch.report_files import ReportFiles
@@ -108,7 +108,7 @@ class CheckedBatch:
         data: The content of the manifest.
         began: Start time of the run in seconds since the epoch.
         rows: The rows of this run.
-        unusable: Rows with problems that appeared after the start of a run that is continued.
+        unusable: Jobs of rows with problems that appeared after the start of a run that is continued.
     """
 
     request: BatchRequest
@@ -116,14 +116,13 @@ class CheckedBatch:
     run_id: str
     began: float
     rows: list[CheckedRow]
-    unusable: list[tuple[Row, Problem]]
+    unusable: list[PlannedJob]
 
     def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
         """Plan every row, see :func:`heygem_cli.batch.plan.make_plan`."""
         engines = {checked.row.job.options.engine for checked in self.rows}
         identities = {name: find_engine(name).identity(self.request.engines) for name in engines}
-        unusable = [PlannedJob(row, None, "failed", problem.message) for row, problem in self.unusable]
-        return make_plan(self.rows, states, identities, self.run_id, self.request.options) + unusable
+        return make_plan(self.rows, states, identities, self.run_id, self.request.options) + self.unusable
 
 
 def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: None) -> CheckedBatch:
@@ -145,18 +144,18 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     request.report_files.check([*manifest, *inputs], outputs)
     check_engine_options({row.job.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(
-        rows,
-        lambda row: row.output in own_outputs,
-        request.engines,
-        protected=manifest,
-        on_progress=on_progress,
+        rows, lambda row: row.output in own_outputs, request.engines, protected=manifest, on_progress=on_progress
     )
     continued = pop_continued_run(os.environ)
     if problems or row_problems or (file_problems and continued is None):
         raise ManifestError(request.name, [*problems, *row_problems, *file_problems])
     chosen = _choose_ids(rows, request)
-    problem_of = {problem.row: problem for problem in file_problems}
-    unusable = [(r, problem_of[r.raw.number]) for r in rows if r.raw.number in problem_of and r.id in chosen]
+    reasons = {problem.row: problem.message for problem in file_problems}
+    unusable = [
+        PlannedJob(row, None, "failed", reasons[row.raw.number])
+        for row in rows
+        if row.raw.number in reasons and row.id in chosen
+    ]
     run_id, began = continued or (uuid.uuid4().hex[:12], time.time())
     return CheckedBatch(request, data, run_id, began, [c for c in checked if c.row.id in chosen], unusable)
 
@@ -218,7 +217,8 @@ def run_batch(
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
         folders = {job.row.job.output.parent for job in jobs}
-        _remove_stale_parts(folders)
+        for folder in folders:
+            remove_stale_parts(folder)
         write_reports = partial(_write_reports, batch, jobs, journal)
         stdin = batch.data if request.manifest == STDIN else None
         runner = BatchRunner(
@@ -238,14 +238,10 @@ def run_batch(
         except StoppedError as error:
             stopped = error.signum
         finally:
-            _remove_stale_parts(folders)  # of a worker process that died
+            for folder in folders:
+                remove_stale_parts(folder)  # of a worker process that died
             result = write_reports(stopped)
     return result
-
-
-def _remove_stale_parts(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        remove_stale_parts(folder)
 
 
 def _write_reports(

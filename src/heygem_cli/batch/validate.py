@@ -31,11 +31,5 @@ def _is_scalar(value: object, kind: object) -> bool:
 
 
 def all_match(found: Mapping[str, object], hints: Mapping[str, object], *, required: bool = True) -> bool:
-    """Return whether an object has the named fields, each of its type.
-
-    Args:
-        found: The object.
-        hints: The type of each field.
-        required: Whether all fields must be present.
-    """
+    """Return whether the fields of an object have these types; unless ``required``, any of them may be missing."""
     return all(matches(found[name], hint) if name in found else not required for name, hint in hints.items())

@@ -150,15 +150,12 @@ class Worker(Protocol):
         Raises:
             HeygemError: The worker cannot run any job.
         """
-        ...
 
     def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
         """Run a job, see :func:`run_job`."""
-        ...
 
     def close(self) -> None:
         """Release all resources."""
-        ...
 
 
 class InProcessWorker:
