@@ -12,7 +12,7 @@ from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob
-from heygem_cli.media.probe import probe_output, probe_video
+from heygem_cli.media.probe import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, Person, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job
@@ -71,7 +71,7 @@ def test_a_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, 
 
 def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
     result = render(pipeline, job(tmp_path, voice, face))
-    made = probe_output(result.output)
+    made = probe_video(result.output)
     assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
     assert result.duration == pytest.approx(1)
     assert (made.width, made.height) == SIZE

@@ -23,8 +23,8 @@ from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.media.write import (
     EncodeOptions,
-    VideoWriter,
     check_output,
+    encode_video,
     encoder_available,
 )
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image
@@ -41,7 +41,7 @@ def render(output: Path, video: VideoInfo, audio: AudioInfo, options: EncodeOpti
     """Write a video as long as the audio, and return its length in seconds."""
     seconds = len(samples_of(audio, 16000)) / 16000
     total = math.ceil(seconds * video.fps)
-    with VideoWriter(output, video, audio, seconds=seconds, options=options) as writer:
+    with encode_video(output, video, audio, seconds=seconds, options=options) as writer:
         for _, frame in loop_frames(video, total, "pingpong"):
             writer.write(frame)
     return seconds
@@ -219,7 +219,7 @@ def test_audio_from_a_video(name: str, codec: str, small: VideoInfo, voice: Path
 
 def test_audio_is_cut_to_length(small: VideoInfo, tmp_path: Path):
     audio = probe_audio(make_audio(tmp_path / "a.m4a", seconds=3, extra=("-c:a", "aac")))
-    with VideoWriter(tmp_path / "out.mp4", small, audio, seconds=1.0, options=FAST) as writer:
+    with encode_video(tmp_path / "out.mp4", small, audio, seconds=1.0, options=FAST) as writer:
         for frame in read_frames(small):
             writer.write(frame)
     assert probe_output(tmp_path / "out.mp4").audio_seconds == pytest.approx(1.0, abs=0.001)
@@ -228,11 +228,14 @@ def test_audio_is_cut_to_length(small: VideoInfo, tmp_path: Path):
 def test_too_few_frames_are_an_error(small: VideoInfo, voice: Path, tmp_path: Path):
     with (
         pytest.raises(HeygemError, match=r"out\.mp4: the output has 1\.000 s of video instead of 1\.230 s"),
-        VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
+        encode_video(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
     ):
         for frame in read_frames(small):
             writer.write(frame)
-    with pytest.raises(HeygemError), VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23):
+    with (
+        pytest.raises(HeygemError),
+        encode_video(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -240,7 +243,10 @@ def test_too_few_frames_are_an_error(small: VideoInfo, voice: Path, tmp_path: Pa
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
 def test_exception_leaves_no_files(error: type[BaseException], small: VideoInfo, voice: Path, tmp_path: Path):
     (tmp_path / "out.mp4").write_bytes(b"previous content")
-    with pytest.raises(error), VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer:
+    with (
+        pytest.raises(error),
+        encode_video(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
+    ):
         writer.write(next(read_frames(small)))
         assert len(list(tmp_path.iterdir())) == 2
         raise error
@@ -255,19 +261,19 @@ def test_file_that_appears_meanwhile_is_replaced_only_with_overwrite(
         monkeypatch.setattr(Path, "hardlink_to", refuse_link)
     output, audio = tmp_path / "out.mp4", probe_audio(voice)
     still = {"seconds": 0.04, "options": FAST, "overwrite": False}
-    with VideoWriter(output, small, audio, **still) as writer:
+    with encode_video(output, small, audio, **still) as writer:
         writer.write(next(read_frames(small)))
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     output.unlink()
     with (
         pytest.raises(HeygemError, match=r"out.mp4: another file with this name was created .* --overwrite"),
-        VideoWriter(output, small, audio, **still) as writer,
+        encode_video(output, small, audio, **still) as writer,
     ):
         writer.write(next(read_frames(small)))
         output.symlink_to("nowhere")
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert output.is_symlink()
-    with VideoWriter(output, small, audio, **still | {"overwrite": True}) as writer:
+    with encode_video(output, small, audio, **still | {"overwrite": True}) as writer:
         writer.write(next(read_frames(small)))
     assert probe_video(output).frames == 1
 
@@ -280,9 +286,9 @@ def refuse_link(*_: object) -> None:
 WRITER = """
 import sys; from pathlib import Path
 from heygem_cli.media.probe import probe_audio, probe_video; from heygem_cli.media.read import loop_frames
-from heygem_cli.media.write import VideoWriter
+from heygem_cli.media.write import encode_video; from heygem_cli.options import EncodeOptions
 video, audio = probe_video(Path(sys.argv[1])), probe_audio(Path(sys.argv[2]))
-with VideoWriter(Path("out.mp4"), video, audio, seconds=1.23) as writer:
+with encode_video(Path("out.mp4"), video, audio, seconds=1.23, options=EncodeOptions()) as writer:
     for i, (_, frame) in enumerate(loop_frames(video, 1000000, "pingpong")):
         writer.write(frame)
         if i == 30:
@@ -342,9 +348,9 @@ def test_encoder_that_is_killed_is_an_error(small: VideoInfo, voice: Path, tmp_p
     frame = next(read_frames(small))
     with (
         pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed while writing it") as caught,
-        VideoWriter(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23) as writer,
+        encode_video(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
     ):
-        writer._encoder.popen.kill()
+        writer.encoder.popen.kill()
         for _ in range(1000):
             writer.write(frame)
     assert caught.value.code == "writing-failed"
@@ -354,7 +360,7 @@ def test_encoder_that_is_killed_is_an_error(small: VideoInfo, voice: Path, tmp_p
 def test_invalid_outputs(clip: Path, small: VideoInfo, voice: Path, tmp_path: Path):
     def code_of(output: Path) -> str:
         with pytest.raises(InputError) as caught:
-            VideoWriter(output, small, probe_audio(voice), seconds=1).__enter__()
+            encode_video(output, small, probe_audio(voice), seconds=1, options=FAST).__enter__()
         assert caught.value.exit_code == 2
         return caught.value.code
 
@@ -373,7 +379,7 @@ def test_folder_without_permission(small: VideoInfo, voice: Path, tmp_path: Path
     Path("closed").mkdir(mode=0o555)
     audio = probe_audio(voice)
     with unprivileged(), pytest.raises(InputError) as caught:
-        VideoWriter(Path("closed/out.mp4"), small, audio, seconds=1).__enter__()
+        encode_video(Path("closed/out.mp4"), small, audio, seconds=1, options=FAST).__enter__()
     assert caught.value.code == "no-permission"
 
 

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from heygem_cli.errors import InputError
 from heygem_cli.media import ffmpeg
-from heygem_cli.media.errors import no_frames, no_samples
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe import no_frames, no_samples, probe_output
 
 if TYPE_CHECKING:
     from heygem_cli.job import Inputs

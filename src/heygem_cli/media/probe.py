@@ -21,7 +21,6 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from heygem_cli.errors import HeygemError, InputError
-from heygem_cli.media.errors import no_frames, no_samples
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -101,17 +100,9 @@ class OutputInfo:
 
     video_seconds: float
     audio_seconds: float
-    width: int
-    height: int
 
     def check(self, path: Path, *, seconds: float, fps: Fraction, video_seconds: float | None = None) -> None:
-        """Check that both streams have the expected length, to within a frame (and an audio packet).
-
-        Args:
-            path: The file, for the error.
-            seconds: Expected length of the audio.
-            fps: Frame rate of the video.
-            video_seconds: Expected length of the video if it differs from that of the audio.
+        """Check that both streams last ``seconds`` (the video ``video_seconds``), to within a frame or an audio packet.
 
         Raises:
             HeygemError: ``bad-output``.
@@ -127,23 +118,14 @@ class OutputInfo:
 
 
 def probe_output(path: Path) -> OutputInfo:
-    """Return the properties of a finished MP4.
-
-    Raises:
-        InputError: As :func:`probe_video`.
-    """
+    """Return the properties of a finished MP4; raise as :func:`probe_video`."""
     with _open_media(path) as container:
-        video, audio = container.streams.video, container.streams.audio
-        return OutputInfo(
-            video_seconds=_seconds(video[0]) if video else 0.0,
-            audio_seconds=_seconds(audio[0]) if audio else 0.0,
-            width=video[0].width if video else 0,
-            height=video[0].height if video else 0,
-        )
+        return OutputInfo(_seconds(container.streams.video), _seconds(container.streams.audio))
 
 
-def _seconds(stream: av.VideoStream | av.AudioStream) -> float:
-    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+def _seconds(streams: Sequence[av.VideoStream | av.AudioStream]) -> float:
+    first = streams[0] if streams else None
+    return float(first.duration * first.time_base) if first and first.duration and first.time_base else 0.0
 
 
 def _demuxer(container: av.container.InputContainer) -> str:
@@ -187,6 +169,16 @@ def _open_file(path: Path) -> Iterator[BinaryIO]:
         raise InputError("unreadable-file", f"it cannot be opened ({error.strerror})", path=path) from error
     with file:
         yield file
+
+
+def no_frames(path: Path, hint: str = "") -> InputError:
+    """Return the error for a video or an image of which nothing can be decoded."""
+    return InputError("no-frames", "no frame of it can be decoded", hint=hint, path=path)
+
+
+def no_samples(path: Path) -> InputError:
+    """Return the error for an audio stream of which nothing can be decoded."""
+    return InputError("no-samples", "no sample of the audio stream can be decoded", path=path)
 
 
 def _unreadable(path: Path, head: bytes) -> InputError:

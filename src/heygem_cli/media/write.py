@@ -8,23 +8,67 @@ import functools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
-from heygem_cli.files import PartFile, part_file, publish, remove_stale_parts
+from heygem_cli.files import part_file, publish, remove_stale_parts
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.options import EncodeOptions, Encoder
 
 
-class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
-    """Encodes frames and muxes them with the original audio into an MP4.
+@dataclass
+class VideoWriter:
+    """Writes the frames of one video, see :func:`encode_video`."""
+
+    output: Path
+    encoder: ffmpeg.FFmpegProcess
+    thread: ThreadPoolExecutor
+    _pending: Future[None] | None = None
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame, I420 of shape (height * 3 // 2, width), which must not be changed afterwards.
+
+        It is written in a thread while the caller prepares the next one; the next call raises what failed.
+        """
+        self._wait()
+        self._pending = self.thread.submit(self._write, memoryview(frame.data).cast("B"))
+
+    def finish(self) -> None:
+        """Wait until all frames are encoded."""
+        self._wait()
+        if self.encoder.wait() != 0:
+            raise self.encoder.error(self.output, "writing")
+
+    def _wait(self) -> None:
+        try:
+            if self._pending is not None:
+                self._pending.result()
+        except BrokenPipeError as error:
+            raise self.encoder.error(self.output, "writing") from error
+
+    def _write(self, rest: memoryview) -> None:
+        while rest:
+            rest = rest[self.encoder.stdin.write(rest) :]
+
+
+@contextlib.contextmanager
+def encode_video(
+    output: Path,
+    video: VideoInfo,
+    audio: AudioInfo,
+    *,
+    seconds: float,
+    options: EncodeOptions,
+    overwrite: bool = True,
+) -> Iterator[VideoWriter]:
+    """Encode frames and mux them with the original audio into an MP4.
 
     ::
 
-        with VideoWriter(Path("out.mp4"), video, audio, seconds=12.3) as writer:
+        with encode_video(Path("out.mp4"), video, audio, seconds=12.3, options=EncodeOptions()) as writer:
             writer.write(frame)
 
     The file is written beside ``output`` under a hidden name, checked when the block ends, and renamed. If the block
@@ -43,113 +87,50 @@ class VideoWriter(contextlib.AbstractContextManager["VideoWriter"]):
         NotCapableError: The requested encoder does not work on this machine.
         HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
-
-    def __init__(
-        self,
-        output: Path,
-        video: VideoInfo,
-        audio: AudioInfo,
-        *,
-        seconds: float,
-        options: EncodeOptions | None = None,
-        overwrite: bool = True,
-    ) -> None:
-        self.output = output
-        self.overwrite = overwrite
-        self.video = video
-        self.audio = audio
-        self.seconds = seconds
-        self.options = options or EncodeOptions()
-        self._pending: Future[None] | None = None
-        self._stack = contextlib.ExitStack()
-
-    def __enter__(self) -> VideoWriter:
-        check_output(self.output)
-        remove_stale_parts(self.output.parent)
-        encoder = choose_encoder(self.options.encoder, self.video)
-        with contextlib.ExitStack() as stack:
-            self._part = stack.enter_context(_part_of(self.output))
-            codec = ffmpeg.encoder_args(encoder, self.options.crf, self.options.preset, self.options.threads or 0)
-            args = ffmpeg.encode_args(self.video, self.audio, self._part.path, seconds=self.seconds, codec=codec)
-            # Entered before ffmpeg, so left after it: a write that blocks returns once ffmpeg has ended.
-            self._thread = stack.enter_context(ThreadPoolExecutor(1))
-            self._encoder = stack.enter_context(ffmpeg.running(args, stdin=True))
-            self._stack = stack.pop_all()
-        return self
-
-    def write(self, frame: Frame) -> None:
-        """Append one frame, I420 of shape (height * 3 // 2, width), which must not be changed afterwards.
-
-        It is written in a thread while the caller prepares the next one; the next call raises what failed.
-        """
-        self._wait()
-        self._pending = self._thread.submit(self._write, memoryview(frame.data).cast("B"))
-
-    def _wait(self) -> None:
-        try:
-            if self._pending is not None:
-                self._pending.result()
-        except BrokenPipeError as error:
-            raise self._encoder.error(self.output, "writing") from error
-
-    def _write(self, rest: memoryview) -> None:
-        while rest:
-            rest = rest[self._encoder.stdin.write(rest) :]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._stack:
-            if kind is None:
-                self._finish()
-
-    def _finish(self) -> None:
-        self._wait()
-        if self._encoder.wait() != 0:
-            raise self._encoder.error(self.output, "writing")
-        probe_output(self._part.path).check(self.output, seconds=self.seconds, fps=self.video.fps)
-        _publish(self._part, self.output, overwrite=self.overwrite)
+    with _new_output(output, overwrite=overwrite) as part:
+        encoder = choose_encoder(options.encoder, video)
+        codec = ffmpeg.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
+        args = ffmpeg.encode_args(video, audio, part, seconds=seconds, codec=codec)
+        # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
+        with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
+            writer = VideoWriter(output, process, thread)
+            yield writer
+            writer.finish()
+        probe_output(part).check(output, seconds=seconds, fps=video.fps)
 
 
 def mux_audio(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, overwrite: bool) -> None:
     """Mux the video stream of a finished video, which is copied, with the original audio into an MP4.
 
-    The arguments, and how the output appears, are those of :class:`VideoWriter`.
-
-    Raises:
-        InputError: The output cannot be created there.
-        HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
+    The arguments, the errors, and how the output appears, are those of :func:`encode_video`.
     """
-    check_output(output)
-    remove_stale_parts(output.parent)
-    with _part_of(output) as part:
-        with ffmpeg.running(ffmpeg.mux_args(video, audio, part.path, seconds=seconds)) as muxer:
+    with _new_output(output, overwrite=overwrite) as part:
+        with ffmpeg.running(ffmpeg.mux_args(video, audio, part, seconds=seconds)) as muxer:
             if muxer.wait() != 0:
                 raise muxer.error(output, "writing")
         length = float(video.frames / video.fps)
-        probe_output(part.path).check(output, seconds=seconds, fps=video.fps, video_seconds=length)
-        _publish(part, output, overwrite=overwrite)
-
-
-def _publish(part: PartFile, output: Path, *, overwrite: bool) -> None:
-    try:
-        publish(part, output, overwrite=overwrite)
-    except FileExistsError as error:
-        message = "another file with this name was created while it was rendered"
-        hint = "Move it, or use --overwrite to replace it"
-        raise HeygemError("output-exists", message, hint=hint, path=output) from error
-    except OSError as error:
-        raise write_error(error, output, output.parent) from error
+        probe_output(part).check(output, seconds=seconds, fps=video.fps, video_seconds=length)
 
 
 @contextlib.contextmanager
-def _part_of(output: Path) -> Iterator[PartFile]:
+def _new_output(output: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Check that the output can be created, yield the path of a part file, and rename it when the block ends."""
+    check_output(output)
+    remove_stale_parts(output.parent)
     with contextlib.ExitStack() as stack:
         try:
             part = stack.enter_context(part_file(output))
         except OSError as error:
             raise write_error(error, output, output.parent) from error
-        yield part
+        yield part.path
+        try:
+            publish(part, output, overwrite=overwrite)
+        except FileExistsError as error:
+            message = "another file with this name was created while it was rendered"
+            hint = "Move it, or use --overwrite to replace it"
+            raise HeygemError("output-exists", message, hint=hint, path=output) from error
+        except OSError as error:
+            raise write_error(error, output, output.parent) from error
 
 
 def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:

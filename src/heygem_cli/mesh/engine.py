@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -19,17 +20,20 @@ from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
-from heygem_cli.media.write import VideoWriter
+from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
 from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
 
+_Item = TypeVar("_Item")
+_Face = Literal["rendered", "turned away", "missing"]
 
-def _report_frames(frames: Iterable[Frame], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, 1):
-        yield frame
+
+def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
+    for done, item in enumerate(items, 1):
+        yield item
         on_progress(Progress(stage, done, total))
 
 
@@ -56,25 +60,33 @@ class MeshEngine:
         clock = Clock()
         with clock.stage("speech"):
             motion = self._predict_motion(inputs, on_progress)
+        video, audio, options, total = inputs.video, inputs.audio, job.options, len(motion.offsets)
+        faces = Counter[_Face]()
         with ExitStack() as scratch:
             with clock.stage("track"):
-                track, cached = self._track(job, inputs.video, len(motion.offsets), scratch, on_progress)
-            check_track(job, track, inputs.video, len(motion.offsets))
+                track, cached = self._track(job, video, total, scratch, on_progress)
+            check_track(job, track, video, total)
             with clock.stage("prepare"):
-                renderer = build_renderer(inputs.video, track, self.painter)
-            with clock.stage("render"):
-                counts = write_video(job, Prepared(inputs, motion, track, renderer), on_progress)
+                renderer = build_renderer(video, track, self.painter)
+            rendered = _render_frames(job, video, motion.offsets, track, renderer)
+            encoder = encode_video(
+                job.output, video, audio, seconds=motion.duration, options=options.encode, overwrite=options.overwrite
+            )
+            with clock.stage("render"), encoder as writer, closing(rendered):
+                for frame, face in _report(rendered, "render", total, on_progress):
+                    writer.write(frame)
+                    faces[face] += 1
         return RenderResult(
             output=job.output,
-            width=inputs.video.width,
-            height=inputs.video.height,
-            fps=inputs.video.fps,
-            frames=len(motion.offsets),
+            width=video.width,
+            height=video.height,
+            fps=video.fps,
+            frames=total,
             duration=motion.duration,
             bytes=job.output.stat().st_size,
-            frames_with_face=counts.with_face,
-            frames_without_face=len(motion.offsets) - counts.with_face,
-            frames_turned_away=counts.turned_away,
+            frames_with_face=total - faces["missing"],
+            frames_without_face=faces["missing"],
+            frames_turned_away=faces["turned away"],
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
@@ -102,7 +114,7 @@ class MeshEngine:
 
         def landmarks() -> Iterator[Array | None]:
             with closing(prefetch(read_frames(video, count=needed))) as frames:
-                reported = _report_frames(frames, "track", total, on_progress)
+                reported = _report(frames, "track", total, on_progress)
                 yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.person)))
 
         if job.options.no_cache:
@@ -114,52 +126,20 @@ class MeshEngine:
         return cached_track(default_cache_folder(), key, needed, landmarks)
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A job that is ready to render."""
-
-    inputs: Inputs
-    motion: MouthMotion
-    track: FaceTrack
-    renderer: FaceRenderer
-
-
-@dataclass
-class FrameCounts:
-    """Frames of the output with a face, and those among them in which the head is turned away."""
-
-    with_face: int = 0
-    turned_away: int = 0
-
-
-def write_video(job: RenderJob, prepared: Prepared, on_progress: ProgressCallback) -> FrameCounts:
-    """Render and encode every frame of a job."""
-    video, audio, options = prepared.inputs.video, prepared.inputs.audio, job.options
-    seconds, total = prepared.motion.duration, len(prepared.motion.offsets)
-    counts = FrameCounts()
-    writer = VideoWriter(job.output, video, audio, seconds=seconds, options=options.encode, overwrite=options.overwrite)
-    with writer, closing(prefetch(loop_frames(video, total, options.loop))) as frames:
-        rendered = _render_frames(frames, prepared, options.on_missing_face == "hold", counts)
-        for frame in _report_frames(rendered, "render", total, on_progress):
-            writer.write(frame)
-    return counts
-
-
 def _render_frames(
-    frames: Iterable[tuple[int, Frame]], prepared: Prepared, hold: bool, counts: FrameCounts
-) -> Iterator[Frame]:
-    track = prepared.track
+    job: RenderJob, video: VideoInfo, offsets: Array, track: FaceTrack, renderer: FaceRenderer
+) -> Generator[tuple[Frame, _Face], None, None]:
+    hold = job.options.on_missing_face == "hold"
     last: Frame | None = None
-    for (index, frame), offsets in zip(frames, prepared.motion.offsets, strict=False):
-        landmarks = track.landmarks(index) if index < len(track) else None
-        if landmarks is None:
-            yield last if hold and last is not None else frame
-            continue
-        rendered = prepared.renderer.render(frame, landmarks, offsets)
-        last = frame if rendered is None else rendered
-        counts.with_face += 1
-        counts.turned_away += rendered is None
-        yield last
+    with closing(prefetch(loop_frames(video, len(offsets), job.options.loop))) as frames:
+        for (index, frame), motion in zip(frames, offsets, strict=False):
+            landmarks = track.landmarks(index) if index < len(track) else None
+            if landmarks is None:
+                yield last if hold and last is not None else frame, "missing"
+                continue
+            rendered = renderer.render(frame, landmarks, motion)
+            last = frame if rendered is None else rendered
+            yield last, "turned away" if rendered is None else "rendered"
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:
@@ -174,20 +154,14 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
         raise _no_face(job, len(track))
     if options.on_missing_face == "fail" and not track.present.all():
         first = int(np.flatnonzero(~track.present)[0])
-        raise InputError(
-            "face-missing",
-            f"face found in only {track.present.sum()} of {len(track)} frames, first missing at "
-            f"{float(first / video.fps):.2f} s",
-            hint="Cut the face video there, or use --on-missing-face pass",
-            path=job.face,
-        )
+        found = f"face found in only {track.present.sum()} of {len(track)} frames"
+        message = f"{found}, first missing at {float(first / video.fps):.2f} s"
+        hint = "Cut the face video there, or use --on-missing-face pass"
+        raise InputError("face-missing", message, hint=hint, path=job.face)
     if options.loop == "none" and len(track) < needed and not video.is_still:
-        raise InputError(
-            "video-too-short",
-            f"the face video has {len(track)} frames, the audio needs {needed}",
-            hint="Use --loop pingpong, or a longer face video",
-            path=job.face,
-        )
+        message = f"the face video has {len(track)} frames, the audio needs {needed}"
+        hint = "Use --loop pingpong, or a longer face video"
+        raise InputError("video-too-short", message, hint=hint, path=job.face)
 
 
 def _no_face(job: RenderJob, frames: int) -> InputError:
