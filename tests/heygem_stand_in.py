@@ -187,11 +187,11 @@ def make_stand_in(folder: Path) -> Path:
     for name in ("result", "temp", "bin"):
         (home / name).mkdir()
     (home / "bin/ffmpeg").symlink_to(find_ffmpeg())
-    behave(home)
+    set_behaviour(home)
     return home
 
 
-def behave(home: Path, *jobs: str, start: str = "ok", **settings: object) -> None:
+def set_behaviour(home: Path, *jobs: str, start: str = "ok", **settings: object) -> None:
     """Set the behaviour from now on."""
     (home / "stand_in.json").write_text(json.dumps({"start": start, "jobs": jobs or ["ok"], **settings}))
     (home / "jobs.txt").unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, RenderOptions
-from heygem_stand_in import behave, environment, make_stand_in, processes_of
+from heygem_stand_in import environment, make_stand_in, processes_of, set_behaviour
 from media_factory import make_audio, make_video
 
 
@@ -80,7 +80,7 @@ class Program:
 
 @pytest.fixture
 def heygem(home, clips, tmp_path):
-    behave(home)
+    set_behaviour(home)
     return Program(home, clips, tmp_path)
 
 
@@ -141,18 +141,18 @@ def test_progress_comes_from_the_log_and_a_worker_that_dies_between_jobs_is_repl
 
 
 def test_slow_start_is_awaited(heygem):
-    behave(heygem.home, start="slow")
+    set_behaviour(heygem.home, start="slow")
     assert heygem.render("--stall-timeout", 10).returncode == 0
 
 
 def test_time_outs_of_heygems_queues_are_extended(heygem):
-    behave(heygem.home, "late", queue_timeout=5)  # in the worker, and in the drawing process
+    set_behaviour(heygem.home, "late", queue_timeout=5)  # in the worker, and in the drawing process
     assert heygem.render().returncode == 0
 
 
 @pytest.mark.parametrize(("loop", "pn"), [("forward", 0), ("hold", 1)])
 def test_loop_mode_sets_heygems_option(heygem, loop, pn):
-    behave(heygem.home, pn=pn)
+    set_behaviour(heygem.home, pn=pn)
     assert heygem.render("--loop", loop, audio="longer.m4a").returncode == 0
 
 
@@ -166,12 +166,12 @@ def test_loop_mode_sets_heygems_option(heygem, loop, pn):
     ],
 )
 def test_failing_start_has_its_code(heygem, start, options, expected):
-    behave(heygem.home, start=start)
+    set_behaviour(heygem.home, start=start)
     assert heygem.error(*options)[:2] == expected
 
 
 def test_allow_cpu_renders_on_the_cpu(heygem):
-    behave(heygem.home, start="cpu")
+    set_behaviour(heygem.home, start="cpu")
     done = heygem.render("--json", "--allow-cpu")
     assert json.loads(done.stdout)["provider"] == "CPUExecutionProvider"
 
@@ -249,7 +249,7 @@ FAILURES = {
 def failing_batch(home, clips, tmp_path_factory):
     """The report of a batch whose jobs fail in every known way, each followed by a good one."""
     folder = tmp_path_factory.mktemp("failing")
-    behave(home, *(mode for failing in FAILURES for mode in (failing, "ok")))
+    set_behaviour(home, *(mode for failing in FAILURES for mode in (failing, "ok")))
     batch = Batch(folder, folder, encoding=())
     batch.environment = environment(home)
     names = [name for failing in FAILURES for name in (failing, f"after-{failing}")]
@@ -277,7 +277,7 @@ def batch(home, tmp_path):
 
 
 def test_batch_completes_all_jobs_despite_random_failures(batch, home, clips):
-    behave(home, "random", failure_rate=0.15)
+    set_behaviour(home, "random", failure_rate=0.15)
     voice, face = f"{clips}/voice.wav", f"{clips}/face.mp4"
     batch.rows("id,audio,face\n" + "\n".join(f"good{n},{voice},{face}" for n in range(50)))
     report = batch.json("--retries", 8, "--stall-timeout", 2, "--recycle-after", 7)
@@ -289,7 +289,7 @@ def test_batch_completes_all_jobs_despite_random_failures(batch, home, clips):
 
 
 def test_worker_is_replaced_after_recycle_after_jobs(batch, home, clips):
-    behave(home, "ok")
+    set_behaviour(home, "ok")
     log = home / "log/dh.log"
     log.unlink()
     batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/face.mp4" for n in range(5)))
@@ -298,7 +298,7 @@ def test_worker_is_replaced_after_recycle_after_jobs(batch, home, clips):
 
 
 def test_finished_jobs_are_skipped_until_the_installation_changes(batch, home, clips):
-    behave(home, "ok")
+    set_behaviour(home, "ok")
     batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/face.mp4")
     assert batch.statuses() == {"a": "done"}
     plan = batch.json("--dry-run")["jobs"]
@@ -308,7 +308,7 @@ def test_finished_jobs_are_skipped_until_the_installation_changes(batch, home, c
 
 
 def test_rows_can_choose_the_engine_and_other_engines_are_not_loaded(batch, home, clips):
-    behave(home, "ok")
+    set_behaviour(home, "ok")
     batch.rows(f"id,audio,face,engine\na,{clips}/voice.wav,{clips}/face.mp4,heygem")
     batch.environment |= {"HEYGEM_WHISPER_MODEL": str(home), "HEYGEM_ENGINE": "mesh"}
     assert batch.statuses() == {"a": "done"}
@@ -325,7 +325,7 @@ def wait_for_jobs(process, home, count=1):
 @pytest.fixture
 def stuck(heygem):
     """A render that hangs in the installation."""
-    behave(heygem.home, "hang")
+    set_behaviour(heygem.home, "hang")
     process = heygem.start("render", heygem.clips / "voice.wav", heygem.clips / "face.mp4", "-o", "out.mp4")
     wait_for_jobs(process, heygem.home)
     yield process
@@ -340,7 +340,7 @@ def test_signal_leaves_no_process_and_the_next_run_works(heygem, stuck, signum):
     assert stuck.returncode == (-signum if signum == signal.SIGKILL else 128 + signum)
     assert "Traceback" not in err
     assert list(heygem.folder.iterdir()) == []
-    behave(heygem.home)
+    set_behaviour(heygem.home)
     assert heygem.render().returncode == 0  # and it removes the leftovers of the killed run
 
 
@@ -353,7 +353,7 @@ def test_killed_supervisor_leaves_nothing(heygem, stuck):
 
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]])
 def test_time_out_kills_all_processes_of_a_job(batch, home, clips, isolate):
-    behave(home, "hang", "ok")
+    set_behaviour(home, "hang", "ok")
     batch.rows("id,audio,face\n" + "\n".join(f"{name},{clips}/voice.wav,{clips}/face.mp4" for name in ("a", "b")))
     report = batch.json("--timeout", 4, *isolate)
     assert [(job["status"], (job["error"] or {}).get("code")) for job in report["jobs"]] == [
@@ -364,7 +364,7 @@ def test_time_out_kills_all_processes_of_a_job(batch, home, clips, isolate):
 
 
 def test_killed_isolated_job_is_retried(batch, home, clips):
-    behave(home, "hang", "ok")
+    set_behaviour(home, "hang", "ok")
     batch.rows(f"id,audio,face\na,{clips}/voice.wav,{clips}/face.mp4")
     process = batch.start("--isolate", "--json")
     wait_for_jobs(process, home)
@@ -375,7 +375,7 @@ def test_killed_isolated_job_is_retried(batch, home, clips):
 
 
 def test_stopped_batch_can_be_resumed(batch, home, clips):
-    behave(home, "ok", "hang", "ok")
+    set_behaviour(home, "ok", "hang", "ok")
     batch.rows("id,audio,face\n" + "\n".join(f"j{n},{clips}/voice.wav,{clips}/face.mp4" for n in range(3)))
     process = batch.start()
     wait_for_jobs(process, home, 2)

@@ -35,13 +35,12 @@ def fix_config(
 
     Edits opt.txt, config.ini and heygem.env; on request app.py and a compose file. Each file is backed up first.
     """
-    from heygem_cli.heygem.installation.tree import HOME_VARIABLE, find_home
+    from heygem_cli.heygem.installation.tree import HOME_HINT, find_home
     from heygem_cli.heygem.repair.plan import make_plan
 
     root = find_home(engines.home, os.environ, Path.cwd())
     if root is None:
-        hint = f"Name its folder with --home or {HOME_VARIABLE}"
-        raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=hint)
+        raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=HOME_HINT)
     plan = make_plan(root, app=options.app, compose_file=options.compose, user_home=Path.home())
     read_only = options.dry_run or options.check
     if not display.as_json:

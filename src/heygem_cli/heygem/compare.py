@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
 
+from heygem_cli.heygem.staging import Tick
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 
@@ -15,15 +15,11 @@ CELL = 8
 """Pixels: the mouth of any face that can be found covers such a cell."""
 
 
-def has_same_frames(result: VideoInfo, source: VideoInfo, tick: Callable[[], None] = lambda: None) -> bool:
+def has_same_frames(result: VideoInfo, source: VideoInfo, tick: Tick = lambda: None) -> bool:
     """Return whether a video shows the frames of its source, apart from the effects of encoding.
 
-    The comparison ends with the shorter video: however HeyGem loops the source, the result begins with all of it.
-
-    Args:
-        result: A video made from ``source``.
-        source: A video of the same frame rate.
-        tick: Called for every frame; an exception that it raises ends the comparison.
+    Both have the same frame rate. The comparison ends with the shorter one: however HeyGem loops the source, the result
+    begins with all of it.
     """
     if (result.width, result.height) != (source.width, source.height):
         return False

@@ -11,6 +11,7 @@ from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation.log_messages import MESSAGES
 
 _CHECK_GPU = "Run `heygem doctor --only gpu --require gpu`, which names every missing library"
+_READ_LOG = "See the text in brackets in HeyGem's log"
 
 
 class KnownFailure(NamedTuple):
@@ -58,7 +59,7 @@ KNOWN: Mapping[str, KnownFailure] = {
     "format-error": KnownFailure(
         InputError,
         "HeyGem cannot read it, although it was converted to H.264",
-        "See the text in brackets in HeyGem's log; try --engine mesh",
+        f"{_READ_LOG}; try --engine mesh",
     ),
     "audio-length": KnownFailure(
         HeygemError,
@@ -80,10 +81,8 @@ KNOWN: Mapping[str, KnownFailure] = {
     "stalled": KnownFailure(
         HeygemError, "HeyGem stopped making progress", f"Increase --stall-timeout if it is slow. {_CHECK_GPU}"
     ),
-    "preprocessing": KnownFailure(
-        HeygemError, "HeyGem could not prepare the inputs", "See the text in brackets in HeyGem's log"
-    ),
-    "digital-human": KnownFailure(HeygemError, "HeyGem failed to draw", "See the text in brackets in HeyGem's log"),
+    "preprocessing": KnownFailure(HeygemError, "HeyGem could not prepare the inputs", _READ_LOG),
+    "digital-human": KnownFailure(HeygemError, "HeyGem failed to draw", _READ_LOG),
     "onnxruntime": KnownFailure(HeygemError, "a model failed in ONNX Runtime", _CHECK_GPU),
     "job-failed": KnownFailure(
         HeygemError, "HeyGem failed", "See the end of HeyGem's log; --debug shows HeyGem's output"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.compare import has_same_frames
 from heygem_cli.heygem.failures import make_error
-from heygem_cli.heygem.staging import StagedInputs
+from heygem_cli.heygem.staging import StagedInputs, Tick
 from heygem_cli.job import RenderJob, RenderResult
 from heygem_cli.media.probe import probe_output, probe_video
 from heygem_cli.media.types import VideoInfo
@@ -17,14 +16,8 @@ TOLERANCE = 0.5
 """Seconds between the lengths of HeyGem's video and of the audio: it rounds in several places."""
 
 
-def check_result(result: Path, staged: StagedInputs, face: Path, tick: Callable[[], None] = lambda: None) -> VideoInfo:
-    """Check that HeyGem rendered what it should have, and probe the video.
-
-    Args:
-        result: The video that HeyGem wrote.
-        staged: The inputs that it was made from.
-        face: The user's face video, for errors.
-        tick: Called regularly; an exception that it raises ends the check.
+def check_result(result: Path, staged: StagedInputs, face: Path, tick: Tick) -> VideoInfo:
+    """Check that HeyGem rendered what it should have, and probe the video; errors name the user's face video.
 
     Raises:
         HeygemError: ``false-success``: the result is missing, damaged or of the wrong length.

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from heygem_cli.job import Inputs
     from heygem_cli.options import LoopMode
 
+Tick = Callable[[], None]
+"""Called regularly while something takes long; an exception that it raises ends the wait."""
+
 SAMPLE_RATE = 16000
 EXTRA_SECONDS = 1
 """Video beyond the end of the audio, so that rounding never makes HeyGem loop a video that is long enough."""
@@ -48,17 +51,12 @@ class StagedInputs:
 
 
 def stage_inputs(
-    inputs: Inputs, folder: Path, *, loop: LoopMode = "pingpong", tick: Callable[[], None] = lambda: None
+    inputs: Inputs, folder: Path, *, loop: LoopMode = "pingpong", tick: Tick = lambda: None
 ) -> StagedInputs:
     """Convert the inputs of a job into a folder.
 
-    A video longer than the audio is cut; with ``hold``, and for a still image, a shorter one is extended.
-
-    Args:
-        inputs: The probed inputs.
-        folder: An existing folder of this job only.
-        loop: How to extend a video shorter than the audio; HeyGem itself does all but ``hold``.
-        tick: Called regularly; an exception that it raises ends the conversion.
+    A video longer than the audio is cut; with ``hold``, and for a still image, a shorter one is extended. HeyGem itself
+    loops a shorter one in the other modes.
 
     Raises:
         InputError: ``no-samples``, ``no-frames``: an input cannot be decoded; ``video-too-short`` with ``none``.
@@ -83,7 +81,7 @@ def stage_inputs(
     return StagedInputs(audio, video, seconds, int(source.fps))
 
 
-def _run_ffmpeg(args: list[str], output: Path, tick: Callable[[], None]) -> None:
+def _run_ffmpeg(args: list[str], output: Path, tick: Tick) -> None:
     with ffmpeg.running(args) as process:
         while process.popen.poll() is None:
             tick()

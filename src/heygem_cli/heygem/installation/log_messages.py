@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 RESTART = "Restart HeyGem's worker: its queues still hold old results, which the next job would receive"
+_READ_LOG = "Read the text in brackets in the log"
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,14 @@ MESSAGES = (
         "preprocessing failed (预处理失败)",
         re.compile("预处理失败"),
         "an input could not be prepared",
-        "Read the text in brackets in the log; try the input with: heygem render AUDIO FACE",
+        f"{_READ_LOG}; try the input with: heygem render AUDIO FACE",
     ),
     Message(
         "frame-queue",
         "frame processing failed (视频帧队列处理异常结束)",
         re.compile("视频帧队列处理异常结束"),
         "the rendering process stopped in the middle of a job",
-        f"Read the text in brackets in the log; {RESTART}",
+        f"{_READ_LOG}; {RESTART}",
         needs_restart=True,
     ),
     Message(
@@ -95,7 +96,7 @@ MESSAGES = (
         "digital human failed (数字人处理失败)",
         re.compile("数字人处理失败"),
         "rendering failed",
-        "Read the text in brackets in the log",
+        _READ_LOG,
     ),
     Message(
         "no-result",
@@ -121,13 +122,7 @@ MESSAGES = (
         "ONNX Runtime runs on the CPU because a library is missing (检测人脸使用GPU proves nothing), or a model failed",
         "heygem doctor --only gpu --require gpu",
     ),
-    Message(
-        "job-failed",
-        "other failed jobs (任务执行失败)",
-        re.compile("任务执行失败"),
-        "a job failed",
-        "Read the text in brackets in the log",
-    ),
+    Message("job-failed", "other failed jobs (任务执行失败)", re.compile("任务执行失败"), "a job failed", _READ_LOG),
 )
 
 READY_MESSAGES = ("init_wh_process进程启动", "数字人图片处理进程启动")

@@ -11,6 +11,7 @@ from pathlib import Path
 from heygem_cli.errors import InputError
 
 HOME_VARIABLE = "HEYGEM_HOME"
+HOME_HINT = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
 CONFIG_INI = Path("config/config.ini")
 OPT_TXT = Path("landmark2face_wy/checkpoints/test/opt.txt")
 APP = Path("app.py")
@@ -61,8 +62,7 @@ def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) 
         folder = folder.resolve()
         return next((parent for parent in (folder, *folder.parents) if is_installation(parent)), None)
     if not named.is_dir():
-        hint = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
-        raise InputError("home-missing", "there is no such folder", path=named, hint=hint)
+        raise InputError("home-missing", "there is no such folder", path=named, hint=HOME_HINT)
     return named.resolve()
 
 

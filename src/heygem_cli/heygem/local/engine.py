@@ -171,11 +171,7 @@ def safe_temp_folder() -> Path:
 
 
 def _lock(home: Path) -> int:
-    """Lock an installation, in which two workers would take each other's frames, and return the descriptor.
-
-    Raises:
-        LockedError: Another run holds the lock.
-    """
+    """Lock an installation, in which two workers would take each other's frames, and return the descriptor."""
     lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     end = time.monotonic() + EXIT_TIMEOUT
     while True:
@@ -194,11 +190,7 @@ def _lock(home: Path) -> int:
 
 
 def _check_not_running(home: Path) -> None:
-    """Check that HeyGem itself does not run in the installation: it uses the same names for frames.
-
-    Raises:
-        LockedError: It runs.
-    """
+    """Check that HeyGem itself does not run in the installation: it uses the same names for frames."""
     end = time.monotonic() + EXIT_TIMEOUT
     while running := processes(home, Path("/proc")):
         if time.monotonic() > end:

@@ -15,24 +15,10 @@ from heygem_cli.heygem.installation import config_ini, tree
 from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_cli.options import EngineOptions
 
-SERVICE = Path("service")
-NAME_PYTHON = (
-    "Name HeyGem's interpreter with --python or HEYGEM_PYTHON, or its conda environment with --conda-env, "
-    "or make a virtual environment in {home}/.venv"
-)
-
 
 @dataclass(frozen=True)
 class Installation:
-    """An installation that can be started.
-
-    Attributes:
-        home: The root folder.
-        python: The interpreter.
-        log: The log file.
-        results: The folder of results.
-        temporary: The folder of temporary files.
-    """
+    """The root folder, interpreter, log file, and folders of results and temporary files of an installation."""
 
     home: Path
     python: Path
@@ -99,11 +85,10 @@ def identity(settings: EngineOptions, environment: Mapping[str, str]) -> str:
 
 def _home(settings: EngineOptions, environment: Mapping[str, str]) -> Path:
     home = tree.find_home(settings.home, environment, Path.cwd())
-    hint = f"Name HeyGem's root folder with --home or {tree.HOME_VARIABLE}"
     if home is None:
-        raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=hint)
-    if not (home / SERVICE).exists():
-        raise InputError("not-heygem", "not a HeyGem installation: it has no service/", path=home, hint=hint)
+        raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=tree.HOME_HINT)
+    if not (home / "service").exists():
+        raise InputError("not-heygem", "not a HeyGem installation: it has no service/", path=home, hint=tree.HOME_HINT)
     return home
 
 
@@ -113,7 +98,10 @@ def _config(home: Path) -> config_ini.Config:
 
 
 def _python(settings: EngineOptions, home: Path, environment: Mapping[str, str]) -> Path:
-    hint = NAME_PYTHON.format(home=home)
+    hint = (
+        "Name HeyGem's interpreter with --python or HEYGEM_PYTHON, or its conda environment with --conda-env, "
+        f"or make a virtual environment in {home}/.venv"
+    )
     if settings.python is not None:
         named = shutil.which(settings.python, path=environment.get("PATH"))
         if named is None:

@@ -22,11 +22,7 @@ class LogTail:
             self._file.seek(0, os.SEEK_END)
 
     def lines(self) -> list[str]:
-        """Return the lines completed since the last call.
-
-        Raises:
-            OSError: The log cannot be read.
-        """
+        """Return the lines completed since the last call."""
         data = self._read()
         if self._is_rotated():
             self.close()

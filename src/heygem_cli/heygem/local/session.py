@@ -25,6 +25,7 @@ from heygem_cli.heygem.installation.tree import compiled_modules
 from heygem_cli.heygem.local.locate import Installation
 from heygem_cli.heygem.local.log_tail import LogTail
 from heygem_cli.heygem.local.worker_process import Message, WorkerProcess
+from heygem_cli.heygem.staging import Tick
 from heygem_cli.options import EngineOptions
 
 POLL_INTERVAL = 0.2
@@ -38,8 +39,6 @@ _STEPS = re.compile(
 )
 _LOG_LINE = re.compile(r"^\[[^\]]*\] \[.*?\[line:\d+\]\] \[\w+\] \[(.*)\]$")
 
-Tick = Callable[[], None]
-
 
 @dataclass
 class _JobState:
@@ -47,12 +46,8 @@ class _JobState:
 
     Attributes:
         code: HeyGem's name of the job.
-        face: The user's face video.
-        answered: Whether face detection has finished.
-        frames: The number of frames drawn.
-        total: The number of frames to draw.
-        done: Whether HeyGem has finished the job.
-        status: HeyGem's final status.
+        faces_detected: Whether face detection has finished.
+        status: HeyGem's final status, which does not prove success.
         failures: The evidence of each failure, by its code.
         hints: Codes that may explain a failure.
         failed: When the first failure was found (``time.monotonic``).
@@ -60,7 +55,7 @@ class _JobState:
 
     code: str = ""
     face: Path = Path()
-    answered: bool = False
+    faces_detected: bool = False
     frames: int = 0
     total: int | None = None
     done: bool = False
@@ -105,9 +100,6 @@ class Session:
     def wait_until_checked(self, tick: Tick) -> None:
         """Wait until the worker has checked its Python and its ONNX Runtime.
 
-        Args:
-            tick: Called regularly; an exception that it raises ends the wait.
-
         Raises:
             NotCapableError: ``wrong-python``, ``cuda-missing``, …
             HeygemError: ``startup-timeout``, …
@@ -115,24 +107,11 @@ class Session:
         self._wait(lambda: self.provider is not None, tick)
 
     def wait_until_loaded(self, tick: Tick) -> None:
-        """Wait until HeyGem is loaded and both its processes have logged their start.
-
-        Raises:
-            HeygemError: As in :meth:`wait_until_checked`.
-        """
+        """Wait until HeyGem is loaded and both its processes have logged their start."""
         self._wait(lambda: self._loaded and not self._missing_parts, tick)
 
     def render(self, code: str, message: Message, face: Path, tick: Tick) -> object:
-        """Render a job.
-
-        Args:
-            code: HeyGem's name of the job.
-            message: The job, for the worker.
-            face: The user's face video, for errors.
-            tick: Called regularly; an exception that it raises ends the wait.
-
-        Returns:
-            HeyGem's final status, which does not prove success.
+        """Send the worker a job, which HeyGem calls ``code``, and return HeyGem's final status when it is done.
 
         Raises:
             HeygemError: See :data:`heygem_cli.heygem.failures.KNOWN`.
@@ -173,7 +152,7 @@ class Session:
                 raise self._exit_error(status)
             if now - last_progress >= self._settings.stall_timeout:
                 detail = f"no progress in {self._installation.log} for {now - last_progress:.0f} s"
-                self._fail("stalled" if job.answered else "startup-timeout", detail)
+                self._fail("stalled" if job.faces_detected else "startup-timeout", detail)
                 raise self._error()
             tick()
         if self._job.failures:
@@ -232,9 +211,9 @@ class Session:
         if total := JOB_TOTAL.search(line):
             job.total = int(total[1])
         if frame := JOB_FRAME.search(line):
-            job.answered = True
+            job.faces_detected = True
             job.frames = max(job.frames, min(int(frame[2]), job.total or int(frame[2])))
-        job.answered = job.answered or bool(JOB_FACE_DETECTION.search(line))
+        job.faces_detected = job.faces_detected or bool(JOB_FACE_DETECTION.search(line))
         codes = find_codes(line)
         job.hints |= codes
         for code in codes & FATAL:

@@ -13,14 +13,9 @@ from heygem_cli.heygem.repair.plan import Edit
 
 
 def apply(edit: Edit, now: datetime) -> Path | None:
-    """Write an edit; mode, owner, group and extended attributes of the file are kept.
+    """Write an edit, and return the backup, which is named after the time; None for a new file.
 
-    Args:
-        edit: An edit of a plan.
-        now: The time for the name of the backup.
-
-    Returns:
-        The backup, in the same folder; None for a new file.
+    The mode, owner, group and extended attributes of the file are kept.
 
     Raises:
         HeygemError: The file could not be written, and is unchanged.

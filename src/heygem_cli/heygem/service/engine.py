@@ -55,14 +55,14 @@ class ServiceEngine:
         for problem in service_problems(settings):
             raise problem
         self._client = Client(settings.url)
-        self._maps = settings.maps
-        self._stall_timeout = settings.stall_timeout
+        self._settings = settings
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render a job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
-        shared = self._maps[0]
-        _remove_stale_files(self._maps)
+        maps = self._settings.maps
+        shared = maps[0]
+        _remove_stale_files(maps)
         with work_folder(shared.host) as folder:
             with clock.stage("prepare"):
                 staged = stage_inputs(
@@ -77,7 +77,7 @@ class ServiceEngine:
                 pingpong=job.options.loop != "forward",
                 face=job.face,
             )
-            with _removing_files(task.code, self._maps):
+            with _removing_files(task.code, maps):
                 with clock.stage("start"):
                     self._submit(task, staged, on_progress)
                 with clock.stage("render"):
@@ -99,7 +99,7 @@ class ServiceEngine:
         def report(percent: float) -> None:
             on_progress(_progress(staged, min(99, percent)))
 
-        return TaskWatcher(self._client, task, self._maps, self._stall_timeout, report).wait()
+        return TaskWatcher(self._client, task, self._settings, report).wait()
 
 
 def _progress(staged: StagedInputs, percent: float) -> Progress:

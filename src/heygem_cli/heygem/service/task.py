@@ -12,7 +12,8 @@ from heygem_cli.heygem.failures import find_codes, make_error, most_specific
 from heygem_cli.heygem.service.client import Client, TaskState
 from heygem_cli.heygem.service.maps import result_candidates, temp_folders
 from heygem_cli.heygem.service.waiting import call, sleep
-from heygem_cli.options import FolderMap
+from heygem_cli.heygem.staging import Tick
+from heygem_cli.options import EngineOptions
 
 MIN_DELAY, MAX_DELAY = 1.0, 30.0
 """Seconds between two submissions to a busy service; the delay doubles each time."""
@@ -43,18 +44,11 @@ class Task:
 
     def to_dict(self) -> dict[str, object]:
         """Return the body of the submission."""
-        return {
-            "audio_url": self.audio,
-            "video_url": self.video,
-            "code": self.code,
-            "chaofen": 0,
-            "watermark_switch": 0,
-            "digital_auth": 0,
-            "pn": int(self.pingpong),
-        }
+        switches = {"chaofen": 0, "watermark_switch": 0, "digital_auth": 0, "pn": int(self.pingpong)}
+        return {"audio_url": self.audio, "video_url": self.video, "code": self.code, **switches}
 
 
-def submit(client: Client, task: Task, timeout: float, tick: Callable[[], None]) -> None:
+def submit(client: Client, task: Task, timeout: float, tick: Tick) -> None:
     """Submit a task, and retry while the service is busy.
 
     Raises:
@@ -74,26 +68,14 @@ def submit(client: Client, task: Task, timeout: float, tick: Callable[[], None])
 class TaskWatcher:
     """Follows an accepted task until it ends.
 
-    Args:
-        client: A client of the service.
-        task: The task.
-        maps: The shared folders.
-        stall_timeout: Seconds without progress after which the task is given up.
-        report: Called regularly with the progress in percent; an exception that it raises ends the wait.
+    ``report`` is called regularly with the progress in percent; an exception that it raises ends the wait.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        task: Task,
-        maps: Sequence[FolderMap],
-        stall_timeout: float,
-        report: Callable[[float], None],
-    ) -> None:
+    def __init__(self, client: Client, task: Task, settings: EngineOptions, report: Callable[[float], None]) -> None:
         self._client = client
         self._task = task
-        self._maps = maps
-        self._stall_timeout = stall_timeout
+        self._maps = settings.maps
+        self._stall_timeout = settings.stall_timeout
         self._report = report
         self._progress = -1.0
         self._last_progress = self._last_answer = self._started = time.monotonic()
@@ -173,7 +155,7 @@ class TaskWatcher:
             sleep(POLL_INTERVAL, self._tick)
 
 
-def _wait_until_written(path: Path, tick: Callable[[], None]) -> bool:
+def _wait_until_written(path: Path, tick: Tick) -> bool:
     """Wait until a file stops growing; return whether it has any content."""
     size = -1
     while (new_size := path.stat().st_size) != size:

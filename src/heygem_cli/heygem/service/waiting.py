@@ -8,12 +8,14 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import TypeVar
 
+from heygem_cli.heygem.staging import Tick
+
 Result = TypeVar("Result")
 INTERVAL = 0.25
 """Seconds between two calls of ``tick``."""
 
 
-def call(function: Callable[[], Result], tick: Callable[[], None]) -> Result:
+def call(function: Callable[[], Result], tick: Tick) -> Result:
     """Call a slow function in a thread, and ``tick`` meanwhile; an exception of either ends the wait."""
     future: futures.Future[Result] = futures.Future()
 
@@ -31,7 +33,7 @@ def call(function: Callable[[], Result], tick: Callable[[], None]) -> Result:
     return future.result()
 
 
-def sleep(seconds: float, tick: Callable[[], None]) -> None:
+def sleep(seconds: float, tick: Tick) -> None:
     """Sleep, and call ``tick`` meanwhile; an exception that it raises ends the sleep."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
