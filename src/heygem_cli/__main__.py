@@ -8,17 +8,17 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run the program; a signal that comes before its command heeds signals ends it without a word."""
+    """Run the program; until the command handles signals, one ends it at once."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
-    # Here, since it takes a moment in which somebody may press Ctrl-C.
+            signal.signal(number, _exit)
+    # Imported here because it takes a moment, in which Ctrl-C may come.
     from heygem_cli.cli.main import run
 
     run()
 
 
-def _end(signum: int, _frame: FrameType | None) -> None:
+def _exit(signum: int, _frame: FrameType | None) -> None:
     os._exit(128 + signum)
 
 

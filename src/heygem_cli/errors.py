@@ -2,14 +2,13 @@
 
 ::
 
-    HeygemError              1    anything that failed while it ran
-    ├── InputError           2    an input or an option cannot be used; nothing was started
-    ├── PartialFailureError  3    some jobs of a batch failed
-    ├── NotCapableError      4    this machine cannot do it: no model, no GPU that was asked for
-    ├── LockedError          5    another run holds the lock
-    └── StoppedError         130  SIGINT; 143 for SIGTERM, 129 for SIGHUP
+    HeygemError          1    something failed while it ran
+    ├── InputError       2    an input or an option cannot be used; nothing was started
+    ├── NotCapableError  4    this machine cannot do it: a model is missing, or the GPU that was asked for
+    ├── LockedError      5    another run holds the lock
+    └── StoppedError     130  SIGINT; 143 for SIGTERM, 129 for SIGHUP
 
-An error is one line: what it is about, what is wrong, and what to do. ``code`` is stable and meant for programs.
+Exit status 3, some jobs of a batch failed, is no error. docs/errors.md lists all codes.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Write a path for a person: control characters (a newline in a name) are escaped, the rest stays as it is."""
+    """Return a path as text for a person: control characters, such as a newline in a name, are escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in os.fspath(path))
 
 
@@ -33,13 +33,13 @@ def plural(count: int, noun: str) -> str:
 
 
 class HeygemError(Exception):
-    """The root of all errors.
+    """The base class of all errors.
 
     Args:
-        code: stable name such as ``no-audio-stream``.
-        message: what is wrong, beginning with the file if there is one.
-        hint: what to do about it.
-        path: the file that it is about; put in front of the message.
+        code: A stable name for programs, such as ``no-audio-stream``.
+        message: What is wrong.
+        hint: What to do about it.
+        path: The file that is concerned; put in front of the message.
     """
 
     exit_code: ClassVar[int] = 1
@@ -52,7 +52,7 @@ class HeygemError(Exception):
         super().__init__(f"{self.message}. {hint}".rstrip() if hint else self.message)
 
     def to_dict(self) -> dict[str, object]:
-        """What ``--json`` prints of it."""
+        """Return what ``--json`` prints."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
 
@@ -60,12 +60,6 @@ class InputError(HeygemError):
     """An input or an option cannot be used; nothing was started and nothing was written."""
 
     exit_code = 2
-
-
-class PartialFailureError(HeygemError):
-    """Some jobs of a batch failed, others are done."""
-
-    exit_code = 3
 
 
 class NotCapableError(HeygemError):
@@ -81,34 +75,23 @@ class LockedError(HeygemError):
 
 
 class StoppedError(HeygemError):
-    """A signal ended the run."""
+    """A signal stopped the run."""
 
     def __init__(self, signum: int) -> None:
         self.signum = signum
         self.exit_code = 128 + signum  # type: ignore[misc]
-        super().__init__("stopped", f"stopped by signal {signum}")
+        cause = {signal.SIGINT: "Ctrl-C", signal.SIGHUP: "SIGHUP: the terminal was closed"}.get(signal.Signals(signum))
+        super().__init__("stopped", f"stopped by {cause or signal.Signals(signum).name}")
 
 
 def from_os_error(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:
-    """Word an error of the operating system as one of ours: what it is about, and what is wrong.
-
-    Args:
-        error: of the operating system.
-        hint: what to do about it.
-        path: what it is about if it does not say so itself: one that comes while a file is read does not.
-    """
-    about = error.filename if isinstance(error.filename, str) else path
-    return HeygemError("system-error", error.strerror or str(error), path=about, hint=hint)
+    """Convert an error of the operating system; ``path`` is the file where the error names none."""
+    named = error.filename if isinstance(error.filename, str) else path
+    return HeygemError("system-error", error.strerror or str(error), path=named, hint=hint)
 
 
 def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
-    """Convert an error of the operating system that came while a file was created, written or renamed.
-
-    Args:
-        error: The error.
-        path: The file that was to be written.
-        folder: The folder that it is in.
-    """
+    """Convert an error of the operating system that came while a file of a folder was created, written or renamed."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         message = "no permission to write into this folder"
         return InputError("no-permission", message, hint="Make it writable, or choose another folder", path=folder)
@@ -120,6 +103,6 @@ def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Give the hint for a name that does not exist: the nearest one that does, else ``otherwise``."""
+    """Return the hint for a name that does not exist: the nearest one that does, else ``otherwise``."""
     near = difflib.get_close_matches(name, list(known), 1)
     return f"Did you mean {printable(near[0])}?" if near else otherwise

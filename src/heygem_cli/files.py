@@ -1,4 +1,4 @@
-"""Files that are read once, replaced as a whole or not at all, and folders that last as long as one job."""
+"""File digests, files that are replaced atomically, and temporary folders of jobs."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ from pathlib import Path
 
 from heygem_cli.errors import InputError, write_error
 
+PREFIX = "heygem-job-"
+PART_SUFFIX = ".heygem-part"
+
 
 def file_identity(path: Path) -> tuple[int, ...]:
-    """Return numbers that change whenever the file is written or replaced.
-
-    Raises:
-        OSError: It cannot be looked up.
-    """
-    found = path.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    """Return numbers that change whenever a file is written or replaced."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits; read again only when the file has changed since the last call.
+    """Return a file's SHA-256 in hexadecimal digits; the file is read again only if it has changed since.
 
     Raises:
-        OSError: it cannot be read; names the file.
+        OSError: The file cannot be read; the error names it.
     """
     identity = file_identity(path)
     try:
         return _digest(os.fspath(path), identity)
     except OSError as error:
-        error.filename = os.fspath(path)  # one that comes from a bad disk does not say it
+        error.filename = os.fspath(path)  # an error of the disk does not name it
         raise
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits."""
+    """Return a file's SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -55,13 +54,9 @@ def _digest(path: str, _identity: tuple[int, ...]) -> str:
     return sha256(Path(path))
 
 
-PREFIX = "heygem-job-"
-PART_SUFFIX = ".heygem-part"
-
-
 @dataclass(frozen=True)
 class PartFile:
-    """A temporary file that is about to take another's name: where it is, and a descriptor that holds its lock."""
+    """A temporary file that gets its final name once it is complete; the descriptor holds its lock."""
 
     path: Path
     descriptor: int
@@ -179,10 +174,10 @@ def remove_stale_parts(folder: Path) -> None:
 
 @contextlib.contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder that only this job uses, and remove it with all that is in it when the block ends.
+    """Create a folder for one job, and delete it with all its files when the block ends.
 
-    Others may read it: a container may be another user. It is locked, so that runs side by side tell living folders
-    from those of killed runs, which are removed first.
+    All users may read it, since a container may run as another one. It is locked, so that other runs can tell it from
+    the folders of killed runs, which are deleted first.
 
     Raises:
         InputError: ``no-permission``, ``no-such-folder``.
@@ -193,7 +188,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # a file of the container's own user must not hide the real error
+        shutil.rmtree(folder, ignore_errors=True)  # a file of a container's user must not hide the real error
         os.close(lock)
 
 
@@ -206,8 +201,10 @@ def _create(parent: Path) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             if parent.is_dir():
-                continue  # another run took it for a stale one in this moment
-            raise InputError("no-such-folder", "there is no such folder", hint="Make it first", path=parent) from error
+                continue  # another run deleted it before it was locked
+            raise InputError(
+                "no-such-folder", "there is no such folder", hint="Create it first", path=parent
+            ) from error
         except OSError as error:
             raise write_error(error, parent, parent) from error
         with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one

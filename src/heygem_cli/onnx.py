@@ -20,17 +20,17 @@ Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
 
 
 def models_folder() -> Path:
-    """The folder of our trained networks: inside the package, or at the root of a source checkout."""
+    """Return the folder of the networks: inside the package, or at the root of a source checkout."""
     package = Path(__file__).parent
     installed = package / "models"
     return installed if installed.is_dir() else package.parents[1] / "models"
 
 
 def model_path(name: str) -> Path:
-    """The file of one of our models.
+    """Return the file of a network.
 
     Raises:
-        NotCapableError: it is not there.
+        NotCapableError: ``model-missing``.
     """
     path = models_folder() / name
     if not path.is_file():
@@ -39,12 +39,10 @@ def model_path(name: str) -> Path:
 
 
 def make_session(model: Path, device: Device, settings: Settings) -> InferenceSession:
-    """Make an ONNX Runtime session.
-
-    ``auto`` takes CUDA if a session really gets it. ONNX Runtime itself falls back to the CPU without a word.
+    """Open a network; ``auto`` uses CUDA if a session really gets it.
 
     Raises:
-        NotCapableError: ``cuda`` was asked for and the session did not get it, or the model cannot be loaded.
+        NotCapableError: ``cuda-unavailable``, where ONNX Runtime itself would use the CPU without an error.
     """
     import onnxruntime
 
@@ -61,14 +59,14 @@ def make_session(model: Path, device: Device, settings: Settings) -> InferenceSe
     if device == "cuda" and session_provider(session) != "CUDAExecutionProvider":
         raise NotCapableError(
             "cuda-unavailable",
-            "--device cuda was asked for, but ONNX Runtime only gets the CPU",
+            "--device cuda was given, but ONNX Runtime only gets the CPU",
             hint="Run `heygem doctor --require gpu` to see what is missing, or use --device auto",
         )
     return session
 
 
 def session_provider(session: InferenceSession) -> Provider:
-    """The provider that a session really got."""
+    """Return the execution provider that a session really uses."""
     cuda = "CUDAExecutionProvider"
     return "CUDAExecutionProvider" if cuda in session.get_providers() else "CPUExecutionProvider"
 
@@ -95,37 +93,38 @@ print(session.get_providers()[0])
 
 
 def load_cuda_libraries(search: Iterable[str]) -> list[Path]:
-    """Load the CUDA 11 libraries that ``nvidia-*-cu11`` packages bring, where ONNX Runtime 1.18.0 does not look.
+    """Load the CUDA 11 libraries of ``nvidia-*-cu11`` packages, which ONNX Runtime 1.18.0 does not find by itself.
 
     Args:
-        search: folders that hold packages, usually ``sys.path``.
+        search: Folders with packages, usually ``sys.path``.
 
     Returns:
-        The libraries that were loaded; what is missing is left to the system's own search.
+        The libraries that were loaded; the others are left to the system's loader.
     """
-    found = []
-    for name in CUDA_LIBRARIES:
-        for folder in search:
-            for path in sorted(Path(folder).glob(f"nvidia/*/lib/{name}")):
-                ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
-                found.append(path)
-    return found
+    paths = [
+        path
+        for name in CUDA_LIBRARIES
+        for folder in search
+        for path in sorted(Path(folder).glob(f"nvidia/*/lib/{name}"))
+    ]
+    for path in paths:
+        ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    return paths
 
 
 def cuda_usable() -> bool:
-    """Whether a real ONNX Runtime session gets CUDA here.
+    """Return whether an ONNX Runtime session really gets CUDA here.
 
-    Asked in a child process with a time limit, since the CUDA provider can crash the process that loads it. Where the
-    machine has no NVIDIA device the answer needs no child.
+    It is tried in a child process with a time limit, since the CUDA provider can crash or block the process.
     """
     if not Path("/dev/nvidiactl").exists():
         return False
     probe = [sys.executable, "-c", _PROBE, str(model_path("mouth_motion.onnx"))]
     try:
-        answer = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return False
-    if answer.returncode != 0 or "CUDAExecutionProvider" not in answer.stdout:
+    if done.returncode != 0 or "CUDAExecutionProvider" not in done.stdout:
         return False
     load_cuda_libraries(sys.path)
     return True

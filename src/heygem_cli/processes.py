@@ -11,65 +11,62 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that stop a run: Ctrl-C, a request to stop, a closed terminal."""
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+REAP_SECONDS = 2.0
+ORPHAN_SECONDS = 5.0
 
 
 def unignored_signals() -> list[signal.Signals]:
-    """The signals, without what the parent lets this process ignore: a shell's ``&`` keeps Ctrl-C from it."""
+    """Return the signals of :data:`SIGNALS` that the parent does not make us ignore, as a shell's ``&`` does."""
     return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def exit_on_next_signal(signals: Iterable[int]) -> None:
-    """From now on one more of these signals ends the process at once.
+    """Let the next of these signals end the process at once.
 
-    Not SIGHUP: when a terminal closes, the kernel says it, and the shell once more.
+    Except SIGHUP: when a terminal is closed, both the kernel and the shell send it.
     """
     for number in signals:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
 
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-REAP_SECONDS = 2.0
-ORPHANS_END_WITHIN = 5.0
-
-
 def kill_and_reap_children() -> None:
-    """Kill all child processes, each of which is an ffmpeg, and wait for their end if it comes soon."""
-    _await(kill_children(os.getpid()), REAP_SECONDS)
+    """Kill all child processes, which are ffmpegs, and wait for them a short time."""
+    _wait(kill_children(os.getpid()), REAP_SECONDS)
 
 
 def kill_children(parent: int) -> list[int]:
-    """Kill all child processes of a process; give their ids."""
+    """Kill all child processes of a process, and return their ids."""
     pids = children(parent)
     _kill(pids)
     return pids
 
 
 def children(parent: int) -> list[int]:
-    """Give the ids of the child processes of a process, ended ones that nobody waited for among them."""
+    """Return the ids of the child processes of a process, including zombies."""
     pids: list[int] = []
     for path in Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # a thread, or a process, that has ended
+        with contextlib.suppress(OSError):  # the thread or the process has ended
             pids += map(int, path.read_text().split())
     return pids
 
 
 def become_subreaper() -> None:
-    """From now on the children of a child that dies become children of this process."""
+    """Let the children of a child that dies become children of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def reap_orphans(known: Collection[int]) -> None:
-    """Wait until what a dead child has left has ended too: an ffmpeg would go on to write its file.
-
-    They notice the death by themselves, and some have children of their own to end; what stays is killed.
+    """Wait for the processes that a dead child left, such as an ffmpeg that still writes; kill those that stay.
 
     Args:
-        known: ids of children that are no orphans.
+        known: Ids of children that are not orphans.
     """
-    left = _await([pid for pid in children(os.getpid()) if pid not in known], ORPHANS_END_WITHIN)
+    left = _wait([pid for pid in children(os.getpid()) if pid not in known], ORPHAN_SECONDS)
     _kill(left)
-    _await(left, REAP_SECONDS)
+    _wait(left, REAP_SECONDS)
 
 
 def _kill(pids: Iterable[int]) -> None:
@@ -78,8 +75,8 @@ def _kill(pids: Iterable[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _await(pids: list[int], seconds: float) -> list[int]:
-    """Reap child processes; give those that have not ended in time."""
+def _wait(pids: list[int], seconds: float) -> list[int]:
+    """Reap child processes, and return those that have not ended in time."""
     end = time.monotonic() + seconds
     while (pids := [pid for pid in pids if not _reaped(pid)]) and time.monotonic() < end:
         time.sleep(0.01)
@@ -89,16 +86,12 @@ def _await(pids: list[int], seconds: float) -> list[int]:
 def _reaped(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG) != (0, 0)
-    except ChildProcessError:  # somebody else waited for it
+    except ChildProcessError:  # it was reaped elsewhere
         return True
 
 
 def die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent dies.
-
-    Args:
-        parent: process id of the parent that is meant.
-    """
+    """Let the kernel kill this process when its parent, given by its id, dies."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os.kill(os.getpid(), signal.SIGKILL)

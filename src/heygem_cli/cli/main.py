@@ -1,4 +1,4 @@
-"""The ``heygem`` program: one Typer application, one file a command."""
+"""The ``heygem`` program: a Typer application with one file for each command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from heygem_cli.cli.render import RenderCommand, render
 
 app = typer.Typer(
     name="heygem",
-    help="Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -43,10 +42,8 @@ def heygem(
 
 
 app.command(cls=RenderCommand)(render)
-app.command()(batch)
-app.command()(engines)
-app.command()(doctor)
-app.command()(fix_config)
+for command in (batch, engines, doctor, fix_config):
+    app.command()(command)
 
 
 def run() -> None:
@@ -56,17 +53,17 @@ def run() -> None:
 
 
 def open_standard_streams() -> None:
-    """Make the standard streams fit for use: none is closed, and none fails on a character.
+    """Open the standard streams that the caller closed, and let none fail on a character.
 
-    One that the caller has closed leads nowhere; else the next file that is opened would take its place.
+    Otherwise the next file that is opened would get the descriptor of a closed stream.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_RDWR)
+            if devnull != number:
+                os.dup2(devnull, number)
+                os.close(devnull)
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", closefd=False))
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that is not UTF-8, a terminal that knows no ×
+        if isinstance(stream, io.TextIOWrapper):  # a name that is not UTF-8, a terminal without ×
             stream.reconfigure(errors="backslashreplace")

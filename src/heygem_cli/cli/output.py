@@ -1,4 +1,4 @@
-"""The one renderer: results on stdout as tables or as JSON, everything else on stderr."""
+"""Output that all commands share: results on stdout as text or JSON, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -21,54 +21,54 @@ from heygem_cli.errors import HeygemError, from_os_error
 SCHEMA = 1
 
 
-class _Kept:
-    """A stream that leads nowhere once its reader is gone (``| head``, a terminal that was closed).
+class _Stream:
+    """A standard stream that discards what is written once its reader is gone (``| head``, a closed terminal).
 
     Args:
-        stream: where to write.
-        needed: whether any other error, such as a full disk under it, is an error of the command.
+        stream: The stream.
+        required: Whether any other error, such as a full disk, is an error of the command.
     """
 
-    def __init__(self, stream: TextIO, *, needed: bool) -> None:
+    def __init__(self, stream: TextIO, *, required: bool) -> None:
         self._stream = stream
-        self._needed = needed
+        self._required = required
 
     def write(self, text: str) -> int:
-        """Write, or not."""
+        """Write text, unless the reader is gone."""
         try:
             return self._stream.write(text)
         except OSError as error:
-            self._lost(error)
+            self._discard(error)
             return len(text)
 
     def flush(self) -> None:
-        """Bring what was written to its reader, or not."""
+        """Flush the stream, unless the reader is gone."""
         try:
             self._stream.flush()
         except OSError as error:
-            self._lost(error)
+            self._discard(error)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
-    def _lost(self, error: OSError) -> None:
-        if self._needed and error.errno not in (errno.EPIPE, errno.EIO):
+    def _discard(self, error: OSError) -> None:
+        if self._required and error.errno not in (errno.EPIPE, errno.EIO):
             error.filename = self._stream.name
             raise error
-        # What the stream still holds would fail again when Python ends.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+        # The stream's buffer would fail again when Python exits.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, self._stream.fileno())
+        os.close(devnull)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Make a console on the stream as it is now; plain text, never wrapped, where the stream is no terminal."""
-    # Messages are no reason to stop the work, results are what it is for.
-    stream = _Kept(sys.stderr, needed=False) if stderr else _Kept(sys.stdout, needed=True)
-    made = Console(file=stream, stderr=stderr, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
-    if not made.is_terminal:
-        made.width = 200
-    return made
+    """Return a console; it writes plain text without line breaks of its own where the stream is not a terminal."""
+    # A lost message does not stop the work; a lost result is an error.
+    stream = _Stream(sys.stderr, required=False) if stderr else _Stream(sys.stdout, required=True)
+    screen = Console(file=stream, stderr=stderr, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
+    if not screen.is_terminal:
+        screen.width = 200
+    return screen
 
 
 def spinner(text: str) -> AbstractContextManager[object]:
@@ -78,14 +78,14 @@ def spinner(text: str) -> AbstractContextManager[object]:
 
 
 def print_json(content: Mapping[str, object]) -> None:
-    """Print the one object that ``--json`` promises on stdout."""
-    stream = _Kept(sys.stdout, needed=True)
+    """Print the JSON object of ``--json`` on stdout."""
+    stream = _Stream(sys.stdout, required=True)
     stream.write(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=2) + "\n")
     stream.flush()
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print a short summary: one labelled fact a line."""
+    """Print a short summary, one labelled fact per line."""
     table = Table.grid(padding=(0, 2))
     for label, value in facts.items():
         table.add_row(Text(label, style="dim"), Text(value))
@@ -94,7 +94,7 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 @contextmanager
 def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
-    """Turn an error into one line on stderr (and one object on stdout with ``--json``) and its exit code."""
+    """Report an error as one line on stderr, with ``--json`` also as an object on stdout, and exit with its status."""
     try:
         yield
     except (HeygemError, OSError) as caught:

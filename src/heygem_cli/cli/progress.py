@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a plain line now and then otherwise."""
+"""Progress on stderr: a bar on a terminal, otherwise a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ LABELS = {
     "render": "rendering",
 }
 SECONDS = ("speech", "start")
-"""Stages that are measured in seconds, not in frames."""
-EVERY = 10.0
-"""Seconds between two plain lines."""
+"""Stages that are measured in seconds instead of frames."""
+LINE_INTERVAL = 10.0
+"""Seconds between two lines."""
 
 
 class _Rate(ProgressColumn):
@@ -45,11 +45,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """Show progress while the block runs.
-
-    Yields:
-        What to call with every :class:`heygem_cli.job.Progress`.
-    """
+    """Show the progress of a render while the block runs; yields the callback."""
     screen = console(stderr=True)
     if quiet:
         yield lambda _: None
@@ -79,7 +75,7 @@ def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
 
     def report(progress: Progress) -> None:
         nonlocal last
-        if time.monotonic() - last < EVERY:
+        if time.monotonic() - last < LINE_INTERVAL:
             return
         last = time.monotonic()
         unit = "s" if progress.stage in SECONDS else "frames"
@@ -91,11 +87,7 @@ def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
 
 @contextmanager
 def show_checking(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how many input files were checked while the block runs.
-
-    Yields:
-        A function to call with the number of files that were checked, and of all files.
-    """
+    """Show on a terminal how many input files are checked; yields the callback, which takes done and total."""
     screen = console(stderr=True)
     if quiet or not screen.is_terminal:
         yield lambda *_: None

@@ -1,4 +1,4 @@
-"""Signals become an error, so that everything that is open is closed and removed on the way out."""
+"""Conversion of signals to an exception, so that everything is closed and temporary files are deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from heygem_cli.processes import exit_on_next_signal, unignored_signals
 
 @contextmanager
 def raise_on_signal() -> Iterator[None]:
-    """Raise :class:`StoppedError` on the first signal that stops a run; the second one ends the process at once."""
+    """Raise :class:`StoppedError` on the first signal; the second one ends the process at once."""
     stopped: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
@@ -27,7 +27,7 @@ def raise_on_signal() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # A library that was interrupted while it loads words that as an error of its own.
+        # A library that is interrupted while it is imported may raise an error of its own.
         if stopped and not isinstance(error, HeygemError | typer.Exit):
             raise StoppedError(stopped[0]) from error
         raise
