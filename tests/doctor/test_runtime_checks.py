@@ -4,6 +4,7 @@ import ast
 import os
 import shutil
 import subprocess
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from heygem_cli.doctor import probes, runtime_checks
 from heygem_cli.doctor.child_process import SCRIPTS, ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.files import sha256
+from heygem_cli.media.ffmpeg import find_ffmpeg
 
 INPUTS = Inputs()
 
@@ -213,6 +215,20 @@ def test_real_ffmpeg():
     assert runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS)).status == "ok"
 
 
+def test_ffmpeg_is_not_found(monkeypatch):
+    def get_ffmpeg_exe():
+        raise RuntimeError("no ffmpeg exe could be found")
+
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", get_ffmpeg_exe)
+    find_ffmpeg.cache_clear()
+    try:
+        finding = runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS))
+    finally:
+        find_ffmpeg.cache_clear()
+    assert (finding.status, finding.found) == ("fail", "does not run: ffmpeg was not found")
+    assert "install --force-reinstall imageio-ffmpeg" in finding.fix
+
+
 def test_ffmpeg_without_encoders():
     result = ProbeResult({"path": "/usr/bin/ffmpeg"}, stdout=" A....D aac   AAC\n V..... mpeg4 MPEG-4\n")
     finding = runtime_checks.ffmpeg(INPUTS, result)
@@ -232,6 +248,25 @@ def test_failing_render(tmp_path):
     inputs = Inputs(deep=True, temporary=tmp_path, python=fake_python(tmp_path, script))
     finding = runtime_checks.render(inputs, probes.render(inputs))
     assert (finding.status, finding.found) == ("fail", "failed: error: no such engine. Use mesh")
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        (None, "matplotlib, which contains the sample portrait, is not installed"),
+        (ModuleSpec("matplotlib", None, origin="/missing/__init__.py"), "matplotlib's sample portrait is missing"),
+    ],
+)
+def test_render_is_not_tested_without_the_sample(tmp_path, monkeypatch, spec, found):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
+    inputs = Inputs(deep=True, temporary=tmp_path)
+    finding = runtime_checks.render(inputs, probes.render(inputs))
+    assert finding.status == "warn"
+    assert finding.found.startswith("not tested: ")
+    assert finding.found.endswith(found)
+    assert finding.why
+    assert "matplotlib" in finding.fix
+    assert not list(tmp_path.iterdir())
 
 
 def test_render_is_skipped_without_deep():

@@ -1,13 +1,16 @@
 """Checks of shared memory, limits and disks, with fake /dev, /proc and /sys/fs/cgroup."""
 
+import os
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from heygem_cli.doctor import system_checks
 from heygem_cli.doctor.cgroup import Limits, read_limits
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.system_checks import GIB, MIB, SharedMemory
+from heygem_cli.doctor.system_checks import GIB, MIB
 from unprivileged import public_folder, unprivileged
 
 
@@ -32,14 +35,20 @@ def write(root: Path, files: dict[str, str]) -> Path:
         (64 * MIB - 4096, 64 * MIB - 4096, "fail"),
     ],
 )
-def test_shared_memory(size, free, status):
-    assert system_checks.judge_shared_memory(Path("shm"), SharedMemory(size, free)).status == status
+def test_shared_memory(tmp_path, monkeypatch, size, free, status):
+    (tmp_path / "shm").mkdir()
+    measured = SimpleNamespace(f_frsize=1024, f_blocks=size // 1024, f_bavail=free // 1024)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: measured)
+    assert system_checks.shared_memory(Inputs(dev=tmp_path)).status == status
 
 
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no writable shared memory")  # noqa: S108
 def test_real_shared_memory():
-    memory = system_checks.read_shared_memory(Path("/dev/shm"))  # noqa: S108
-    assert memory is not None
-    assert 0 <= memory.free <= memory.size
+    found = system_checks.shared_memory(Inputs()).found
+    (size, unit), (free, free_unit) = re.findall(r"([\d,.]+) ([GM])iB", found)
+    assert found == f"{size} {unit}iB, {free} {free_unit}iB free"
+    bytes_of = {"G": GIB, "M": MIB}
+    assert 0 <= float(free.replace(",", "")) * bytes_of[free_unit] <= float(size.replace(",", "")) * bytes_of[unit]
 
 
 def test_missing_or_read_only_shared_memory(tmp_path):

@@ -39,7 +39,6 @@ class Check:
 
     Attributes:
         id: Stable identifier such as ``gpu.driver``; the part before the dot is the group.
-        title: What is checked.
         judge: Takes the inputs and the results of the probes, in their order.
         probes: The probes it depends on.
     """

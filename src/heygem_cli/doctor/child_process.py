@@ -39,13 +39,13 @@ def run_script(
     """Run one of the scripts of this package, named without its suffix, and parse its last line as JSON."""
     command = [python, str(SCRIPTS / f"{script}.py"), *arguments]
     result = run_command(command, environment=environment, timeout=timeout)
-    if result.failure:
-        return result
     return parse_facts(result, result.stdout.strip().rpartition("\n")[2])
 
 
 def parse_facts(result: ProbeResult, text: str) -> ProbeResult:
-    """Add the facts from ``text``, which should be a JSON object, to a result."""
+    """Add the facts from ``text``, which should be a JSON object, to the result of a success."""
+    if result.failure:
+        return result
     try:
         facts = json.loads(text)
     except ValueError:

@@ -11,10 +11,10 @@ from heygem_cli.doctor import installation_checks, probes, runtime_checks
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.doctor.probes import is_official
 from heygem_cli.engines import ENGINES
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.installation import tree
+from heygem_cli.heygem.service.maps import temp_folders
 from heygem_cli.options import EngineOptions
 
 NOT_CONFIGURED = frozenset({"no-home", "not-heygem", "no-python", "no-map"})
@@ -75,7 +75,7 @@ def _failures(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) ->
 
 def service_settings(inputs: Inputs) -> EngineOptions | None:
     """Return the settings of the official service; None if neither its address nor a shared folder is named."""
-    if not inputs.maps and not (inputs.url and is_official(inputs.url)):
+    if not inputs.maps and not (inputs.url and probes.is_official(inputs.url)):
         return None
     return EngineOptions(url=inputs.url or EngineOptions().url, maps=inputs.maps)
 
@@ -89,8 +89,6 @@ def official_service(inputs: Inputs) -> list[HeygemError]:
 @check("engine.heygem-http", "official service (--url) and its folder (--map)", official_service)
 def heygem_http(inputs: Inputs, problems: list[HeygemError]) -> Finding:
     """Check the engine that uses the official service."""
-    from heygem_cli.heygem.service.maps import temp_folders
-
     settings = service_settings(inputs)
     if settings is None:
         return skip("name the service with --url http://127.0.0.1:8383 and its folder with --map HOST:CONTAINER")

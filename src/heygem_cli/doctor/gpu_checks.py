@@ -11,7 +11,6 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
@@ -19,11 +18,9 @@ from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs, gpu_nodes
 from heygem_cli.onnx import CUDA_LIBRARIES
 
-NO_GPU = "no NVIDIA GPU"
 MIN_DRIVER = 450
 """The oldest driver that runs programs built for CUDA 11."""
-MIN_FREE_MEMORY = 2 << 30
-"""Bytes. If less is free, another program is using the GPU."""
+GIB = 1 << 30
 
 _DOCKER = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video …"
 _KERNEL_LOG = "dmesg | grep -i -e nvrm -e xid | tail"
@@ -48,8 +45,8 @@ def _needs_gpu(judge: Callable[..., Finding]) -> Callable[..., Finding]:
     """Skip a check if there is no GPU."""
 
     @functools.wraps(judge)
-    def wrapper(inputs: Inputs, *results: ProbeResult) -> Finding:
-        return judge(inputs, *results) if inputs.has_gpu else skip(NO_GPU)
+    def wrapper(inputs: Inputs, *results: ProbeResult, **options: str) -> Finding:
+        return judge(inputs, *results, **options) if inputs.has_gpu else skip(probes.NO_GPU.failure)
 
     return wrapper
 
@@ -135,11 +132,11 @@ def nvidia_smi(inputs: Inputs, result: ProbeResult) -> Finding:
 @_needs_gpu
 def memory(inputs: Inputs, result: ProbeResult) -> Finding:
     """Check whether a GPU has enough free memory."""
-    gpus = _gpus(result)
+    gpus = result.facts.get("devices")
     if not gpus:
         return skip("unknown: see gpu.nvml")
-    found = ", ".join(f"{_gib(each['free'])} of {_gib(each['total'])} GiB free" for each in gpus)
-    if max(each["free"] for each in gpus) >= MIN_FREE_MEMORY:
+    found = ", ".join(f"{each['free'] / GIB:.1f} of {each['total'] / GIB:.1f} GiB free" for each in gpus)
+    if max(each["free"] for each in gpus) >= 2 * GIB:
         return ok(found)
     return _problem(inputs, found, "too little for the networks: another program is using the GPU", "nvidia-smi")
 
@@ -148,7 +145,7 @@ def memory(inputs: Inputs, result: ProbeResult) -> Finding:
 @_needs_gpu
 def compute_capability(inputs: Inputs, result: ProbeResult) -> Finding:
     """Check whether ONNX Runtime 1.18.0 has kernels for the GPUs."""
-    capabilities = [(each["capability"][0], each["capability"][1]) for each in _gpus(result)]
+    capabilities = [tuple(each["capability"]) for each in result.facts.get("devices", [])]
     if not capabilities:
         return skip("unknown: see gpu.nvml")
     found = ", ".join(f"{major}.{minor}" for major, minor in capabilities)
@@ -173,11 +170,9 @@ def visible_devices(inputs: Inputs, result: ProbeResult) -> Finding:
     fix = "unset CUDA_VISIBLE_DEVICES"
     first = value.split(",")[0].strip()
     if not first or first.startswith("-"):
-        shown = value if value.strip() else "set but empty"
-        return _problem(
-            inputs, f"{shown}: all GPUs are hidden", "CUDA sees no GPU; empty is not the same as unset", fix
-        )
-    count = len(_gpus(result))
+        found = f"{value if value.strip() else 'set but empty'}: all GPUs are hidden"
+        return _problem(inputs, found, "CUDA sees no GPU; empty is not the same as unset", fix)
+    count = len(result.facts.get("devices", []))
     if first.isdecimal() and count and int(first) >= count:
         why = "CUDA sees no GPU: it ignores the list from the first invalid number on"
         return _problem(inputs, f"{value}, but the GPUs are numbered 0 to {count - 1}", why, fix)
@@ -202,10 +197,9 @@ def libcuda(inputs: Inputs, result: ProbeResult) -> Finding:
     return _problem(inputs, found, why, _DOCKER)
 
 
+@_needs_gpu
 def cuda_library(inputs: Inputs, result: ProbeResult, *, name: str) -> Finding:
     """Check whether a library that ONNX Runtime 1.18.0 needs can be loaded."""
-    if not inputs.has_gpu:
-        return skip(NO_GPU)
     packages = " ".join(dict.fromkeys(PACKAGES.values()))
     install = f"{shlex.quote(inputs.python)} -m pip install {packages}"
     if result.failure:
@@ -223,11 +217,3 @@ def cuda_library(inputs: Inputs, result: ProbeResult, *, name: str) -> Finding:
 
 for _name in CUDA_LIBRARIES:
     check(f"gpu.{_name.partition('.so')[0]}", _name, probes.cuda_libraries)(functools.partial(cuda_library, name=_name))
-
-
-def _gpus(result: ProbeResult) -> list[dict[str, Any]]:
-    return list(result.facts.get("devices", []))
-
-
-def _gib(size: int) -> str:
-    return f"{size / (1 << 30):.1f}"

@@ -1,4 +1,4 @@
-"""Everything that checks look at: folders, programs and libraries, so that tests can provide their own."""
+"""The folders, programs and libraries that checks examine, so that tests can provide their own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.onnx import models_folder
 from heygem_cli.options import FolderMap
-
-
-def _cache_folder() -> Path:
-    from heygem_cli.face.cache import default_cache_folder
-
-    return default_cache_folder()
 
 
 @dataclass(frozen=True)
@@ -25,25 +20,12 @@ class Inputs:
     """The machine, the installation and the service to check.
 
     Attributes:
-        dev: The folder of device nodes.
-        proc: The mount point of procfs.
-        cgroup: The mount point of the control groups.
-        environment: The environment variables.
-        python: The interpreter that runs heygem.
-        packages: The folders in which it looks for packages.
-        nvidia_smi: The nvidia-smi program.
+        python: The interpreter that runs heygem, which looks for packages in the folders ``packages``.
         nvml: NVIDIA's management library.
-        libcuda: The library of the CUDA driver.
         library_folders: Folders that may contain CUDA libraries but that the loader does not search.
-        models: The folder of heygem's models.
-        output: The output folder.
-        cache: The folder of cached face tracks.
-        temporary: The folder for temporary files.
-        user_home: The user's home folder.
         home: The root of the HeyGem installation, resolved; None if there is none.
         home_python: HeyGem's interpreter.
         compose: A compose file named by the user.
-        url: The address of the service.
         maps: The folders that the official service shares with this machine.
         log: A log file named by the user.
         require_gpu: Whether a missing or unusable GPU is a failure.
@@ -64,7 +46,7 @@ class Inputs:
     library_folders: tuple[str, ...] = ("/usr/local/cuda-11.8/lib64", "/usr/local/cuda/lib64", "/opt/conda/lib")
     models: Path = field(default_factory=models_folder)
     output: Path = field(default_factory=Path.cwd)
-    cache: Path = field(default_factory=_cache_folder)
+    cache: Path = field(default_factory=default_cache_folder)
     temporary: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     user_home: Path = field(default_factory=Path.home)
     home: Path | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shlex
 import stat
@@ -21,17 +22,17 @@ NO_HOME = "no installation: name its folder with --home"
 FIND_CUDA_PROBLEM = "heygem doctor --only gpu --require gpu   # reports each missing library"
 
 
-def _needs_home(judge: Callable[[Inputs, Path], Finding]) -> Callable[[Inputs], Finding]:
+def _needs_home(judge: Callable[..., Finding]) -> Callable[..., Finding]:
     """Pass the root folder to a check; skip it if there is no installation, fail if a file cannot be parsed."""
 
     @functools.wraps(judge)
-    def wrapper(inputs: Inputs) -> Finding:
+    def wrapper(inputs: Inputs, *results: ProbeResult) -> Finding:
         if inputs.home is None:
             return skip(NO_HOME)
         if not tree.is_installation(inputs.home):
             return skip("no installation: see installation.home")
         try:
-            return judge(inputs, inputs.home)
+            return judge(inputs, inputs.home, *results)
         except InputError as error:
             return fail(error.message, "HeyGem cannot use it either", error.hint or _fix_config(inputs.home))
 
@@ -128,14 +129,13 @@ def models(_inputs: Inputs, home: Path) -> Finding:
 
 
 @check("installation.python", "compiled modules and --python", probes.home_interpreter)
-def python(inputs: Inputs, result: ProbeResult) -> Finding:
+@_needs_home
+def python(inputs: Inputs, home: Path, result: ProbeResult) -> Finding:
     """Compare the compiled modules with HeyGem's interpreter."""
-    if inputs.home is None or not tree.is_installation(inputs.home):
-        return skip(NO_HOME)
-    versions = tree.compiled_modules(inputs.home)
+    versions = tree.compiled_modules(home)
     if not versions:
         why = "the installation is incomplete: HeyGem's core consists of compiled modules"
-        return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(inputs.home))} && git status")
+        return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(home))} && git status")
     modules = ", ".join(f"{count} for Python {version}" for version, count in sorted(versions.items()))
     if inputs.home_python is None:
         return skip(f"{modules}; name HeyGem's interpreter with --python to compare")
@@ -153,16 +153,13 @@ def python(inputs: Inputs, result: ProbeResult) -> Finding:
 @check("installation.numpy", "numpy of --python", probes.home_interpreter)
 def numpy(inputs: Inputs, result: ProbeResult) -> Finding:
     """Check the numpy of HeyGem's interpreter."""
-    if inputs.home_python is None:
-        return skip(result.failure)
-    return runtime_checks.judge_numpy(inputs.home_python, result)
+    return runtime_checks.judge_numpy(str(inputs.home_python), result)
 
 
 @check("installation.onnxruntime", "onnxruntime-gpu of --python", probes.home_interpreter, probes.nvml)
 def onnxruntime(inputs: Inputs, result: ProbeResult, gpus: ProbeResult) -> Finding:
     """Check the ONNX Runtime of HeyGem's interpreter."""
-    if inputs.home_python is None:
-        return skip(result.failure)
+    program = str(inputs.home_python)
     newest = max((tuple(each["capability"]) for each in gpus.facts.get("devices", [])), default=(0, 0))
     version = result.facts.get("packages", {}).get("onnxruntime-gpu")
     if newest >= (10, 0) and version is not None:
@@ -170,9 +167,9 @@ def onnxruntime(inputs: Inputs, result: ProbeResult, gpus: ProbeResult) -> Findi
         if version != runtime_checks.ONNXRUNTIME:
             return ok(f"onnxruntime-gpu {version}, for an RTX 50 or newer")
         why = "it has no kernels for an RTX 50 or newer, which needs CUDA 12.8"
-        fix = f"{shlex.quote(inputs.home_python)} -m pip install -U onnxruntime-gpu   # with HeyGem's RTX-50 variant"
+        fix = f"{shlex.quote(program)} -m pip install -U onnxruntime-gpu   # with HeyGem's RTX-50 variant"
         return fail(f"onnxruntime-gpu {version}", why, fix)
-    return runtime_checks.judge_onnxruntime(inputs.home_python, result)
+    return runtime_checks.judge_onnxruntime(program, result)
 
 
 @check("installation.onnx-session", "ONNX Runtime session in --python", probes.home_onnx_session)
@@ -180,10 +177,9 @@ def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
     """Run a network in HeyGem's interpreter and check the execution provider."""
     if inputs.home_python is None:
         return skip(result.failure)
-    problem = runtime_checks.session_problem(result)
-    if problem is not None:
-        found, why, _ = problem
-        return fail(found, why, f"heygem doctor --only installation.onnxruntime --python {inputs.home_python}")
+    if problem := runtime_checks.session_problem(result):
+        fix = f"heygem doctor --only installation.onnxruntime --python {inputs.home_python}"
+        return dataclasses.replace(problem, fix=fix)
     found = f"runs on {runtime_checks.provider(result)}"
     if runtime_checks.provider(result) == "CUDA":
         return ok(found)
@@ -226,46 +222,44 @@ def queue(_inputs: Inputs, home: Path) -> Finding:
     return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(gradio_queue.ARGUMENTS)
 
 
+def _needs_compose(judge: Callable[[Inputs, list[compose.Service], str], Finding]) -> Callable[[Inputs], Finding]:
+    """Pass the services of the compose file, and its quoted path, to a check; skip it if there is no such file."""
+
+    @functools.wraps(judge)
+    def wrapper(inputs: Inputs) -> Finding:
+        path = inputs.compose or (tree.find_compose(inputs.home) if inputs.home else None)
+        if path is None:
+            return skip("no compose file: name one with --compose")
+        try:
+            return judge(inputs, compose.heygem_services(compose.parse(read_small(path), path)), shlex.quote(str(path)))
+        except InputError as error:
+            return fail(error.message, "docker compose cannot use it", error.hint or f"docker compose -f {path} config")
+
+    return wrapper
+
+
 @check("installation.compose-shm", "compose file: shm_size")
-def compose_shm(inputs: Inputs) -> Finding:
+@_needs_compose
+def compose_shm(inputs: Inputs, services: list[compose.Service], file: str) -> Finding:
     """Check shm_size in the compose file."""
-
-    def judge(services: list[compose.Service], file: str) -> Finding:
-        small = [f"{each.name}: shm_size {each.shm_size or 'not set'}" for each in services if each.small]
-        if not small:
-            return ok(", ".join(f"{each.name}: {'ipc: host' if each.host_ipc else each.shm_size}" for each in services))
-        why = "Docker's default of 64 MiB is too little for DataLoader workers"
-        command = _fix_config(inputs.home) if inputs.home else "heygem fix-config"
-        return warn(", ".join(small), why, f"{command} --compose {file}")
-
-    return _judge_compose(inputs, judge)
+    small = [f"{each.name}: shm_size {each.shm_size or 'not set'}" for each in services if each.small]
+    if not small:
+        return ok(", ".join(f"{each.name}: {'ipc: host' if each.host_ipc else each.shm_size}" for each in services))
+    why = "Docker's default of 64 MiB is too little for DataLoader workers"
+    command = _fix_config(inputs.home) if inputs.home else "heygem fix-config"
+    return warn(", ".join(small), why, f"{command} --compose {file}")
 
 
 @check("installation.compose-gpu", "compose file: GPU")
-def compose_gpu(inputs: Inputs) -> Finding:
+@_needs_compose
+def compose_gpu(_inputs: Inputs, services: list[compose.Service], file: str) -> Finding:
     """Check the GPU reservation in the compose file."""
-
-    def judge(services: list[compose.Service], file: str) -> Finding:
-        without = [each.name for each in services if not each.gpu]
-        if not without:
-            return ok(", ".join(each.name for each in services))
-        fix = (
-            f"${{EDITOR:-vi}} {file}   # deploy: {{resources: {{reservations: "
-            "{devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
-        )
-        return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU, where its queues block", fix)
-
-    return _judge_compose(inputs, judge)
-
-
-def _judge_compose(inputs: Inputs, judge: Callable[[list[compose.Service], str], Finding]) -> Finding:
-    path = inputs.compose or (tree.find_compose(inputs.home) if inputs.home else None)
-    if path is None:
-        return skip("no compose file: name one with --compose")
-    try:
-        return judge(compose.heygem_services(compose.parse(read_small(path), path)), shlex.quote(str(path)))
-    except InputError as error:
-        return fail(error.message, "docker compose cannot use it", error.hint or f"docker compose -f {path} config")
+    without = [each.name for each in services if not each.gpu]
+    if not without:
+        return ok(", ".join(each.name for each in services))
+    reservation = "deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
+    fix = f"${{EDITOR:-vi}} {file}   # {reservation}"
+    return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU, where its queues block", fix)
 
 
 def _config(home: Path) -> config_ini.Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from heygem_cli.heygem.installation.files import check_regular, read_error
@@ -35,7 +35,6 @@ class Log:
     """A summary of a log.
 
     Attributes:
-        path: The log file.
         counts: The counts by the name of the message.
         job: The job that is running, if any.
         idle: Seconds, by the times in the log, between the last progress of the job and the last line.
@@ -77,9 +76,8 @@ def _summarize(path: Path, text: str, modified: float, *, truncated: bool) -> Lo
     counts: dict[str, Count] = {}
     job: str | None = None
     progress = last = ""
-    for line, match in _relevant_lines(text):
-        if time := _time_at(text, match.start()):
-            last = time
+    for line, time in _relevant_lines(text):
+        last = time or last
         if READY.search(line):
             counts = {name: Count(each.before_start + each.since_start, 0, each.last) for name, each in counts.items()}
             job = None
@@ -89,7 +87,9 @@ def _summarize(path: Path, text: str, modified: float, *, truncated: bool) -> Lo
             progress = last
         elif JOB_END.search(line) or _count(counts, line, last):
             job = None
-    return Log(path, counts, job, _seconds_between(progress, _last_time(text) or last), modified, truncated)
+    end = _last_time(text, len(text) - 10_000, len(text)) or last
+    idle = datetime.fromisoformat(end) - datetime.fromisoformat(progress) if progress and end else timedelta()
+    return Log(path, counts, job, idle.total_seconds(), modified, truncated)
 
 
 def _count(counts: dict[str, Count], line: str, time: str) -> bool:
@@ -102,29 +102,16 @@ def _count(counts: dict[str, Count], line: str, time: str) -> bool:
     return "异常" in line or "失败" in line
 
 
-def _relevant_lines(text: str) -> Iterator[tuple[str, re.Match[str]]]:
-    """Yield each line that contains a match, with its first match."""
+def _relevant_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each line that contains a match, and its time, else that of the last line with a time shortly before it."""
     line_end = -1
     for match in _RELEVANT.finditer(text):
         if match.start() > line_end:
             start, end = text.rfind("\n", 0, match.start()) + 1, text.find("\n", match.end())
             line_end = len(text) if end < 0 else end
-            yield text[start:line_end], match
+            yield text[start:line_end], _last_time(text, match.start() - 4000, line_end)
 
 
-def _time_at(text: str, position: int) -> str:
-    """Return the time of the line at a position, or of the last line with a time shortly before it."""
-    end = text.find("\n", position)
-    times = TIME.findall(text, max(0, position - 4000), len(text) if end < 0 else end)
+def _last_time(text: str, start: int, end: int) -> str:
+    times = TIME.findall(text, max(0, start), end)
     return times[-1] if times else ""
-
-
-def _last_time(text: str) -> str:
-    times = TIME.findall(text, max(0, len(text) - 10_000))
-    return times[-1] if times else ""
-
-
-def _seconds_between(start: str, end: str) -> float:
-    if not start or not end:
-        return 0.0
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

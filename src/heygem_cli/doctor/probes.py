@@ -5,30 +5,33 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_script
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.sample import make_sample
+from heygem_cli.errors import NotCapableError
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.onnx import CUDA_LIBRARIES
 
 NO_GPU = ProbeResult(failure="no NVIDIA GPU")
 NO_INTERPRETER = ProbeResult(failure="no interpreter: name HeyGem's with --python")
-NO_URL = ProbeResult(failure="no address: name the service's with --url")
 
 PROBE_PATH = "/easy/query?code=heygem-doctor"
 """Queries a job that does not exist: the only request to the official service that has no side effect."""
-SERVICE_TIMEOUT = 10.0
-"""Seconds."""
 
 
-def interpreter(inputs: Inputs) -> ProbeResult:
-    """Probe heygem's interpreter and its packages."""
-    return _in_heygem_cli(inputs, "probe_interpreter")
+def _script(name: str, *arguments: str) -> Callable[[Inputs], ProbeResult]:
+    """Return a probe that runs a script in heygem's interpreter."""
+    return lambda inputs: _in_heygem_cli(inputs, name, *arguments)
 
 
-def onnx_session(inputs: Inputs) -> ProbeResult:
-    """Run a network in ONNX Runtime."""
-    return _in_heygem_cli(inputs, "probe_onnx", "--preload")
+interpreter = _script("probe_interpreter")
+onnx_session = _script("probe_onnx", "--preload")
+mediapipe = _script("probe_mediapipe")
+speech = _script("probe_speech")
 
 
 def torch(inputs: Inputs) -> ProbeResult:
@@ -36,21 +39,8 @@ def torch(inputs: Inputs) -> ProbeResult:
     return _in_heygem_cli(inputs, "probe_torch", *_torch_arguments(inputs))
 
 
-def mediapipe(inputs: Inputs) -> ProbeResult:
-    """Load MediaPipe and its models."""
-    return _in_heygem_cli(inputs, "probe_mediapipe")
-
-
-def speech(inputs: Inputs) -> ProbeResult:
-    """Load the speech model."""
-    return _in_heygem_cli(inputs, "probe_speech")
-
-
 def ffmpeg(inputs: Inputs) -> ProbeResult:
     """List the encoders of heygem's ffmpeg."""
-    from heygem_cli.errors import NotCapableError
-    from heygem_cli.media.ffmpeg import find_ffmpeg
-
     try:
         path = find_ffmpeg()
     except NotCapableError as error:
@@ -63,17 +53,18 @@ def render(inputs: Inputs) -> ProbeResult:
     """Render one second of video, only with ``--deep``."""
     if not inputs.deep:
         return ProbeResult()
-    from heygem_cli.doctor.sample import make_sample
-
     with tempfile.TemporaryDirectory(prefix="heygem-doctor-", dir=inputs.temporary) as name:
-        audio, face = make_sample(Path(name))
+        try:
+            audio, face = make_sample(Path(name))
+        except NotCapableError as error:
+            return ProbeResult({"no_sample": error.message})
         output = str(Path(name) / "out.mp4")
         command = [inputs.python, "-m", "heygem_cli", "render", str(audio), str(face), "-o", output]
         command += ["--json", "--no-cache"]
         # Not in the current folder: its modules, HeyGem's perhaps, would be imported instead of the installed ones.
         environment = {**inputs.environment, "PYTHONPATH": os.pathsep.join(inputs.packages)}
         result = run_command(command, environment=environment, timeout=10 * inputs.timeout, cwd=Path(name))
-        return result if result.failure else parse_facts(result, result.stdout)
+        return parse_facts(result, result.stdout)
 
 
 def nvml(inputs: Inputs) -> ProbeResult:
@@ -119,16 +110,14 @@ def home_torch(inputs: Inputs) -> ProbeResult:
 def service(inputs: Inputs) -> ProbeResult:
     """Request HeyGem's web page, or query its service."""
     if inputs.url is None:
-        return NO_URL
+        return ProbeResult()
     url = inputs.url.rstrip("/") + (PROBE_PATH if is_official(inputs.url) else "")
-    timeout = min(SERVICE_TIMEOUT, inputs.timeout)
+    timeout = min(10.0, inputs.timeout)
     return run_script(inputs.python, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
 def is_official(url: str) -> bool:
     """Return whether a URL is that of the official service: its port, and no path."""
-    from urllib.parse import urlsplit
-
     parts = urlsplit(url)
     return parts.port == 8383 and parts.path in ("", "/")
 

@@ -9,8 +9,6 @@ from pathlib import Path
 HIDDEN = "***"
 
 _SECRET_NAMES = re.compile(r"(?:^|_)(?:token|secret|passw\w*|pass|\w*key|credentials?|auth)(?:_|$)", re.IGNORECASE)
-_MIN_LENGTH = 6
-"""A shorter value of a secret variable may be a common word, and is not replaced."""
 _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+@"), f"{HIDDEN}@"),
     (re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|xox[abp]-|AKIA)[\w-]{8,}"), HIDDEN),
@@ -31,8 +29,8 @@ _PATTERNS = (
 def redact(text: str, user_home: Path, environment: Mapping[str, str]) -> str:
     """Replace home folders, credentials in URLs, tokens of known formats, and values of secret variables."""
     for name, value in environment.items():
-        # Paths are not secret, as in SSH_AUTH_SOCK.
-        if _SECRET_NAMES.search(name) and len(value) >= _MIN_LENGTH and not value.startswith("/"):
+        # Paths are not secret, as in SSH_AUTH_SOCK, and a shorter value may be a common word.
+        if _SECRET_NAMES.search(name) and len(value) >= 6 and not value.startswith("/"):
             text = text.replace(value, HIDDEN)
     if str(user_home) not in ("/", ""):
         text = re.sub(rf"{re.escape(str(user_home))}(?![\w.-])", "~", text)

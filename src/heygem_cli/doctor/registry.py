@@ -20,11 +20,7 @@ CHECKS = tuple(sorted(registered, key=lambda check: GROUPS.index(check.group)))
 
 
 def select(only: Iterable[str], skipped: Iterable[str]) -> list[Check]:
-    """Choose checks by id or group.
-
-    Args:
-        only: The checks to run; all if empty.
-        skipped: The checks to leave out.
+    """Choose checks by id or group: all if ``only`` is empty, without those of ``skipped``.
 
     Raises:
         InputError: No check or group has this name.

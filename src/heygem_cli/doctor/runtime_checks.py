@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
@@ -12,7 +11,6 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.files import sha256
 
 ONNXRUNTIME = "1.18.0"
-CHECKSUMS = "SHA256SUMS"
 WHISPER_VARIABLE = "HEYGEM_WHISPER_MODEL"
 """The same as in :mod:`heygem_cli.speech.encoder`, which is too slow to import here."""
 
@@ -80,9 +78,8 @@ def judge_onnxruntime(python: str, result: ProbeResult) -> Finding:
 @check("runtime.onnx-session", "ONNX Runtime session", probes.onnx_session)
 def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
     """Run a network and compare its execution provider with the hardware."""
-    problem = session_problem(result)
-    if problem is not None:
-        return fail(*problem)
+    if problem := session_problem(result):
+        return problem
     found = f"runs on {provider(result)}"
     if provider(result) == "CUDA" or not (inputs.has_gpu or inputs.require_gpu):
         return ok(found)
@@ -91,16 +88,16 @@ def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
     return fail(found, why, fix) if inputs.require_gpu else warn(found, why, fix)
 
 
-def session_problem(result: ProbeResult) -> tuple[str, str, str] | None:
-    """Return what was found, why it matters and the fix if a session cannot be created or computes wrong results."""
+def session_problem(result: ProbeResult) -> Finding | None:
+    """Return a failure if a session cannot be created or computes wrong results."""
     if "crashed" in result.failure:
         why = "the CUDA provider crashes if the CUDA 11 libraries are present but the driver (libcuda.so.1) is not"
         fix = "Give the container the driver (docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility)"
-        return f"a session {result.failure}", why, fix
+        return fail(f"a session {result.failure}", why, fix)
     if result.failure:
-        return f"no session: {result.failure}", "no network can run", _REINSTALL
+        return fail(f"no session: {result.failure}", "no network can run", _REINSTALL)
     if not result.facts["correct"]:
-        return "a session computes wrong results", "the installation is damaged", _REINSTALL
+        return fail("a session computes wrong results", "the installation is damaged", _REINSTALL)
     return None
 
 
@@ -149,20 +146,16 @@ def judge_torch(inputs: Inputs, result: ProbeResult) -> Finding:
 @check("runtime.models", "heygem's models")
 def models(inputs: Inputs) -> Finding:
     """Compare heygem's models with their checksums."""
-    checksums = inputs.models / CHECKSUMS
+    checksums = inputs.models / "SHA256SUMS"
     if not checksums.is_file():
         return warn(f"{checksums} is missing", "damaged models cannot be detected", _REINSTALL)
     lines = checksums.read_text(encoding="utf-8", errors="replace").splitlines()
     # The format of sha256sum: the digest, a space, a space or an asterisk, the name.
-    digests = {line[66:]: line[:64] for line in lines if line.strip()}
-    damaged = [name for name, digest in digests.items() if not _is_intact(inputs.models / name, digest)]
+    digests = {inputs.models / line[66:]: line[:64].lower() for line in lines if line.strip()}
+    damaged = [path.name for path, digest in digests.items() if not path.is_file() or sha256(path) != digest]
     if damaged:
         return fail(f"missing or damaged: {', '.join(damaged)}", "renders fail, or look wrong", _REINSTALL)
     return ok(f"{len(digests)} files with correct SHA-256")
-
-
-def _is_intact(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256(path) == digest.lower()
 
 
 @check("runtime.speech-model", "speech model", probes.speech)
@@ -204,8 +197,10 @@ def render(inputs: Inputs, result: ProbeResult) -> Finding:
     if not inputs.deep:
         return skip("takes several seconds: enable it with --deep")
     if result.failure:
-        return fail(
-            f"failed: {result.failure}", "heygem cannot render on this machine", "heygem doctor --report --deep"
-        )
+        why = "heygem cannot render on this machine"
+        return fail(f"failed: {result.failure}", why, "heygem doctor --report --deep")
     facts = result.facts
+    if "no_sample" in facts:
+        fix = "python -m pip install --force-reinstall matplotlib"
+        return warn(f"not tested: {facts['no_sample']}", "whether heygem can render is unknown", fix)
     return ok(f"{facts['frames']} frames, {facts['real_time_factor']} s per second of video, {facts['provider']}")

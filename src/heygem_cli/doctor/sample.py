@@ -23,7 +23,7 @@ def make_sample(folder: Path) -> tuple[Path, Path]:
         The audio file and the face image.
 
     Raises:
-        NotCapableError: matplotlib is not installed.
+        NotCapableError: matplotlib or its sample data are not installed.
     """
     audio = folder / "voice.wav"
     with wave.open(str(audio), "wb") as file:
@@ -33,7 +33,10 @@ def make_sample(folder: Path) -> tuple[Path, Path]:
     package = importlib.util.find_spec("matplotlib")
     if package is None or package.origin is None:
         raise NotCapableError("no-sample", "matplotlib, which contains the sample portrait, is not installed")
-    return audio, Path(package.origin).parent / "mpl-data" / "sample_data" / "grace_hopper.jpg"
+    face = Path(package.origin).parent / "mpl-data/sample_data/grace_hopper.jpg"
+    if not face.is_file():
+        raise NotCapableError("no-sample", "matplotlib's sample portrait is missing", path=face)
+    return audio, face
 
 
 def _amplitude(second: float) -> float:

@@ -10,11 +10,7 @@ from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.installation_checks import NO_HOME
-from heygem_cli.doctor.probes import is_official
 from heygem_cli.heygem.installation.tree import LOG, processes
-
-SLOW = 2.0
-"""Seconds."""
 
 
 @check("service.process", "HeyGem's process")
@@ -43,10 +39,9 @@ def http(inputs: Inputs, result: ProbeResult) -> Finding:
     found = f"{inputs.url} answers {facts['status']} in {facts['seconds'] * 1000:.0f} ms"
     if facts["status"] >= 400:
         return fail(found, "something answers, but not a working HeyGem", fix)
-    if is_official(inputs.url) and not _is_heygem(str(facts["body"])):
+    if probes.is_official(inputs.url) and not _is_heygem(str(facts["body"])):
         return fail(f"{found}, but not as HeyGem's service does", "another program uses this port", fix)
-    slow = facts["seconds"] > SLOW
-    return warn(found, "it is overloaded, or waits for something", fix) if slow else ok(found)
+    return warn(found, "it is overloaded, or waits for something", fix) if facts["seconds"] > 2 else ok(found)
 
 
 def _is_heygem(body: str) -> bool:

@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.doctor.cgroup import read_limits
@@ -17,49 +16,27 @@ MIB = 1 << 20
 GIB = 1 << 30
 
 
-@dataclass(frozen=True)
-class SharedMemory:
-    """A file system for shared memory: its size and free space in bytes, and why it cannot be written, if so."""
-
-    size: int
-    free: int
-    write_error: str = ""
-
-
 @check("system.shared-memory", "shared memory (/dev/shm)")
 def shared_memory(inputs: Inputs) -> Finding:
-    """Check the size and the free space of /dev/shm."""
-    return judge_shared_memory(inputs.dev / "shm", read_shared_memory(inputs.dev / "shm"))
-
-
-def read_shared_memory(folder: Path) -> SharedMemory | None:
-    """Measure a file system for shared memory; return None if it does not exist."""
+    """Warn if /dev/shm is below 2 GiB; fail below 64 MiB, or if it is nearly full, missing or not writable."""
+    folder = inputs.dev / "shm"
+    broken = "semaphores and DataLoader workers cannot start"
+    mount = f"mount -o remount,rw,size=2g {folder}  # or: docker run --shm-size=2g …"
     try:
         status = os.statvfs(folder)
     except OSError:
-        return None
-    size, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
-    return SharedMemory(size, free, write_error(folder))
-
-
-def judge_shared_memory(folder: Path, memory: SharedMemory | None) -> Finding:
-    """Warn below 2 GiB; fail below 64 MiB, or if it is nearly full, missing or not writable."""
-    broken = "semaphores and DataLoader workers cannot start"
-    mount = f"mount -o remount,rw,size=2g {folder}  # or: docker run --shm-size=2g …"
-    if memory is None:
         return fail(f"{folder} is missing", broken, f"mkdir -p {folder} && mount -t tmpfs -o size=2g shm {folder}")
-    if memory.write_error:
-        return fail(f"{folder} is not writable: {memory.write_error}", broken, mount)
-    found = f"{_size(memory.size)}, {_size(memory.free)} free"
+    if error := _write_error(folder):
+        return fail(f"{folder} is not writable: {error}", broken, mount)
+    size, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    found = f"{_size(size)}, {_size(free)} free"
     # Docker's default is exactly 64 MiB, so slightly less is free as soon as it is used.
-    if memory.size < 64 * MIB or memory.free < min(64 * MIB, memory.size // 2):
-        return fail(found, broken, mount if memory.size < 2 * GIB else f"ls -lS {folder}")
+    if size < 64 * MIB or free < min(64 * MIB, size // 2):
+        return fail(found, broken, mount if size < 2 * GIB else f"ls -lS {folder}")
     why = "DataLoader workers pass their data through it (HeyGem's own queues are pipes and do not need it)"
-    if memory.size < 2 * GIB:
+    if size < 2 * GIB:
         return warn(found, why, "docker run --shm-size=2g …   # compose: heygem fix-config --compose FILE")
-    if memory.free < 2 * GIB:
-        return warn(found, why, f"ls -lS {folder}")
-    return ok(found)
+    return warn(found, why, f"ls -lS {folder}") if free < 2 * GIB else ok(found)
 
 
 @check("system.memory", "memory and its limit")
@@ -94,9 +71,8 @@ def cpus(inputs: Inputs) -> Finding:
     if limit is None or limit >= available:
         return ok(f"{available}, no limit")
     found = f"limit {limit:g} of {available}"
-    if limit >= 1:
-        return ok(found)
-    return warn(found, "every process is paused many times a second", "docker run --cpus=2 …")
+    why = "every process is paused many times a second"
+    return ok(found) if limit >= 1 else warn(found, why, "docker run --cpus=2 …")
 
 
 @check("system.oom-kills", "processes killed because memory ran out")
@@ -115,8 +91,7 @@ def disk_space(folder: Path, option: str) -> Finding:
     target = folder.absolute()
     existing = next(each for each in (target, *target.parents) if each.exists())
     fix = f"df -h {shlex.quote(str(existing))}   # or {option}"
-    error = write_error(existing)
-    if error:
+    if error := _write_error(existing):
         return fail(f"{target} is not writable: {error}", "heygem cannot save files there", fix)
     free = shutil.disk_usage(existing).free
     found = f"{_size(free)} free in {target}"
@@ -159,7 +134,7 @@ def open_files(inputs: Inputs) -> Finding:
     return fail(soft, why, fix) if int(soft) < 256 else warn(soft, why, fix)
 
 
-def write_error(folder: Path) -> str:
+def _write_error(folder: Path) -> str:
     """Return why no file can be created in a folder; an empty string if one can."""
     try:
         with tempfile.TemporaryFile(dir=folder):

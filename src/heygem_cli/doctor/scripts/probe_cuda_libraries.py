@@ -12,11 +12,6 @@ import sys
 from pathlib import Path
 
 
-def find_in_packages(name: str, packages: list[str]) -> str | None:
-    """Return the path of the library in an ``nvidia-*-cu11`` package, or None."""
-    return next((str(path) for folder in packages for path in sorted(Path(folder).glob(f"nvidia/*/lib/{name}"))), None)
-
-
 def loaded_path(name: str) -> str:
     """Return the path of a library that the loader has found itself."""
     maps = [line.split(None, 5) for line in Path("/proc/self/maps").read_text(errors="replace").splitlines()]
@@ -27,7 +22,7 @@ def loaded_path(name: str) -> str:
 
 def load(name: str, packages: list[str], folders: list[str]) -> dict[str, str]:
     """Load a library; return its path, or why it cannot be loaded and where else it is."""
-    path = find_in_packages(name, packages)
+    path = next((str(path) for folder in packages for path in sorted(Path(folder).glob(f"nvidia/*/lib/{name}"))), None)
     try:
         ctypes.CDLL(path or name, ctypes.RTLD_GLOBAL)
     except OSError as error:

@@ -9,15 +9,13 @@ from typing import Any
 
 from heygem_cli.http_client import send
 
-TIMEOUT = 10.0
-"""Seconds for each read; the doctor ends the whole request."""
-
 
 def get(url: str) -> dict[str, Any]:
     """Return the status, the seconds it took and the beginning of the body, or the error."""
     start = time.perf_counter()
     try:
-        status, body = send(url, timeout=TIMEOUT, max_bytes=4000)
+        # The time-out applies to each read; the doctor ends the whole request.
+        status, body = send(url, timeout=10.0, max_bytes=4000)
     except (OSError, ValueError) as error:
         return {"error": getattr(error, "strerror", None) or str(error)}
     return {"status": status, "seconds": time.perf_counter() - start, "body": body.decode(errors="replace")}
