@@ -198,10 +198,10 @@ def check_engine_options(engines: Iterable[str], given: frozenset[str]) -> None:
             raise _unusable(each, each.flags[-1], used)
 
 
-def _unusable(option: Declared, text: str, engines: Sequence[str]) -> InputError:
+def _unusable(option: Declared, setting: str, engines: Sequence[str]) -> InputError:
     others = [entry.name for entry in ENGINES.values() if option.name in entry.uses]
     hint = f"Leave it out, or use --engine {' or '.join(others)}"
-    message = f"{text}: the engine {' and '.join(sorted(engines))} cannot use it"
+    message = f"{setting}: the engine {' and '.join(sorted(engines))} cannot use it"
     return InputError("unheeded-option", message, hint=hint)
 
 

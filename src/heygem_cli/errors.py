@@ -99,7 +99,8 @@ def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
         return HeygemError("disk-full", "the disk is full", hint="Free some space", path=path)
     if error.errno == errno.ENAMETOOLONG:
         return InputError("bad-name", "the name is too long", hint="Choose a shorter one", path=path)
-    return HeygemError("writing-failed", f"it cannot be written ({error.strerror})", path=path)
+    message = f"it cannot be written ({error.strerror})"
+    return HeygemError("writing-failed", message, hint="Check the disk, or choose another folder", path=path)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -202,9 +202,8 @@ def _create(parent: Path) -> tuple[Path, int]:
         except FileNotFoundError as error:
             if parent.is_dir():
                 continue  # another run deleted it before it was locked
-            raise InputError(
-                "no-such-folder", "there is no such folder", hint="Create it first", path=parent
-            ) from error
+            message = "there is no such folder"
+            raise InputError("no-such-folder", message, hint="Create it first", path=parent) from error
         except OSError as error:
             raise write_error(error, parent, parent) from error
         with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one

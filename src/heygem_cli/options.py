@@ -151,33 +151,31 @@ class EngineOptions:
     )
     home: Path | None = run_option(
         None,
-        "HeyGem's root folder, for the engine heygem.",
+        "HeyGem's root folder.",
         metavar="DIR",
         default_text="the one around the current folder",
     )
     python: str | None = run_option(
         None,
-        "HeyGem's interpreter, for the engine heygem.",
+        "HeyGem's interpreter.",
         metavar="PROGRAM",
         default_text="`.venv` in the root folder",
     )
     conda_env: str | None = run_option(
-        None, "Engine heygem: the conda environment with its interpreter, by name or folder.", metavar="NAME"
+        None, "The conda environment with HeyGem's interpreter, by name or folder.", metavar="NAME"
     )
     stall_timeout: float = run_option(
         120.0,
-        "Engines heygem and heygem-http: give up a job after so long without progress; loading counts, too.",
+        "Give up a job of a HeyGem engine after so long without progress; loading counts, too.",
         metavar="SECONDS",
         minimum=1,
     )
-    recycle_after: int = run_option(
-        25, "Engine heygem: replace its worker after so many jobs.", metavar="JOBS", minimum=1
-    )
-    allow_cpu: bool = run_option(False, "Engine heygem: go on where ONNX Runtime gets only the CPU, which is slow.")
-    url: str = run_option("http://127.0.0.1:8383", "Engine heygem-http: the address of the service.", metavar="URL")
+    recycle_after: int = run_option(25, "Replace HeyGem's worker after so many jobs.", metavar="JOBS", minimum=1)
+    allow_cpu: bool = run_option(False, "Go on where HeyGem's ONNX Runtime gets only the CPU, which is slow.")
+    url: str = run_option("http://127.0.0.1:8383", "The address of HeyGem's service.", metavar="URL")
     maps: tuple[FolderMap, ...] = run_option(
         (),
-        "Engine heygem-http: a folder of this machine and its name in the container; may be repeated.",
+        "A folder of this machine and its name in the service's container; may be repeated.",
         metavar="HOST:CONTAINER",
         flags=("--map",),
         parse=parse_map,

@@ -59,7 +59,7 @@ def test_all_problems_are_reported(rows_of, tmp_path, image):
     assert ids == ["r3"]
     assert problems == [
         f"rows 1, 6, column audio: {tmp_path}/no.wav: there is no such file. "
-        "Write the path relative to the manifest's folder",
+        "Check the path; in a manifest it is relative to the manifest's folder",
         f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
         f"row 2, column audio: {image}: this is an image, not audio. Give the audio first",
         f"row 4, column output: {tmp_path}/no/folder: the folder for the output does not exist. Create it first",

@@ -131,7 +131,7 @@ def test_nothing_is_started_if_there_are_problems(batch):
         "  row 2 (line 3), column crf: '99' is not a whole number from 0 to 51. Correct it, or leave it empty",
         "  row 2 (line 3), column output: x.mp4 is also the output of row 1. Give each row its own output or id",
         "  row 2 (line 3), column audio: no.wav: there is no such file. "
-        "Write the path relative to the manifest's folder",
+        "Check the path; in a manifest it is relative to the manifest's folder",
         "  row 3 (line 4), column face: a.wav: it has no video stream. Give a video or an image of a face",
     ]
     error = json.loads(batch.run("--json").stdout)["error"]

@@ -22,7 +22,7 @@ from heygem_cli.pipeline import check_output_path
 Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
 HINTS = {
-    "not-found": "Write the path relative to the manifest's folder",
+    "not-found": "Check the path; in a manifest it is relative to the manifest's folder",
     "is-a-directory": "Name a file in it",
     "no-permission": "Let this user read it",
     "empty-file": "Copy or export it again",

@@ -14,6 +14,7 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.shard import Shard
 from heygem_cli.batch.validate import all_match
+from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import InputError
 
 FinalStatus = Literal["done", "failed", "interrupted", "waiting"]
@@ -98,7 +99,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     status: FinalStatus = "failed" if job.action == "failed" else "waiting"
     if state.status in ("done", "failed", "interrupted"):
         status = state.status
-    unusable = {"code": "unusable", "message": job.reason, "hint": ""} if status == "failed" else None
+    unusable = Failure("unusable", job.reason).to_dict() if status == "failed" else None
     result = state.result or {}
     return JobReport(
         id=job.row.id,

@@ -78,7 +78,8 @@ class ReportFiles:
                 else:
                     path.unlink(missing_ok=True)
             except OSError as error:
-                errors.append(HeygemError("report-failed", f"it cannot be written ({error.strerror})", path=path))
+                message = f"it cannot be written ({error.strerror})"
+                errors.append(HeygemError("report-failed", message, hint="Choose another file or folder", path=path))
         return errors
 
     def _contents(self, report: BatchReport, rows: Iterable[Row]) -> Iterator[tuple[Path, str]]:

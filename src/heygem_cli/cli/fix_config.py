@@ -40,7 +40,7 @@ def fix_config(
 
     root = find_home(engines.home, os.environ, Path.cwd())
     if root is None:
-        raise InputError("no-home", "not in a HeyGem installation", path=Path.cwd(), hint=HOME_HINT)
+        raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=HOME_HINT)
     plan = make_plan(root, app=options.app, compose_file=options.compose, user_home=Path.home())
     read_only = options.dry_run or options.check
     if not display.as_json:

@@ -278,7 +278,8 @@ class FFmpegProcess:
         if "Permission denied" in text:
             return HeygemError("no-permission", f"permission denied while {action} it", path=path)
         reason = self._last_messages[-1] if self._last_messages else f"exit status {status}"
-        return HeygemError(f"{action}-failed", f"ffmpeg failed while {action} it: {reason}", path=path)
+        code = "reading-failed" if action == "reading" else "writing-failed"
+        return HeygemError(code, f"ffmpeg failed while {action} it: {reason}", path=path)
 
 
 @contextlib.contextmanager

@@ -114,7 +114,7 @@ class OutputInfo:
         ):
             if not actual or abs(actual - expected) > tolerance:
                 message = f"the output has {actual:.3f} s of {kind} instead of {expected:.3f} s"
-                raise HeygemError("bad-output", message, path=path)
+                raise HeygemError("bad-output", message, hint="Render again; if that fails, report a bug", path=path)
 
 
 def probe_output(path: Path) -> OutputInfo:
@@ -184,7 +184,7 @@ def no_samples(path: Path) -> InputError:
 def _unreadable(path: Path, head: bytes) -> InputError:
     if head[4:8] == b"ftyp":
         message = "the file is truncated or damaged: its index or its frames cannot be read"
-        return InputError("cut-off-file", message, hint="Copy or export it again", path=path)
+        return InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
     message = "this is not a media file, or it is damaged"
     return InputError("unreadable-media", message, hint="See whether it plays, or convert it to MP4 or WAV", path=path)
 
@@ -200,7 +200,7 @@ def _check_not_truncated(stream: av.VideoStream | av.AudioStream, path: Path) ->
         expected = max(expected, chunk + 8 if chunk < UNKNOWN_RIFF_SIZE else 0)
     if expected > size:
         message = f"the file is truncated: only {size / expected:.0%} of it is there"
-        raise InputError("cut-off-file", message, hint="Copy or download it again", path=path)
+        raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
 
 
 def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
@@ -258,7 +258,7 @@ def _upright_size(path: Path, stream: av.VideoStream, frame: av.VideoFrame, *, s
     width, height = frame.width // 2 * 2, frame.height // 2 * 2
     if min(width, height) < MIN_SIDE:
         message = f"it has only {frame.width}×{frame.height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
-        raise InputError("picture-too-small", message, path=path)
+        raise InputError("picture-too-small", message, hint="Use a larger one", path=path)
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     return (height, width, 1 / aspect) if swap else (width, height, aspect)
 
@@ -375,6 +375,6 @@ def _exif_orientation(path: Path) -> int:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if "truncated" in str(error):
             message = "the image is truncated"
-            raise InputError("cut-off-file", message, hint="Copy or download it again", path=path) from error
+            raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path) from error
         return 1  # a format that Pillow does not support
     return tag if tag in range(1, 9) else 1

@@ -98,7 +98,9 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
         return
     if mode == "none" and not video.is_still:
         message = f"the video has {n} frames, the audio needs {total}"
-        raise HeygemError("video-too-short", message, hint="Loop it: --loop pingpong", path=video.path)
+        raise HeygemError(
+            "video-too-short", message, hint="Use --loop pingpong, or a longer face video", path=video.path
+        )
     if mode == "hold" or n == 1:
         yield from itertools.repeat((n - 1, frame), total - n)
     elif len(kept) == n:
@@ -153,7 +155,8 @@ def _read_forwards(video: VideoInfo, start: int, stop: int) -> Generator[tuple[i
             yield index, frame
             index += 1
     if index != stop:
-        raise HeygemError("reading-failed", "it had more frames when it was first read", path=video.path)
+        message = "it had more frames when it was first read"
+        raise HeygemError("reading-failed", message, hint="Do not change it while it is rendered", path=video.path)
 
 
 def _read_backwards(video: VideoInfo, last: int) -> Iterator[tuple[int, Frame]]:

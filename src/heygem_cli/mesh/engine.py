@@ -153,11 +153,10 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
     if not track.present.any():
         raise _no_face(job, len(track))
     if options.on_missing_face == "fail" and not track.present.all():
-        first = int(np.flatnonzero(~track.present)[0])
+        seconds = float(np.flatnonzero(~track.present)[0] / video.fps)
         found = f"face found in only {track.present.sum()} of {len(track)} frames"
-        message = f"{found}, first missing at {float(first / video.fps):.2f} s"
         hint = "Cut the face video there, or use --on-missing-face pass"
-        raise InputError("face-missing", message, hint=hint, path=job.face)
+        raise InputError("face-missing", f"{found}, first missing at {seconds:.2f} s", hint=hint, path=job.face)
     if options.loop == "none" and len(track) < needed and not video.is_still:
         message = f"the face video has {len(track)} frames, the audio needs {needed}"
         hint = "Use --loop pingpong, or a longer face video"

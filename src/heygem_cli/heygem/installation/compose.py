@@ -59,10 +59,11 @@ def parse(data: bytes, path: Path) -> list[Service]:
         content = yaml.safe_load(data.decode("utf-8-sig"))
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError("not-yaml", f"not a YAML file: {reason}", path=path) from error
+        raise InputError("not-yaml", f"not a YAML file: {reason}", path=path, hint="Correct it") from error
     services = content.get("services") if isinstance(content, dict) else None
     if not isinstance(services, dict) or not services:
-        raise InputError("no-services", "not a compose file: it has no services", path=path)
+        message = "not a compose file: it has no services"
+        raise InputError("no-services", message, path=path, hint="Name the right file with --compose")
     return [_service(str(name), body if isinstance(body, dict) else {}) for name, body in services.items()]
 
 

@@ -45,7 +45,7 @@ def find_queue(source: bytes, path: Path) -> QueueCall:
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "not UTF-8"
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
-        raise InputError("not-python", f"not a Python source: {reason}{line}", path=path) from error
+        raise InputError("not-python", f"not a Python source: {reason}{line}", path=path, hint="Correct it") from error
     offsets = _Offsets(source)
     if queues := _find_calls(tree, "queue"):
         if len(queues) > 1:

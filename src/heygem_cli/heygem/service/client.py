@@ -111,7 +111,7 @@ class Client:
         return HeygemError("service-garbage", f"{self.url} does not answer like HeyGem's service: {reason}", hint=hint)
 
     def _refusal(self, answer: Mapping[str, Any]) -> HeygemError:
-        code, meaning, hint = REFUSALS.get(answer["code"], ("service-unexpected", "an unknown code", CHECK_VERSION))
+        code, meaning, hint = REFUSALS.get(answer["code"], UNEXPECTED)
         detail = " ".join(str(answer.get("msg") or answer.get("message") or "").split())[:200]
         detail = f": {detail}" if detail else ""
         return HeygemError(code, f"{self.url} answers {answer['code']}, {meaning}{detail}", hint=hint)
@@ -123,6 +123,7 @@ REFUSALS = {
     LOCKED: ("service-locked", "its lock is held", "Wait, or restart the service if nothing runs on it"),
     ERROR: ("service-error", "an internal error", "Check its log (docker logs), and restart it"),
 }
+UNEXPECTED = ("service-unexpected", "an unknown code", CHECK_VERSION)
 
 
 def checked_url(url: str, example: str = "http://127.0.0.1:8383") -> str:

@@ -1,0 +1,87 @@
+"""Write the tables of options and of error codes in README and docs/ from their declarations.
+
+::
+
+    python -m tools.docs_tables            # rewrite the tables
+    python -m tools.docs_tables --check    # exit 1 if a table is not up to date, or lacks a translation
+
+A table stands between two comments::
+
+    <!-- options: render --loop --crf -->             some options of a command; all if it names none
+    <!-- options and variables: batch --timeout -->   likewise, with their environment variables
+    <!-- errors -->                                   all error codes
+    <!-- end -->
+
+In a Chinese page (``*.zh-CN.md``) flags, variables, default values, codes and exit statuses are generated, too. Words
+are kept as they are; those of a new row have to be written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from tools.error_table import error_table
+from tools.markdown import Table, parse_table, translate
+from tools.option_table import option_table
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(
+    r"<!-- (?P<content>options|options and variables|errors)(?:: (?P<names>.*?))? -->\n(?P<table>.*?)<!-- end -->",
+    re.DOTALL,
+)
+
+
+def pages() -> list[Path]:
+    """Return the pages that may have tables."""
+    return sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/*.md")])
+
+
+def update(text: str, *, chinese: bool) -> tuple[str, list[str]]:
+    """Return a page with its tables as they should be, and what has to be translated there.
+
+    Raises:
+        ValueError: A comment names a command or an option that does not exist, or the sources cannot be read.
+    """
+    untranslated: list[str] = []
+
+    def replace(block: re.Match[str]) -> str:
+        table = _make(block["content"], (block["names"] or "").split())
+        if chinese:
+            table, missing = translate(table, parse_table(block["table"]))
+            untranslated.extend(missing)
+        start = block[0].partition("\n")[0]
+        return f"{start}\n\n{table.to_markdown()}\n<!-- end -->"
+
+    return BLOCK.sub(replace, text), untranslated
+
+
+def _make(content: str, names: list[str]) -> Table:
+    if content == "errors":
+        return error_table()
+    command, *flags = names
+    return option_table(command, flags, variables=content == "options and variables")
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(prog="python -m tools.docs_tables", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a table is not up to date")
+    check = parser.parse_args().check
+    problems = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        updated, untranslated = update(text, chinese=page.name.endswith(".zh-CN.md"))
+        name = page.relative_to(ROOT)
+        problems += [f"{name}: there is no Chinese text for {each}: write it into the table" for each in untranslated]
+        if updated != text and check:
+            problems.append(f"{name}: a table is not up to date: run python -m tools.docs_tables")
+        elif updated != text:
+            page.write_text(updated, encoding="utf-8")
+    sys.exit("\n".join(problems) or 0)
+
+
+if __name__ == "__main__":
+    main()
