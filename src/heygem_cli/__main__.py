@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from types import FrameType
@@ -9,7 +10,7 @@ from types import FrameType
 
 def main() -> None:
     """Run the program; until the command handles signals, one ends it at once."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit)
     # Imported here because it takes a moment, in which Ctrl-C may come.
@@ -19,6 +20,9 @@ def main() -> None:
 
 
 def _exit(signum: int, _frame: FrameType | None) -> None:
+    name = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+    with contextlib.suppress(OSError):  # standard error may be closed
+        os.write(2, f"error: stopped by {name}\n".encode())
     os._exit(128 + signum)
 
 

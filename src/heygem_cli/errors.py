@@ -80,8 +80,8 @@ class StoppedError(HeygemError):
     def __init__(self, signum: int) -> None:
         self.signum = signum
         self.exit_code = 128 + signum  # type: ignore[misc]
-        cause = {signal.SIGINT: "Ctrl-C", signal.SIGHUP: "SIGHUP: the terminal was closed"}.get(signal.Signals(signum))
-        super().__init__("stopped", f"stopped by {cause or signal.Signals(signum).name}")
+        cause = "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+        super().__init__("stopped", f"stopped by {cause}")
 
 
 def from_os_error(error: OSError, hint: str = "", path: Path | None = None) -> HeygemError:

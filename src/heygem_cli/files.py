@@ -172,6 +172,15 @@ def remove_stale_parts(folder: Path) -> None:
                 os.close(descriptor)
 
 
+def delete_own_parts() -> None:
+    """Delete the part files that this process still writes, before it exits without cleaning up."""
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the descriptor was closed meanwhile, or the file renamed
+            target = link.readlink()
+            if target.name.endswith(PART_SUFFIX):
+                target.unlink()
+
+
 @contextlib.contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
     """Create a folder for one job, and delete it with all its files when the block ends.

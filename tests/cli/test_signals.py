@@ -1,9 +1,10 @@
-"""Signals that come before anything has begun, or where they are not understood."""
+"""Tests of signals while a command is loaded, and of signals that a library hides."""
 
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import StoppedError
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_the_program_loads_ends_it_without_a_word(signum, tmp_path):
+@pytest.mark.parametrize(
+    ("signum", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
+)
+def test_signal_while_the_program_is_loaded_ends_it_and_says_so(signum, name, tmp_path):
     (tmp_path / "typer.py").write_text("print('loading', flush=True)\nimport time\ntime.sleep(60)\n")
     paths = [str(tmp_path), str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
@@ -24,11 +27,11 @@ def test_a_signal_while_the_program_loads_ends_it_without_a_word(signum, tmp_pat
     with subprocess.Popen(command, env=environment, **pipes) as process:
         assert process.stdout.readline() == "loading\n"
         process.send_signal(signum)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=30) == ("", f"error: stopped by {name}\n")
     assert process.returncode == 128 + signum
 
 
-def test_a_signal_that_a_library_words_as_its_own_error_is_still_one():
+def test_signal_that_a_library_turns_into_another_error_is_reported_as_a_signal():
     with pytest.raises(StoppedError) as found, raise_on_signal():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -44,3 +47,43 @@ def test_a_signal_that_a_library_words_as_its_own_error_is_still_one():
             raise typer.Exit(143) from None
     with pytest.raises(ImportError), raise_on_signal():
         raise ImportError("a real one")
+
+
+SWALLOWED = """
+import os, signal, sys, time
+from heygem_cli.cli.output import report_errors
+from heygem_cli.cli import signals
+signals.STOP_SECONDS = 0.5
+with report_errors(), signals.raise_on_signal():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    except BaseException:
+        pass
+    {rest}
+print("not reached")
+"""
+
+
+@pytest.mark.parametrize("rest", ["pass", "time.sleep(60)", "while True: pass"])
+def test_signal_that_a_library_swallows_still_stops_the_command(rest, tmp_path):
+    script = SWALLOWED.replace("{rest}", rest) + ""
+    program = f"import typer\n@(app := typer.Typer()).command()\ndef run():\n{textwrap.indent(script, '    ')}\napp()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "error: stopped by SIGTERM\n")
+
+
+def test_part_file_is_deleted_when_the_process_exits_at_once(tmp_path):
+    script = """
+import sys
+from pathlib import Path
+from heygem_cli.files import part_file, delete_own_parts
+held = part_file(Path(sys.argv[1]))
+held.__enter__()
+assert list(Path(sys.argv[1]).parent.iterdir())
+delete_own_parts()
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "out.mp4")], check=True, timeout=30)
+    assert list(tmp_path.iterdir()) == []

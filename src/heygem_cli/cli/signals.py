@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
-from collections.abc import Iterator
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import typer
 
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.processes import exit_on_next_signal, unignored_signals
+from heygem_cli.files import delete_own_parts
+from heygem_cli.processes import SIGNALS, exit_on_next_signal, kill_and_reap_children, unignored_signals
+
+STOP_SECONDS = 3.5
+"""Time for the command to end after a signal, before the process exits."""
 
 
 @contextmanager
 def raise_on_signal() -> Iterator[None]:
-    """Raise :class:`StoppedError` on the first signal; the second one ends the process at once."""
+    """Raise :class:`StoppedError` on the first signal; the second one ends the process at once.
+
+    A library may swallow the exception, or not return from native code: then the process ends after
+    :data:`STOP_SECONDS`.
+    """
     stopped: list[int] = []
 
     def stop(signum: int, _frame: FrameType | None) -> None:
@@ -25,7 +38,8 @@ def raise_on_signal() -> Iterator[None]:
 
     before = {number: signal.signal(number, stop) for number in unignored_signals()}
     try:
-        yield
+        with _deadline_after_signal(_exit):
+            yield
     except Exception as error:
         # A library that is interrupted while it is imported may raise an error of its own.
         if stopped and not isinstance(error, HeygemError | typer.Exit):
@@ -34,3 +48,45 @@ def raise_on_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if stopped:
+        raise StoppedError(stopped[0])
+
+
+@contextmanager
+def _deadline_after_signal(on_expiry: Callable[[int], None]) -> Iterator[None]:
+    """Call a function in a thread if the block still runs :data:`STOP_SECONDS` after a signal."""
+    read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    previous = signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        signum, deadline = 0, 0.0
+        while True:
+            select.select([read_fd], [], [], max(0.0, deadline - time.monotonic()) if signum else None)
+            try:
+                numbers = os.read(read_fd, 512)
+            except BlockingIOError:
+                on_expiry(signum)
+                return
+            if 0 in numbers:  # the block has ended
+                return
+            if not signum and (found := [number for number in numbers if number in SIGNALS]):
+                signum, deadline = found[0], time.monotonic() + STOP_SECONDS
+
+    thread = threading.Thread(target=watch, name="signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        os.write(write_fd, b"\0")
+        thread.join()
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+def _exit(signum: int) -> None:
+    # Not through sys.stderr, whose lock the main thread may hold; native output may be hidden on descriptor 2.
+    os.write(sys.stderr.fileno(), f"error: {StoppedError(signum)}\n".encode())
+    kill_and_reap_children()
+    delete_own_parts()
+    os._exit(128 + signum)
