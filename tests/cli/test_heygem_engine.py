@@ -97,7 +97,8 @@ def test_installation_renders_a_job(heygem):
     result = json.loads(done.stdout)
     assert (result["engine"], result["provider"], result["duration"]) == ("heygem", "CUDAExecutionProvider", 1.0)
     output = probe_output(heygem.folder / "out.mp4")
-    assert (output.width, output.height) == (128, 128)
+    video = probe_video(heygem.folder / "out.mp4")
+    assert (video.width, video.height) == (128, 128)
     assert (output.video_seconds, output.audio_seconds) == (pytest.approx(1, abs=0.05), pytest.approx(1, abs=0.15))
     assert set(result["seconds"]) == {"prepare", "start", "render"}
     assert has_red_bar(heygem.folder / "out.mp4")
