@@ -11,8 +11,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import LIPS, STABLE, Array, head_pose, interocular, mouth_opening
+from heygem_cli.face.geometry import LIPS, STABLE, Array, canonical_face, head_pose, interocular, mouth_opening
 
 Curve = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -13,7 +13,7 @@ from pathlib import Path
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
-from heygem_cli.speech.motion import load_motion_model
+from heygem_cli.speech.motion import MotionModel
 from training.cards import write_cards
 from training.clips import Clip, load_clips
 from training.evaluate import score, table
@@ -33,7 +33,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
 
 def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings) -> None:
     """Score the mouth motion on each set of clips, print the tables and write the cards."""
-    model = load_motion_model("cpu", settings)
+    model = MotionModel("cpu", settings)
     scores = {name: score(model, clips) for name, clips in sets.items()}
     write_cards(models, scores)
     print(*map(table, scores.values()), sep="\n\n")

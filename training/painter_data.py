@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import LIPS, Array, head_pose, mouth_opening
+from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose, mouth_opening
 from heygem_cli.face.smooth import smooth
 from heygem_cli.media.probe import probe_video
 from heygem_cli.media.read import read_frames

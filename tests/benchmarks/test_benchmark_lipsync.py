@@ -8,8 +8,7 @@ from benchmarks.lipsync import BASELINE, ClipScores, combine_scores, group_clips
 
 from benchmarks import image_quality
 from heygem_cli.errors import InputError
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import INNER_LOWER_MID
+from heygem_cli.face.geometry import INNER_LOWER_MID, canonical_face
 
 SCORES = {"correlation": 0.9, "lag": 0, "best": 0.9, "silent": 9, "closure": 0.0, "sharpness": 1.0, "jitter": 1.0}
 

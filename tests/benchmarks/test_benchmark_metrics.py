@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmarks import metrics
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import INNER_LOWER_MID, LIPS, interocular
+from heygem_cli.face.geometry import INNER_LOWER_MID, LIPS, canonical_face, interocular
 
 RANDOM = np.random.default_rng(7)
 RATE, FPS = 16000, 25.0

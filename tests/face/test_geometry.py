@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.face import geometry
-from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import canonical_face
 
 angles = st.floats(-40, 40)
 

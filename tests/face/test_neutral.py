@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
+from heygem_cli.face.geometry import CHIN, INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array, canonical_face
 from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 
 UPPER, LOWER = LIPS.index(INNER_UPPER_MID), LIPS.index(INNER_LOWER_MID)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.face.canonical import canonical_face
+from heygem_cli.face.geometry import canonical_face
 from heygem_cli.face.smooth import bridge_gaps, smooth
 
 

@@ -4,8 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, INNER_LOWER, INNER_LOWER_MID, INNER_UPPER, INNER_UPPER_MID, head_pose
+from heygem_cli.face.geometry import (
+    CHIN,
+    INNER_LOWER,
+    INNER_LOWER_MID,
+    INNER_UPPER,
+    INNER_UPPER_MID,
+    canonical_face,
+    head_pose,
+)
 from heygem_cli.face.track import write_track
 from heygem_cli.media.probe import probe_video
 from heygem_cli.mesh.person import (

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, LIPS, head_pose, interocular, mouth_opening
+from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose, interocular, mouth_opening
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.renderer import FaceRenderer

@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, LIPS, head_pose
+from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.mesh.targets import (
     TRACKER_BIAS,

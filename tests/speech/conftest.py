@@ -6,12 +6,12 @@ import pytest
 
 from heygem_cli.runtime import read_settings
 from heygem_cli.speech.encoder import SpeechEncoder
-from heygem_cli.speech.motion import MotionModel, load_motion_model
+from heygem_cli.speech.motion import MotionModel
 
 
 @pytest.fixture(scope="session")
 def model() -> MotionModel:
-    return load_motion_model("cpu", read_settings(os.environ))
+    return MotionModel("cpu", read_settings(os.environ))
 
 
 @pytest.fixture(scope="session")

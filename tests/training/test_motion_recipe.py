@@ -9,8 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
+from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array, canonical_face
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.files import sha256
 from heygem_cli.runtime import read_settings

@@ -8,9 +8,12 @@ and the unit is the distance between them (the inter-ocular distance).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+
+from heygem_cli.onnx import model_path
 
 Array = npt.NDArray[np.float32]
 
@@ -27,6 +30,12 @@ INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 LIPS = OUTER_UPPER + OUTER_LOWER[1:-1] + INNER_UPPER + INNER_LOWER[1:-1]
 # Points that do not move in speech: eye corners, nose bridge, temples, brows.
 STABLE = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 127, 356, 234, 454, 70, 300, 107, 336)
+
+
+@cache
+def canonical_face() -> Array:
+    """Return the landmarks (478, 3) of the mean face in the canonical frame, which head poses are relative to."""
+    return np.asarray(np.load(model_path("canonical_face.npy")), np.float32)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ demuxer is given explicitly, ``%d`` in the name of an image is not a pattern.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import functools
 import subprocess
@@ -93,12 +92,7 @@ def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
 def encode_args(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, codec: list[str]) -> list[str]:
     """Build the arguments that encode raw yuv420p frames from stdin, and mux them with the audio into an MP4.
 
-    Args:
-        video: The size, frame rate, sample aspect ratio and colour tags of the frames.
-        audio: The audio: copied if :func:`can_copy_audio`, else encoded to AAC.
-        output: The file to write.
-        seconds: How much of the audio to use.
-        codec: The arguments of the encoder, see :func:`encoder_args`.
+    ``codec`` are the arguments of :func:`encoder_args`; ``seconds`` of the audio are used.
     """
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", "yuv420p",
@@ -289,17 +283,19 @@ def running(args: list[str], *, stdin: bool = False, stdout: bool = False) -> It
     Ctrl-C in the terminal does not reach it, since it has a session of its own. If this process is killed, the pipes
     break, which ends ffmpeg too.
     """
-    popen = _start(args, stdin=stdin, stdout=stdout)
-    last_messages: deque[str] = deque(maxlen=20)
-    stderr_reader = threading.Thread(target=_keep_last_messages, args=(popen.stderr, last_messages), daemon=True)
-    stderr_reader.start()
-    for pipe in (popen.stdin, popen.stdout):
-        if pipe is not None:
-            _enlarge(pipe)
-    try:
-        yield FFmpegProcess(popen, stderr_reader, last_messages)
-    finally:
-        _kill(popen, stderr_reader)
+    with _start(args, stdin=stdin, stdout=stdout) as popen:
+        last_messages: deque[str] = deque(maxlen=20)
+        stderr_reader = threading.Thread(target=_keep_last_messages, args=(popen.stderr, last_messages), daemon=True)
+        stderr_reader.start()
+        for pipe in filter(None, (popen.stdin, popen.stdout)):
+            with contextlib.suppress(OSError):  # above the limit of the system: a smaller pipe works too
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        try:
+            yield FFmpegProcess(popen, stderr_reader, last_messages)
+        finally:
+            popen.kill()
+            popen.wait()
+            stderr_reader.join()
 
 
 def _start(args: list[str], *, stdin: bool, stdout: bool) -> subprocess.Popen[bytes]:
@@ -318,27 +314,9 @@ def _start(args: list[str], *, stdin: bool, stdout: bool) -> subprocess.Popen[by
         raise NotCapableError("no-ffmpeg", message, hint=_INSTALL_FFMPEG, path=find_ffmpeg()) from error
 
 
-def _kill(popen: subprocess.Popen[bytes], stderr_reader: threading.Thread) -> None:
-    if popen.poll() is None:
-        popen.kill()
-    popen.wait()
-    stderr_reader.join()
-    for pipe in (popen.stdin, popen.stdout, popen.stderr):
-        if pipe is not None:
-            pipe.close()
-
-
 def _keep_last_messages(stderr: IO[bytes], messages: deque[str]) -> None:
     with open(stderr.fileno(), "rb", closefd=False) as lines:
         for line in lines:
             text = line[:1000].decode("utf-8", "replace").strip()
             if text:
                 messages.append(text)
-
-
-def _enlarge(pipe: IO[bytes]) -> None:
-    try:
-        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-    except OSError as error:
-        if error.errno not in {errno.EPERM, errno.EBUSY, errno.EINVAL}:  # above the limit: a smaller pipe works too
-            raise

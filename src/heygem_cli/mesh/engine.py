@@ -23,9 +23,10 @@ from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
+from heygem_cli.onnx import session_provider
 from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
-from heygem_cli.speech.motion import MotionModel, MouthMotion, load_motion_model
+from heygem_cli.speech.motion import MotionModel, MouthMotion
 
 _Item = TypeVar("_Item")
 _Face = Literal["rendered", "turned away", "missing"]
@@ -51,7 +52,7 @@ class MeshEngine:
     name = "mesh"
 
     def __init__(self, device: Device, settings: Settings) -> None:
-        self.motion_model: MotionModel = load_motion_model(device, settings)
+        self.motion_model = MotionModel(device, settings)
         self.painter = Painter(device, settings)
         self.tracker = MediaPipeTracker()
 
@@ -90,7 +91,7 @@ class MeshEngine:
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
-            provider=self.motion_model.provider,
+            provider=session_provider(self.motion_model.session),
         )
 
     def close(self) -> None:

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import CHIN, LIPS, Array, head_pose, mouth_opening
+from heygem_cli.face.geometry import CHIN, LIPS, Array, canonical_face, head_pose, mouth_opening
 from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.face.canonical import canonical_face
-from heygem_cli.face.geometry import LIPS, Array, head_pose
+from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring

@@ -6,7 +6,6 @@ The last layers of the encoder turn sounds into words; mouth motion is predicted
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,21 +39,6 @@ SAMPLES_PER_FRAME = 2 * SAMPLES_PER_FEATURE
 MODEL_VARIABLE = "HEYGEM_WHISPER_MODEL"
 _MODEL_HINT = f"Set {MODEL_VARIABLE} to the folder of a faster-whisper tiny model, or unset it"
 MODEL_SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
-
-
-@dataclass(frozen=True)
-class SpeechWindow:
-    """A window of the audio and its features.
-
-    Attributes:
-        start: Start of the window in feature frames (1/50 s).
-        samples: Mono at 16 kHz.
-        features: (frames, 384) at 50 Hz; an even number of frames, the last of which may extend beyond ``samples``.
-    """
-
-    start: int
-    samples: Samples
-    features: Array
 
 
 def find_whisper(environment: Mapping[str, str]) -> Path:
@@ -117,19 +101,16 @@ class SpeechEncoder:
                 files=_read_model(folder),
             )
         except (OSError, RuntimeError, ValueError) as error:
-            raise NotCapableError(
-                "model-damaged",
-                f"CTranslate2 cannot load the Whisper model: {str(error).partition(chr(10))[0]}",
-                path=folder,
-                hint=_MODEL_HINT,
-            ) from error
+            message = f"CTranslate2 cannot load the Whisper model: {str(error).partition(chr(10))[0]}"
+            raise NotCapableError("model-damaged", message, path=folder, hint=_MODEL_HINT) from error
         if self._model.n_mels != MELS:
             raise self._wrong_size()
 
     def encode(self, samples: Samples) -> Array:
-        """Compute the features (frames, 384) at 50 Hz, an even number, of at most 30 s of mono audio at 16 kHz.
+        """Compute the features (frames, 384) at 50 Hz of at most 30 s of mono audio at 16 kHz.
 
-        Whisper pads the audio to 30 s; the mouth motion is predicted as well without that.
+        The number of frames is even; the last may extend beyond the audio. Whisper itself pads the audio to 30 s; the
+        mouth motion is predicted as well without that.
         """
         from ctranslate2 import StorageView
 
@@ -142,28 +123,15 @@ class SpeechEncoder:
             raise self._wrong_size()
         return np.asarray(features[: 2 * blocks], np.float32)
 
-    def windows(self, chunks: Iterable[Samples]) -> Iterator[SpeechWindow]:
-        """Encode audio of any length, in windows that :func:`heygem_cli.speech.motion.join_windows` joins."""
-        for start, samples in split_windows(chunks):
-            yield SpeechWindow(start // SAMPLES_PER_FEATURE, samples, self.encode(samples))
-
     def _wrong_size(self) -> NotCapableError:
-        return NotCapableError(
-            "model-unsuitable",
-            f"this is not a Whisper tiny model ({MELS} mel bands, {FEATURES} features)",
-            path=self._folder,
-            hint=_MODEL_HINT,
-        )
+        message = f"this is not a Whisper tiny model ({MELS} mel bands, {FEATURES} features)"
+        return NotCapableError("model-unsuitable", message, path=self._folder, hint=_MODEL_HINT)
 
 
 def split_windows(
     chunks: Iterable[Samples], size: int = WINDOW, overlap: int = OVERLAP
 ) -> Iterator[tuple[int, Samples]]:
-    """Split a stream of samples into overlapping windows.
-
-    Yields:
-        The index of the first sample, and ``size`` samples, or fewer in the last window.
-    """
+    """Yield overlapping windows: the index of the first sample, and ``size`` samples, or fewer in the last window."""
     buffered: list[Samples] = []
     count = start = 0
     for chunk in chunks:

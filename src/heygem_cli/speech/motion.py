@@ -13,10 +13,10 @@ import numpy as np
 from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Samples
-from heygem_cli.onnx import Provider, make_session, model_path, session_provider
+from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
-from heygem_cli.speech.encoder import OVERLAP, SAMPLES_PER_FRAME, SpeechEncoder, SpeechWindow, find_whisper
+from heygem_cli.speech.encoder import OVERLAP, SAMPLES_PER_FRAME, SpeechEncoder, find_whisper, split_windows
 from heygem_cli.speech.mel import SAMPLE_RATE
 from heygem_cli.speech.silence import speech_gate, speech_levels
 
@@ -45,17 +45,20 @@ class MouthMotion:
     duration: float
 
 
-@dataclass(frozen=True)
 class MotionModel:
-    """The speech encoder and the mouth-motion network; see :func:`load_motion_model`."""
+    """The speech encoder and the mouth-motion network, loaded once.
 
-    encoder: SpeechEncoder
-    session: InferenceSession
+    Args:
+        device: Device of the network; the encoder always runs on the CPU, in about 2 % of the length of the audio.
+        settings: See :mod:`heygem_cli.runtime`.
 
-    @property
-    def provider(self) -> Provider:
-        """The provider that ONNX Runtime uses for the network."""
-        return session_provider(self.session)
+    Raises:
+        NotCapableError: A model is missing or cannot be used, or ``cuda`` is requested but not available.
+    """
+
+    def __init__(self, device: Device, settings: Settings) -> None:
+        self.session: InferenceSession = make_session(model_path(MODEL), device, settings)
+        self.encoder = SpeechEncoder(find_whisper(os.environ), settings)
 
     def predict(self, chunks: Iterable[Samples], fps: Fraction) -> MouthMotion:
         """Predict the mouth motion of a whole audio, of which one window is in memory at a time.
@@ -71,9 +74,9 @@ class MotionModel:
 
         def windows() -> Iterator[tuple[int, Array]]:
             nonlocal count
-            for window in self.encoder.windows(chunks):
-                count = window.start * SAMPLES_PER_FRAME // 2 + len(window.samples)
-                yield window.start // 2, self._run(window)
+            for start, samples in split_windows(chunks):
+                count = start + len(samples)
+                yield start // SAMPLES_PER_FRAME, self._run(samples)
 
         joined = join_windows(windows(), OVERLAP // SAMPLES_PER_FRAME)
         if not count:
@@ -83,25 +86,11 @@ class MotionModel:
         points = resampled.reshape(len(resampled), POINTS, 2)
         return MouthMotion(np.pad(points, ((0, 0), (0, 0), (0, 1))), count / SAMPLE_RATE)
 
-    def _run(self, window: SpeechWindow) -> Array:
+    def _run(self, samples: Samples) -> Array:
         """Return the offsets and, in the last column, the speech level of each frame: (frames, 41 * 2 + 1)."""
-        (offsets,) = self.session.run(None, {"features": window.features[None]})
+        (offsets,) = self.session.run(None, {"features": self.encoder.encode(samples)[None]})
         flat = np.asarray(offsets).reshape(-1, POINTS * 2)
-        return np.concatenate([flat, speech_levels(window.samples)[:, None]], axis=1)
-
-
-def load_motion_model(device: Device, settings: Settings) -> MotionModel:
-    """Load the speech encoder and the mouth-motion network.
-
-    Args:
-        device: Device of the network; the encoder always runs on the CPU, in about 2 % of the length of the audio.
-        settings: The stability settings of the process.
-
-    Raises:
-        NotCapableError: A model is missing or cannot be used, or ``cuda`` is requested but not available.
-    """
-    session = make_session(model_path(MODEL), device, settings)
-    return MotionModel(SpeechEncoder(find_whisper(os.environ), settings), session)
+        return np.concatenate([flat, speech_levels(samples)[:, None]], axis=1)
 
 
 def frame_count(samples: int, fps: Fraction) -> int:
