@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from heygem_cli.errors import NotCapableError
 from heygem_cli.options import Device
+from heygem_cli.processes import isolated_python
 from heygem_cli.runtime import Settings
 
 if TYPE_CHECKING:
@@ -82,8 +83,6 @@ CUDA_LIBRARIES = (
 """What onnxruntime-gpu 1.18.0 needs, in the order in which they must be loaded."""
 
 _PROBE = """
-import sys
-from pathlib import Path
 import onnxruntime
 from heygem_cli.onnx import load_cuda_libraries
 load_cuda_libraries(sys.path)
@@ -119,7 +118,7 @@ def cuda_usable() -> bool:
     """
     if not Path("/dev/nvidiactl").exists():
         return False
-    probe = [sys.executable, "-c", _PROBE, str(model_path("mouth_motion.onnx"))]
+    probe = isolated_python(_PROBE, str(model_path("mouth_motion.onnx")))
     try:
         done = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:

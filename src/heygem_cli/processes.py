@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -30,6 +32,35 @@ def exit_on_next_signal(signals: Iterable[int]) -> None:
     """
     for number in signals:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+
+
+def isolated_python(code: str, *arguments: str) -> list[str]:
+    """Return the command line of a child that runs ``code`` in this interpreter and finds the packages that we find.
+
+    It imports nothing from the current folder, and reads neither ``PYTHONPATH`` nor ``PYTHONSTARTUP``.
+    """
+    folders = [folder for folder in sys.path if Path(folder).is_absolute() and folder != str(_current_folder())]
+    package = str(Path(__file__).parents[1])  # it may lie in the current folder
+    path = folders if package in folders else [*folders, package]
+    return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {path!r}\n{code}", *arguments]
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        return None
+
+
+def find_program(name: str, path: str | None = None) -> str | None:
+    """Find a program like :func:`shutil.which`, but never in the current folder.
+
+    Args:
+        name: A name, or a path with a folder in it, which is taken as it is.
+        path: Folders separated by colons; None for ``PATH``.
+    """
+    folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join(folder for folder in folders if Path(folder).is_absolute()))
 
 
 def kill_and_reap_children() -> None:
