@@ -23,13 +23,7 @@ class Box:
 
 
 def choose(boxes: Sequence[Box], person: Person, width: int) -> Box | None:
-    """Return the face of the person who speaks, None if it is not there.
-
-    Args:
-        boxes: All faces of one frame.
-        person: The person to choose.
-        width: Width of the frame in pixels.
-    """
+    """Return the face of the person who speaks, among all faces of a frame of this width; None if it is not there."""
     if not boxes:
         return None
     from_left = sorted(boxes, key=lambda box: box.x)

@@ -24,16 +24,9 @@ TILED_SEARCH_INTERVAL = 8
 
 
 def crop_rgb(frame: Frame, left: int, top: int, size: int) -> npt.NDArray[np.uint8]:
-    """Crop a square from a frame, as RGB; it is black outside the frame.
+    """Crop a square (size, size, 3) from a frame, as RGB; it is black outside the frame.
 
-    Args:
-        frame: The frame.
-        left: Left edge of the square in pixels: even, as ``top`` and ``size``, and possibly negative.
-        top: Top edge of the square.
-        size: Side of the square.
-
-    Returns:
-        uint8 (size, size, 3).
+    All positions are even; ``left`` and ``top`` may be negative.
     """
     height, width = frame.shape[0] * 2 // 3, frame.shape[1]
     square = np.full((size * 3 // 2, size), 128, np.uint8)

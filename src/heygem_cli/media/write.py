@@ -36,7 +36,7 @@ class VideoWriter:
         self._wait()
         self._pending = self.thread.submit(self._write, memoryview(frame.data).cast("B"))
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Wait until all frames are encoded."""
         self._wait()
         if self.encoder.wait() != 0:
@@ -95,7 +95,7 @@ def encode_video(
         with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
             writer = VideoWriter(output, process, thread)
             yield writer
-            writer.finish()
+            writer.close()
         probe_output(part).check(output, seconds=seconds, fps=video.fps)
 
 

@@ -44,7 +44,7 @@ FittedMixture = Sequence[tuple[InteriorFit, float]]
 
 
 def choose_references(interiors: Sequence[Interior], lines: LipLines) -> list[Mixture]:
-    """Choose up to :data:`REFERENCES` mixtures of the person's interiors for the given lips.
+    """Choose up to :data:`REFERENCES` mixtures of the person's interiors for these lips.
 
     The first mixes the two interiors with the most similar lip lines; their weights vanish as the third most similar
     catches up, which makes the choice continuous over time. The second is the widest opening.

@@ -50,19 +50,15 @@ def warp_box(source: Frame, target: Frame, box: Box, displacement: Array, mask: 
         mask: (height, width) in 0 … 1, opacity over the target; opaque if omitted.
     """
     halved = cv2.resize(displacement, (box.width // 2, box.height // 2), interpolation=cv2.INTER_AREA) / 2
-    masks = {
-        1: mask,
-        2: None if mask is None else cv2.resize(mask, halved.shape[1::-1], interpolation=cv2.INTER_AREA),
-    }
+    mask_halved = None if mask is None else cv2.resize(mask, halved.shape[1::-1], interpolation=cv2.INTER_AREA)
     for plane, output, step in zip(planes(source), planes(target), (1, 2, 2), strict=True):
-        field = displacement if step == 1 else halved
+        field, weight = (displacement, mask) if step == 1 else (halved, mask_halved)
         rows, columns = field.shape[:2]
         x = field[..., 0] + np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
         y = field[..., 1] + np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
         # Chroma is smooth: a cubic kernel would make no visible difference there.
         values = _remap_sharp(plane, x, y) if step == 1 else _remap_linear(plane, x, y)
         part = output[box.top // step :, box.left // step :][:rows, :columns]
-        weight = masks[step]
         part[:] = values if weight is None else np.rint(part + weight * (values.astype(np.float32) - part))
 
 
@@ -104,14 +100,10 @@ def blend_box(target: Frame, box: Box, image: Array, mask: Array) -> None:
         image: float32 (height, width, 3) Y, U and V at full resolution.
         mask: (height, width) in 0 … 1, opacity.
     """
-    halved = cv2.resize(image, (box.width // 2, box.height // 2), interpolation=cv2.INTER_AREA)
-    mask_halved = cv2.resize(mask, (box.width // 2, box.height // 2), interpolation=cv2.INTER_AREA)
-    y, u, v = planes(target)
-    for plane, values, weight, step in (
-        (y, image[..., 0], mask, 1),
-        (u, halved[..., 1], mask_halved, 2),
-        (v, halved[..., 2], mask_halved, 2),
-    ):
+    half = box.width // 2, box.height // 2
+    halved, mask_halved = (cv2.resize(values, half, interpolation=cv2.INTER_AREA) for values in (image, mask))
+    for channel, (plane, step) in enumerate(zip(planes(target), (1, 2, 2), strict=True)):
+        values, weight = (image, mask) if step == 1 else (halved, mask_halved)
         rows, columns = weight.shape
         part = plane[box.top // step :, box.left // step :][:rows, :columns]
-        part[:] = np.clip(np.rint(part + weight * (values - part)), 0, 255)
+        part[:] = np.clip(np.rint(part + weight * (values[..., channel] - part)), 0, 255)
