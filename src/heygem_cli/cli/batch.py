@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from heygem_cli.cli.output import console, print_json
+from heygem_cli.cli.output import console, format_duration, print_json
 from heygem_cli.cli.parameters import Given, command
-from heygem_cli.cli.progress import show_checking
-from heygem_cli.errors import InputError
+from heygem_cli.cli.progress import show_batch_progress, show_checking
+from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.options import BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
     from heygem_cli.batch.plan import PlannedJob
-    from heygem_cli.batch.report import BatchReport
+    from heygem_cli.batch.report import BatchReport, JobReport
     from heygem_cli.batch.session import BatchRequest
     from heygem_cli.errors import HeygemError
+
+WIDE = 100
+"""Width of a terminal, in columns, from which the table of a report has all its columns."""
+ALL_ROWS = 40
+"""Number of jobs up to which the table of a report has all of them; of more, it has those that are not done."""
+COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": "yellow", "changed": "cyan"}
 
 
 @command
@@ -66,12 +75,11 @@ def batch(
 
 def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
     from heygem_cli.batch.session import check_batch, run_batch
-    from heygem_cli.cli.batch_show import BatchProgress, open_display
 
     with show_checking(quiet=display.quiet) as on_checked:
         checked = check_batch(request, on_checked)
-    with open_display(quiet=display.quiet, debug=display.debug) as screen:
-        return run_batch(checked, lambda jobs: BatchProgress(jobs, screen))
+    with show_batch_progress(quiet=display.quiet, debug=display.debug) as make_observer:
+        return run_batch(checked, make_observer)
 
 
 def _only_one(manifests: list[Path], options: BatchOptions) -> Path:
@@ -87,29 +95,116 @@ def _merge(paths: list[Path], request: BatchRequest) -> tuple[BatchReport, list[
     files = request.report_files
     if files.failed_manifest is not None:
         hint = "Run the manifest once more without --shard, which renders nothing that is done"
-        raise InputError("not-of-reports", "--failed-manifest cannot be made of reports", hint=hint)
+        raise InputError("not-of-reports", "--failed-manifest cannot be used with --merge-reports", hint=hint)
     files.check(paths, ())
     merged = merge_reports([read_report(path) for path in paths])
     return merged, files.write(merged)
 
 
 def _show_plan(jobs: list[PlannedJob], *, as_json: bool) -> None:
-    from heygem_cli.cli.batch_show import plan_object, plan_summary, plan_table, print_table
-
     if as_json:
-        print_json(plan_object(jobs))
+        print_json(_plan_to_dict(jobs))
     else:
-        print_table(plan_table(jobs), plan_summary(jobs))
+        _print_table(_plan_table(jobs), _plan_summary(jobs))
 
 
 def _show_report(report: BatchReport, display: DisplayOptions) -> None:
-    from heygem_cli.cli.batch_show import print_report
-
     if display.as_json:
         print_json(report.to_dict())
     elif not display.quiet:
-        print_report(report)
+        wide = console().width >= WIDE
+        _print_table(_report_table(report, wide=wide), "" if wide else _report_errors(report), _report_summary(report))
     for name in report.missing:
         console(stderr=True).print(f"There is no report of shard {name}")
     if report.counts["failed"]:
         console(stderr=True).print("Failed rows are left alone until you add --retry-failed", style="dim")
+
+
+def _plan_to_dict(jobs: Sequence[PlannedJob]) -> dict[str, object]:
+    listed = [
+        {
+            "id": job.row.id,
+            "row": job.row.raw.number,
+            "action": job.action,
+            "why": job.reason,
+            "seconds": round(job.audio_seconds, 3),
+            "output": str(job.row.job.output),
+        }
+        for job in jobs
+    ]
+    return {"seconds": round(sum(job.audio_seconds for job in jobs if job.needs_rendering), 3), "jobs": listed}
+
+
+def _plan_table(jobs: Sequence[PlannedJob]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("row", "id", "action", "why", "seconds", "output"):
+        table.add_column(name, justify="right" if name in ("row", "seconds") else "left")
+    for job in jobs:
+        table.add_row(
+            str(job.row.raw.number),
+            Text(printable(job.row.id)),
+            Text(job.action, style=COLORS.get(job.action, "")),
+            Text(printable(job.reason)),
+            f"{job.audio_seconds:.1f}",
+            Text(printable(job.row.job.output)),
+        )
+    return table
+
+
+def _plan_summary(jobs: Sequence[PlannedJob]) -> str:
+    names = {"do": "to do", "changed": "changed", "done": "done", "failed": "failed"}
+    counts = {name: sum(job.action == action for job in jobs) for action, name in names.items()}
+    left = sum(job.audio_seconds for job in jobs if job.needs_rendering)
+    duration = f"{left:.1f} s" if left < 60 else format_duration(left)
+    return f"{plural(len(jobs), 'job')}: {_format_counts(counts.items())}; {duration} of audio to render"
+
+
+def _report_table(report: BatchReport, *, wide: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    names = ("row", "id", "status", "attempts", "seconds", "speed", "no face", "turned away", "error")
+    shown_names = names if wide else names[:5]
+    for name in shown_names:
+        table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
+    for job in report.jobs:
+        if len(report.jobs) <= ALL_ROWS or job.status != "done":
+            cells = (
+                str(job.row),
+                Text(printable(job.id)),
+                Text(job.status, style=COLORS[job.status]),
+                str(job.attempts),
+                f"{job.seconds:.1f}",
+                f"×{1 / job.real_time_factor:.2g}" if job.real_time_factor else "",
+                "" if job.frames_without_face is None else str(job.frames_without_face),
+                "" if job.frames_turned_away is None else str(job.frames_turned_away),
+                Text(_format_error(job)),
+            )
+            table.add_row(*cells[: len(shown_names)])
+    return table
+
+
+def _report_errors(report: BatchReport) -> str:
+    """Return a paragraph for each error, for a terminal that is too narrow for the column."""
+    return "\n".join(f"row {job.row}: {_format_error(job)}" for job in report.jobs if job.error)
+
+
+def _format_error(job: JobReport) -> str:
+    error = f"{job.error['code']}: {job.error['message']}. {job.error['hint']}" if job.error else ""
+    return printable(error.rstrip(". "))
+
+
+def _report_summary(report: BatchReport) -> str:
+    counts = _format_counts(report.counts.items())
+    return f"{plural(len(report.jobs), 'job')}: {counts}, in {format_duration(report.seconds)}"
+
+
+def _format_counts(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts if count) or "none"
+
+
+def _print_table(table: Table, *texts: str) -> None:
+    """Print a table unless it is empty, and texts below it."""
+    screen = console()
+    if table.row_count:
+        screen.print(table)
+    for text in filter(None, texts):
+        screen.print(Text(text))

@@ -92,6 +92,15 @@ def print_facts(facts: Mapping[str, str]) -> None:
     console().print(table)
 
 
+def format_duration(seconds: float) -> str:
+    """Return a duration as a person reads it: ``2 h 05 min``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 @contextmanager
 def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
     """Report an error as one line on stderr, with ``--json`` also as an object on stdout, and exit with its status."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,14 +16,19 @@ from rich.progress import (
     Task,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from heygem_cli.cli.output import console
+from heygem_cli.cli.output import console, format_duration
+from heygem_cli.errors import printable
 
 if TYPE_CHECKING:
+    from heygem_cli.batch.journal import JobState
+    from heygem_cli.batch.plan import PlannedJob
+    from heygem_cli.batch.worker import Failure
     from heygem_cli.job import Progress
 
 LABELS = {
@@ -35,6 +42,14 @@ SECONDS = ("speech", "start")
 """Stages that are measured in seconds instead of frames."""
 LINE_INTERVAL = 10.0
 """Seconds between two lines."""
+STAGE_PARTS = {
+    "speech": (0.0, 0.1),
+    "track": (0.1, 0.3),
+    "prepare": (0.4, 0.0),
+    "start": (0.4, 0.0),
+    "render": (0.4, 0.6),
+}
+"""Where a stage begins within a job, and how much of the job it takes; a rough guess is enough for a bar."""
 
 
 class _Rate(ProgressColumn):
@@ -95,3 +110,85 @@ def show_checking(*, quiet: bool = False) -> Iterator[Callable[[int, int], None]
     with Bar(TextColumn("checking files"), BarColumn(), MofNCompleteColumn(), console=screen, transient=True) as bar:
         task = bar.add_task("checking", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def show_batch_progress(*, quiet: bool, debug: bool) -> Iterator[Callable[[Sequence[PlannedJob]], BatchProgress]]:
+    """Show the progress of a batch while the block runs: a bar on a terminal, a line for each job elsewhere.
+
+    Yields:
+        A function that makes the observer of the batch from its plan.
+    """
+    screen = console(stderr=True)
+    if quiet or not screen.is_terminal:
+        yield partial(BatchProgress, screen=screen, bar=None, quiet=quiet, debug=debug)
+        return
+    name = TextColumn("{task.fields[jobs]} {task.description}", markup=False)  # a name may contain brackets
+    columns = (name, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=screen, transient=True, speed_estimate_period=3600) as bar:
+        yield partial(BatchProgress, screen=screen, bar=bar, quiet=quiet, debug=debug)
+
+
+class BatchProgress:
+    """Shows the number of jobs, the current one, and the time left, which is estimated from seconds of audio.
+
+    Args:
+        jobs: The plan.
+        screen: Where to write.
+        bar: The bar on a terminal; None to write a line for each job.
+        quiet: Whether to write only about failures.
+        debug: Whether to write tracebacks.
+    """
+
+    def __init__(
+        self, jobs: Sequence[PlannedJob], *, screen: Console, bar: Bar | None, quiet: bool, debug: bool
+    ) -> None:
+        audio_seconds = [job.audio_seconds for job in jobs if job.needs_rendering]
+        self._screen = screen
+        self._bar = bar
+        self._quiet = quiet
+        self._debug = debug
+        self._count = len(audio_seconds)
+        self._total_seconds = sum(audio_seconds)
+        self._ended = 0
+        self._ended_seconds = 0.0
+        self._started_at = time.monotonic()
+        if bar is not None:
+            self._task = bar.add_task("loading", total=self._total_seconds, jobs=f"0/{self._count}")
+
+    def job_started(self, job: PlannedJob) -> None:
+        """Show the name of the job."""
+        if self._bar is not None:
+            name = Text(printable(job.row.id))
+            name.truncate(max(8, self._screen.width // 4), overflow="ellipsis")  # leaves space for the time left
+            self._bar.update(self._task, description=name.plain, jobs=f"{self._ended + 1}/{self._count}")
+
+    def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
+        """Move the bar."""
+        if self._bar is not None and progress.total:
+            begin, part = STAGE_PARTS[progress.stage]
+            done = begin + part * min(1.0, progress.done / progress.total)
+            self._bar.update(self._task, completed=self._ended_seconds + done * job.audio_seconds)
+
+    def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
+        """Show how the attempt ended."""
+        if state.status in ("done", "failed"):
+            self._ended += 1
+            self._ended_seconds += job.audio_seconds
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._ended_seconds)
+        if failure is not None:
+            self._print(job, f"{state.status}: {failure.message}")
+            if self._debug and failure.trace:
+                self._screen.print(Text(failure.trace))
+        elif self._bar is None and not self._quiet:
+            self._print(job, f"done in {state.seconds:.1f} s{self._time_left()}")
+
+    def _print(self, job: PlannedJob, message: str) -> None:
+        self._screen.print(Text(f"[{self._ended}/{self._count}] {printable(job.row.id)}: {printable(message)}"))
+
+    def _time_left(self) -> str:
+        left = self._total_seconds - self._ended_seconds
+        if not self._ended_seconds or left <= 0:
+            return ""
+        return f" · {format_duration((time.monotonic() - self._started_at) / self._ended_seconds * left)} left"
