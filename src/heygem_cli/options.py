@@ -102,7 +102,7 @@ def parse_map(text: str) -> FolderMap:
 class EncodeOptions:
     """How the output is encoded."""
 
-    crf: int = option(18, "Quality of the video, 0 to 51: lower is better and larger.", minimum=0, maximum=51)
+    crf: int = option(18, "Quality of the video, 0 to 51: lower is better, in a larger file.", minimum=0, maximum=51)
     preset: Preset = option("veryfast", "Speed of libx264, `ultrafast` to `placebo`: slower makes smaller files.")
     encoder: Encoder = option("auto", "The video encoder: `libx264`, `h264_nvenc`, or `auto`: NVENC where it works.")
     threads: int | None = run_option(
@@ -124,7 +124,8 @@ class RenderOptions:
     )
     person: Person = option(
         Person(),
-        "Who speaks: the `largest`, `left`, `center` or `right` face, a number from the left, or a point in pixels.",
+        "Who speaks: the `largest`, `left`, `center` or `right` face, a number counted from the left, or a point `X,Y` "
+        "in pixels.",
         metavar="largest|left|center|right|N|X,Y",
         hidden_flag="--face",
         hidden_column="face_choice",
@@ -186,12 +187,12 @@ class EngineOptions:
 class BatchOptions:
     """How a batch runs."""
 
-    dry_run: bool = run_option(False, "Check everything and show what would be done, and why.", variable=False)
+    dry_run: bool = run_option(False, "Show what would be done, and why, and write nothing.", variable=False)
     force: bool = run_option(False, "Render every row, done or not.", variable=False)
     retry_failed: bool = run_option(False, "Also render rows that failed in an earlier run.", variable=False)
     only: tuple[str, ...] = run_option((), "Render only this row; may be repeated.", metavar="ID", variable=False)
     retries: int = run_option(
-        1, "How often a job is tried again, after all others, if its error may pass.", metavar="N", minimum=0
+        1, "How often a job is tried again, after all others, if its error may be temporary.", metavar="N", minimum=0
     )
     fail_fast: bool = run_option(False, "Stop after the first failed job.")
     max_failures: int | None = run_option(None, "Stop after N failed jobs.", metavar="N", minimum=1)
@@ -205,13 +206,13 @@ class BatchOptions:
     isolate: bool = run_option(False, "Render in a child process, so that the batch survives if it crashes.")
     shard: str | None = run_option(
         None,
-        "Render shard I of N; `auto` takes both from a Slurm array, `auto/N` takes I from Slurm or Kubernetes.",
+        "`I/N` renders shard I of N; `auto` takes both from a Slurm array, `auto/N` takes I from Slurm or Kubernetes.",
         metavar="I/N|auto|auto/N",
     )
     report: Path | None = run_option(None, "Write the report as JSON.", metavar="FILE", variable=False)
     junit: Path | None = run_option(None, "Write the report as JUnit XML.", metavar="FILE", variable=False)
     failed_manifest: Path | None = run_option(
-        None, "Write the failed rows as a manifest: JSON Lines, JSON or CSV, as named.", metavar="FILE", variable=False
+        None, "Write the failed rows as a manifest: `.jsonl`, `.json`, or else CSV.", metavar="FILE", variable=False
     )
     merge_reports: bool = run_option(
         False, "Merge the reports of shards, given instead of a manifest, and render nothing.", variable=False
