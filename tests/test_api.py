@@ -10,7 +10,7 @@ import pytest
 
 from heygem_cli import Renderer, RenderResult, render
 from heygem_cli.errors import InputError
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe import probe_video
 from portrait import make_face_video, make_voice, scene
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ def test_render_takes_the_options_of_the_command_line(tmp_path, face, voice):
     result = render(str(voice), face, tmp_path / "out.mp4", crf=20, preset="ultrafast", device="cpu", threads=1)
     assert isinstance(result, RenderResult)
     assert (result.frames, result.provider) == (10, "CPUExecutionProvider")
-    assert probe_output(tmp_path / "out.mp4").width == 256
+    assert probe_video(tmp_path / "out.mp4").width == 256
 
 
 def test_renderer_is_reused_and_reports_progress(tmp_path, face, voice):

@@ -13,7 +13,7 @@ import pytest
 
 from heygem_cli.cli.render import summary
 from heygem_cli.job import RenderResult
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe import probe_video
 from portrait import make_face_video, make_voice, scene
 
 
@@ -54,7 +54,7 @@ def test_default_output_name_and_summary(heygem, face, voice):
     assert left_in(heygem.folder) == ["cli face_half a second.mp4"]
     assert "cli face_half a second.mp4" in done.stdout
     assert "12: 12 with the face" in done.stdout
-    made = probe_output(heygem.folder / "cli face_half a second.mp4")
+    made = probe_video(heygem.folder / "cli face_half a second.mp4")
     assert (made.width, made.height) == (320, 240)
 
 
@@ -136,7 +136,7 @@ def test_existing_output_is_kept_without_overwrite(heygem, face, voice):
     assert heygem("render", voice, face, "-o", output).returncode == 2
     assert output.read_bytes() == b"precious"
     assert heygem("render", voice, face, "-o", output, "--overwrite").returncode == 0
-    assert probe_output(output).width == 320
+    assert probe_video(output).width == 320
 
 
 def test_options_are_read_from_the_environment(heygem, face, voice):
@@ -253,7 +253,7 @@ def test_render_with_closed_standard_streams(heygem, face, voice, closed, option
         ["sh", "-c", f'"$@" {closed}', "sh", *command], cwd=heygem.folder, capture_output=True, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
-    assert probe_output(heygem.folder / "out.mp4").width == 320
+    assert probe_video(heygem.folder / "out.mp4").width == 320
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
