@@ -92,7 +92,7 @@ def is_complete(path: Path, seconds: float) -> bool:
     return abs(output.video_seconds - seconds) < 0.05 and abs(output.audio_seconds - seconds) < 0.15
 
 
-def inputs_lasting(seconds: float) -> Inputs:
+def make_inputs(seconds: float) -> Inputs:
     audio = AudioInfo(Path("a.wav"), seconds, "pcm_s16le", 16000, 1)
     return Inputs(audio, VideoInfo(Path("f.mp4"), 64, 64, Fraction(25), 1, False, "h264", "yuv420p", ColorTags()))
 

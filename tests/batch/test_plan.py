@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_program import inputs_lasting
+from batch_program import make_inputs
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import RawRow
@@ -34,7 +34,7 @@ def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions
 
 
 def planned(row, seconds, face):
-    return PlannedJob(row, inputs_lasting(seconds), "do", "", face_digest=face)
+    return PlannedJob(row, make_inputs(seconds), "do", "", face_digest=face)
 
 
 def done_state(path, run="before"):
@@ -181,7 +181,7 @@ def files(tmp_path):
 
 
 def checked(row):
-    return CheckedRow(row, inputs_lasting(2.0), (file_identity(row.job.audio), file_identity(row.job.face)))
+    return CheckedRow(row, make_inputs(2.0), (file_identity(row.job.audio), file_identity(row.job.face)))
 
 
 def plan(rows, states=None):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_program import inputs_lasting
+from batch_program import make_inputs
 from heygem_cli.batch.journal import open_journal
 from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
@@ -45,7 +45,7 @@ def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, s
 
 
 def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
-    assert job_timeout(BatchOptions(), PlannedJob(ROW, inputs_lasting(60), "do", "")) == 900
+    assert job_timeout(BatchOptions(), PlannedJob(ROW, make_inputs(60), "do", "")) == 900
 
 
 class NullObserver:
@@ -82,7 +82,7 @@ def test_failure_after_a_signal_is_an_interruption(tmp_path):
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with open_journal(tmp_path / "journal") as journal:
-            job = PlannedJob(ROW, inputs_lasting(1), "do", "new", "key")
+            job = PlannedJob(ROW, make_inputs(1), "do", "new", "key")
             observer = NullObserver()
             runner = BatchRunner([job], journal, "now", BatchOptions(), observer, restart=None, write_reports=None)
             assert runner.run(SwallowingWorker) == signal.SIGTERM

@@ -1,3 +1,5 @@
+"""Tests of shards."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from batch_program import inputs_lasting
+from batch_program import make_inputs
 from heygem_cli.batch.worker import Failure, WorkItem, run_job
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.files import file_digest
@@ -35,14 +35,14 @@ def item(tmp_path):
     for name in ("a.wav", "f.mp4"):
         (tmp_path / name).write_text(name)
     job = RenderJob(tmp_path / "a.wav", tmp_path / "f.mp4", tmp_path / "out.mp4")
-    return WorkItem(job, inputs_lasting(2), file_digest(job.audio), file_digest(job.face), timeout=60)
+    return WorkItem(job, make_inputs(2), file_digest(job.audio), file_digest(job.face), timeout=60)
 
 
 def test_inputs_are_not_probed_again(item):
     # The files are not media files: probing them would fail.
     pipeline = fail(InputError("no-face", "there is no face"))
     assert run_job(pipeline, item, None).code == "no-face"
-    assert pipeline.inputs == [inputs_lasting(2)]
+    assert pipeline.inputs == [make_inputs(2)]
 
 
 def test_item_can_be_sent_to_another_process(item):
@@ -63,9 +63,9 @@ def test_input_that_changes_during_the_job_fails_it(item):
         on_progress(Progress("render", 1, 2))
         on_progress(Progress("render", 2, 2))
 
-    seen = []
-    assert run_job(FakePipeline(action), item, seen.append).code == "input-changed"
-    assert seen == [Progress("render", 1, 2)]
+    reported = []
+    assert run_job(FakePipeline(action), item, reported.append).code == "input-changed"
+    assert reported == [Progress("render", 1, 2)]
 
 
 def test_existing_output_fails_the_job_before_it_is_rendered(item):

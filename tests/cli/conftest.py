@@ -1,4 +1,4 @@
-"""Inputs of batches, made once, and a folder with a copy of them for each test."""
+"""Fixtures for tests of batches: media files that all share, and a folder with a copy of them for each test."""
 
 import shutil
 

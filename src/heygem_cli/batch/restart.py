@@ -22,7 +22,7 @@ def pop_continued_run(environment: MutableMapping[str, str]) -> tuple[str, float
 def restart(run_id: str, began: float, stdin: bytes | None) -> NoReturn:
     """Kill the child processes and replace this process with the same command, which continues the run.
 
-    The new process finds the manifest on standard input again if ``stdin`` has it.
+    The new process reads ``stdin``, which is the manifest if it came from standard input.
     """
     kill_and_reap_children()
     sys.stdout.flush()

@@ -80,10 +80,7 @@ class BatchRunner:
         self._started_at = 0.0
 
     def run(self, make_worker: Callable[[], Worker]) -> int | None:
-        """Run all jobs that need rendering.
-
-        Args:
-            make_worker: Makes the worker; called if there is any job to run.
+        """Run all jobs that need rendering, with a worker that is made only if there are any.
 
         Returns:
             The signal that stopped the run, if any.

@@ -198,10 +198,6 @@ def run_batch(
 ) -> tuple[BatchReport, list[HeygemError]]:
     """Run the jobs of a batch that need rendering, and write its reports, whatever happens.
 
-    Args:
-        batch: The batch.
-        make_observer: Makes the observer from the plan.
-
     Returns:
         The report, and the errors of report files that could not be written.
 
