@@ -75,7 +75,8 @@ def main() -> None:
         text = page.read_text(encoding="utf-8")
         updated, untranslated = update(text, chinese=page.name.endswith(".zh-CN.md"))
         name = page.relative_to(ROOT)
-        problems += [f"{name}: there is no Chinese text for {each}: write it into the table" for each in untranslated]
+        if untranslated:
+            problems.append(f"{name}: there is no Chinese text for {', '.join(untranslated)}: write it into the table")
         if updated != text and check:
             problems.append(f"{name}: a table is not up to date: run python -m tools.docs_tables")
         elif updated != text:

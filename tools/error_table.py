@@ -31,8 +31,10 @@ COMPUTED = {
 """Functions that construct errors whose codes come from elsewhere, and where they come from."""
 
 MEANINGS = {
+    "bad-manifest": "the manifest cannot be read, or has problems, which are listed",
     "bad-option": "a value given in Python cannot be used: <option>: <reason>",
     "internal-error": "an unexpected error: <reason>",
+    "stopped": "stopped by a signal: SIGHUP (129), Ctrl-C (130) or SIGTERM (143)",
     "system-error": "an error of the operating system: <reason>",
     "unreadable": "it cannot be read: <reason>",
     "unusable": "the row cannot be used: <reason>",
