@@ -90,7 +90,7 @@ def test_code_that_is_not_a_literal_is_an_error(monkeypatch):
 )
 def test_texts_of_an_expression(tmp_path, monkeypatch, lines, texts):
     body = "\n".join(f"    {line}" for line in lines)
-    source = f'def _f(x):\n{body}\n\n_f("from a caller")\n'
+    source = f'def _f(x):\n{body}\n\ndef caller():\n    _f("from a caller")\n'
     path = tmp_path / f"{tmp_path.name}.py"
     path.write_text(f"def use(text): ...\n\n{source}")
     monkeypatch.setattr("tools.source_texts.ROOT", tmp_path)
