@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol
 
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
@@ -21,7 +20,14 @@ from heygem_cli.files import file_digest
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
 from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import Pipeline, check_current_folder, check_output_path
-from heygem_cli.processes import become_subreaper, children, die_with_parent, kill_children, reap_orphans
+from heygem_cli.processes import (
+    become_subreaper,
+    children,
+    die_with_parent,
+    isolated_python,
+    kill_children,
+    reap_orphans,
+)
 from heygem_cli.runtime import Settings
 
 PROGRESS_INTERVAL = 0.2
@@ -207,36 +213,33 @@ class ChildProcessWorker:
         self._start()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._connection, connection = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(connection, *self._args), name="heygem-worker", daemon=True
-        )
-        resource_tracker.ensure_running()  # started later, it would unblock the signals
+        self._connection, connection = Pipe()
         self._other_children = children(os.getpid())
         # The child inherits the mask, and unblocks the signals once it ignores them.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
-            self._process.start()
+            command = isolated_python(_CHILD, str(connection.fileno()), str(os.getpid()))
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[connection.fileno()])
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        connection.close()
+            connection.close()
         self._wait_until_loaded()
 
     def _wait_until_loaded(self) -> None:
         try:
+            self._connection.send(self._args)
             error = self._connection.recv()
-        except EOFError as eof:
+        except (EOFError, OSError) as died:
             message = f"the worker process {self._exit_reason()} while it loaded"
             hint = "Run `heygem doctor`; --debug shows what it printed"
-            raise HeygemError("worker-died", message, hint=hint) from eof
+            raise HeygemError("worker-died", message, hint=hint) from died
         if error is not None:
             error_class, code, message, hint = error
             raise error_class(code, message, hint=hint)
 
     def prepare(self) -> None:
         """Start another child if the last one died."""
-        if not self._process.is_alive():
+        if self._process.poll() is not None:
             self._start()
 
     def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
@@ -253,7 +256,7 @@ class ChildProcessWorker:
             text = f"the worker process {self._exit_reason()} during this job"
             hint = "Try `heygem render --debug`, and search the kernel log for the out-of-memory killer"
             return Failure("process-died", text, hint, worker_died=True)
-        kill_children(self._process.pid or 0)
+        kill_children(self._process.pid)
         self._process.kill()
         self._reap()
         return to_failure(JobTimeoutError(item.timeout))
@@ -261,28 +264,34 @@ class ChildProcessWorker:
     def close(self) -> None:
         """Terminate the child, with time to remove its temporary files."""
         self._process.terminate()
-        self._process.join(STOP_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
         self._process.kill()
         self._reap()
 
     def _exit_reason(self) -> str:
         self._reap()
-        code = self._process.exitcode or 0
+        code = self._process.returncode
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
 
     def _reap(self) -> None:
-        self._process.join()
+        self._process.wait()
+        self._connection.close()
         reap_orphans(self._other_children)
 
 
-def _serve(connection: Connection, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
-    """Run jobs in the child process until the parent closes the connection."""
-    parent = multiprocessing.parent_process()
-    die_with_parent(parent.pid if parent and parent.pid else 0)
+_CHILD = "from heygem_cli.batch.worker import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
+
+
+def serve(descriptor: int, parent: int) -> None:
+    """Run jobs in the child process until the parent, given by its process id, closes the connection."""
+    die_with_parent(parent)
     for signum in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to both; the parent decides
         signal.signal(signum, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    connection = Connection(descriptor)
+    options, settings, engines = connection.recv()
     try:
         pipeline = _load_pipeline(options, settings, engines)
     except HeygemError as error:
