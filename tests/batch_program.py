@@ -112,6 +112,6 @@ def folder_of(pid: int) -> Path | None:
 
 
 def worker_of(process: subprocess.Popen) -> int:
-    """Return the child process that renders; multiprocessing starts another one, which tracks resources."""
-    (pid,) = [pid for pid in children(process.pid) if b"spawn_main" in command_of(pid)]
+    """Return the child process that renders."""
+    (pid,) = [pid for pid in children(process.pid) if b"heygem_cli.batch.worker" in command_of(pid)]
     return pid

@@ -176,7 +176,7 @@ def test_isolated_batch_survives_a_crash(batch):
 def test_child_process_ignores_ctrl_c_while_it_loads(batch):
     batch.rows("audio,face\na.wav,face.mp4")
     process = batch.start("--isolate", start_new_session=True)
-    while not any(b"spawn_main" in command_of(pid) for pid in children(process.pid)):
+    while not any(b"heygem_cli.batch.worker" in command_of(pid) for pid in children(process.pid)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     os.kill(worker_of(process), signal.SIGINT)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.output import console, format_duration, print_json
+from heygem_cli.cli.output import console, format_duration, format_speed, print_json
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cli.progress import show_batch_progress, show_checking
 from heygem_cli.errors import InputError, plural, printable
@@ -173,7 +173,7 @@ def _report_table(report: BatchReport, *, wide: bool) -> Table:
                 Text(job.status, style=COLORS[job.status]),
                 str(job.attempts),
                 f"{job.seconds:.1f}",
-                f"×{1 / job.real_time_factor:.2g}" if job.real_time_factor else "",
+                format_speed(job.real_time_factor) if job.real_time_factor else "",
                 "" if job.frames_without_face is None else str(job.frames_without_face),
                 "" if job.frames_turned_away is None else str(job.frames_turned_away),
                 Text(_format_error(job)),

@@ -115,3 +115,9 @@ def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[Non
         line = Text.assemble(("error: ", "bold red"), str(error))
         console(stderr=True).print(line)
         raise typer.Exit(error.exit_code) from caught
+
+
+def format_speed(real_time_factor: float) -> str:
+    """Return seconds of work per second of video as a person says it: ``×1.8``."""
+    speed = 1 / real_time_factor
+    return f"×{speed:.0f}" if speed >= 10 else f"×{speed:.1f}" if speed >= 0.1 else f"×{speed:.2g}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heygem_cli.cli.output import print_facts, print_json
+from heygem_cli.cli.output import format_speed, print_facts, print_json
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cli.progress import show_progress
 from heygem_cli.errors import InputError, printable
@@ -96,5 +96,5 @@ def summary(result: RenderResult) -> dict[str, str]:
         "video": f"{result.duration:.2f} s, {result.width}×{result.height}, {float(result.fps):g} fps",
         "frames": f"{result.frames}{faces}",
         "seconds": stages,
-        "speed": f"×{1 / result.real_time_factor:.2g} real time, {result.engine} engine{device}",
+        "speed": f"{format_speed(result.real_time_factor)} real time, {result.engine} engine{device}",
     }
