@@ -11,7 +11,7 @@ CHINESE = {
     "variable": "环境变量",
     "meaning": "含义",
     "default": "默认值",
-    "code": "代码",
+    "code": "错误码",
     "exit status": "退出码",
     "remedy": "处理办法",
 }
