@@ -49,6 +49,15 @@ def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
         assert list(tmp_path.iterdir()) == [folder]
 
 
+def test_folder_of_the_user_with_a_similar_name_is_kept(tmp_path):
+    for name in ("heygem-job-notes", "heygem-job-0123456789ab", "heygem-job-1-0123456789ab"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").touch()
+    with work_folder(tmp_path):
+        pass
+    assert len(list(tmp_path.glob("*/mine"))) == 3
+
+
 def test_where_none_can_be_made(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no such folder"), work_folder(tmp_path / "no"):
         pass

@@ -8,8 +8,10 @@ import fcntl
 import functools
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,11 @@ from heygem_cli.errors import InputError, write_error
 
 PREFIX = "heygem-job-"
 PART_SUFFIX = ".heygem-part"
+PART_NAME = re.compile(rf"\..*\.([0-9a-f]+)-[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}", re.DOTALL)
+FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12}})")
+"""Temporary names contain the number of their own inode, so that no file of the user can be taken for one of ours."""
+STALE_SECONDS = 7 * 86400.0
+"""Age of what a killed run left, where the file system has no locks that would tell."""
 
 
 def file_identity(path: Path) -> tuple[int, ...]:
@@ -131,18 +138,55 @@ def _copy_attributes(source: Path, part: PartFile) -> None:
 
 def _create_part(target: Path) -> PartFile:
     # Half of the 255 bytes of a name: some file systems allow no more.
-    stem = os.fsencode(target.stem)[:100].decode("utf-8", "ignore")
+    stem = os.fsencode(target.stem)[:90].decode("utf-8", "ignore")
     while True:
-        path = target.with_name(f".{stem}.{secrets.token_hex(4)}{PART_SUFFIX}")
+        token = secrets.token_hex(4)
+        unbound = target.with_name(f".{stem}.{token}{PART_SUFFIX}")
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(unbound, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileExistsError:
             continue
-        with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink:
-            return PartFile(path, descriptor)
-        os.close(descriptor)  # another run removed it in the moment before it was locked
+        try:
+            path = target.with_name(f".{stem}.{os.fstat(descriptor).st_ino:x}-{token}{PART_SUFFIX}")
+            _try_lock(descriptor)
+            unbound.rename(path)
+        except BaseException:
+            unbound.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        return PartFile(path, descriptor)
+
+
+def _is_own(name: str, pattern: re.Pattern[str], inode: int) -> bool:
+    match = pattern.fullmatch(name)
+    return match is not None and int(match[1], 16) == inode
+
+
+def _open_own(path: Path, pattern: re.Pattern[str], flags: int) -> int:
+    """Open a temporary file or folder of ours.
+
+    Raises:
+        OSError: It is not ours, or cannot be opened.
+    """
+    if not _is_own(path.name, pattern, path.lstat().st_ino):
+        raise FileNotFoundError
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _try_lock(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_stale(descriptor: int) -> bool:
+    """Return whether the process that made a temporary file or folder has ended."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return time.time() - os.fstat(descriptor).st_mtime > STALE_SECONDS
+    return True
 
 
 def _rename_if_free(part: Path, target: Path) -> None:
@@ -163,11 +207,11 @@ def _rename_if_free(part: Path, target: Path) -> None:
 def remove_stale_parts(folder: Path) -> None:
     """Delete part files that killed runs left in a folder; those of living runs are locked and stay."""
     for path in folder.glob(f".*{PART_SUFFIX}"):
-        with contextlib.suppress(OSError):  # locked, somebody else's, or gone already
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # somebody else's, or gone already
+            descriptor = _open_own(path, PART_NAME, os.O_RDWR)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                path.unlink()
+                if _is_stale(descriptor):
+                    path.unlink()
             finally:
                 os.close(descriptor)
 
@@ -177,7 +221,7 @@ def delete_own_parts() -> None:
     for link in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):  # the descriptor was closed meanwhile, or the file renamed
             target = link.readlink()
-            if target.name.endswith(PART_SUFFIX):
+            if _is_own(target.name, PART_NAME, link.stat().st_ino):
                 target.unlink()
 
 
@@ -202,32 +246,30 @@ def work_folder(parent: Path) -> Iterator[Path]:
 
 
 def _create(parent: Path) -> tuple[Path, int]:
-    while True:
-        folder = parent / f"{PREFIX}{secrets.token_hex(6)}"
-        try:
-            folder.mkdir()
-            folder.chmod(0o755)
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            if parent.is_dir():
-                continue  # another run deleted it before it was locked
+    token = secrets.token_hex(6)
+    unbound = parent / f"{PREFIX}{token}"
+    lock = -1
+    try:
+        unbound.mkdir()
+        unbound.chmod(0o755)
+        lock = os.open(unbound, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        _try_lock(lock)
+        return unbound.rename(parent / f"{PREFIX}{os.fstat(lock).st_ino:x}-{token}"), lock
+    except OSError as error:
+        if lock >= 0:
+            os.close(lock)
+        if isinstance(error, FileNotFoundError):
             message = "there is no such folder"
             raise InputError("no-such-folder", message, hint="Create it first", path=parent) from error
-        except OSError as error:
-            raise write_error(error, parent, parent) from error
-        with contextlib.suppress(OSError):  # a file system without locks: nobody will take it for a stale one
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if folder.is_dir():
-            return folder, lock
-        os.close(lock)
+        raise write_error(error, parent, parent) from error
 
 
 def _remove_stale_folders(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):  # locked, somebody else's, or gone already
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # somebody else's, or gone already
+            lock = _open_own(folder, FOLDER_NAME, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
+                if _is_stale(lock):
+                    shutil.rmtree(folder)
             finally:
                 os.close(lock)

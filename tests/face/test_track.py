@@ -141,7 +141,10 @@ def test_prune_deletes_least_recently_used(tmp_path):
 
 def test_part_file_of_a_killed_run_is_removed(tmp_path):
     (tmp_path / "tracks").mkdir()
-    stale = tmp_path / "tracks" / ".key.a1b2.heygem-part"
-    stale.write_bytes(b"half")
+    mine = tmp_path / "tracks" / ".key.a1b2.heygem-part"
+    mine.write_bytes(b"of the user")
+    stale = tmp_path / "tracks" / f".key.{mine.stat().st_ino:x}-0123abcd.heygem-part"
+    stale.hardlink_to(mine)
     cached_track(tmp_path, "key", 2, lambda: rows(2))
     assert not stale.exists()
+    assert mine.exists()

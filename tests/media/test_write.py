@@ -5,6 +5,7 @@ import fcntl
 import math
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
-from heygem_cli.files import remove_stale_parts
+from heygem_cli.files import part_file, remove_stale_parts
 from heygem_cli.media.ffmpeg import can_copy_audio, find_ffmpeg
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
@@ -315,14 +316,39 @@ def test_killed_run_leaves_no_output_and_its_part_file_is_removed(
     assert [path.name for path in tmp_path.iterdir()] == ["other.mp4"]
 
 
-def test_only_unlocked_part_files_are_removed(tmp_path: Path):
-    names = [".a.00000000.heygem-part", ".b.00000000.heygem-part", ".a.heygem-part.mov", "c.mp4"]
-    for name in names:
+def test_only_unlocked_part_files_of_ours_are_removed(tmp_path: Path):
+    for name in ("locked", "stale"):
+        with part_file(tmp_path / f"{name}.mp4") as part:
+            (tmp_path / "kept").hardlink_to(part.path)
+        (tmp_path / "kept").rename(part.path)
+    locked, stale = sorted(tmp_path.iterdir())
+    # A copy of one of ours, and names that only look like ours.
+    shutil.copy(stale, tmp_path / f".copy.{stale.name.partition('.stale.')[2]}")
+    for name in (".mine.heygem-part", ".mine.0123abcd.heygem-part", ".mine.1-0123abcd.heygem-part"):
         (tmp_path / name).touch()
-    with (tmp_path / names[0]).open() as locked:
-        fcntl.flock(locked, fcntl.LOCK_EX)
+    link = f".link.{locked.stat().st_ino:x}-0123abcd.heygem-part"
+    (tmp_path / link).symlink_to(locked)
+    os.mkfifo(tmp_path / ".fifo.0123abcd.heygem-part")
+    before = set(tmp_path.iterdir())
+    with locked.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         remove_stale_parts(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [names[0], names[2], names[3]]
+    assert before - set(tmp_path.iterdir()) == {stale}
+
+
+def test_part_file_without_locks_is_removed_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fcntl, "flock", refuse_lock)
+    with part_file(tmp_path / "a.mp4") as part:
+        remove_stale_parts(tmp_path)
+        assert part.path.exists()
+        os.utime(part.path, (0, 0))
+        remove_stale_parts(tmp_path)
+        assert not part.path.exists()
+
+
+def refuse_lock(*_: object) -> None:
+    """Fail as on a file system without locks."""
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def limit_file_size(size: int):

@@ -71,7 +71,7 @@ class ServiceEngine:
             for path in (staged.audio, staged.video):
                 path.chmod(0o644)  # the container may run as any user
             task = Task(
-                code=f"{CODE_PREFIX}{folder.name.removeprefix(PREFIX)}",
+                code=f"{CODE_PREFIX}{folder.name.rpartition('-')[2]}",
                 audio=str(shared.to_container(staged.audio)),
                 video=str(shared.to_container(staged.video)),
                 pingpong=job.options.loop != "forward",
@@ -125,7 +125,7 @@ def _remove_stale_files(maps: Sequence[FolderMap]) -> None:
     for folder in temp_folders(maps):
         for path in folder.glob(f"{CODE_PREFIX}*"):
             code = TASK_FILE.match(path.name)
-            in_use = code and any((each.host / f"{PREFIX}{code[1]}").exists() for each in maps)
+            in_use = code and any(any(each.host.glob(f"{PREFIX}*-{code[1]}")) for each in maps)
             with contextlib.suppress(OSError):  # removed meanwhile, or owned by the container's user
                 if code and not in_use and time.time() - path.stat().st_mtime > STALE_AFTER:
                     path.unlink()
