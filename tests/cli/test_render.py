@@ -246,13 +246,25 @@ def test_pipe_is_never_replaced(heygem, face, voice):
     assert pipe.is_fifo()
 
 
-@pytest.mark.parametrize(("closed", "options"), [(">&-", ["--json"]), ("2>&-", []), ("<&- >&- 2>&-", [])])
-def test_render_with_closed_standard_streams(heygem, face, voice, closed, options):
+STDOUT_CLOSED = b"error: standard output cannot be written (Bad file descriptor). Redirect it elsewhere\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "options", "code", "stderr"),
+    [
+        (">&-", ["--json"], 1, STDOUT_CLOSED),
+        (">&-", ["--quiet"], 0, b""),
+        ("2>&-", [], 0, b""),
+        ("<&- >&- 2>&-", [], 1, b""),
+        ("<&- >&- 2>&-", ["--quiet"], 0, b""),
+    ],
+)
+def test_render_with_closed_standard_streams(heygem, face, voice, closed, options, code, stderr):
     command = [sys.executable, "-m", "heygem_cli", "render", str(voice), str(face), "-o", "out.mp4", *options]
     done = subprocess.run(
         ["sh", "-c", f'"$@" {closed}', "sh", *command], cwd=heygem.folder, capture_output=True, timeout=120, check=False
     )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (code, stderr)
     assert probe_video(heygem.folder / "out.mp4").width == 320
 
 

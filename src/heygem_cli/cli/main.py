@@ -14,6 +14,7 @@ from heygem_cli.cli.batch import batch
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
 from heygem_cli.cli.fix_config import fix_config
+from heygem_cli.cli.output import discard, print_error
 from heygem_cli.cli.render import RenderCommand, render
 
 app = typer.Typer(
@@ -47,9 +48,17 @@ for command in (batch, engines, doctor, fix_config):
 
 
 def run() -> None:
-    """Run the program."""
+    """Run the program; standard output that cannot be written is an error of one line."""
     open_standard_streams()
-    app()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:  # commands report their own errors; Typer itself writes --help
+        failure = discard(sys.stdout, error)
+        print_error(failure)
+        sys.exit(failure.exit_code)
 
 
 def open_standard_streams() -> None:
@@ -59,7 +68,8 @@ def open_standard_streams() -> None:
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            devnull = os.open(os.devnull, os.O_RDWR)
+            # What is written to a closed standard output is lost: opened for reading only, it fails.
+            devnull = os.open(os.devnull, os.O_RDWR if name == "stderr" else os.O_RDONLY)
             if devnull != number:
                 os.dup2(devnull, number)
                 os.close(devnull)

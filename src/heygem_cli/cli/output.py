@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TextIO
 
 import typer
@@ -52,13 +52,19 @@ class _Stream:
         return getattr(self._stream, name)
 
     def _discard(self, error: OSError) -> None:
+        failure = discard(self._stream, error)
         if self._required and error.errno not in (errno.EPIPE, errno.EIO):
-            error.filename = self._stream.name
-            raise error
-        # The stream's buffer would fail again when Python exits.
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, self._stream.fileno())
-        os.close(devnull)
+            raise failure from error
+
+
+def discard(stream: TextIO, error: OSError) -> HeygemError:
+    """Discard what a standard stream that failed still holds, and what is written from now on; return the error."""
+    # The stream's buffer would fail again when Python exits.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, stream.fileno())
+    os.close(devnull)
+    message = f"standard output cannot be written ({error.strerror})"
+    return HeygemError("stdout-failed", message, hint="Redirect it elsewhere")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -110,11 +116,16 @@ def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[Non
         error = caught if isinstance(caught, HeygemError) else from_os_error(caught)
         if debug:
             traceback.print_exc()
+        print_error(error)
         if as_json:
-            print_json({"error": error.to_dict()})
-        line = Text.assemble(("error: ", "bold red"), str(error))
-        console(stderr=True).print(line)
+            with suppress(HeygemError):  # standard output fails, too
+                print_json({"error": error.to_dict()})
         raise typer.Exit(error.exit_code) from caught
+
+
+def print_error(error: HeygemError) -> None:
+    """Print an error as one line on stderr."""
+    console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)))
 
 
 def format_speed(real_time_factor: float) -> str:
