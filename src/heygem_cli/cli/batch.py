@@ -15,7 +15,7 @@ from heygem_cli.cli.output import console, format_duration, format_speed, print_
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cli.progress import show_batch_progress, show_checking
 from heygem_cli.errors import InputError, plural, printable
-from heygem_cli.options import BatchOptions, DisplayOptions, EngineOptions, RenderOptions
+from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def batch(
 ) -> None:
     """Render every row of MANIFEST; run the same command again to continue where it stopped.
 
-    Columns: audio and face; optional are id, output and the options below that may differ from row to row.
+    Columns: audio and face; optional are id, output and the options that may differ from row to row: {options}.
     """
     settings = read_settings(os.environ, defaults.encode.threads)
     apply_settings(settings, os.environ)
@@ -71,6 +71,9 @@ def batch(
     for error in unwritten:
         raise error
     raise typer.Exit(report.exit_code)
+
+
+batch.__doc__ = (batch.__doc__ or "").replace("{options}", ", ".join(ROW_OPTIONS))
 
 
 def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
