@@ -9,28 +9,14 @@ import pytest
 
 from heygem_cli.processes import find_program, isolated_python
 from portrait import make_face_video, make_voice, scene
-
-# Every name that our children import, and some that Python itself imports at its start.
-NAMES = sorted(
-    {name for name in sys.stdlib_module_names if not name.startswith("_")}
-    | {"numpy", "cv2", "onnxruntime", "av", "mediapipe", "ctranslate2", "torch", "PIL", "filelock", "platformdirs"}
-    | {"sitecustomize", "usercustomize", "imageio_ffmpeg", "heygem_cli", "typer", "rich", "yaml"}
-)
-PROGRAMS = ("ffmpeg", "ffprobe", "python", "python3", "nvidia-smi", "conda", "docker", "sh")
+from trap import make_trap
 
 
 @pytest.fixture
 def trap(tmp_path):
-    """A folder with a module and a program of every such name, each of which leaves a mark."""
+    """A folder full of traps, and the mark that they leave."""
     folder = tmp_path / "trap"
-    folder.mkdir()
-    mark = tmp_path / "mark"
-    for name in NAMES:
-        (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'a').write({name + chr(10)!r})\n")
-    for name in PROGRAMS:
-        (folder / name).write_text(f"#!/bin/sh\necho program {name} >> '{mark}'\n")
-        (folder / name).chmod(0o755)
-    return folder, mark
+    return folder, make_trap(folder)
 
 
 def run_in(folder, *args, **environment):
@@ -86,3 +72,21 @@ def test_programs_are_not_found_in_the_current_folder(trap, monkeypatch, path):
     assert find_program("sh", f"{path}:/bin") in ("/bin/sh", "/usr/bin/sh")
     assert find_program("./sh") == "./sh"
     assert Path(find_program(str(folder / "sh")) or "") == folder / "sh"
+
+
+def test_ffmpeg_is_not_found_in_the_current_folder(trap):
+    folder, mark = trap
+    make_face_video(folder / "face.mp4", [scene(256, 256, (128, 140, 200))] * 2)
+    make_voice(folder / "a.wav", 0.2)
+    # imageio-ffmpeg has no ffmpeg of its own, and looks for another one itself.
+    code = """
+import imageio_ffmpeg._utils as ffmpeg, sys
+ffmpeg._get_bin_dir, sys.prefix = lambda: "/nowhere", "/nowhere"
+from heygem_cli.__main__ import main
+main()"""
+    command = [sys.executable, "-I", "-c", code, "render", "a.wav", "face.mp4", "-o", "out.mp4"]
+    for variables in ({"IMAGEIO_FFMPEG_EXE": "ffmpeg"}, {}):
+        environment = os.environ | variables | {"PATH": ".::/nowhere"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, mark.exists()) == (4, False), done.stderr
+        assert "ffmpeg was not found" in done.stderr

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from heygem_cli.errors import NotCapableError
 from heygem_cli.options import Device
-from heygem_cli.processes import isolated_python
+from heygem_cli.processes import import_folders, isolated_python
 from heygem_cli.runtime import Settings
 
 if TYPE_CHECKING:
@@ -125,5 +124,5 @@ def cuda_usable() -> bool:
         return False
     if done.returncode != 0 or "CUDAExecutionProvider" not in done.stdout:
         return False
-    load_cuda_libraries(sys.path)
+    load_cuda_libraries(import_folders())
     return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -18,6 +19,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 REAP_SECONDS = 2.0
 ORPHAN_SECONDS = 5.0
+_CODE_VARIABLES = {"PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONPYCACHEPREFIX"}
+_FOLDER_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "PYTHONUSERBASE"}
 
 
 def unignored_signals() -> list[signal.Signals]:
@@ -39,10 +42,14 @@ def isolated_python(code: str, *arguments: str) -> list[str]:
 
     It imports nothing from the current folder, and reads neither ``PYTHONPATH`` nor ``PYTHONSTARTUP``.
     """
+    return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {import_folders()!r}\n{code}", *arguments]
+
+
+def import_folders() -> list[str]:
+    """Return the folders of :data:`sys.path` without the current one, which ``python -m`` adds."""
     folders = [folder for folder in sys.path if Path(folder).is_absolute() and folder != str(_current_folder())]
     package = str(Path(__file__).parents[1])  # it may lie in the current folder
-    path = folders if package in folders else [*folders, package]
-    return [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {path!r}\n{code}", *arguments]
+    return folders if package in folders else [*folders, package]
 
 
 def _current_folder() -> Path | None:
@@ -61,6 +68,20 @@ def find_program(name: str, path: str | None = None) -> str | None:
     """
     folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
     return shutil.which(name, path=os.pathsep.join(folder for folder in folders if Path(folder).is_absolute()))
+
+
+def isolated_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a child finds no program, module or library in its current folder.
+
+    There are no variables that name code for Python, and only absolute folders in lists such as ``PATH``, where an
+    empty entry is the current folder.
+    """
+    isolated = {name: value for name, value in environment.items() if name not in _CODE_VARIABLES}
+    for name in _FOLDER_VARIABLES & isolated.keys():
+        folders = [folder for folder in re.split("[:;]", isolated.pop(name)) if Path(folder).is_absolute()]
+        if folders:  # an empty PATH would be the current folder, one that is unset is the system's
+            isolated[name] = os.pathsep.join(folders)
+    return isolated
 
 
 def kill_and_reap_children() -> None:

@@ -110,9 +110,10 @@ def test_session_cannot_be_created(tmp_path, script, found):
     assert (finding.status, finding.found) == ("fail", found)
 
 
-def test_import_error_of_numpy_is_reported(tmp_path):
+def test_import_error_of_numpy_is_reported(tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise ImportError('built for numpy 1')")
-    inputs = Inputs(environment={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"})
+    monkeypatch.syspath_prepend(tmp_path)
+    inputs = Inputs()
     finding = runtime_checks.onnx_session(inputs, probes.onnx_session(inputs))
     assert finding.found == "no session: ImportError: built for numpy 1"
     assert runtime_checks.mediapipe(inputs, probes.mediapipe(inputs)).status == "fail"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from heygem_cli.cli.output import console, print_facts, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError
 from heygem_cli.options import DisplayOptions, DoctorOptions, EngineOptions
+from heygem_cli.processes import find_program
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.check import Check
@@ -94,10 +94,10 @@ def _split(names: tuple[str, ...]) -> list[str]:
 
 
 def _find_program(name: str) -> str:
-    path = shutil.which(name)
+    path = find_program(name)
     if path is None:
         raise InputError("no-program", "there is no such program", path=name, hint="Name HeyGem's python with --python")
-    return path
+    return str(Path(path).absolute())
 
 
 def _venv_python(home: Path | None) -> str | None:

@@ -16,6 +16,7 @@ from heygem_cli.cli.engines import engines
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.output import discard, print_error
 from heygem_cli.cli.render import RenderCommand, render
+from heygem_cli.processes import isolated_environment
 
 app = typer.Typer(
     name="heygem",
@@ -50,6 +51,7 @@ for command in (batch, engines, doctor, fix_config):
 def run() -> None:
     """Run the program; standard output that cannot be written is an error of one line."""
     open_standard_streams()
+    find_no_program_in_current_folder()
     try:
         try:
             app()
@@ -59,6 +61,15 @@ def run() -> None:
         failure = discard(sys.stdout, error)
         print_error(failure)
         sys.exit(failure.exit_code)
+
+
+def find_no_program_in_current_folder() -> None:
+    """Remove the current folder from ``PATH``: libraries look for programs, too."""
+    path = isolated_environment(os.environ).get("PATH")
+    if path is None:
+        os.environ.pop("PATH", None)
+    else:
+        os.environ["PATH"] = path
 
 
 def open_standard_streams() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from heygem_cli.processes import find_program, isolated_environment, isolated_python
 
 SCRIPTS = Path(__file__).parent / "scripts"
 
@@ -36,9 +39,21 @@ class ProbeResult:
 def run_script(
     python: str, script: str, *arguments: str, environment: Mapping[str, str], timeout: float
 ) -> ProbeResult:
-    """Run one of the scripts of this package, named without its suffix, and parse its last line as JSON."""
+    """Run one of the scripts of this package, named without its suffix, in an interpreter."""
     command = [python, str(SCRIPTS / f"{script}.py"), *arguments]
-    result = run_command(command, environment=environment, timeout=timeout)
+    return _parse_last_line(run_command(command, environment=environment, timeout=timeout))
+
+
+def run_own_script(
+    python: str, script: str, *arguments: str, environment: Mapping[str, str], timeout: float
+) -> ProbeResult:
+    """Run one of the scripts of this package in heygem's interpreter, with the packages of this process."""
+    code = f"import runpy; runpy.run_path({str(SCRIPTS / f'{script}.py')!r}, run_name='__main__')"
+    command = [python, *isolated_python(code, *arguments)[1:]]
+    return _parse_last_line(run_command(command, environment=environment, timeout=timeout))
+
+
+def _parse_last_line(result: ProbeResult) -> ProbeResult:
     return parse_facts(result, result.stdout.strip().rpartition("\n")[2])
 
 
@@ -48,25 +63,29 @@ def parse_facts(result: ProbeResult, text: str) -> ProbeResult:
         return result
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
     if not isinstance(facts, dict):
         return replace(result, failure="printed no result")
     return replace(result, facts=facts)
 
 
-def run_command(
-    command: Sequence[str], *, environment: Mapping[str, str], timeout: float, cwd: Path | None = None
-) -> ProbeResult:
-    """Run a command until it exits, or for at most ``timeout`` seconds."""
+def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeout: float) -> ProbeResult:
+    """Run a command, isolated from the current folder, until it exits, or for at most ``timeout`` seconds."""
+    environment = isolated_environment(environment)
+    program, *arguments = command
+    if "/" not in program:
+        found = find_program(program, environment.get("PATH", os.defpath))
+        if found is None:
+            return ProbeResult(failure=f"cannot be started: there is no program {program}")
+        program = found
     try:
         child = subprocess.Popen(
-            command,
+            [program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(environment),
-            cwd=cwd,
+            env=environment,
             text=True,
             errors="replace",
         )

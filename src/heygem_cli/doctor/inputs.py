@@ -13,6 +13,7 @@ from pathlib import Path
 from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.onnx import models_folder
 from heygem_cli.options import FolderMap
+from heygem_cli.processes import import_folders
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Inputs:
     cgroup: Path = Path("/sys/fs/cgroup")
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     python: str = sys.executable
-    packages: tuple[str, ...] = field(default_factory=lambda: tuple(each for each in sys.path if each))
+    packages: tuple[str, ...] = field(default_factory=lambda: tuple(import_folders()))
     nvidia_smi: str = "nvidia-smi"
     nvml: str = "libnvidia-ml.so.1"
     libcuda: str = "libcuda.so.1"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_script
+from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_own_script, run_script
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.sample import make_sample
 from heygem_cli.errors import NotCapableError
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.onnx import CUDA_LIBRARIES
+from heygem_cli.processes import isolated_python
 
 NO_GPU = ProbeResult(failure="no NVIDIA GPU")
 NO_INTERPRETER = ProbeResult(failure="no interpreter: name HeyGem's with --python")
@@ -59,11 +59,10 @@ def render(inputs: Inputs) -> ProbeResult:
         except NotCapableError as error:
             return ProbeResult({"no_sample": error.message})
         output = str(Path(name) / "out.mp4")
-        command = [inputs.python, "-m", "heygem_cli", "render", str(audio), str(face), "-o", output]
-        command += ["--json", "--no-cache"]
-        # Not in the current folder: its modules, HeyGem's perhaps, would be imported instead of the installed ones.
-        environment = {**inputs.environment, "PYTHONPATH": os.pathsep.join(inputs.packages)}
-        result = run_command(command, environment=environment, timeout=10 * inputs.timeout, cwd=Path(name))
+        arguments = ["render", str(audio), str(face), "-o", output, "--json", "--no-cache"]
+        command = isolated_python("from heygem_cli.__main__ import main; main()", *arguments)
+        command[0] = inputs.python
+        result = run_command(command, environment=inputs.environment, timeout=10 * inputs.timeout)
         return parse_facts(result, result.stdout)
 
 
@@ -113,7 +112,7 @@ def service(inputs: Inputs) -> ProbeResult:
         return ProbeResult()
     url = inputs.url.rstrip("/") + (PROBE_PATH if is_official(inputs.url) else "")
     timeout = min(10.0, inputs.timeout)
-    return run_script(inputs.python, "probe_url", url, environment=inputs.environment, timeout=timeout)
+    return run_own_script(inputs.python, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
 def is_official(url: str) -> bool:
@@ -123,7 +122,7 @@ def is_official(url: str) -> bool:
 
 
 def _in_heygem_cli(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
-    return run_script(inputs.python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
+    return run_own_script(inputs.python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
 
 
 def _in_heygem(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:

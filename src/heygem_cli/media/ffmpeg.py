@@ -21,6 +21,7 @@ from typing import IO, Literal
 from heygem_cli import __version__
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.media.types import AudioInfo, VideoInfo
+from heygem_cli.processes import find_program
 
 PIPE_BYTES = 1 << 20
 SEEKABLE = frozenset({"mov", "matroska"})
@@ -65,9 +66,13 @@ def find_ffmpeg() -> str:
     import imageio_ffmpeg
 
     try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise NotCapableError("no-ffmpeg", "ffmpeg was not found", hint=_INSTALL_FFMPEG) from error
+        path = str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        path = ""
+    found = path if "/" in path else find_program(path)
+    if found is None:
+        raise NotCapableError("no-ffmpeg", "ffmpeg was not found", hint=_INSTALL_FFMPEG)
+    return found
 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation import config_ini, tree
+from heygem_cli.heygem.installation.files import read_small
 from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_cli.options import EngineOptions
+from heygem_cli.processes import find_program, isolated_environment
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def problems(settings: EngineOptions, environment: Mapping[str, str]) -> list[He
     errors: list[HeygemError] = []
     try:
         python = _python(settings, home, environment)
-        if shutil.which("ffmpeg", path=search_path(python, environment)) is None:
+        if find_program("ffmpeg", search_path(python, environment)) is None:
             hint = "Install it: apt install ffmpeg, or conda install ffmpeg in HeyGem's environment"
             message = "HeyGem needs ffmpeg, which is not on the PATH"
             errors.append(NotCapableError("ffmpeg-missing", message, hint=hint))
@@ -103,7 +105,7 @@ def _python(settings: EngineOptions, home: Path, environment: Mapping[str, str])
         f"or make a virtual environment in {home}/.venv"
     )
     if settings.python is not None:
-        named = shutil.which(settings.python, path=environment.get("PATH"))
+        named = find_program(settings.python, environment.get("PATH", os.defpath))
         if named is None:
             raise InputError("no-program", "there is no such program", path=settings.python, hint=hint)
         # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's path.
@@ -128,17 +130,19 @@ def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
     if "/" in name:
         yield Path(name).absolute()
         return
-    user = Path(environment.get("HOME", "/root"))
-    known = user / ".conda/environments.txt"
-    if known.is_file():
-        yield from (Path(line) for line in known.read_text().splitlines() if Path(line).name == name)
-    roots = [Path(environment[key]) for key in ("MAMBA_ROOT_PREFIX", "CONDA_PREFIX") if environment.get(key)]
-    if environment.get("CONDA_EXE"):
-        roots.append(Path(environment["CONDA_EXE"]).parents[1])
+    user = Path("/root", environment.get("HOME", ""))  # an absolute folder in any case
+    mamba, prefix, program = (
+        Path(environment.get(key, "")) for key in ("MAMBA_ROOT_PREFIX", "CONDA_PREFIX", "CONDA_EXE")
+    )
+    with contextlib.suppress(InputError):
+        known = os.fsdecode(read_small(user / ".conda/environments.txt"))
+        yield from (Path(line) for line in known.splitlines() if Path(line).is_absolute() and Path(line).name == name)
+    roots = [mamba, prefix, *program.parents[1:2]]
     roots += [user / each for each in ("miniconda3", "miniforge3", "anaconda3", ".conda")] + [Path("/opt/conda")]
     for root in roots:
-        yield root / "envs" / name
-        yield root.parent / name  # CONDA_PREFIX may be a sibling environment
+        if root.is_absolute():
+            yield root / "envs" / name
+            yield root.parent / name  # CONDA_PREFIX may be a sibling environment
 
 
 def _model_problems(home: Path) -> Iterator[HeygemError]:
@@ -152,6 +156,7 @@ def _model_problems(home: Path) -> Iterator[HeygemError]:
 
 def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the worker's environment: stability variables, and the interpreter's programs and CUDA libraries."""
+    environment = isolated_environment(environment)
     libraries = [*_cuda_folders(python.parent.parent), *environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
     return {
         **environment,
@@ -165,7 +170,7 @@ def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str
 
 def search_path(python: Path, environment: Mapping[str, str]) -> str:
     """Return the PATH of the worker: conda installs ffmpeg beside the interpreter."""
-    return f"{python.parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    return os.pathsep.join([str(python.parent), isolated_environment(environment).get("PATH", os.defpath)])
 
 
 def _cuda_folders(prefix: Path) -> list[str]:
