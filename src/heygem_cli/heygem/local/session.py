@@ -21,9 +21,9 @@ from heygem_cli.heygem.installation.log_messages import (
     JOB_TOTAL,
     READY_MESSAGES,
 )
+from heygem_cli.heygem.installation.log_tail import LogTail
 from heygem_cli.heygem.installation.tree import compiled_modules
 from heygem_cli.heygem.local.locate import Installation
-from heygem_cli.heygem.local.log_tail import LogTail
 from heygem_cli.heygem.local.worker_process import Message, WorkerProcess
 from heygem_cli.heygem.staging import Tick
 from heygem_cli.options import EngineOptions

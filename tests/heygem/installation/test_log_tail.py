@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.failures import FATAL, KNOWN, PATTERNS, find_codes, make_error, most_specific
-from heygem_cli.heygem.local.log_tail import LogTail
+from heygem_cli.heygem.installation.log_tail import LogTail
 
 
 @pytest.fixture
