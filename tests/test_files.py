@@ -7,7 +7,7 @@ from heygem_cli import files
 from heygem_cli.files import file_digest
 
 
-def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
+def test_digest_is_computed_once_until_the_file_changes(tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(
         files, "sha256", lambda path: read.append(path) or hashlib.sha256(path.read_bytes()).hexdigest()
@@ -22,6 +22,6 @@ def test_a_file_is_read_once_until_it_changes(tmp_path, monkeypatch):
     assert file_digest(path) == hashlib.sha256(b"two").hexdigest()
 
 
-def test_a_file_that_is_gone_is_an_error(tmp_path):
+def test_digest_of_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         file_digest(tmp_path / "no")

@@ -1,4 +1,4 @@
-"""The stages together, on a real face, in one process."""
+"""Tests of all stages together, on a real face, in one process."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -60,7 +60,7 @@ def openings(path):
     return [float(mouth_opening(landmarks)) for landmarks in tracked]
 
 
-def test_a_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, voice):
+def test_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, voice):
     speaking = replace(job(tmp_path, voice, face), output=tmp_path / "speaking.mp4")
     silent = replace(job(tmp_path, make_silence(tmp_path / "silence.wav"), face), output=tmp_path / "silent.mp4")
     render(pipeline, speaking)
@@ -69,7 +69,7 @@ def test_a_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, 
     assert max(openings(silent.output)) < 0.025
 
 
-def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
+def test_result_describes_the_output(pipeline, tmp_path, face, voice):
     result = render(pipeline, job(tmp_path, voice, face))
     made = probe_video(result.output)
     assert (result.width, result.height, result.fps, result.frames) == (*SIZE, 25, 25)
@@ -80,32 +80,32 @@ def test_the_result_tells_what_was_made(pipeline, tmp_path, face, voice):
     assert len(frames_of(result.output)) == 25
 
 
-def test_progress_is_told_for_every_frame(pipeline, tmp_path, face, voice):
-    told = []
-    render(pipeline, job(tmp_path, voice, face), told.append)
-    assert [progress.done for progress in told if progress.stage == "render"] == list(range(1, 26))
-    assert {progress.stage for progress in told} == {"speech", "track", "render"}
+def test_progress_is_reported_for_every_frame(pipeline, tmp_path, face, voice):
+    updates = []
+    render(pipeline, job(tmp_path, voice, face), updates.append)
+    assert [progress.done for progress in updates if progress.stage == "render"] == list(range(1, 26))
+    assert {progress.stage for progress in updates} == {"speech", "track", "render"}
 
 
-def test_the_track_is_kept_and_used_again(pipeline, tmp_path, face, voice):
+def test_track_is_cached_and_reused(pipeline, tmp_path, face, voice):
     first = render(pipeline, job(tmp_path, voice, face))
     second = render(pipeline, job(tmp_path, voice, face).overwriting())
     assert (first.track_cached, second.track_cached) == (False, True)
 
 
-def test_no_cache_leaves_no_trace(pipeline, tmp_path, face, voice):
+def test_no_cache_writes_no_cache(pipeline, tmp_path, face, voice):
     render(pipeline, job(tmp_path, voice, face, no_cache=True))
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_same_job_makes_the_same_pictures(pipeline, tmp_path, face, voice):
+def test_render_is_deterministic(pipeline, tmp_path, face, voice):
     one = render(pipeline, job(tmp_path, voice, face)).output.read_bytes()
     two = render(pipeline, job(tmp_path, voice, face).overwriting()).output.read_bytes()
     assert one == two
 
 
 @pytest.mark.parametrize(("which", "moving"), [("left", "left"), ("2", "right")])
-def test_the_chosen_person_speaks_and_the_other_does_not(pipeline, tmp_path, voice, which, moving):
+def test_only_the_chosen_person_speaks(pipeline, tmp_path, voice, which, moving):
     pictures = [scene(960, 400, (240, 200, 360), (720, 200, 360))] * 3
     face = make_face_video(tmp_path / "two.mp4", pictures)
     made = job(tmp_path, voice, face, person=parse_person(which))
@@ -130,13 +130,13 @@ def leaving(media):
     return make_face_video(media / "leaving.mp4", pictures)
 
 
-def test_frames_without_the_face_pass_and_are_counted(pipeline, tmp_path, leaving, voice):
+def test_frames_without_a_face_pass_and_are_counted(pipeline, tmp_path, leaving, voice):
     result = render(pipeline, job(tmp_path, voice, leaving, loop="hold"))
     assert (result.frames_with_face, result.frames_without_face) == (8, 17)
     assert np.abs(frames_of(result.output)[20][:360].astype(int) - 90).max() < 25
 
 
-def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, tmp_path, voice):
+def test_frames_with_the_head_turned_away_pass_and_are_counted(pipeline, tmp_path, voice):
     face = make_face_video(tmp_path / "turning.mp4", [scene(*SIZE, (240, 180, 330))] * 12)
     render(pipeline, job(tmp_path, voice, face))
     (path,) = (tmp_path / "cache").rglob("*.track")
@@ -151,30 +151,30 @@ def test_frames_in_which_the_head_is_turned_away_pass_and_are_counted(pipeline, 
     assert max(openings(result.output)[4:]) < 0.02
 
 
-def test_the_last_frame_with_the_face_is_held_when_asked(pipeline, tmp_path, leaving, voice):
+def test_on_missing_face_hold_repeats_the_last_frame_with_the_face(pipeline, tmp_path, leaving, voice):
     result = render(pipeline, job(tmp_path, voice, leaving, loop="hold", on_missing_face="hold"))
     assert track_frame(frames_of(result.output)[20]) is not None
 
 
-def test_a_missing_face_fails_when_asked_and_says_where(pipeline, tmp_path, leaving, voice):
+def test_on_missing_face_fail_names_the_first_time(pipeline, tmp_path, leaving, voice):
     with pytest.raises(InputError, match=r"found in only 8 of 18 frames, first missing at 0\.32 s"):
         render(pipeline, job(tmp_path, voice, leaving, on_missing_face="fail"))
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_no_face_at_all_is_an_error(pipeline, tmp_path, voice):
+def test_video_without_any_face_is_an_error(pipeline, tmp_path, voice):
     empty = make_face_video(tmp_path / "empty.mp4", [scene(*SIZE)] * 5)
     with pytest.raises(InputError, match=r"no face found in 5 frames"):
         render(pipeline, job(tmp_path, voice, empty))
     assert {path.name for path in tmp_path.iterdir()} == {"empty.mp4", "cache"}
 
 
-def test_a_face_video_that_must_not_loop_and_is_too_short(pipeline, tmp_path, face, voice):
+def test_loop_none_refuses_a_video_that_is_too_short(pipeline, tmp_path, face, voice):
     with pytest.raises(InputError, match="12 frames, the audio needs 25"):
         render(pipeline, job(tmp_path, voice, face, loop="none"))
 
 
-def test_a_photograph_speaks(pipeline, tmp_path, voice):
+def test_photograph_speaks(pipeline, tmp_path, voice):
     photograph = tmp_path / "photo.jpg"
     cv2.imwrite(str(photograph), portrait())
     result = render(pipeline, job(tmp_path, voice, photograph, loop="none"))
@@ -182,7 +182,7 @@ def test_a_photograph_speaks(pipeline, tmp_path, voice):
     assert max(openings(result.output)) > 0.05
 
 
-def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, face, voice):
+def test_existing_output_and_output_that_is_an_input_are_refused(pipeline, tmp_path, face, voice):
     made = job(tmp_path, voice, face)
     made.output.write_bytes(b"precious")
     with pytest.raises(InputError, match="--overwrite"):
@@ -192,13 +192,13 @@ def test_an_output_that_exists_or_is_an_input_is_refused(pipeline, tmp_path, fac
     assert made.output.read_bytes() == b"precious"
 
 
-def test_what_takes_the_name_of_the_output_on_the_way_is_kept(pipeline, tmp_path, face, voice):
+def test_file_that_appears_under_the_output_name_is_kept(pipeline, tmp_path, face, voice):
     made = job(tmp_path, voice, face)
     with pytest.raises(HeygemError, match="was created while it was rendered"):
         render(pipeline, made, lambda _: made.output.write_bytes(b"precious"))
     assert [(path.name, path.read_bytes()) for path in tmp_path.glob("*.mp4")] == [(made.output.name, b"precious")]
 
 
-def test_an_unknown_engine_is_an_error_that_lists_them(pipeline, tmp_path, face, voice):
+def test_unknown_engine_is_an_error_with_a_suggestion(pipeline, tmp_path, face, voice):
     with pytest.raises(InputError, match="Did you mean mesh"):
         render(pipeline, job(tmp_path, voice, face, engine="mash"))

@@ -9,7 +9,7 @@ from heygem_cli.onnx import make_session, model_path, session_provider
 from heygem_cli.runtime import Settings, apply_settings, read_settings
 
 
-def test_the_operators_variables_keep_their_meaning():
+def test_variables_of_operators_are_read():
     settings = read_settings(
         {
             "OMP_NUM_THREADS": "3",
@@ -21,7 +21,7 @@ def test_the_operators_variables_keep_their_meaning():
     assert settings == Settings(3, 2, 5, parallel=True)
 
 
-def test_without_variables_the_process_is_calm():
+def test_defaults_are_one_thread_and_sequential():
     settings = read_settings({"OMP_NUM_THREADS": ""})
     assert (settings.omp_threads, settings.torch_threads, settings.parallel) == (1, 1, False)
     assert 1 <= settings.onnx_threads <= 4
@@ -30,12 +30,12 @@ def test_without_variables_the_process_is_calm():
 @pytest.mark.parametrize(
     ("name", "value"), [("OMP_NUM_THREADS", "0"), ("ORT_PARALLEL", "yes"), ("TORCH_NUM_THREADS", "-1")]
 )
-def test_a_variable_that_is_no_number_is_named(name, value):
+def test_variable_that_is_not_a_number_is_an_error(name, value):
     with pytest.raises(InputError, match=f"{name}='{value}'"):
         read_settings({name: value})
 
 
-def test_settings_reach_the_environment_before_anything_loads():
+def test_settings_are_put_into_the_environment():
     environment = {"OMP_NUM_THREADS": "7", "CUDA_LAUNCH_BLOCKING": "1"}
     apply_settings(Settings(omp_threads=2), environment)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
@@ -43,7 +43,7 @@ def test_settings_reach_the_environment_before_anything_loads():
     assert environment["CUDA_LAUNCH_BLOCKING"] == "1"
 
 
-def test_a_session_runs_with_the_settings():
+def test_session_uses_the_settings():
     session = make_session(model_path("mouth_motion.onnx"), "auto", Settings(onnx_threads=1))
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
@@ -51,18 +51,18 @@ def test_a_session_runs_with_the_settings():
 
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has a GPU")  # noqa: PTH110
-def test_cuda_that_is_asked_for_and_not_there_is_an_error():
+def test_missing_cuda_is_an_error_if_it_was_given():
     with pytest.raises(NotCapableError, match="only gets the CPU") as caught:
         make_session(model_path("mouth_motion.onnx"), "cuda", Settings())
     assert caught.value.exit_code == 4
 
 
-def test_a_missing_model_is_an_error():
+def test_missing_model_is_an_error():
     with pytest.raises(NotCapableError, match="the model is missing"):
         model_path("no_such.onnx")
 
 
-def test_what_native_code_prints_stays_off_the_terminal():
+def test_native_output_is_hidden():
     script = (
         "import os, sys\n"
         "from heygem_cli.runtime import hide_native_output\n"
@@ -74,7 +74,7 @@ def test_what_native_code_prints_stays_off_the_terminal():
     assert done.stderr == "python speaks\n"
 
 
-def test_importing_the_cli_loads_nothing_heavy():
+def test_importing_the_cli_is_light():
     heavy = ["torch", "onnxruntime", "cv2", "mediapipe", "librosa", "ctranslate2", "av", "numpy"]
     script = f"import sys, heygem_cli.cli.main; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A folder for the files of one job."""
+"""Tests of the temporary folder of a job."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from heygem_cli.files import PREFIX, work_folder
 from unprivileged import unprivileged
 
 
-def test_it_is_gone_with_the_job_even_if_that_fails(tmp_path):
+def test_folder_is_deleted_even_if_the_job_fails(tmp_path):
     def fail():
         with work_folder(tmp_path) as folder:
             (folder / "a").write_bytes(b"x")
@@ -24,7 +24,7 @@ def test_it_is_gone_with_the_job_even_if_that_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_living_folders_stay_beside_each_other(tmp_path):
+def test_folders_of_running_jobs_are_kept(tmp_path):
     with work_folder(tmp_path) as one, work_folder(tmp_path) as other:
         assert one != other
         assert one.is_dir()
@@ -36,7 +36,7 @@ def _stay(parent):
         time.sleep(60)
 
 
-def test_what_a_killed_run_has_left_is_removed_by_the_next(tmp_path):
+def test_folder_of_a_killed_run_is_deleted_by_the_next(tmp_path):
     child = multiprocessing.get_context("spawn").Process(target=_stay, args=(tmp_path,))
     child.start()
     while not list(tmp_path.glob(f"{PREFIX}*/video.mp4")):
@@ -58,7 +58,7 @@ def test_folder_of_the_user_with_a_similar_name_is_kept(tmp_path):
     assert len(list(tmp_path.glob("*/mine"))) == 3
 
 
-def test_where_none_can_be_made(tmp_path, monkeypatch):
+def test_folder_that_cannot_be_created_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no such folder"), work_folder(tmp_path / "no"):
         pass
     monkeypatch.chdir(tmp_path)

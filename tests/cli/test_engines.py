@@ -1,4 +1,4 @@
-"""``heygem engines`` as a user runs it."""
+"""Tests of ``heygem engines`` as a process."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def run(*arguments, cwd, **environment):
     )
 
 
-def told(*arguments, cwd, **environment):
+def engines_json(*arguments, cwd, **environment):
     done = run(*arguments, "--json", cwd=cwd, **environment)
     assert (done.returncode, done.stderr) == (0, "")
     answer = json.loads(done.stdout)
@@ -31,8 +31,8 @@ def codes(engine):
     return [problem["code"] for problem in engine["problems"]]
 
 
-def test_where_there_is_no_heygem(tmp_path):
-    engines = told("--url", "http://127.0.0.1:9", cwd=tmp_path)
+def test_engines_without_a_heygem(tmp_path):
+    engines = engines_json("--url", "http://127.0.0.1:9", cwd=tmp_path)
     assert list(engines) == list(ENGINES)
     assert (engines["mesh"]["ready"], codes(engines["mesh"])) == (True, [])
     assert (engines["heygem"]["ready"], codes(engines["heygem"])) == (False, ["no-home"])
@@ -43,7 +43,7 @@ def test_where_there_is_no_heygem(tmp_path):
         assert all(problem["message"] and problem["hint"] for problem in each["problems"])
 
 
-def test_the_table_says_what_is_wrong_and_what_to_do(tmp_path):
+def test_table_shows_problems_and_remedies(tmp_path):
     done = run("--url", "http://127.0.0.1:9", cwd=tmp_path)
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -52,7 +52,7 @@ def test_the_table_says_what_is_wrong_and_what_to_do(tmp_path):
     assert any(line.split()[:2] == ["do", "Name"] and "--home" in line for line in lines)
 
 
-def test_a_service_and_an_installation_that_are_there(tmp_path):
+def test_ready_service_and_installation(tmp_path):
     service = Service(tmp_path / "shared")
     home = make_installation(tmp_path / "HeyGem")
     program = tmp_path / "bin" / "ffmpeg"
@@ -61,15 +61,15 @@ def test_a_service_and_an_installation_that_are_there(tmp_path):
     program.chmod(0o755)
     where = {"HEYGEM_URL": service.url, "HEYGEM_MAP": service.map, "HEYGEM_PYTHON": sys.executable}
     where["PATH"] = f"{program.parent}:{os.environ['PATH']}"
-    engines = told(cwd=home / "config", **where)
+    engines = engines_json(cwd=home / "config", **where)
     assert {name: each["problems"] for name, each in engines.items()} == {name: [] for name in ENGINES}
     assert service.submitted == []
     service.close()
 
 
-def test_what_is_named_is_looked_at(tmp_path):
+def test_options_and_variables_name_the_installation(tmp_path):
     service = Service(tmp_path / "shared", "ok")
-    engines = told(
+    engines = engines_json(
         "--home", tmp_path / "no", "--url", service.url, "--map", f"{tmp_path / 'no'}:/code/data", cwd=tmp_path
     )
     assert (codes(engines["heygem"]), codes(engines["heygem-http"])) == (["home-missing"], ["bad-map"])
@@ -77,11 +77,11 @@ def test_what_is_named_is_looked_at(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--map", "nonsense"], ["--nonsense"]])
-def test_wrong_usage(arguments, tmp_path):
+def test_wrong_usage_exits_2(arguments, tmp_path):
     assert run(*arguments, cwd=tmp_path).returncode == 2
 
 
-def test_help_loads_nothing_heavy(tmp_path):
+def test_help_is_light(tmp_path):
     heavy = "{'torch', 'onnxruntime', 'cv2', 'mediapipe', 'ctranslate2', 'numpy'}"
     program = f"import sys, heygem_cli.cli.main; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)

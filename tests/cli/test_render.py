@@ -60,10 +60,10 @@ def test_default_output_name_and_summary(heygem, face, voice):
 
 def test_json_prints_exactly_one_object(heygem, face, voice):
     done = heygem("render", voice, face, "-o", "out.mp4", "--json", "--device", "cpu")
-    told = json.loads(done.stdout)
-    assert (told["schema"], told["frames"], told["provider"]) == (1, 12, "CPUExecutionProvider")
-    assert Path(told["output"]) == Path("out.mp4")
-    assert set(told["seconds"]) == {"speech", "track", "prepare", "render"}
+    printed = json.loads(done.stdout)
+    assert (printed["schema"], printed["frames"], printed["provider"]) == (1, 12, "CPUExecutionProvider")
+    assert Path(printed["output"]) == Path("out.mp4")
+    assert set(printed["seconds"]) == {"speech", "track", "prepare", "render"}
 
 
 def test_quiet_prints_nothing(heygem, face, voice):
@@ -298,14 +298,14 @@ def test_full_temporary_folder_is_an_error(heygem, face, voice):
 
 
 @pytest.mark.parametrize(
-    ("without", "turned", "told"),
+    ("without", "turned", "printed"),
     [
         (0, 0, "50: 50 with the face"),
         (0, 7, "50: 50 with the face (7 turned away, unchanged)"),
         (5, 7, "50: 45 with the face (7 turned away, unchanged), 5 without"),
     ],
 )
-def test_summary_counts_unchanged_frames(without, turned, told):
+def test_summary_counts_unchanged_frames(without, turned, printed):
     result = RenderResult(
         output=Path("out.mp4"),
         width=640,
@@ -322,5 +322,5 @@ def test_summary_counts_unchanged_frames(without, turned, told):
         engine="mesh",
         provider="CPUExecutionProvider",
     )
-    assert summary(result)["frames"] == told
+    assert summary(result)["frames"] == printed
     assert result.to_dict()["frames_turned_away"] == turned
