@@ -51,6 +51,10 @@ def job(tmp_path, audio, face_video, **options):
     return RenderJob(audio, face_video, tmp_path / "out.mp4", options=RenderOptions(**options))
 
 
+def overwriting(job):
+    return replace(job, options=replace(job.options, overwrite=True))
+
+
 def render(pipeline, job, *on_progress):
     return pipeline.render(job, check_job(job), *on_progress)
 
@@ -89,7 +93,7 @@ def test_progress_is_reported_for_every_frame(pipeline, tmp_path, face, voice):
 
 def test_track_is_cached_and_reused(pipeline, tmp_path, face, voice):
     first = render(pipeline, job(tmp_path, voice, face))
-    second = render(pipeline, job(tmp_path, voice, face).overwriting())
+    second = render(pipeline, overwriting(job(tmp_path, voice, face)))
     assert (first.track_cached, second.track_cached) == (False, True)
 
 
@@ -100,7 +104,7 @@ def test_no_cache_writes_no_cache(pipeline, tmp_path, face, voice):
 
 def test_render_is_deterministic(pipeline, tmp_path, face, voice):
     one = render(pipeline, job(tmp_path, voice, face)).output.read_bytes()
-    two = render(pipeline, job(tmp_path, voice, face).overwriting()).output.read_bytes()
+    two = render(pipeline, overwriting(job(tmp_path, voice, face))).output.read_bytes()
     assert one == two
 
 
@@ -146,7 +150,7 @@ def test_frames_with_the_head_turned_away_pass_and_are_counted(pipeline, tmp_pat
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     rows[4:] = ((rows - middle) @ turn.T + middle)[4:]
     write_track(path, iter(rows), limit=13)
-    result = render(pipeline, job(tmp_path, voice, face, loop="hold").overwriting())
+    result = render(pipeline, overwriting(job(tmp_path, voice, face, loop="hold")))
     assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 21)
     assert max(openings(result.output)[4:]) < 0.02
 
@@ -188,7 +192,7 @@ def test_existing_output_and_output_that_is_an_input_are_refused(pipeline, tmp_p
     with pytest.raises(InputError, match="--overwrite"):
         render(pipeline, made)
     with pytest.raises(InputError, match="would replace an input"):
-        render(pipeline, replace(made, output=face).overwriting())
+        render(pipeline, overwriting(replace(made, output=face)))
     assert made.output.read_bytes() == b"precious"
 
 

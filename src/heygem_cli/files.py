@@ -98,6 +98,44 @@ def publish(part: PartFile, target: Path, *, overwrite: bool = True) -> None:
         _rename_if_free(part.path, target)
 
 
+@dataclass(frozen=True)
+class OwnOutputs:
+    """What a batch made under the name of an output, and may replace.
+
+    Attributes:
+        digests: SHA-256 of each file; ``123 bytes`` where only the size is known.
+        receipt: A file that gets the digest of the next output before that gets its name, so that it is known as one
+            of ours even if the process is killed in that moment.
+    """
+
+    digests: frozenset[str] = frozenset()
+    receipt: Path | None = None
+
+    def include(self, path: Path) -> bool:
+        """Return whether the content of a file is one that the batch made."""
+        try:
+            return bool(self.digests) and bool(self.digests & {file_digest(path), f"{path.stat().st_size} bytes"})
+        except OSError:
+            return False
+
+    @contextlib.contextmanager
+    def publishing(self, part: Path) -> Iterator[None]:
+        """Write the receipt of a complete part file before the block publishes it; delete it if the block fails.
+
+        Raises:
+            OSError: The receipt cannot be written.
+        """
+        if self.receipt is None:
+            yield
+            return
+        write_atomically(self.receipt, sha256(part).encode())
+        try:
+            yield
+        except OSError:
+            self.receipt.unlink(missing_ok=True)
+            raise
+
+
 def write_atomically(path: Path, content: bytes, *, like: Path | None = None) -> None:
     """Write a file so that it has either its old content or the new one, whenever the process or the machine dies.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
+from heygem_cli.files import OwnOutputs
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.options import RenderOptions
 
@@ -19,16 +20,13 @@ Stage = Literal["speech", "track", "prepare", "start", "render"]
 
 @dataclass(frozen=True)
 class RenderJob:
-    """One video to make."""
+    """One video to make; ``own`` says which files it may replace without ``overwrite``."""
 
     audio: Path
     face: Path
     output: Path
     options: RenderOptions = field(default_factory=RenderOptions)
-
-    def overwriting(self) -> RenderJob:
-        """Return the same job with permission to replace what has the output's name."""
-        return replace(self, options=replace(self.options, overwrite=True))
+    own: OwnOutputs = field(default_factory=OwnOutputs)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,9 @@ def check_output_path(job: RenderJob) -> None:
         InputError: It cannot be created, or exists.
     """
     check_output(job.output, (job.audio, job.face))
-    if os.path.lexists(job.output) and not job.options.overwrite:
-        raise InputError("output-exists", "the output exists", hint="Use --overwrite to replace it", path=job.output)
+    if os.path.lexists(job.output) and not job.options.overwrite and not job.own.include(job.output):
+        message = "the output has been edited or replaced since it was made" if job.own.digests else "the output exists"
+        raise InputError("output-exists", message, hint="Use --overwrite to replace it", path=job.output)
 
 
 def check_current_folder() -> None:

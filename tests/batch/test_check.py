@@ -27,7 +27,7 @@ def rows_of(clip, voice, tmp_path):
 
 
 def check(rows, **options):
-    checked, problems = check_rows(rows, lambda _: False, EngineOptions(), **options)
+    checked, problems = check_rows(rows, {}, EngineOptions(), **options)
     return [row.row.id for row in checked], format_problems(problems)
 
 
@@ -39,7 +39,7 @@ def test_every_distinct_file_is_probed_once(rows_of):
 
 
 def test_checked_row_has_the_probed_inputs(rows_of, voice, clip):
-    (checked,), _ = check_rows(rows_of({}), lambda _: False, EngineOptions())
+    (checked,), _ = check_rows(rows_of({}), {}, EngineOptions())
     assert checked.inputs == Inputs(probe_audio(voice), probe_video(clip))
     assert checked.inputs.audio.duration == pytest.approx(1.23, abs=0.01)
 
@@ -72,15 +72,13 @@ def test_read_error_names_the_file(rows_of):
     assert problems == ["row 1, column audio: /proc/self/mem: Input/output error"]
 
 
-def test_output_of_the_batch_may_be_replaced_and_others_with_overwrite(rows_of, tmp_path):
+def test_output_that_the_batch_made_is_no_problem(rows_of, tmp_path):
     (tmp_path / "r1.mp4").touch()
-    assert check_rows(rows_of({}), lambda row: row.id == "r1", EngineOptions())[1] == []
+    (tmp_path / "r2.mp4").touch()
+    (checked,), problems = check_rows(rows_of({}, {}), {"r1.mp4": frozenset({"digest"})}, EngineOptions())
+    assert checked.row.job.own.digests == {"digest"}
+    assert [problem.row for problem in problems] == [2]
     assert check(rows_of({"overwrite": "yes"}))[1] == []
-
-
-def test_file_that_appears_after_the_check_may_not_be_replaced(rows_of):
-    checked, _ = check_rows(rows_of({}, {}, {"overwrite": "yes"}), lambda row: row.id == "r2", EngineOptions())
-    assert [row.row.job.options.overwrite for row in checked] == [False, True, True]
 
 
 def test_broken_link_counts_as_existing_output(rows_of, tmp_path):

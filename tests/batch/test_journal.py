@@ -143,7 +143,7 @@ def test_attempts_are_counted_until_the_key_changes():
     assert states_of("started", "failed", "started", "interrupted", "started").attempts == 3
     states = {"a": states_of("started", "failed", "started")}
     apply_event(states, {"event": "started", "id": "a", "key": "other", "output": "o", "run": "r"})
-    assert states["a"] == JobState("started", "other", "o", "r", attempts=1, output_made=True)
+    assert states["a"] == JobState("started", "other", "o", "r", attempts=1)
 
 
 @pytest.mark.parametrize(
@@ -178,29 +178,70 @@ def test_state_has_the_result():
     apply_event(states, {"event": "done", "id": "a", "run": "s", "seconds": 2.5, "result": {"frames": 3}})
     result = {"frames": 3}
     assert states["a"] == replace(
-        states_of("started"), status="done", run="s", output_made=True, seconds=2.5, result=result
+        states_of("started"), status="done", run="s", made=frozenset({"None bytes"}), seconds=2.5, result=result
     )
 
 
-@pytest.mark.parametrize(
-    ("kinds", "owns"),
-    [
-        (["started", "failed"], False),
-        (["started", "retrying"], False),
-        (["started"], True),  # the process died, perhaps after it published the output
-        (["started", "done"], True),
-        (["started", "interrupted"], True),
-        (["started", "died"], True),
-        (["started", "done", "started", "failed"], True),  # the old output is still there
-        (["started", "started", "failed"], True),
-    ],
-)
-def test_job_owns_an_output_that_it_may_have_made(kinds, owns):
-    assert states_of(*kinds).owns_output is owns
+ONE, TWO = "1" * 64, "2" * 64
+
+
+def made_by(*events):
+    """Return what a job made; each event is its kind, with the digest of the receipt."""
+    states = {}
+    for event in events:
+        kind, _, digest = event.partition(" ")
+        extra = {"sha256": digest} if digest else {}
+        apply_event(states, {"event": kind, "id": "a", "key": "k", "output": "o", "run": "r", **extra})
+    return states["a"].made
+
+
+def test_job_owns_only_what_it_published():
+    assert made_by("started") == made_by("started", "failed") == made_by("started", "interrupted") == frozenset()
+    assert made_by("started", f"done {ONE}") == made_by("started", f"died {ONE}") == {ONE}
+    assert made_by("started", f"done {ONE}", "started", "failed") == {ONE}  # the old output is still there
+    assert made_by("started", f"done {ONE}", "started", f"interrupted {TWO}") == {ONE, TWO}
+    assert made_by("started", f"done {ONE}", "started", f"done {TWO}") == {TWO}
 
 
 def test_job_does_not_own_an_output_of_another_name():
     states = {"a": states_of("started", "done")}
     apply_event(states, {"event": "started", "id": "a", "key": "k", "output": "other", "run": "r"})
-    apply_event(states, {"event": "failed", "id": "a", "run": "r"})
-    assert not states["a"].owns_output
+    assert states["a"].made == frozenset()
+
+
+def test_journal_without_digests_tells_the_size():
+    states = {"a": states_of("started")}
+    apply_event(states, {"event": "done", "id": "a", "run": "r", "result": {"bytes": 7}})
+    assert states["a"].made == {"7 bytes"}
+
+
+def test_event_that_ends_a_job_takes_the_digest_from_the_receipt(tmp_path):
+    job = {"run": "r", "id": "a", "key": "k", "output": "o"}
+    with open_journal(tmp_path / "j.jsonl") as journal:
+        journal.write("started", **job)
+        journal.receipt.write_text(ONE)
+        journal.write("done", run="r", id="a")
+        assert not journal.receipt.exists()
+        journal.write("started", **job)
+        journal.receipt.write_text(TWO)  # and then the process is killed
+    assert replay([tmp_path / "j.jsonl"])["a"].made == {ONE, TWO}
+    with open_journal(tmp_path / "j.jsonl") as journal:
+        assert not journal.receipt.exists()
+        journal.write("run", run="s")
+    state = replay([tmp_path / "j.jsonl"])["a"]
+    assert (state.made, state.status, state.crashes) == ({ONE, TWO}, "died", 1)
+
+
+def test_receipt_that_is_not_ours_is_kept(tmp_path):
+    (tmp_path / "j.receipt").write_text("of the user")
+    with pytest.raises(InputError, match="Move it, or rename the manifest"), open_journal(tmp_path / "j.jsonl"):
+        pass
+    assert (tmp_path / "j.receipt").read_text() == "of the user"
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"first\nsecond", b'{"event": "run", "run": "r", "time": 1}\nnotes'])
+def test_file_that_is_not_a_journal_is_kept(tmp_path, content):
+    (tmp_path / "j.jsonl").write_bytes(content)
+    with pytest.raises(InputError, match="is not an event of a batch"), open_journal(tmp_path / "j.jsonl"):
+        pass
+    assert (tmp_path / "j.jsonl").read_bytes() == content

@@ -22,7 +22,7 @@ from heygem_cli.batch.plan import (
     sort_jobs,
 )
 from heygem_cli.batch.rows import Row
-from heygem_cli.files import file_identity
+from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import RenderJob
 from heygem_cli.mesh.models import models_digest
 from heygem_cli.options import BatchOptions, EncodeOptions, Person, RenderOptions
@@ -39,7 +39,8 @@ def planned(row, seconds, face):
 
 def done_state(path, run="before"):
     result = {"bytes": path.stat().st_size, "duration": 1.0, "fps": "25"}
-    return JobState("done", "key", path.name, run, attempts=1, result=result)
+    made = frozenset({file_digest(path)})
+    return JobState("done", "key", path.name, run, attempts=1, made=made, result=result)
 
 
 @pytest.fixture
@@ -68,21 +69,33 @@ def test_changed_key_runs_the_job_again(finished):
     assert choose_action(row, "new key", replace(state, status="started"), "now", BatchOptions()) == ("do", "new")
 
 
-def test_missing_changed_or_damaged_output_is_rendered_again(finished):
+def test_missing_or_changed_output_is_noticed(finished):
     row, state = finished
     path = row.job.output
     whole = path.read_bytes()
+    for content in (whole[:-1], b"\0" * len(whole), whole + b"!"):
+        path.write_bytes(content)
+        assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output has been changed")
+    path.write_bytes(whole)
+    assert output_problem(path, "elsewhere.mp4", state) == "the output is missing"
+    path.unlink()
+    assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output is missing")
+
+
+def test_output_whose_size_alone_is_known_is_probed(finished):
+    row, state = finished
+    path = row.job.output
+    whole = path.read_bytes()
+    state = replace(state, made=frozenset({f"{len(whole)} bytes"}))
     path.write_bytes(whole[:-1])
     assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output has been changed")
     path.write_bytes(b"\0" * len(whole))
     assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output is damaged")
     path.write_bytes(whole)
-    assert output_problem(path, "elsewhere.mp4", state) == "the output is missing"
     longer = replace(state, result={**state.result, "duration": 2.0})
     assert output_problem(path, "out.mp4", longer) == "the output is damaged"
     assert output_problem(path, "out.mp4", replace(state, result={})) == "the output is damaged"
-    path.unlink()
-    assert choose_action(row, "key", state, "now", BatchOptions()) == ("do", "the output is missing")
+    assert output_problem(path, "out.mp4", state) == ""
 
 
 @pytest.mark.parametrize(
@@ -197,6 +210,21 @@ def test_plan_depends_on_the_content_of_the_files(files):
     (files / "a.wav").write_bytes(b"b")
     (changed,) = plan([checked(row)], states)
     assert (changed.action, changed.needs_rendering) == ("changed", True)
+
+
+def test_output_that_was_edited_fails_its_row_unless_it_may_be_overwritten(files):
+    output = files / "out.mp4"
+    output.write_bytes(b"made")
+    row = make_row(1, folder=files)
+    row = replace(row, job=replace(row.job, own=OwnOutputs(frozenset({file_digest(output)}))))
+    (job,) = plan([checked(row)])
+    assert (job.action, job.error) == ("do", None)
+    output.write_bytes(b"edit")
+    (job,) = plan([checked(row)])
+    assert (job.action, job.error["hint"]) == ("failed", "Use --overwrite to replace it")
+    assert "edited or replaced since it was made" in job.reason
+    overwriting = replace(row, job=replace(row.job, options=RenderOptions(overwrite=True)))
+    assert plan([checked(overwriting)])[0].action == "do"
 
 
 def test_input_that_changes_after_the_check_fails_its_row(files):

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -66,6 +67,58 @@ def test_file_created_under_the_name_of_an_output_is_kept(batch):
     assert batch.new_files() == ["long.mp4", "next.mp4"]
     assert "long.mp4: the output exists. Use --overwrite to replace it" in batch.run("--retry-failed").stderr
     assert batch.statuses("--retry-failed", "--overwrite") == {"long": "done", "next": "done"}
+
+
+def test_output_that_was_edited_is_kept_without_overwrite(batch):
+    batch.rows("audio,face,id\na.wav,face.mp4,one\nb.wav,face.mp4,two")
+    assert batch.run().returncode == 0
+    (batch.folder / "one.mp4").write_text("mine")
+    shutil.copy(batch.folder / "two.mp4", batch.folder / "one.mp4.bak")
+    for args in ((), ("--force",), ("--retry-failed", "--crf", 25)):
+        report = {job["id"]: job for job in batch.json(*args)["jobs"]}
+        assert (report["one"]["status"], report["two"]["status"]) == ("failed", "done")
+        assert report["one"]["error"] == {
+            "code": "output-exists",
+            "message": "one.mp4: the output has been edited or replaced since it was made",
+            "hint": "Use --overwrite to replace it",
+        }
+        assert (batch.folder / "one.mp4").read_text() == "mine"
+    assert batch.statuses("--overwrite") == {"one": "done", "two": "done"}
+    assert is_complete(batch.folder / "one.mp4", 0.4)
+
+
+def test_output_of_a_run_that_was_killed_when_it_was_published_is_replaced(batch):
+    batch.rows("audio,face,id\na.wav,face.mp4,one")
+    code = (
+        "import os\nfrom heygem_cli.batch.journal import Journal\nfrom heygem_cli.cli.main import run\n"
+        "write = Journal.write\n"
+        "Journal.write = lambda *args, **kw: os.kill(os.getpid(), 9) if args[1] == 'done' else write(*args, **kw)\n"
+        "run()\n"
+    )
+    command = [sys.executable, "-c", code, "batch", "m.csv", *batch.encoding]
+    subprocess.run(command, cwd=batch.folder, env=batch.environment, check=False, capture_output=True)
+    assert batch.new_files() == ["m.csv.journal.receipt", "one.mp4"]
+    whole = (batch.folder / "one.mp4").read_bytes()
+    shutil.copytree(batch.folder, batch.folder.parent / "copy")
+    assert batch.statuses() == {"one": "done"}
+    assert batch.new_files() == ["one.mp4"]
+    batch.folder = batch.folder.parent / "copy"
+    (batch.folder / "one.mp4").write_bytes(whole[:-1])
+    assert batch.statuses() == {"one": "failed"}
+    assert (batch.folder / "one.mp4").read_bytes() == whole[:-1]
+
+
+def test_file_that_appears_under_the_output_of_a_killed_job_is_kept(batch):
+    batch.rows("audio,face,id\nlong.wav,face.mp4,long")
+    process = batch.start()
+    batch.signal_encoder(process, "long", 0)
+    process.kill()
+    process.communicate()
+    (batch.folder / "long.mp4").write_text("mine")
+    done = batch.run()
+    assert done.returncode == 2
+    assert "long.mp4: the output exists. Use --overwrite to replace it" in done.stderr
+    assert (batch.folder / "long.mp4").read_text() == "mine"
 
 
 def test_job_is_cancelled_between_frames_when_its_time_is_up(batch):

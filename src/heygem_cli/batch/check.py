@@ -11,11 +11,11 @@ from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.rows import Row
 from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError, from_os_error
-from heygem_cli.files import file_identity
+from heygem_cli.files import OwnOutputs, file_identity
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.types import VideoInfo
-from heygem_cli.media.write import choose_encoder
+from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import check_output_path
 
@@ -37,7 +37,7 @@ class CheckedRow:
     """A row that can be rendered.
 
     Attributes:
-        row: The row; its job allows replacing an output that the batch made itself.
+        row: The row; its job has what the batch made under its output.
         inputs: The probed inputs.
         identities: Of the audio and the face video as they were probed, see :func:`heygem_cli.files.file_identity`.
     """
@@ -49,7 +49,7 @@ class CheckedRow:
 
 def check_rows(
     rows: Sequence[Row],
-    may_replace: Callable[[Row], bool],
+    own_outputs: Mapping[str, frozenset[str]],
     options: EngineOptions,
     *,
     protected: Iterable[Path] = (),
@@ -59,7 +59,7 @@ def check_rows(
 
     Args:
         rows: The rows of the manifest.
-        may_replace: Returns whether an existing output of a row may be replaced.
+        own_outputs: Digests of what the batch made, by the output as the manifest writes it.
         options: What the engines are loaded with.
         protected: Files other than the inputs that no output may replace, such as the manifest.
         on_progress: See :data:`CheckProgress`.
@@ -82,7 +82,7 @@ def check_rows(
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
-        job = row.job.overwriting() if may_replace(row) else row.job
+        job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
         audio, face = job.audio, job.face
         found = [
             row.raw.problem(column, error.message, error.hint or HINTS.get(error.code, ""))
@@ -137,7 +137,10 @@ def _check_output(job: RenderJob, inodes: set[FileIdentity]) -> None:
     if _identify(job.output)[:2] in inodes:
         message = "the output is an input or the manifest"
         raise InputError("output-is-an-input", message, hint="Name another file", path=job.output)
-    check_output_path(job)
+    if job.own.digests:  # the plan decides whether the file is still the same
+        check_output(job.output, (job.audio, job.face))
+    else:
+        check_output_path(job)
 
 
 def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Path, VideoInfo]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -20,12 +21,19 @@ Event = dict[str, Any]
 Status = Literal["started", "done", "failed", "retrying", "interrupted", "died"]
 """``retrying``: failed, and will be retried in the same run; ``died``: the worker's process died during the job."""
 
+END_EVENTS = frozenset(get_args(Status)) - {"started"}
 MAX_CRASHES = 2
 """Crashes after which a job is not tried again, so that no file blocks a batch for ever."""
 UNWRITABLE_HINT = "The journal lies beside the manifest: copy the manifest to a writable folder"
 REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
 STARTED_FIELDS = {"id": str, "key": str, "output": str}
-OPTIONAL_FIELDS = {"id": str, "seconds": float, "result": Mapping[str, object], "error": Mapping[str, str]}
+OPTIONAL_FIELDS = {
+    "id": str,
+    "seconds": float,
+    "sha256": str,
+    "result": Mapping[str, object],
+    "error": Mapping[str, str],
+}
 RESULT_FIELDS = {
     "duration": float,
     "bytes": int,
@@ -46,7 +54,7 @@ class JobState:
         run: The run of the last event.
         attempts: Number of attempts with this key, over all runs.
         crashes: Number of consecutive attempts during which the process died.
-        output_made: Whether an attempt may have made the output.
+        made: What attempts made under this output, see :class:`heygem_cli.files.OwnOutputs`.
         seconds: Duration of the last attempt.
         result: Result of the last attempt if it was successful.
         error: Code, message and hint of the last attempt if it failed.
@@ -58,7 +66,7 @@ class JobState:
     run: str
     attempts: int = 0
     crashes: int = 0
-    output_made: bool = False
+    made: frozenset[str] = frozenset()
     seconds: float = 0.0
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
@@ -67,11 +75,6 @@ class JobState:
     def crashed_too_often(self) -> bool:
         """Whether the job is not tried again because the process died during it too often."""
         return self.crashes + (self.status == "started") >= MAX_CRASHES
-
-    @property
-    def owns_output(self) -> bool:
-        """Whether the job may replace an existing output."""
-        return self.output_made or self.status == "started"
 
 
 def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
@@ -87,7 +90,7 @@ def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any])
             state,
             status=kind,
             run=event["run"],
-            output_made=state.output_made or kind in ("done", "interrupted", "died"),
+            made=_made(state, event),
             crashes=state.crashes + 1 if kind == "died" else state.crashes if kind == "interrupted" else 0,
             seconds=event.get("seconds", 0.0),
             result=event.get("result"),
@@ -95,9 +98,17 @@ def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any])
         )
 
 
+def _made(state: JobState, event: Mapping[str, Any]) -> frozenset[str]:
+    digest = event.get("sha256")
+    if event["event"] != "done":
+        return state.made | {digest} if digest else state.made
+    # A journal of an earlier version knows only the size.
+    return frozenset({digest or f"{(event.get('result') or {}).get('bytes')} bytes"})
+
+
 def _start_attempt(state: JobState | None, event: Mapping[str, Any]) -> JobState:
     key, output = event["key"], event["output"]
-    made = state is not None and state.output == output and state.owns_output
+    made = state.made if state is not None and state.output == output else frozenset()
     attempts, crashes = 1, 0
     if state is not None and state.key == key:
         attempts, crashes = state.attempts + 1, state.crashes + (state.status == "started")
@@ -108,19 +119,28 @@ def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
     """Parse the events of a journal; an incomplete last line, left by a killed process, is ignored.
 
     Raises:
-        InputError: A complete line is not an event.
+        InputError: ``bad-journal``: a complete line is not an event.
     """
     events: list[Event] = []
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = None
+        event = _parse_json(line)
         if not _is_event(event):
-            message = f"{printable(name)}: line {number} is not an event of a batch"
-            raise InputError("bad-journal", message, hint="Delete this line, or the whole file to start over")
+            raise _damaged(name, number)
         events.append(event)
     return events
+
+
+def _parse_json(text: bytes) -> Any:  # noqa: ANN401
+    """Return the value of JSON text; None if it is not JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _damaged(name: str, line: int) -> InputError:
+    message = f"{printable(name)}: line {line} is not an event of a batch"
+    return InputError("bad-journal", message, hint="Delete this line, or the whole file to start over")
 
 
 def _is_event(content: object) -> bool:
@@ -165,10 +185,29 @@ def replay(paths: Iterable[Path]) -> dict[str, JobState]:
     Raises:
         InputError: A journal is damaged or cannot be read.
     """
+    paths = list(paths)
     states: dict[str, JobState] = {}
     for event in read_events(paths):
         apply_event(states, event)
+    digests = frozenset(digest for path in paths if (digest := read_receipt(receipt_path(path))))
+    for job_id, state in states.items():
+        if state.status == "started":  # the process may have been killed after it published the output
+            states[job_id] = replace(state, made=state.made | digests)
     return states
+
+
+def receipt_path(journal: Path) -> Path:
+    """Return the path of the receipt of a journal, see :class:`heygem_cli.files.OwnOutputs`."""
+    return journal.with_suffix(".receipt")
+
+
+def read_receipt(path: Path) -> str | None:
+    """Return the digest in a receipt; None if there is none."""
+    try:
+        text = path.read_text("ascii") if path.is_file() else ""
+    except (OSError, ValueError):
+        return None
+    return text if re.fullmatch("[0-9a-f]{64}", text) else None
 
 
 class Journal:
@@ -180,6 +219,7 @@ class Journal:
 
     def __init__(self, path: Path, states: dict[str, JobState], descriptor: int) -> None:
         self.path = path
+        self.receipt = receipt_path(path)
         self.states = states
         self._descriptor = descriptor
         self._lock = threading.Lock()
@@ -191,6 +231,9 @@ class Journal:
             HeygemError: ``journal-failed``.
         """
         content: Event = {"event": event, "time": round(time.time(), 3), **fields}
+        digest = read_receipt(self.receipt) if event in END_EVENTS else None
+        if digest is not None:
+            content["sha256"] = digest
         line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
         with self._lock:
             size = os.fstat(self._descriptor).st_size
@@ -205,6 +248,32 @@ class Journal:
                 hint = "Run the same command again"
                 raise HeygemError("journal-failed", message, hint=hint, path=self.path) from error
             apply_event(self.states, content)
+            if digest is not None:
+                self.receipt.unlink(missing_ok=True)
+
+
+def _cut_incomplete_line(path: Path, descriptor: int) -> None:
+    """Cut off the line that a killed process left, if it is the beginning of an event."""
+    data = _read(path)
+    end = data.rfind(b"\n") + 1
+    written = data[end:].rstrip(b"\0")  # a crash of the machine may leave zeros
+    content = _parse_json(written)
+    # What is complete but not an event, or begins otherwise, is a file of somebody else's.
+    if not written.startswith(b'{"'[: len(written)]) or not (content is None or _is_event(content)):
+        raise _damaged(str(path), data.count(b"\n") + 1)
+    os.ftruncate(descriptor, end)
+
+
+def _settle_receipt(journal: Journal) -> None:
+    """Record what a killed process published before it could record that."""
+    if os.path.lexists(journal.receipt):
+        if read_receipt(journal.receipt) is None:
+            message, hint = "this file has the name of one of ours", "Move it, or rename the manifest"
+            raise InputError("journal-failed", message, hint=hint, path=journal.receipt)
+        for job_id, state in replay([journal.path]).items():
+            if state.status == "started":
+                journal.write("died", run=state.run, id=job_id, seconds=0.0)
+        journal.receipt.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -223,9 +292,11 @@ def open_journal(path: Path, others: Iterable[Path] = ()) -> Iterator[Journal]:
     except OSError as error:
         raise InputError("journal-failed", from_os_error(error).message, hint=UNWRITABLE_HINT) from error
     try:
-        os.ftruncate(descriptor, path.read_bytes().rfind(b"\n") + 1)
         states = replay([path, *others])
+        _cut_incomplete_line(path, descriptor)
         sync_folder(path.parent)
-        yield Journal(path, states, descriptor)
+        journal = Journal(path, states, descriptor)
+        _settle_receipt(journal)
+        yield journal
     finally:
         os.close(descriptor)

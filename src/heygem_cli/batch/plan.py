@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +13,14 @@ from typing import Any, Literal
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
+from heygem_cli.batch.worker import to_failure
 from heygem_cli.engines import OF_ANY_ENGINE, find_engine
-from heygem_cli.errors import HeygemError, from_os_error
-from heygem_cli.files import file_digest, file_identity
+from heygem_cli.errors import HeygemError, InputError, from_os_error
+from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values
+from heygem_cli.pipeline import check_output_path
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -32,6 +34,7 @@ class PlannedJob:
         action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
         reason: The reason for the action.
         key: What the output depends on, see :func:`content_key`.
+        error: Code, message and hint if the output may not be replaced.
     """
 
     row: Row
@@ -41,6 +44,7 @@ class PlannedJob:
     key: str = ""
     audio_digest: str = ""
     face_digest: str = ""
+    error: Mapping[str, str] | None = None
 
     @property
     def needs_rendering(self) -> bool:
@@ -89,7 +93,13 @@ def _plan_row(
         return PlannedJob(row, checked.inputs, "failed", problem)
     key = content_key(audio_digest, face_digest, job.options, engines[job.options.engine])
     action, reason = choose_action(row, key, state, run_id, options)
-    return PlannedJob(row, checked.inputs, action, reason, key, audio_digest, face_digest)
+    planned = PlannedJob(row, checked.inputs, action, reason, key, audio_digest, face_digest)
+    try:
+        if planned.needs_rendering:
+            check_output_path(job)
+    except InputError as error:
+        return replace(planned, action="failed", reason=error.message, error=to_failure(error).to_dict())
+    return planned
 
 
 def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
@@ -131,8 +141,10 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
     try:
         if state.output != name or not path.exists():
             return "the output is missing"
-        if path.stat().st_size != result["bytes"]:
+        if not OwnOutputs(state.made).include(path):
             return "the output has been changed"
+        if file_digest(path) in state.made:
+            return ""
         fps = Fraction(result.get("frame_rate") or result["fps"])
         video_seconds = float(result["frames"] / fps) if "frames" in result else None
         probe_output(path).check(path, seconds=result["duration"], fps=fps, video_seconds=video_seconds)

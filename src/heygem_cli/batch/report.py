@@ -97,7 +97,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     if state is None or not (state.run == run_id or (state.key == job.key and not job.needs_rendering)):
         state = JobState("retrying", job.key, job.row.output, run_id)
     status: FinalStatus = "failed" if job.action == "failed" else "waiting"
-    if state.status in ("done", "failed", "interrupted"):
+    if job.error is None and state.status in ("done", "failed", "interrupted"):
         status = state.status
     unusable = Failure("unusable", job.reason).to_dict() if status == "failed" else None
     result = state.result or {}
@@ -112,7 +112,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
         real_time_factor=round(state.seconds / result["duration"], 3) if result.get("duration") else None,
         frames=result.get("frames"),
         frames_without_face=result.get("frames_without_face"),
-        error=_complete_error(state.error or unusable),
+        error=_complete_error(job.error or state.error or unusable),
         frames_turned_away=result.get("frames_turned_away"),
     )
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from heygem_cli.batch.journal import JobState, Journal
@@ -14,6 +15,7 @@ from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.watchdog import Watchdog
 from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, Worker, WorkItem, to_failure
 from heygem_cli.errors import HeygemError, StoppedError
+from heygem_cli.files import OwnOutputs
 from heygem_cli.job import Progress
 from heygem_cli.options import BatchOptions
 from heygem_cli.processes import kill_and_reap_children
@@ -108,7 +110,7 @@ class BatchRunner:
         for job in self._jobs:
             state = self._journal.states.get(job.row.id)
             # The action is also "failed" for a row whose input is gone; what the journal says about it stays.
-            if job.action == "failed" and state is not None and state.crashed_too_often:
+            if job.action == "failed" and job.error is None and state is not None and state.crashed_too_often:
                 self._write("failed", job, state.seconds, error=CRASHED_TOO_OFTEN.to_dict())
 
     def _has_too_many_failures(self) -> bool:
@@ -129,8 +131,8 @@ class BatchRunner:
         self._journal.write("started", run=self._run_id, id=job.row.id, key=job.key, output=job.row.output)
         self._observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
-        output_made = self._journal.states[job.row.id].output_made
-        render_job = job.row.job.overwriting() if output_made else job.row.job
+        made = job.row.job.own.digests | self._journal.states[job.row.id].made
+        render_job = replace(job.row.job, own=OwnOutputs(made, self._journal.receipt))
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
         item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, job_timeout(self._options, job))
         self._started_at = time.monotonic()

@@ -8,14 +8,14 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
 from heygem_cli import __version__
 from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
-from heygem_cli.batch.journal import JobState, Journal, open_journal, replay
+from heygem_cli.batch.journal import JobState, Journal, open_journal, receipt_path, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError, parse_manifest
 from heygem_cli.batch.plan import PlannedJob, make_plan
@@ -137,15 +137,14 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     data = _read(request.manifest)
     raw_rows, problems = parse_manifest(data)
     rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
-    own_outputs = {state.output for state in replay(_existing_journals(request)).values() if state.owns_output}
+    own_outputs = _own_outputs(replay(_existing_journals(request)))
     manifest = [] if request.manifest == STDIN else [request.manifest]
     inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
-    outputs = [request.journal, lock_path(request.journal), *(row.job.output for row in rows)]
+    own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
+    outputs = [*own_files, *(row.job.output for row in rows)]
     request.report_files.check([*manifest, *inputs], outputs)
     check_engine_options({row.job.options.engine for row in rows}, request.given)
-    checked, file_problems = check_rows(
-        rows, lambda row: row.output in own_outputs, request.engines, protected=manifest, on_progress=on_progress
-    )
+    checked, file_problems = check_rows(rows, own_outputs, request.engines, protected=manifest, on_progress=on_progress)
     continued = pop_continued_run(os.environ)
     if problems or row_problems or (file_problems and continued is None):
         raise ManifestError(request.name, [*problems, *row_problems, *file_problems])
@@ -173,6 +172,13 @@ def _read(manifest: Path) -> bytes:
     except OSError as error:
         hint = "Name a manifest, or - for standard input"
         raise InputError("bad-manifest", from_os_error(error).message, hint=hint) from error
+
+
+def _own_outputs(states: Mapping[str, JobState]) -> dict[str, frozenset[str]]:
+    own: dict[str, frozenset[str]] = {}
+    for state in states.values():
+        own[state.output] = own.get(state.output, frozenset()) | state.made
+    return own
 
 
 def _existing_journals(request: BatchRequest) -> list[Path]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
-from heygem_cli.files import part_file, publish, remove_stale_parts
+from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
 from heygem_cli.media import ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
@@ -63,6 +63,7 @@ def encode_video(
     seconds: float,
     options: EncodeOptions,
     overwrite: bool = True,
+    own: OwnOutputs = OwnOutputs(),  # noqa: B008 - it is frozen
 ) -> Iterator[VideoWriter]:
     """Encode frames and mux them with the original audio into an MP4.
 
@@ -81,13 +82,14 @@ def encode_video(
         seconds: How much of the audio to use.
         options: How to encode.
         overwrite: Whether a file that has this name in the end is replaced.
+        own: Files that are replaced anyway.
 
     Raises:
         InputError: The output cannot be created there; nothing was started.
         NotCapableError: The requested encoder does not work on this machine.
         HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
-    with _new_output(output, overwrite=overwrite) as part:
+    with _new_output(output, own, overwrite=overwrite) as part:
         encoder = choose_encoder(options.encoder, video)
         codec = ffmpeg.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
         args = ffmpeg.encode_args(video, audio, part, seconds=seconds, codec=codec)
@@ -99,12 +101,20 @@ def encode_video(
         probe_output(part).check(output, seconds=seconds, fps=video.fps)
 
 
-def mux_audio(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float, overwrite: bool) -> None:
+def mux_audio(
+    video: VideoInfo,
+    audio: AudioInfo,
+    output: Path,
+    *,
+    seconds: float,
+    overwrite: bool,
+    own: OwnOutputs = OwnOutputs(),  # noqa: B008 - it is frozen
+) -> None:
     """Mux the video stream of a finished video, which is copied, with the original audio into an MP4.
 
     The arguments, the errors, and how the output appears, are those of :func:`encode_video`.
     """
-    with _new_output(output, overwrite=overwrite) as part:
+    with _new_output(output, own, overwrite=overwrite) as part:
         with ffmpeg.running(ffmpeg.mux_args(video, audio, part, seconds=seconds)) as muxer:
             if muxer.wait() != 0:
                 raise muxer.error(output, "writing")
@@ -113,7 +123,7 @@ def mux_audio(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: floa
 
 
 @contextlib.contextmanager
-def _new_output(output: Path, *, overwrite: bool) -> Iterator[Path]:
+def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[Path]:
     """Check that the output can be created, yield the path of a part file, and rename it when the block ends."""
     check_output(output)
     remove_stale_parts(output.parent)
@@ -124,7 +134,8 @@ def _new_output(output: Path, *, overwrite: bool) -> Iterator[Path]:
             raise write_error(error, output, output.parent) from error
         yield part.path
         try:
-            publish(part, output, overwrite=overwrite)
+            with own.publishing(part.path):
+                publish(part, output, overwrite=overwrite or own.include(output))
         except FileExistsError as error:
             message = "another file with this name was created while it was rendered"
             hint = "Move it, or use --overwrite to replace it"
@@ -163,7 +174,8 @@ def _check_file_name(output: Path, suffix: str | None) -> None:
     hint = "Give the name of a file"
     if output.is_dir():
         raise InputError("output-is-a-directory", "the output is a folder", hint=hint, path=output)
-    if output.exists() and not output.is_file():
+    is_stream = Path(os.path.realpath(output.parent)) == Path("/dev")  # /dev/stdout is a link, which would be replaced
+    if is_stream or (output.exists() and not output.is_file()):
         message = "the output is a pipe or a device, not a file"
         raise InputError("output-is-not-a-file", message, hint=hint, path=output)
     if suffix is not None and output.suffix.lower() != suffix:

@@ -71,7 +71,13 @@ class MeshEngine:
                 renderer = build_renderer(video, track, self.painter)
             rendered = _render_frames(job, video, motion.offsets, track, renderer)
             encoder = encode_video(
-                job.output, video, audio, seconds=motion.duration, options=options.encode, overwrite=options.overwrite
+                job.output,
+                video,
+                audio,
+                seconds=motion.duration,
+                options=options.encode,
+                overwrite=options.overwrite,
+                own=job.own,
             )
             with clock.stage("render"), encoder as writer, closing(rendered):
                 for frame, face in _report(rendered, "render", total, on_progress):

@@ -81,7 +81,12 @@ class HeygemEngine:
                         video = self._render_video(session, job, staged, on_progress)
                         on_progress(Progress("render", video.frames, video.frames))
                         mux_audio(
-                            video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.options.overwrite
+                            video,
+                            inputs.audio,
+                            job.output,
+                            seconds=staged.seconds,
+                            overwrite=job.options.overwrite,
+                            own=job.own,
                         )
         finally:
             self._remove_leftovers(start)

@@ -84,7 +84,14 @@ class ServiceEngine:
                     result = self._wait(task, staged, on_progress)
                     video = check_result(result, staged, job.face, lambda: on_progress(_progress(staged, 99)))
                     on_progress(_progress(staged, 100))
-                    mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.options.overwrite)
+                    mux_audio(
+                        video,
+                        inputs.audio,
+                        job.output,
+                        seconds=staged.seconds,
+                        overwrite=job.options.overwrite,
+                        own=job.own,
+                    )
         return build_result(job, video, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
