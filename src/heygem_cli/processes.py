@@ -9,18 +9,26 @@ import re
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import FrameType
+
+from heygem_cli.errors import StoppedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that stop a run: Ctrl-C, a request to stop, a closed terminal."""
+REPEAT_SECONDS = 0.3
+"""Signals within this time are one request: ``timeout`` sends it to the command and to its process group."""
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 REAP_SECONDS = 2.0
 ORPHAN_SECONDS = 5.0
 _CODE_VARIABLES = {"PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONPYCACHEPREFIX"}
 _FOLDER_VARIABLES = {"PATH", "LD_LIBRARY_PATH", "PYTHONUSERBASE"}
+
+_exiting = threading.Lock()
 
 
 def unignored_signals() -> list[signal.Signals]:
@@ -29,12 +37,33 @@ def unignored_signals() -> list[signal.Signals]:
 
 
 def exit_on_next_signal(signals: Iterable[int]) -> None:
-    """Let the next of these signals end the process at once.
+    """Let the next of these signals end the process at once, except a repetition of the one that is handled now."""
+    first = time.monotonic()
 
-    Except SIGHUP: when a terminal is closed, both the kernel and the shell send it.
-    """
+    def exit_unless_repeated(signum: int, _frame: FrameType | None) -> None:
+        exit_on_second_signal(signum, first)
+
     for number in signals:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL)
+        signal.signal(number, exit_unless_repeated)
+
+
+def exit_on_second_signal(signum: int, first: float) -> None:
+    """Exit at once on a signal, unless it repeats the one that came at ``first``, on the monotonic clock.
+
+    SIGHUP does not count: when a terminal is closed, both the kernel and the shell send it.
+    """
+    if signum == signal.SIGHUP or time.monotonic() - first <= REPEAT_SECONDS:
+        return
+    if _exiting.acquire(blocking=False):  # the main thread and the one that watches it both notice a signal
+        write_stopped(signum)
+        os._exit(128 + signum)
+
+
+def write_stopped(signum: int) -> None:
+    """Write to standard error which signal stopped the command, from any thread, before the process exits at once."""
+    # Not through sys.stderr, whose lock the main thread may hold; native output may be hidden on descriptor 2.
+    with contextlib.suppress(OSError, ValueError):  # the terminal or the stream is closed
+        os.write(sys.stderr.fileno(), f"error: {StoppedError(signum)}\n".encode())
 
 
 def isolated_python(code: str, *arguments: str) -> list[str]:
@@ -99,9 +128,10 @@ def kill_children(parent: int) -> list[int]:
 def children(parent: int) -> list[int]:
     """Return the ids of the child processes of a process, including zombies."""
     pids: list[int] = []
-    for path in Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # the thread or the process has ended
-            pids += map(int, path.read_text().split())
+    with contextlib.suppress(OSError):  # the process has ended, perhaps while its threads were listed
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # the thread has ended
+                pids += map(int, path.read_text().split())
     return pids
 
 

@@ -74,8 +74,9 @@ with watchdog.Watchdog(*CALLBACKS) as watch:
 def test_second_signal_ends_the_process_at_once():
     done = run(
         """
+watchdog.STOP_SECONDS = 5
 with watchdog.Watchdog(*CALLBACKS) as watch:
-    send(signal.SIGTERM); send(signal.SIGTERM, 0.2)
+    send(signal.SIGTERM); send(signal.SIGTERM, 0.6)
     try:
         with watch.job(9):
             time.sleep(5)
@@ -83,19 +84,38 @@ with watchdog.Watchdog(*CALLBACKS) as watch:
         time.sleep(5)
 """
     )
-    assert (main_thread_output(done), done.returncode) == ("", -signal.SIGTERM)
+    assert (main_thread_output(done), done.stderr, done.returncode) == ("", "error: stopped by SIGTERM\n", 143)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_repetition_of_a_signal_is_ignored(signum):
+    done = run(
+        f"""
+watchdog.STOP_SECONDS = 5
+with watchdog.Watchdog(*CALLBACKS) as watch:
+    send({int(signum)}); send({int(signum)}, 0.11); send({int(signum)}, 0.2)
+    try:
+        with watch.job(9):
+            time.sleep(5)
+    except StoppedError as error:
+        time.sleep(0.3)
+print("cleaned up")
+"""
+    )
+    assert (main_thread_output(done), done.stderr, done.returncode) == ("cleaned up\n", "", 0)
 
 
 def test_second_hangup_is_ignored():
     done = run(
         """
+watchdog.STOP_SECONDS = 5
 with watchdog.Watchdog(*CALLBACKS) as watch:
-    send(signal.SIGHUP); send(signal.SIGHUP, 0.2)
+    send(signal.SIGHUP); send(signal.SIGHUP, 0.6)
     try:
         with watch.job(9):
             time.sleep(5)
     except StoppedError as error:
-        time.sleep(0.2)
+        time.sleep(0.6)
         print("stopped", error.exit_code)
 """
     )
@@ -143,12 +163,12 @@ def test_second_signal_ends_native_code_too():
         + """
 watchdog.STOP_SECONDS = 5
 with watchdog.Watchdog(*CALLBACKS) as watch:
-    send(signal.SIGINT); send(signal.SIGINT, 0.3)
+    send(signal.SIGINT); send(signal.SIGINT, 0.6)
     with watch.job(9):
         native()
 """
     )
-    assert (done.stdout, done.returncode) == ("signal\n", 130)
+    assert (done.stdout, done.stderr, done.returncode) == ("signal\n", "error: stopped by Ctrl-C\n", 130)
 
 
 def test_job_that_exceeds_its_time_in_native_code_times_out():

@@ -164,8 +164,9 @@ def test_signal_interrupts_the_job_and_the_next_run_continues(batch, signum, iso
     batch.wait_for_event(process, "started", "long")
     process.send_signal(signum)
     sent = time.monotonic()
-    process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + signum
+    assert err.splitlines()[-1] == f"error: stopped by {'Ctrl-C' if signum == signal.SIGINT else signum.name}"
     assert time.monotonic() - sent < 20  # documented as 5 s; this machine may be busy
     assert batch.events()[-1]["event"] == "interrupted"
     assert batch.new_files() == ["r.json"]

@@ -75,6 +75,39 @@ def test_signal_that_a_library_swallows_still_stops_the_command(rest, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "error: stopped by SIGTERM\n")
 
 
+TWICE = """
+import os, signal, sys, time
+from heygem_cli.cli.output import report_errors
+from heygem_cli.cli import signals
+with report_errors(), signals.raise_on_signal():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    finally:
+        time.sleep({seconds})
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        print("cleaned up", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "output"), [(0, "cleaned up\n"), (0.01, "cleaned up\n"), (0.5, "")])
+def test_repeated_signal_is_one_request_and_a_second_one_ends_the_command_at_once(seconds, output, tmp_path):
+    script = textwrap.indent(TWICE.replace("{seconds}", str(seconds)), "    ")
+    program = f"import typer\n@(app := typer.Typer()).command()\ndef run():\n{script}\napp()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, output, "error: stopped by SIGTERM\n")
+
+
+def test_exit_after_a_signal_does_not_depend_on_standard_error(tmp_path):
+    program = "import os\nfrom heygem_cli.processes import write_stopped\n{}\nwrite_stopped(15)\nos._exit(143)"
+    for closed in ("os.close(2)", "import sys; sys.stderr.close()"):
+        done = subprocess.run([sys.executable, "-c", program.format(closed)], cwd=tmp_path, timeout=30, check=False)
+        assert done.returncode == 143
+
+
 def test_part_file_is_deleted_when_the_process_exits_at_once(tmp_path):
     script = """
 import sys

@@ -18,7 +18,7 @@ from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.files import OwnOutputs
 from heygem_cli.job import Progress
 from heygem_cli.options import BatchOptions
-from heygem_cli.processes import kill_and_reap_children
+from heygem_cli.processes import kill_and_reap_children, write_stopped
 
 CRASHED_TOO_OFTEN = Failure(
     "process-died",
@@ -195,4 +195,5 @@ class BatchRunner:
         try:
             self._write_reports(signum)
         finally:
+            write_stopped(signum)
             os._exit(128 + signum)

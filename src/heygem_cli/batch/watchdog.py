@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from heygem_cli.errors import StoppedError
-from heygem_cli.processes import SIGNALS, exit_on_next_signal, unignored_signals
+from heygem_cli.processes import SIGNALS, exit_on_next_signal, exit_on_second_signal, unignored_signals
 
 GRACE_SECONDS = 5.0
 """Time for a job to end between two frames after its limit, before the process is restarted."""
@@ -121,5 +121,5 @@ class Watchdog(contextlib.AbstractContextManager["Watchdog"]):
                 with self._lock:
                     if self._deadline is not None:
                         self._on_signal()
-            elif number in SIGNALS and number != signal.SIGHUP:
-                os._exit(128 + number)
+            elif number in SIGNALS:
+                exit_on_second_signal(number, self._stop_deadline - STOP_SECONDS)

@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.output import console, format_duration, format_speed, print_json
+from heygem_cli.cli.output import console, format_duration, format_speed, print_error, print_json
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cli.progress import show_batch_progress, show_checking
-from heygem_cli.errors import InputError, plural, printable
+from heygem_cli.errors import InputError, StoppedError, plural, printable
 from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -121,6 +121,8 @@ def _show_report(report: BatchReport, display: DisplayOptions) -> None:
         console(stderr=True).print(f"There is no report of shard {name}")
     if report.counts["failed"]:
         console(stderr=True).print("Failed rows are left alone until you add --retry-failed", style="dim")
+    if report.stopped is not None:
+        print_error(StoppedError(report.stopped))
 
 
 def _plan_to_dict(jobs: Sequence[PlannedJob]) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,14 @@ import typer
 
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.files import delete_own_parts
-from heygem_cli.processes import SIGNALS, exit_on_next_signal, kill_and_reap_children, unignored_signals
+from heygem_cli.processes import (
+    SIGNALS,
+    exit_on_next_signal,
+    exit_on_second_signal,
+    kill_and_reap_children,
+    unignored_signals,
+    write_stopped,
+)
 
 STOP_SECONDS = 3.5
 """Time for the command to end after a signal, before the process exits."""
@@ -69,8 +75,11 @@ def _deadline_after_signal(on_expiry: Callable[[int], None]) -> Iterator[None]:
                 return
             if 0 in numbers:  # the block has ended
                 return
-            if not signum and (found := [number for number in numbers if number in SIGNALS]):
-                signum, deadline = found[0], time.monotonic() + STOP_SECONDS
+            for number in (number for number in numbers if number in SIGNALS):
+                if signum:
+                    exit_on_second_signal(number, deadline - STOP_SECONDS)
+                else:
+                    signum, deadline = number, time.monotonic() + STOP_SECONDS
 
     thread = threading.Thread(target=watch, name="signals", daemon=True)
     thread.start()
@@ -85,8 +94,7 @@ def _deadline_after_signal(on_expiry: Callable[[int], None]) -> Iterator[None]:
 
 
 def _exit(signum: int) -> None:
-    # Not through sys.stderr, whose lock the main thread may hold; native output may be hidden on descriptor 2.
-    os.write(sys.stderr.fileno(), f"error: {StoppedError(signum)}\n".encode())
+    write_stopped(signum)
     kill_and_reap_children()
     delete_own_parts()
     os._exit(128 + signum)
