@@ -1,111 +1,178 @@
-"""Kill a batch at random moments and resume it."""
+"""Kill render, batch and their child processes at random moments, and run the same command again."""
 
 from __future__ import annotations
 
-import contextlib
 import random
 import shutil
-import subprocess
+import signal
+import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
+from resource import RLIMIT_CORE, setrlimit
 
 from benchmarks.batch_folder import BatchFolder, make_face, make_voice
-from benchmarks.report import Target, number, print_table
-from heygem_cli.batch.journal import JobState, apply_event
+from benchmarks.kill_kinds import Kind, all_kinds
+from benchmarks.kill_moments import Sent, kill
+from benchmarks.kill_run import JOBS, KillRun
+from benchmarks.kill_verdict import FAULTS, Fault, judge_end, judge_files, judge_next_run, judge_processes
+from benchmarks.report import Target, print_table
 from heygem_cli.errors import HeygemError
 from heygem_cli.files import file_digest
+from heygem_cli.processes import SIGNALS
 
-ROUNDS = 50
-ISOLATED_EVERY = 5
-"""One round in this many runs with ``--isolate``."""
-
-
-def measure_kills(folder: Path) -> list[Target]:
-    """Kill runs with SIGKILL at random moments and resume each to the end."""
-    inputs = folder / "inputs"
-    inputs.mkdir()
-    for n in range(2):
-        make_face(inputs / f"face{n}.mp4", n)
-    for n in range(6):
-        make_voice(inputs / f"{n}.wav", n, 0.6 + n / 5)
-    expected, total_seconds, job_seconds = _run_uninterrupted(folder, inputs)
-    chance = random.Random(1)  # noqa: S311
-    faults: Counter[str] = Counter()
-    moments: Counter[str] = Counter()
-    for index in range(ROUNDS):
-        isolate = ("--isolate",) if index % ISOLATED_EVERY == 0 else ()
-        batch = _make_batch(folder / f"round{index}", inputs)
-        # Half of the kills may hit the start-up, which takes most of a short batch; the others come after it.
-        after_start = index % 2 == 1
-        seconds = chance.uniform(0, job_seconds if after_start else total_seconds)
-        _start_and_kill(batch, isolate, seconds, after_start=after_start)
-        moments[_moment_of_kill(batch)] += 1
-        status, _ = batch.run(*isolate)
-        faults.update({"exit status": status != 0, **_count_faults(batch, inputs, expected)})
-        shutil.rmtree(batch.folder.parent)
-    print_table(
-        f"{ROUNDS} runs killed within {number(total_seconds, 1)} s, each resumed to the end",
-        ("killed", "runs"),
-        [(moment, str(count)) for moment, count in sorted(moments.items())],
-    )
-    return [Target(f"{fault}, in {ROUNDS} runs", count, 0) for fault, count in faults.items()]
+ATTEMPTS = 20
+"""A run that ends before its moment comes is started again, with another moment."""
+END_SECONDS = 60.0
+"""Limit of the time from a signal to the end of the command, and of the next run."""
 
 
-def _start_and_kill(batch: BatchFolder, arguments: tuple[str, ...], seconds: float, *, after_start: bool) -> None:
-    process = batch.start(*arguments)
-    while after_start and process.poll() is None and not batch.events("started"):
-        time.sleep(0.005)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    process.kill()
-    process.communicate()
+@dataclass(frozen=True)
+class KillPlan:
+    """How many runs to kill.
+
+    Attributes:
+        first: Number of the first kill, from 0; it determines, with the seed, everything but the timing.
+        jobs: Kills at a time.
+    """
+
+    count: int = 100
+    first: int = 0
+    seed: int = 1
+    jobs: int = 2
 
 
-def _make_batch(folder: Path, inputs: Path) -> BatchFolder:
-    shutil.copytree(inputs, folder / "list")
-    batch = BatchFolder(folder / "list", folder / "cache")
-    batch.write_manifest({"audio": f"{n}.wav", "face": f"face{n % 2}.mp4", "id": f"job{n}"} for n in range(6))
-    return batch
+@dataclass(frozen=True)
+class KillRecord:
+    """A kill and what was wrong after it.
+
+    Attributes:
+        status: Exit status of the command, negative for a signal; None if it did not end.
+        seconds: Time from the signal to the end of the command.
+        next_status: Exit status of the next run of the same command.
+        faults: Keys of :data:`benchmarks.kill_verdict.FAULTS`, and details.
+        stderr: What the command that was killed wrote to standard error.
+        events: The journal after the kill.
+        attempts: Number of runs until the signal could be sent.
+    """
+
+    program: str
+    victim: str
+    signal: str
+    moment: str
+    status: int | None
+    seconds: float
+    next_status: int | None
+    faults: Sequence[Fault]
+    stderr: str
+    events: Sequence[str]
+    number: int = 0
+    attempts: int = 1
+
+    def __str__(self) -> str:
+        text = f"{self.number}: {self.program}, {self.signal} to {self.victim} at {self.moment} of run {self.attempts}"
+        verdict = "; ".join(f"{kind}: {details}" for kind, details in self.faults) or "good"
+        return f"{text}: status {self.status} after {self.seconds:.1f} s, then {self.next_status}: {verdict}"
 
 
-def _run_uninterrupted(folder: Path, inputs: Path) -> tuple[dict[str, str], float, float]:
-    """Return the digests of the outputs, the duration in seconds, and the duration from the first job on."""
-    batch = _make_batch(folder / "reference", inputs)
-    start = time.perf_counter()
-    status, _ = batch.run()
-    if status:
-        raise HeygemError("batch-failed", f"the uninterrupted batch exited with status {status}")
-    seconds = time.perf_counter() - start
-    return _output_digests(batch), seconds, time.time() - batch.events("started")[0]["time"]
+def measure_kills(folder: Path, plan: KillPlan) -> tuple[list[Target], list[KillRecord]]:
+    """Kill runs, and return the targets and a record of each kill."""
+    _let_children_die()
+    inputs = _make_inputs(folder / "inputs")
+    expected = _run_uninterrupted(folder / "reference", inputs)
+    kinds = all_kinds(plan.seed)
+    records: list[KillRecord] = []
+
+    def one(number: int) -> KillRecord:
+        return _kill_one(folder / f"kill{number}", inputs, expected, kinds[number % len(kinds)], (plan.seed, number))
+
+    with ThreadPoolExecutor(plan.jobs) as pool:
+        for future in as_completed(pool.submit(one, plan.first + n) for n in range(plan.count)):
+            records.append(future.result())
+            print(f"[{len(records)}/{plan.count}] {records[-1]}", file=sys.stderr, flush=True)
+    records.sort(key=lambda record: record.number)
+    _print_tables(records)
+    print(f"{sum(record.attempts for record in records)} runs were started", file=sys.stderr)
+    faults = Counter(fault for record in records for fault, _ in record.faults)
+    return [Target(f"{text}, in {plan.count} kills", faults[fault], 0) for fault, text in FAULTS.items()], records
 
 
-def _output_digests(batch: BatchFolder) -> dict[str, str]:
-    return {path.name: file_digest(path) for path in batch.folder.glob("job*.mp4")}
+def _let_children_die() -> None:
+    """Undo what ``nohup`` and ``&`` do for this program, since its children would inherit it; allow no core files."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    setrlimit(RLIMIT_CORE, (0, 0))
 
 
-def _moment_of_kill(batch: BatchFolder) -> str:
-    states: dict[str, JobState] = {}
-    for event in batch.events():
-        apply_event(states, event)
-    if not states:
-        return "before the first job"
-    running = any(state.status == "started" for state in states.values())
-    return "during a job" if running else "between jobs, or after the last"
+def _make_inputs(folder: Path) -> Path:
+    folder.mkdir()
+    for n in range(len(JOBS)):
+        make_face(folder / f"face{n}.mp4", n, size=320)
+        make_voice(folder / f"{n}.wav", n, 1 + n / 5)
+    rows = [{"audio": f"{n}.wav", "face": f"face{n}.mp4", "id": job} for n, job in enumerate(JOBS)]
+    BatchFolder(folder, folder).write_manifest(rows)
+    return folder
 
 
-def _count_faults(batch: BatchFolder, inputs: Path, expected: dict[str, str]) -> dict[str, int]:
-    """Count the faults of a resumed batch by kind."""
-    events = [event for event in batch.events() if "id" in event]
-    done = Counter(event["id"] for event in events if event["event"] == "done")
-    late = sum(any(e["event"] == "done" and e["id"] == b["id"] for e in events[:n]) for n, b in enumerate(events))
-    known = {path.name for path in inputs.iterdir()} | {"m.csv", "m.csv.journal.jsonl", "m.csv.journal.lock"}
-    stray = {path.name for path in batch.folder.iterdir()} - known - set(expected)
-    stray_cache = [path for path in batch.cache.glob("tracks/*") if path.suffix not in (".track", ".lock")]
-    return {
-        "outputs missing or different from the uninterrupted run": len(
-            dict(expected.items() ^ _output_digests(batch).items())
-        ),
-        "jobs rendered again after they were journalled": late + sum(count > 1 for count in done.values()),
-        "files left behind": len(stray) + len(stray_cache),
+def _run_uninterrupted(folder: Path, inputs: Path) -> dict[str, str]:
+    """Return the digests of the outputs by name."""
+    run = KillRun(folder, "batch", inputs)
+    run.start()
+    if status := run.wait(END_SECONDS):
+        raise HeygemError("batch-failed", f"the uninterrupted batch exited with status {status}: {run.stderr()}")
+    return {path.name: file_digest(path) for path in run.outputs}
+
+
+def _kill_one(folder: Path, inputs: Path, expected: Mapping[str, str], kind: Kind, seed: tuple[int, int]) -> KillRecord:
+    for attempt in range(ATTEMPTS):
+        chance = random.Random(f"{seed} {attempt}")  # noqa: S311
+        moment = chance.choice(kind.moments)
+        run = KillRun(folder, kind.program, inputs)
+        run.start(kind.victim)
+        try:
+            if sent := kill(run, kind, moment, chance):
+                return replace(_judge(run, kind, sent, expected), number=seed[1], attempts=attempt + 1)
+        finally:
+            run.kill_all()
+            shutil.rmtree(folder)
+    raise HeygemError("no-kill", f"kill {seed[1]}: in {ATTEMPTS} runs there was no {kind.victim} to kill")
+
+
+def _judge(run: KillRun, kind: Kind, sent: Sent, expected: Mapping[str, str]) -> KillRecord:
+    status = run.wait(END_SECONDS)
+    seconds = time.monotonic() - sent.time
+    faults = [*judge_end(run, kind, sent, status, seconds), *judge_processes(run)]
+    faults += judge_files(run, kind, status, expected)
+    stderr, events = run.stderr(), [f"{event['event']} {event.get('id', '')}".strip() for event in run.batch.events()]
+    run.kill_all()
+    run.start("command", *(["--overwrite"] if kind.program == "render" and run.outputs[0].exists() else []))
+    next_status = run.wait(END_SECONDS)
+    faults += judge_next_run(run, next_status, expected)
+    names = kind.program, kind.victim, kind.signal.name, sent.moment
+    return KillRecord(*names, status, round(seconds, 2), next_status, faults, stderr, events)
+
+
+def _print_tables(records: Sequence[KillRecord]) -> None:
+    views: dict[str, Callable[[KillRecord], str]] = {
+        "victim": lambda record: f"{record.program}: {record.victim}, {record.signal}",
+        "moment": lambda record: record.moment,
     }
+    for name, key in views.items():
+        groups: dict[str, list[KillRecord]] = defaultdict(list)
+        for record in records:
+            groups[key(record)].append(record)
+        rows = [
+            (
+                label,
+                str(len(group)),
+                str(sum(bool(record.faults) for record in group)),
+                f"{max(record.seconds for record in group):.1f}",
+                ", ".join(f"{status} × {n}" for status, n in Counter(str(r.status) for r in group).most_common()),
+            )
+            for label, group in sorted(groups.items())
+        ]
+        print_table(f"{len(records)} kills by {name}", (name, "kills", "bad", "longest end, s", "exit status"), rows)
