@@ -9,7 +9,6 @@ import functools
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -178,7 +177,7 @@ def _create_part(target: Path) -> PartFile:
     # Half of the 255 bytes of a name: some file systems allow no more.
     stem = os.fsencode(target.stem)[:90].decode("utf-8", "ignore")
     while True:
-        token = secrets.token_hex(4)
+        token = os.urandom(4).hex()
         unbound = target.with_name(f".{stem}.{token}{PART_SUFFIX}")
         try:
             descriptor = os.open(unbound, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
@@ -284,7 +283,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
 
 
 def _create(parent: Path) -> tuple[Path, int]:
-    token = secrets.token_hex(6)
+    token = os.urandom(6).hex()
     unbound = parent / f"{PREFIX}{token}"
     lock = -1
     try:
