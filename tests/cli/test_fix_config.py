@@ -43,7 +43,7 @@ def test_repair_is_complete_after_one_run(home):
     assert "-              num_threads: 4" in done.stdout
     assert "+              num_threads: 0" in done.stdout
     assert "No effect by itself: HeyGem writes this file at every start" in done.stdout
-    assert f"cd '{home}' && python run.py --num_threads 0" in done.stdout
+    assert f"cd '{home}' && python app.py --num_threads 0" in done.stdout
     assert "not applied without --app" in done.stdout
     after = files(home)
     backups = {path: content for path, content in after.items() if path.suffix == ".bak"}

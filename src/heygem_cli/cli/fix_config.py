@@ -91,11 +91,9 @@ def _print_plan(plan: Plan, root: Path) -> None:
             _print_effect(edit)
     if plan.running:
         pids = ", ".join(str(process.pid) for process in plan.running)
-        note = (
-            f"HeyGem is running (process {pids}) with its old settings. Restart it with --num_threads 0 on its command "
-            "line, because it rewrites opt.txt when it starts."
-        )
+        note = f"HeyGem is running (process {pids}) with its old settings. Stop it, and start it again:"
         out.print(Text.assemble(("note  ", "yellow"), note))
+        out.print(Text(f"      {plan.start.shell()}", style="cyan"))
 
 
 def _name(path: Path, root: Path) -> str:

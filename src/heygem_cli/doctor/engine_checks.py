@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from heygem_cli.doctor import installation_checks, probes, runtime_checks
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
@@ -19,8 +18,6 @@ from heygem_cli.options import EngineOptions
 
 NOT_CONFIGURED = frozenset({"no-home", "not-heygem", "no-python", "no-map"})
 """Codes that mean that the user has not named something, or that another check reports."""
-SERVICE = Path("service/trans_dh_service")
-"""The module of the installation that the worker imports, without its suffix."""
 
 
 @check("engine.mesh", "built-in engine")
@@ -61,9 +58,9 @@ def _failures(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) ->
         "installation.onnx-session": installation_checks.onnx_session(inputs, session),
     }
     yield from ((name, finding) for name, finding in findings.items() if finding.status == "fail")
-    if not any((inputs.home / SERVICE.parent).glob(f"{SERVICE.name}.*")):
+    if not any((inputs.home / tree.SERVICE.parent).glob(f"{tree.SERVICE.name}.*")):
         fix = f"cd {shlex.quote(str(inputs.home))} && git status"
-        yield str(SERVICE), fail("the module is missing", "the engine's worker imports it", fix)
+        yield str(tree.SERVICE), fail("the module is missing", "the engine's worker imports it", fix)
     for error in interpreter.facts.get("compile_errors", []):
         fix = f"{shlex.quote(str(inputs.home_python))} --version   # 3.8 or later; else reinstall heygem"
         yield "the engine's worker", fail(error, "HeyGem's interpreter runs it", fix)

@@ -17,6 +17,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_lossless, read_small
 from heygem_cli.heygem.installation.model_files import damage
+from heygem_cli.heygem.installation.start import find_start, sets_threads
 
 NO_HOME = "no installation: name its folder with --home"
 FIND_CUDA_PROBLEM = "heygem doctor --only gpu --require gpu   # reports each missing library"
@@ -56,11 +57,14 @@ def home(inputs: Inputs) -> Finding:
 def opt_txt(inputs: Inputs, home: Path) -> Finding:
     """Check num_threads in opt.txt, and whether HeyGem was started so that it persists."""
     path = home / tree.OPT_TXT
-    start = f"cd {shlex.quote(str(home))} && python run.py --num_threads 0"
-    why = "HeyGem rewrites the file at every start and never reads it: only --num_threads 0 on its command line counts"
+    start = find_start(home, inputs.proc, inputs.home_python)
+    why = "HeyGem rewrites the file at every start and never reads it"
+    why += ": only --num_threads 0 on its command line counts" if start.sets_threads else ", and no script here sets it"
+    command = start.shell()
     if not path.exists():
-        return warn("no opt.txt", "HeyGem writes it when it starts, so it has never started here", start)
-    fix = f"{_fix_config(home)} && {start}"
+        reason = "HeyGem writes it when it starts, so it has never started here"
+        return warn("no opt.txt", reason, command or "Start HeyGem")
+    fix = f"{_fix_config(home)} && {command}" if start.sets_threads else _fix_config(home)
     text, _ = decode_lossless(read_small(path), path)
     values = opt_file.values(text, opt_file.NUM_THREADS)
     found = f"num_threads: {', '.join(values) or 'not set'}"
@@ -69,8 +73,8 @@ def opt_txt(inputs: Inputs, home: Path) -> Finding:
     if not stat.S_IMODE(path.stat().st_mode) & 0o222:
         reason = "HeyGem writes it at every start, so it cannot start"
         return fail(f"{found}, but the file is read-only", reason, f"chmod u+w {shlex.quote(str(path))}")
-    main = [each for each in tree.processes(home, inputs.proc) if "--multiprocessing-fork" not in each.command]
-    if any("--num_threads 0" not in each.command for each in main):
+    running = tree.main_processes(home, inputs.proc)
+    if start.sets_threads and not all(sets_threads(each.arguments) for each in running):
         return warn(f"{found}, but HeyGem runs without --num_threads 0", why, fix)
     return ok(f"{found}; {why}")
 

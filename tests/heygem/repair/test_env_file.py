@@ -1,15 +1,22 @@
 """Setting variables in heygem.env without losing other lines."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heygem_cli.heygem.installation.start import Start
 from heygem_cli.heygem.installation.variables import VARIABLES
-from heygem_cli.heygem.repair.env_file import env_text
+from heygem_cli.heygem.repair import env_file
 
+START = Start(Path("/code"), ("python", "app.py"), {}, sets_threads=False)
 RECOMMENDED = {each.name: each.recommended for each in VARIABLES}
+
+
+def env_text(before: str) -> str:
+    return env_file.env_text(before, START)
 
 
 def load_in_shell(text: str) -> dict[str, str]:
@@ -26,6 +33,14 @@ def test_new_file_sets_and_marks_every_variable():
         mark = "# effective: " if each.effective else "# kept for the operators' checklist: "
         assert f"\n{mark}{each.reader}\n{each.name}={each.recommended}\n" in text
     assert env_text(text) == text
+
+
+def test_heading_names_a_start_that_the_tree_has():
+    assert "\n#   shell            set -a; . ./heygem.env; set +a; python app.py\n" in env_text("")
+    # Earlier versions wrote a command that most trees refuse.
+    assert env_text(env_text("").replace("python app.py", "python run.py --num_threads 0")) == env_text("")
+    nothing = Start(Path("/code"), (), {}, sets_threads=False)
+    assert "shell" not in env_file.env_text("", nothing)
 
 
 @pytest.mark.parametrize(

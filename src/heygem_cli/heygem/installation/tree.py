@@ -15,6 +15,8 @@ HOME_HINT = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
 CONFIG_INI = Path("config/config.ini")
 OPT_TXT = Path("landmark2face_wy/checkpoints/test/opt.txt")
 APP = Path("app.py")
+SERVICE = Path("service/trans_dh_service")
+"""The module that starts HeyGem's workers, without its suffix."""
 LOG = Path("log/dh.log")
 COMPOSE_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 
@@ -41,13 +43,21 @@ class Process:
     """A running Python process of an installation."""
 
     pid: int
-    command: str
+    arguments: tuple[str, ...]
+    parent: int = 0
+
+    @property
+    def command(self) -> str:
+        """The command line."""
+        return " ".join(self.arguments)
 
 
 def is_installation(folder: Path) -> bool:
-    """Return whether a folder is the root of an installation, that is, contains two of its characteristic files."""
-    parts = ("run.py", APP, CONFIG_INI, OPT_TXT.parts[0])
-    return sum((folder / part).exists() for part in parts) >= 2
+    """Return whether a folder is the root of an installation: it has HeyGem's service, or its network and a script."""
+    if any((folder / SERVICE.parent).glob(f"{SERVICE.name}.*")):
+        return True
+    parts = ("run.py", APP, "app_local.py", CONFIG_INI)
+    return (folder / OPT_TXT.parts[0]).is_dir() and any((folder / part).exists() for part in parts)
 
 
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
@@ -67,8 +77,11 @@ def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) 
 
 
 def find_compose(home: Path) -> Path | None:
-    """Return the compose file of an installation, or None."""
-    return next((home / name for name in COMPOSE_NAMES if (home / name).is_file()), None)
+    """Return the compose file of an installation, or None; in the folder ``deploy``, the one for Linux comes first."""
+    found = [home / name for name in COMPOSE_NAMES if (home / name).is_file()]
+    for pattern in ("docker-compose-linux.y*ml", "docker-compose*.y*ml"):
+        found += sorted((home / "deploy").glob(pattern))
+    return next(iter(found), None)
 
 
 def compiled_modules(home: Path) -> dict[str, int]:
@@ -99,12 +112,21 @@ def processes(home: Path, proc: Path) -> list[Process]:
     for pid in sorted(int(folder.name) for folder in proc.glob("[0-9]*") if folder.name.isdecimal()):
         folder = proc / str(pid)
         try:
-            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
             if (folder / "cwd").readlink() == home and _is_worker(arguments, home):
-                running.append(Process(pid, " ".join(arguments).strip()))
-        except OSError:
+                # The name of the program, in brackets, may contain spaces.
+                parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+                running.append(Process(pid, tuple(arguments), parent))
+        except (OSError, ValueError, IndexError):
             continue  # it has just ended, or belongs to another user
     return running
+
+
+def main_processes(home: Path, proc: Path) -> list[Process]:
+    """Return the processes of an installation that are not children of others: one for each HeyGem that was started."""
+    running = processes(home, proc)
+    pids = {each.pid for each in running}
+    return [each for each in running if each.parent not in pids and "--multiprocessing-fork" not in each.arguments]
 
 
 def _is_worker(arguments: list[str], home: Path) -> bool:

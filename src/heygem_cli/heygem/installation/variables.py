@@ -31,7 +31,7 @@ VARIABLES = (
         "TORCH_DATALOADER_NUM_WORKERS",
         "0",
         False,
-        "no library reads it (heygem does); for HeyGem use --num_threads 0 on its command line",
+        "no library reads it (heygem does); HeyGem's own option is --num_threads, where its script passes it on",
     ),
     Variable(
         "OMP_NUM_THREADS",

@@ -6,22 +6,25 @@ import re
 import shlex
 from pathlib import Path
 
+from heygem_cli.heygem.installation.start import Start
 from heygem_cli.heygem.installation.variables import VARIABLES, Variable
 
 NAME = Path("heygem.env")
+NAMES = frozenset(variable.name for variable in VARIABLES)
 
+_SHELL = "#   shell            set -a; . ./heygem.env; set +a;"
 _HEADING = """\
 # The environment of a HeyGem server, maintained by `heygem fix-config`. It has no effect until it is loaded:
-#   shell            set -a; . ./heygem.env; set +a; python run.py --num_threads 0
-#   docker run       --env-file heygem.env
+{shell}#   docker run       --env-file heygem.env
 #   docker compose   env_file: heygem.env
 #   systemd          EnvironmentFile=/path/to/heygem.env
 """
 
 
-def env_text(before: str) -> str:
-    """Set the variables in the text of a file, keeping all other lines."""
-    text = before or _HEADING
+def env_text(before: str, start: Start) -> str:
+    """Set the variables in the text of a file, keeping all other lines except our own advice how to start HeyGem."""
+    shell = f"{_SHELL} {start.program}\n" if start.command else ""
+    text = before.replace(f"{_SHELL} python run.py --num_threads 0\n", shell) or _HEADING.format(shell=shell)
     for variable in sorted(VARIABLES, key=lambda each: not each.effective):
         text = _set(text, variable)
     return text

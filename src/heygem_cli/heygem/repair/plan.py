@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import os
 import shlex
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from pathlib import Path
 from heygem_cli.errors import InputError, printable
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_lossless, read_if_exists, read_small
+from heygem_cli.heygem.installation.start import Start, find_start, tree_start
 from heygem_cli.heygem.repair import env_file
 
-START = "python run.py --num_threads 0"
 BY_HAND = "Change it by hand"
 
 
@@ -58,6 +59,7 @@ class Plan:
         right: Files that need no edit.
         problems: Why files cannot be edited.
         running: The running processes of the installation.
+        start: How to start HeyGem.
     """
 
     edits: tuple[Edit, ...]
@@ -65,6 +67,7 @@ class Plan:
     right: tuple[Edit, ...]
     problems: tuple[InputError, ...]
     running: tuple[tree.Process, ...]
+    start: Start
 
 
 def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Path, proc: Path = Path("/proc")) -> Plan:
@@ -77,10 +80,11 @@ def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Pa
         user_home: The user's home folder, which HeyGem's clean-up must not delete.
         proc: The mount point of procfs.
     """
+    start = find_start(home, proc)
     planners: list[Callable[[], Edit]] = [
-        lambda: plan_opt(home),
+        lambda: plan_opt(home, start),
         lambda: plan_config(home, user_home),
-        lambda: plan_env(home),
+        lambda: plan_env(home, start),
     ]
     if compose_file is not None:
         planners.append(lambda: plan_compose(compose_file, home))
@@ -94,10 +98,11 @@ def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Pa
         right=tuple(edit for edit in (*edits, *app_edits) if not edit.changes),
         problems=(*problems, *app_problems),
         running=tuple(tree.processes(home, proc)),
+        start=start,
     )
 
 
-def plan_opt(home: Path) -> Edit:
+def plan_opt(home: Path, start: Start) -> Edit:
     """Set ``num_threads: 0`` in opt.txt."""
     path = resolve_inside(home, tree.OPT_TXT)
     hint = "HeyGem writes the file at every start: start it once"
@@ -109,11 +114,9 @@ def plan_opt(home: Path) -> Edit:
     if not old:
         raise InputError("no-num-threads", "num_threads is not set", path=path, hint=hint)
     after = opt_file.set_value(text, opt_file.NUM_THREADS, "0").encode(codec)
-    effect = (
-        "No effect by itself: HeyGem writes this file at every start and never reads it. "
-        "Use the command-line option of run.py or app.py instead:"
-    )
-    command = f"cd {shlex.quote(str(home))} && {START}"
+    effect = "No effect by itself: HeyGem writes this file at every start and never reads it. "
+    effect += "What counts is its command line:" if start.sets_threads else "No script here passes --num_threads on."
+    command = start.shell() if start.sets_threads else ""
     return Edit(path, before, after, f"num_threads: {', '.join(old)} → 0", effect, command, inert=True)
 
 
@@ -145,14 +148,16 @@ def _set_ini(data: bytes, key: str, value: str, path: Path) -> bytes:
         raise InputError("odd-config", str(error), path=path, hint=BY_HAND) from error
 
 
-def plan_env(home: Path) -> Edit:
+def plan_env(home: Path, start: Start) -> Edit:
     """Set the recommended variables in heygem.env."""
     path = resolve_inside(home, env_file.NAME)
     before = read_if_exists(path)
     text, codec = decode_lossless(before or b"", path)
-    after = env_file.env_text(text).encode(codec)
+    after = env_file.env_text(text, tree_start(home)).encode(codec)
     what = "new file with the recommended variables" if before is None else "recommended values"
-    command = f"cd {shlex.quote(str(home))} && set -a && . ./{env_file.NAME} && set +a && {START}"
+    # The file sets them, so those of the process that it replaces must not.
+    variables = {name: value for name, value in start.variables.items() if name not in env_file.NAMES}
+    command = dataclasses.replace(start, variables=variables).shell("set -a", f". ./{env_file.NAME}", "set +a")
     return Edit(path, before, after, what, "No effect until it is loaded before HeyGem starts:", command, inert=True)
 
 
