@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 from types import FrameType
@@ -13,9 +14,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit)
-    # Imported here because it takes a moment, in which Ctrl-C may come.
+    # Imported here because it takes a moment, in which Ctrl-C may come. Garbage collection would make it longer.
+    gc.disable()
     from heygem_cli.cli.main import run
 
+    gc.enable()
     run()
 
 
