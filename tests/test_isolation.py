@@ -78,10 +78,10 @@ def test_ffmpeg_is_not_found_in_the_current_folder(trap):
     folder, mark = trap
     make_face_video(folder / "face.mp4", [scene(256, 256, (128, 140, 200))] * 2)
     make_voice(folder / "a.wav", 0.2)
-    # imageio-ffmpeg has no ffmpeg of its own, and looks for another one itself.
+    # imageio-ffmpeg has no ffmpeg of its own.
     code = """
-import imageio_ffmpeg._utils as ffmpeg, sys
-ffmpeg._get_bin_dir, sys.prefix = lambda: "/nowhere", "/nowhere"
+import imageio_ffmpeg
+imageio_ffmpeg.__file__ = "/nowhere/__init__.py"
 from heygem_cli.__main__ import main
 main()"""
     command = [sys.executable, "-I", "-c", code, "render", "a.wav", "face.mp4", "-o", "out.mp4"]

@@ -217,10 +217,9 @@ def test_real_ffmpeg():
 
 
 def test_ffmpeg_is_not_found(monkeypatch):
-    def get_ffmpeg_exe():
-        raise RuntimeError("no ffmpeg exe could be found")
-
-    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", get_ffmpeg_exe)
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE", raising=False)
+    monkeypatch.setattr("imageio_ffmpeg.__file__", "/nowhere/__init__.py")
+    monkeypatch.setenv("PATH", "/nowhere")
     find_ffmpeg.cache_clear()
     try:
         finding = runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS))

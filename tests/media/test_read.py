@@ -1,6 +1,7 @@
 """Decode frames and samples, from any start."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -265,6 +266,42 @@ def test_missing_ffmpeg_is_an_error(name: str, clip: Path, tmp_path: Path, monke
     finally:
         find_ffmpeg.cache_clear()
     assert (caught.value.code, caught.value.path) == ("no-ffmpeg", tmp_path / name)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_killed_decoder_is_an_error_that_names_the_signal(signum: int, tmp_path: Path):
+    long = make_video(tmp_path / "long.mp4", size=(640, 480), seconds=4)
+    before = children_of(os.getpid())
+    with (
+        pytest.raises(
+            HeygemError, match=rf"long\.mp4: ffmpeg was killed by signal {signum:d} while reading it"
+        ) as caught,
+        closing(read_frames(probe_video(long))) as frames,
+    ):
+        next(frames)
+        (decoder,) = set(children_of(os.getpid())) - set(before)
+        os.kill(decoder, signum)
+        for _ in frames:
+            pass
+    assert (caught.value.code, caught.value.exit_code) == ("reading-failed", 1)
+
+
+def test_program_inside_imageio_ffmpeg_is_not_run_to_find_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    program = tmp_path / "binaries" / "ffmpeg-linux-x86_64-v9"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/run\nkill -9 $$\n")
+    monkeypatch.setattr("imageio_ffmpeg.__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    find_ffmpeg.cache_clear()
+    try:
+        with pytest.raises(NotCapableError, match="ffmpeg was not found"):
+            find_ffmpeg()  # it is not executable
+        program.chmod(0o755)
+        find_ffmpeg.cache_clear()
+        assert find_ffmpeg() == str(program)
+    finally:
+        find_ffmpeg.cache_clear()
+    assert not (tmp_path / "run").exists()
 
 
 def test_ffmpeg_does_not_write_to_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]):

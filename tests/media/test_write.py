@@ -373,7 +373,7 @@ def test_full_disk_is_an_error(clip: Path, voice: Path, tmp_path: Path):
 def test_encoder_that_is_killed_is_an_error(small: VideoInfo, voice: Path, tmp_path: Path):
     frame = next(read_frames(small))
     with (
-        pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg failed while writing it") as caught,
+        pytest.raises(HeygemError, match=r"out\.mp4: ffmpeg was killed by signal 9 while writing") as caught,
         encode_video(tmp_path / "out.mp4", small, probe_audio(voice), seconds=1.23, options=FAST) as writer,
     ):
         writer.encoder.popen.kill()
@@ -433,6 +433,27 @@ def test_unavailable_encoder_is_an_error(small: VideoInfo, voice: Path, tmp_path
             render(tmp_path / "out.mp4", small, probe_audio(voice), EncodeOptions(encoder="h264_nvenc"))
         assert caught.value.exit_code == 4
         assert not (tmp_path / "out.mp4").exists()
+
+
+def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
+    small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nkill -9 $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    find_ffmpeg.cache_clear()
+    encoder_available.cache_clear()
+    try:
+        with pytest.raises(HeygemError, match="killed by signal 9 while it tried the encoder h264_nvenc") as caught:
+            render_to = encode_video(
+                tmp_path / "out.mp4", small, probe_audio(voice), seconds=1, options=EncodeOptions()
+            )
+            render_to.__enter__()
+    finally:
+        find_ffmpeg.cache_clear()
+    assert (caught.value.exit_code, caught.value.code) == (1, "ffmpeg-killed")
+    assert list(tmp_path.iterdir()) == [program]
 
 
 def test_output_is_deterministic(small: VideoInfo, voice: Path, tmp_path: Path):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -50,6 +52,9 @@ _COMMON = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", 
 
 _INSTALL_FFMPEG = "Reinstall it: pip install --force-reinstall imageio-ffmpeg"
 
+_STOPPED = 255
+"""The exit status of ffmpeg after SIGTERM or SIGINT, for which it ends as if the input did."""
+
 _ORIENTATION_FILTERS = {
     1: [], 2: ["hflip"], 3: ["hflip", "vflip"], 4: ["vflip"],
     5: ["transpose=cclock_flip"], 6: ["transpose=clock"], 7: ["transpose=clock_flip"], 8: ["transpose=cclock"],
@@ -58,21 +63,26 @@ _ORIENTATION_FILTERS = {
 
 @functools.cache
 def find_ffmpeg() -> str:
-    """Return the path of the ffmpeg executable: ``IMAGEIO_FFMPEG_EXE``, else the one that imageio-ffmpeg installs.
+    """Return the path of ffmpeg: ``IMAGEIO_FFMPEG_EXE``, else the one inside imageio-ffmpeg, else one in ``PATH``.
 
     Raises:
         NotCapableError: ``no-ffmpeg``.
     """
-    import imageio_ffmpeg
-
-    try:
-        path = str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:
-        path = ""
-    found = path if "/" in path else find_program(path)
+    named = os.environ.get("IMAGEIO_FFMPEG_EXE", "")
+    if "/" in named:  # one that does not work is an error, and nothing else is used instead
+        return named
+    found = find_program(named) if named else _bundled_ffmpeg() or find_program("ffmpeg")
     if found is None:
         raise NotCapableError("no-ffmpeg", "ffmpeg was not found", hint=_INSTALL_FFMPEG)
     return found
+
+
+def _bundled_ffmpeg() -> str | None:
+    """Return the program inside imageio-ffmpeg, which itself would run it first to see whether it works."""
+    import imageio_ffmpeg
+
+    programs = sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))
+    return next((str(path) for path in programs if os.access(path, os.X_OK)), None)
 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:
@@ -268,6 +278,13 @@ class FFmpegProcess:
         self._stderr_reader.join()
         return status
 
+    def signal(self) -> int:
+        """Wait until the process has ended, and return the signal that killed it, 0 if none did."""
+        status = self.wait()
+        if status == _STOPPED and not self._last_messages:
+            return signal.SIGTERM
+        return max(0, -status)
+
     def error(self, path: Path, action: Literal["reading", "writing"]) -> HeygemError:
         """Wait until the process has ended, and return the error that describes why it failed."""
         status = self.wait()
@@ -276,8 +293,12 @@ class FFmpegProcess:
             return HeygemError("disk-full", "the disk is full", hint="Free some space and run again", path=path)
         if "Permission denied" in text:
             return HeygemError("no-permission", f"permission denied while {action} it", path=path)
-        reason = self._last_messages[-1] if self._last_messages else f"exit status {status}"
         code = "reading-failed" if action == "reading" else "writing-failed"
+        if signum := self.signal():
+            hint = "Run again; if that fails, search the kernel log for the out-of-memory killer"
+            message = f"ffmpeg was killed by signal {signum} while {action} it"
+            return HeygemError(code, message, hint=hint, path=path)
+        reason = self._last_messages[-1] if self._last_messages else f"exit status {status}"
         return HeygemError(code, f"ffmpeg failed while {action} it: {reason}", path=path)
 
 

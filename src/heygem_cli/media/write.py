@@ -6,6 +6,7 @@ import contextlib
 import errno
 import functools
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -199,8 +200,15 @@ def choose_encoder(encoder: Encoder, video: VideoInfo) -> str:
 
 @functools.cache
 def encoder_available(encoder: str, width: int = 1280, height: int = 720) -> bool:
-    """Return whether the encoder works on this machine: ffmpeg lists NVENC even without a GPU, so try it."""
+    """Return whether the encoder works on this machine: ffmpeg lists NVENC even without a GPU, so try it.
+
+    Raises:
+        HeygemError: ffmpeg was killed, which says nothing about the encoder.
+    """
     if encoder == "libx264":
         return True
     with ffmpeg.running(ffmpeg.encoder_test_args(encoder, width, height)) as process:
+        if (signum := process.signal()) in (signal.SIGKILL, signal.SIGTERM):
+            message = f"ffmpeg was killed by signal {signum} while it tried the encoder {encoder}"
+            raise HeygemError("ffmpeg-killed", message, hint="Run again, or use --encoder libx264")
         return process.wait() == 0
