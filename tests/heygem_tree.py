@@ -110,6 +110,7 @@ def make_installation(home: Path) -> Path:
     files = {
         "run.py": "",
         "app.py": APP,
+        "requirements.txt": "gradio==4.44.1\n",
         "config/config.ini": CONFIG,
         "landmark2face_wy/checkpoints/test/opt.txt": opt_text(),
         "docker-compose.yml": COMPOSE,

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,44 @@ def test_missing_installation_is_a_usage_error(tmp_path, home_option):
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "--home" in done.stderr
+
+
+def test_nothing_is_written_into_a_folder_that_is_no_heygem(tmp_path):
+    """Not even if it has scripts of the same names; and the hint works."""
+    for name in ("run.py", "app.py", "deploy/docker-compose-linux.yml", "deploy/docker-compose.yml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("services:\n  gen-video:\n    image: x\n" if "compose" in name else "")
+    before = files(tmp_path)
+    done = run("--yes", "--home", tmp_path, cwd="/")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path}: not a HeyGem installation: nothing is written there. ")
+    assert files(tmp_path) == before
+    hint = done.stderr.rpartition("heygem fix-config ")[2].split()
+    assert hint == ["--compose", f"{tmp_path}/deploy/docker-compose-linux.yml"]
+    assert run(*hint, "--yes", cwd="/").returncode == 0
+    changed = [path for path, content in files(tmp_path).items() if before.get(path) != content]
+    assert {Path(each).name.partition(".yml")[0] for each in changed} == {"docker-compose-linux"}
+
+
+def test_compose_file_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "compose.yml"
+    path.write_text("services:\n  web:\n    image: nginx\n")
+    done = run("--yes", "--compose", path, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {path}: no service is HeyGem's. ")
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_conda_environment_tells_the_version_of_gradio(home, tmp_path):
+    environment = tmp_path / "envs/human"
+    (environment / "lib/python3.8/site-packages/gradio-3.50.2.dist-info").mkdir(parents=True)
+    (environment / "bin").mkdir()
+    (environment / "bin/python").symlink_to(sys.executable)
+    done = run("--dry-run", "--app", "--conda-env", environment, cwd=home)
+    assert "queue(max_size=10, api_open=False), for Gradio 3.50.2" in done.stdout
+    done = run("--dry-run", "--conda-env", "missing-environment", cwd=home)
+    assert done.returncode == 2
+    assert "there is no such conda environment" in done.stderr
 
 
 def test_control_characters_are_not_printed(home):

@@ -37,7 +37,7 @@ Row = tuple[str, str, str]
 @command
 def doctor(
     *,
-    engines: Annotated[EngineOptions, only("home", "python", "maps")],
+    engines: Annotated[EngineOptions, only("home", "python", "conda_env", "maps")],
     options: DoctorOptions,
     display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
@@ -73,12 +73,13 @@ def doctor(
 def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
     from heygem_cli.doctor.inputs import Inputs
     from heygem_cli.heygem.installation.tree import find_home
+    from heygem_cli.heygem.local.locate import named_python
     from heygem_cli.heygem.service.client import checked_url
 
     root = find_home(engines.home, os.environ, Path.cwd())
     return Inputs(
         home=root,
-        home_python=_venv_python(root) if engines.python is None else _find_program(engines.python),
+        home_python=named_python(engines, root, os.environ),
         compose=options.compose,
         url=None if options.url is None else checked_url(options.url, example="http://127.0.0.1:7860"),
         maps=engines.maps,
@@ -91,19 +92,6 @@ def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
 
 def _split(names: tuple[str, ...]) -> list[str]:
     return [name for each in names for name in each.split(",") if name]
-
-
-def _find_program(name: str) -> str:
-    path = find_program(name)
-    if path is None:
-        raise InputError("no-program", "there is no such program", path=name, hint="Name HeyGem's python with --python")
-    return str(Path(path).absolute())
-
-
-def _venv_python(home: Path | None) -> str | None:
-    """Return the interpreter of the virtual environment in the installation, which the engine uses too."""
-    path = None if home is None else home / ".venv/bin/python"
-    return str(path) if path is not None and os.access(path, os.X_OK) else None
 
 
 def _print_list(checks: list[Check], *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ Written = dict[Path, Path | None]
 @command
 def fix_config(
     *,
-    engines: Annotated[EngineOptions, only("home")],
+    engines: Annotated[EngineOptions, only("home", "python", "conda_env")],
     options: RepairOptions,
     display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
@@ -35,13 +36,14 @@ def fix_config(
 
     Edits opt.txt, config.ini and heygem.env; on request app.py and a compose file. Each file is backed up first.
     """
-    from heygem_cli.heygem.installation.tree import HOME_HINT, find_home
+    from heygem_cli.heygem.local.locate import named_python
     from heygem_cli.heygem.repair.plan import make_plan
 
-    root = find_home(engines.home, os.environ, Path.cwd())
-    if root is None:
-        raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=HOME_HINT)
-    plan = make_plan(root, app=options.app, compose_file=options.compose, user_home=Path.home())
+    root = _root(engines, options)
+    python = named_python(engines, root, os.environ)
+    plan = make_plan(root, app=options.app, compose_file=options.compose, user_home=Path.home(), python=python)
+    if root is None and plan.problems:
+        raise plan.problems[0]
     read_only = options.dry_run or options.check
     if not display.as_json:
         _print_plan(plan, root)
@@ -58,6 +60,30 @@ def fix_config(
         _print_result(plan, root, written, problems, read_only=read_only)
     if problems or (options.check and plan.edits):
         raise typer.Exit(1)
+
+
+def _root(engines: EngineOptions, options: RepairOptions) -> Path | None:
+    """Return the installation; None if only a compose file is to be edited.
+
+    Raises:
+        InputError: There is none, or the named folder is something else: nothing may be written there.
+    """
+    from heygem_cli.heygem.installation import compose
+    from heygem_cli.heygem.installation.files import read_small
+    from heygem_cli.heygem.installation.tree import HOME_HINT, find_compose, find_home, is_installation
+
+    root = find_home(engines.home, os.environ, Path.cwd())
+    if root is not None and is_installation(root):
+        return root
+    if options.compose is not None and engines.home is None:
+        return None
+    folder = root or Path.cwd()
+    hint, file = HOME_HINT, find_compose(folder)
+    if file is not None and compose.heygem_services(compose.parse(read_small(file), file)):
+        hint = f"HeyGem is in a container here: heygem fix-config --compose {shlex.quote(str(file))}"
+    if root is None:
+        raise InputError("no-home", "there is no HeyGem installation here", path=folder, hint=hint)
+    raise InputError("not-heygem", "not a HeyGem installation: nothing is written there", path=root, hint=hint)
 
 
 def _confirm(plan: Plan) -> bool:
@@ -77,9 +103,10 @@ def _apply(plan: Plan, problems: list[HeygemError]) -> Written:
     return written
 
 
-def _print_plan(plan: Plan, root: Path) -> None:
+def _print_plan(plan: Plan, root: Path | None) -> None:
     out = console()
-    out.print(Text.assemble("HeyGem in ", (printable(root), "bold")))
+    if root is not None:
+        out.print(Text.assemble("HeyGem in ", (printable(root), "bold")))
     for edit in plan.edits:
         _print_edit(edit, root, "")
     for edit in plan.by_hand:
@@ -89,18 +116,18 @@ def _print_plan(plan: Plan, root: Path) -> None:
         out.print(Text.assemble(("ok    ", "green"), _name(edit.path, root)))
         if edit.inert:
             _print_effect(edit)
-    if plan.running:
+    if plan.running and plan.start is not None:
         pids = ", ".join(str(process.pid) for process in plan.running)
         note = f"HeyGem is running (process {pids}) with its old settings. Stop it, and start it again:"
         out.print(Text.assemble(("note  ", "yellow"), note))
         out.print(Text(f"      {plan.start.shell()}", style="cyan"))
 
 
-def _name(path: Path, root: Path) -> str:
-    return printable(path.relative_to(root) if path.is_relative_to(root) else path)
+def _name(path: Path, root: Path | None) -> str:
+    return printable(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
-def _print_edit(edit: Edit, root: Path, note: str) -> None:
+def _print_edit(edit: Edit, root: Path | None, note: str) -> None:
     out = console()
     out.print()
     out.print(Text.assemble(("edit  ", "bold yellow"), (_name(edit.path, root), "bold")))
@@ -130,7 +157,9 @@ def _diff(edit: Edit) -> list[str]:
     return ["".join(c if c.isprintable() or c == "\t" else "�" for c in line) for line in lines]
 
 
-def _print_result(plan: Plan, root: Path, written: Written, problems: list[HeygemError], *, read_only: bool) -> None:
+def _print_result(
+    plan: Plan, root: Path | None, written: Written, problems: list[HeygemError], *, read_only: bool
+) -> None:
     out = console()
     out.print()
     for path, backup in written.items():
@@ -150,7 +179,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _to_dict(root: Path, plan: Plan, written: Written, problems: list[HeygemError]) -> dict[str, object]:
+def _to_dict(root: Path | None, plan: Plan, written: Written, problems: list[HeygemError]) -> dict[str, object]:
     def to_dict(edit: Edit) -> dict[str, object]:
         backup = written.get(edit.path)
         return {
@@ -164,7 +193,7 @@ def _to_dict(root: Path, plan: Plan, written: Written, problems: list[HeygemErro
         }
 
     return {
-        "home": str(root),
+        "home": None if root is None else str(root),
         "edits": [to_dict(edit) for edit in plan.edits],
         "by_hand": [to_dict(edit) for edit in plan.by_hand],
         "right": [str(edit.path) for edit in plan.right],

@@ -206,24 +206,30 @@ def torch(inputs: Inputs, result: ProbeResult) -> Finding:
 
 @check("installation.gradio-queue", "app.py: Gradio's queue")
 @_needs_home
-def queue(_inputs: Inputs, home: Path) -> Finding:
+def queue(inputs: Inputs, home: Path) -> Finding:
     """Check the arguments of the queue of HeyGem's web page."""
     path = home / tree.APP
     if not path.exists():
         return skip("no app.py")
-    call = gradio_queue.find_queue(read_small(path), path)
-    why = "HeyGem fails if it runs two jobs at once, and without a limit the queue grows for ever"
+    source = read_small(path)
+    if b"gradio" not in source:
+        return skip("app.py has no Gradio page")
+    start = find_start(home, inputs.proc, inputs.home_python)
+    version = gradio_queue.gradio_version(home, start.command[0] if start.command else "")
+    best = gradio_queue.recommended(version)
+    call = gradio_queue.find_queue(source, path, version)
+    why = f"without a limit the queue grows for ever ({gradio_queue.CLOSES})"
     fix = f"{_fix_config(home)} --app"
     if call.missing:
         return warn(f"line {call.line} starts without a queue", why, fix)
     if call.unclear:
-        fix = f"Write in app.py: .queue({gradio_queue.ARGUMENTS})"
+        fix = f"Write in app.py: .queue({gradio_queue.written(best)})"
         return warn(f"line {call.line}: arguments without names", why, fix)
     wrong = [
         f"{name} is {source or 'not set'} (recommended: {gradio_queue.RECOMMENDED[name]})"
         for name, source in call.wrong.items()
     ]
-    return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(gradio_queue.ARGUMENTS)
+    return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(gradio_queue.written(best))
 
 
 def _needs_compose(judge: Callable[[Inputs, list[compose.Service], str], Finding]) -> Callable[[Inputs], Finding]:

@@ -42,7 +42,46 @@ def test_heygem_services():
     services = compose.parse(b"services:\n  web: {image: nginx}\n  gen: {image: guiji2025/duix.avatar}\n", FILE)
     assert [each.name for each in compose.heygem_services(services)] == ["gen"]
     services = compose.parse(b"services:\n  web: {image: nginx}\n  db:\n", FILE)
-    assert [each.name for each in compose.heygem_services(services)] == ["web", "db"]
+    assert compose.heygem_services(services) == []
+
+
+THREE = """\
+services:
+  duix-avatar-tts:
+    image: guiji2025/fish-speech-ziming
+    runtime: nvidia
+  duix-avatar-asr:
+    image: guiji2025/fun-asr
+    runtime: nvidia
+  NAME:
+    image: IMAGE
+    runtime: nvidia
+    command: COMMAND
+    volumes: [d:/data/face2face:/code/data, "~/x:/y:ro", {type: bind, source: /a, target: /b}, named]
+    deploy: {resources: {reservations: {devices: [{capabilities: [gpu]}]}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "command"),
+    [
+        ("duix-avatar-gen-video", "guiji2025/duix.avatar-5090", "python /code/app_local.py"),
+        ("video", "registry:5000/python/face2face_train:0.0.7", "x"),
+        ("video", "mine", "[python, /code/app_local.py]"),
+        ("my-gen-video", "mine", "x"),
+    ],
+)
+def test_only_the_service_that_is_heygems_is_chosen(name, image, command):
+    """Its neighbours use a GPU, too, and are named after the same product."""
+    text = THREE.replace("NAME", name).replace("IMAGE", image).replace("COMMAND", command)
+    (service,) = compose.heygem_services(compose.parse(text.encode(), FILE))
+    assert (service.name, service.gpu, service.vague_devices) == (name, True, True)
+    assert service.volumes == (("d:/data/face2face", "/code/data"), ("~/x", "/y"), ("/a", "/b"))
+
+
+def test_two_unknown_services_with_a_gpu_are_not_guessed():
+    text = b"services:\n  a: {runtime: nvidia}\n  b: {runtime: nvidia}\n"
+    assert compose.heygem_services(compose.parse(text, FILE)) == []
 
 
 def test_host_ipc_is_enough():

@@ -8,10 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.gradio_queue import ARGUMENTS, RECOMMENDED, edit_queue, find_queue
+from heygem_cli.heygem.installation import gradio_queue
+from heygem_cli.heygem.installation.gradio_queue import RECOMMENDED, gradio_version, recommended, written
 from heygem_tree import APP
 
 FILE = Path("app.py")
+ARGUMENTS = written(RECOMMENDED)
+
+
+def edit_queue(source: bytes, path: Path, version: str | None = "4.44.1") -> bytes:
+    return gradio_queue.edit_queue(source, path, version)
 
 
 def queue_of(source: bytes) -> dict[str, object]:
@@ -26,7 +32,7 @@ def queue_of(source: bytes) -> dict[str, object]:
 
 
 def test_correct_call_is_unchanged():
-    assert not find_queue(APP.encode(), FILE).wrong
+    assert not gradio_queue.find_queue(APP.encode(), FILE, "4.44.1").wrong
     assert edit_queue(APP.encode(), FILE) == APP.encode()
 
 
@@ -94,3 +100,26 @@ def test_impossible_edit_is_refused(source, code):
     with pytest.raises(InputError, match=r"app\.py") as caught:
         edit_queue(source, FILE)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("version", ["3.50.2", None])
+def test_argument_that_gradio_3_lacks_is_not_added(version):
+    assert "default_concurrency_limit" not in recommended(version)
+    assert edit_queue(b"demo.queue()", FILE, version) == b"demo.queue(max_size=10, api_open=False)"
+
+
+def test_limit_that_is_set_is_corrected_whatever_the_version():
+    edited = edit_queue(b"demo.queue(default_concurrency_limit=4)", FILE, None)
+    assert edited == b"demo.queue(max_size=10, api_open=False, default_concurrency_limit=1)"
+
+
+def test_version_comes_from_the_interpreter_then_from_the_requirements(tmp_path):
+    python = tmp_path / "env/bin/python"
+    assert gradio_version(tmp_path, str(python)) is None
+    (tmp_path / "requirements_0.txt").write_text("gradio_client==1.3.0\ngradio==4.44.1\n")
+    assert gradio_version(tmp_path, str(python)) == "4.44.1"
+    packages = tmp_path / "env/lib/python3.8/site-packages"
+    for name in ("gradio_client-0.6.1.dist-info", "gradio-3.50.2.dist-info"):
+        (packages / name).mkdir(parents=True)
+    assert gradio_version(tmp_path, str(python)) == "3.50.2"
+    assert gradio_version(tmp_path, "python") == "4.44.1"

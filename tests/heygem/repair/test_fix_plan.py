@@ -1,6 +1,7 @@
 """Planning the edits of intact and broken installations."""
 
 import os
+import shutil
 
 import pytest
 
@@ -119,11 +120,12 @@ def test_loop_of_links(home):
     assert problem_of(plan_of(home), home / OPT_TXT) == "unreadable"
 
 
-def test_dangerous_temp_dir_is_changed_and_clean_up_disabled(home):
+def test_dangerous_temp_dir_is_changed_and_the_clean_up_left_alone(home):
+    """Without the clean-up the new folder would grow for ever."""
     (home / CONFIG_INI).write_bytes(DANGEROUS.replace("\n", "\r\n").encode())
     edit = edit_of(plan_of(home), home / CONFIG_INI)
-    assert edit.after.decode() == CONFIG.replace("./temp", "./heygem_temp").replace("\n", "\r\n")
-    assert edit.what == "temp_dir: ./ → ./heygem_temp, clean_switch: 1 → 0"
+    assert edit.after.decode() == DANGEROUS.replace("temp_dir = ./", "temp_dir = ./heygem_temp").replace("\n", "\r\n")
+    assert edit.what == "temp_dir: ./ → ./heygem_temp"
     assert edit.folder == home / "heygem_temp"
 
 
@@ -174,6 +176,43 @@ def test_app_is_only_shown_unless_requested(home):
     plan = plan_of(home, app=True)
     assert edit_of(plan, home / APP).after == APP_TEXT.encode()
     assert not plan.by_hand
+
+
+def test_what_app_closes_and_for_which_gradio_is_said(home):
+    (home / APP).write_text(APP_TEXT.replace(QUEUE, "demo.queue()"))
+    (home / "requirements.txt").write_text("gradio==3.50.2\n")
+    edit = edit_of(plan_of(home, app=True), home / APP)
+    assert b"demo.queue(max_size=10, api_open=False)" in edit.after
+    assert edit.what == "queue(max_size=10, api_open=False), for Gradio 3.50.2"
+    assert "gradio_client can no longer submit" in edit.effect
+
+
+def test_variables_that_app_sets_are_corrected(home):
+    before = 'import os\n\nos.environ["OMP_NUM_THREADS"] = "8"  # 线程\nos.environ["OTHER"] = "8"\n' + APP_TEXT
+    (home / APP).write_text(before)
+    edit = edit_of(plan_of(home, app=True), home / APP)
+    assert edit.after.decode() == before.replace('"OMP_NUM_THREADS"] = "8"', '"OMP_NUM_THREADS"] = "1"')
+    assert edit.what == "OMP_NUM_THREADS: 8 → 1"
+    assert "gradio_client" not in edit.effect
+
+
+def test_source_variant_has_nothing_to_edit(home):
+    """A tree of Python source: other files, and a page that is not Gradio's."""
+    shutil.rmtree(home / "landmark2face_wy")
+    shutil.rmtree(home / "config")
+    shutil.rmtree(home / "service")
+    (home / "service").mkdir()
+    (home / "service/trans_dh_service.py").touch()
+    (home / APP).write_text("from flask import Flask\napp = Flask('x')\n")
+    plan = plan_of(home, app=True)
+    assert not plan.problems
+    assert [edit.path.name for edit in plan.edits] == ["heygem.env"]
+
+
+def test_compose_file_without_a_service_of_heygem(home, tmp_path):
+    path = tmp_path / "compose.yml"
+    path.write_text("services:\n  web:\n    image: nginx\n  db:\n    image: mysql\n")
+    assert problem_of(plan_of(home, compose_file=path), path) == "no-heygem-service"
 
 
 def test_compose_file(home, tmp_path):

@@ -6,6 +6,7 @@ PyYAML's nodes have positions in the text, so an edit inserts one line and keeps
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 SHM_SIZE = "2g"
 SHM_BYTES = 2 << 30
 
+_VOLUME = re.compile(r"(?P<host>(?:[A-Za-z]:(?=[\\/]))?[^:]+):(?P<container>/[^:]*)(?::[\w,]+)?")
+"""A volume in the short syntax; on Windows the folder begins with a drive."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_HEYGEM = re.compile("heygem|duix", re.IGNORECASE)
+_COMMAND = re.compile(r"\bapp_local\.py\b")
+_HEYGEM = re.compile("heygem|duix|face2face|gen-video", re.IGNORECASE)
+_OTHER = re.compile("tts|asr|fish-speech|web|proxy|nginx|redis|mysql|postgres|minio", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Service:
         shm_size: The value as written; None if it is not set.
         host_ipc: Whether the service shares the host's /dev/shm.
         gpu: Whether it requests a GPU.
+        command: The command; may be empty.
+        volumes: Its folders on this machine and in the container, as written.
+        vague_devices: Whether it names GPU devices without a driver or a count beside ``runtime: nvidia``.
     """
 
     name: str
@@ -40,6 +48,9 @@ class Service:
     shm_size: str | None
     host_ipc: bool
     gpu: bool
+    command: str = ""
+    volumes: tuple[tuple[str, str], ...] = ()
+    vague_devices: bool = False
 
     @property
     def small(self) -> bool:
@@ -68,9 +79,15 @@ def parse(data: bytes, path: Path) -> list[Service]:
 
 
 def heygem_services(services: list[Service]) -> list[Service]:
-    """Return HeyGem's services: those that request a GPU, else those with its name, else all."""
-    named = [each for each in services if _HEYGEM.search(f"{each.name} {each.image}")]
-    return [each for each in services if each.gpu] or named or services
+    """Return HeyGem's services: by command or image, else by name, else the only one that requests a GPU."""
+    by_image = [
+        each
+        for each in services
+        if _COMMAND.search(each.command) or (_HEYGEM.search(each.image) and not _OTHER.search(each.image))
+    ]
+    by_name = [each for each in services if _HEYGEM.search(each.name) and not _OTHER.search(each.name)]
+    by_gpu = [each for each in services if each.gpu]
+    return by_image or by_name or (by_gpu if len(by_gpu) == 1 else [])
 
 
 def size_in_bytes(value: object) -> int | None:
@@ -125,14 +142,33 @@ def _child(node: Node | None, name: str) -> Node | None:
 
 def _service(name: str, body: dict[str, Any]) -> Service:
     shm_size = None if body.get("shm_size") is None else str(body["shm_size"])
-    return Service(name, str(body.get("image", "")), shm_size, body.get("ipc") == "host", _requests_gpu(body))
+    command = body.get("command") or ""
+    devices = _devices(body)
+    nvidia = body.get("runtime") == "nvidia"
+    return Service(
+        name=name,
+        image=str(body.get("image", "")),
+        shm_size=shm_size,
+        host_ipc=body.get("ipc") == "host",
+        gpu=nvidia or bool(body.get("gpus") or devices),
+        command=" ".join(map(str, command)) if isinstance(command, list) else str(command),
+        volumes=tuple(_volumes(body.get("volumes"))),
+        vague_devices=nvidia and any(not each.keys() & {"driver", "count", "device_ids"} for each in devices),
+    )
 
 
-def _requests_gpu(body: dict[str, Any]) -> bool:
-    if body.get("runtime") == "nvidia" or body.get("gpus"):
-        return True
+def _devices(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the GPU devices that a service reserves."""
     node: Any = body
     for key in ("deploy", "resources", "reservations", "devices"):
         node = node.get(key) if isinstance(node, dict) else None
     devices = node if isinstance(node, list) else []
-    return any(isinstance(each, dict) and "gpu" in (each.get("capabilities") or []) for each in devices)
+    return [each for each in devices if isinstance(each, dict) and "gpu" in (each.get("capabilities") or [])]
+
+
+def _volumes(volumes: object) -> Iterator[tuple[str, str]]:
+    for each in volumes if isinstance(volumes, list) else []:
+        if isinstance(each, dict):
+            yield str(each.get("source", "")), str(each.get("target", ""))
+        elif match := _VOLUME.fullmatch(str(each)):
+            yield match["host"], match["container"]

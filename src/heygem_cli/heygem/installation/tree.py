@@ -60,6 +60,11 @@ def is_installation(folder: Path) -> bool:
     return (folder / OPT_TXT.parts[0]).is_dir() and any((folder / part).exists() for part in parts)
 
 
+def is_source_variant(folder: Path) -> bool:
+    """Return whether HeyGem's core is Python source instead of compiled modules."""
+    return (folder / SERVICE).with_suffix(".py").is_file()
+
+
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
     """Find the installation: the one named, else ``HEYGEM_HOME``, else the one that contains ``folder``.
 

@@ -100,25 +100,39 @@ def _config(home: Path) -> config_ini.Config:
 
 
 def _python(settings: EngineOptions, home: Path, environment: Mapping[str, str]) -> Path:
-    hint = (
-        "Name HeyGem's interpreter with --python or HEYGEM_PYTHON, or its conda environment with --conda-env, "
-        f"or make a virtual environment in {home}/.venv"
-    )
+    python = named_python(settings, home, environment)
+    if python is None:
+        raise InputError("no-python", "there is no Python for HeyGem", path=home, hint=_python_hint(home))
+    return Path(python)
+
+
+def named_python(settings: EngineOptions, home: Path | None, environment: Mapping[str, str]) -> str | None:
+    """Return HeyGem's interpreter: the one named, that of the conda environment, or that of ``.venv`` in its root.
+
+    Raises:
+        InputError: What was named does not exist.
+    """
     if settings.python is not None:
         named = find_program(settings.python, environment.get("PATH", os.defpath))
         if named is None:
+            hint = _python_hint(home)
             raise InputError("no-program", "there is no such program", path=settings.python, hint=hint)
         # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's path.
-        return Path(named).absolute()
+        return str(Path(named).absolute())
     if settings.conda_env is not None:
         found = next((each for each in _conda_folders(settings.conda_env, environment) if _has_python(each)), None)
         if found is None:
             message = f"--conda-env {settings.conda_env}: there is no such conda environment with a Python"
             raise InputError("no-conda-env", message, hint="`conda env list` lists them; a folder works, too")
-        return found / "bin/python"
-    if _has_python(home / ".venv"):
-        return home / ".venv/bin/python"
-    raise InputError("no-python", "there is no Python for HeyGem", path=home, hint=hint)
+        return str(found / "bin/python")
+    return str(home / ".venv/bin/python") if home is not None and _has_python(home / ".venv") else None
+
+
+def _python_hint(home: Path | None) -> str:
+    return (
+        "Name HeyGem's interpreter with --python or HEYGEM_PYTHON, or its conda environment with --conda-env, "
+        f"or make a virtual environment in {home or 'its root folder'}/.venv"
+    )
 
 
 def _has_python(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heygem_cli.errors import InputError, printable
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
+from heygem_cli.heygem.installation.app_variables import edit_variables
 from heygem_cli.heygem.installation.files import decode_lossless, read_if_exists, read_small
 from heygem_cli.heygem.installation.start import Start, find_start, tree_start
 from heygem_cli.heygem.repair import env_file
@@ -59,7 +60,7 @@ class Plan:
         right: Files that need no edit.
         problems: Why files cannot be edited.
         running: The running processes of the installation.
-        start: How to start HeyGem.
+        start: How to start HeyGem; None without an installation.
     """
 
     edits: tuple[Edit, ...]
@@ -67,29 +68,44 @@ class Plan:
     right: tuple[Edit, ...]
     problems: tuple[InputError, ...]
     running: tuple[tree.Process, ...]
-    start: Start
+    start: Start | None
 
 
-def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Path, proc: Path = Path("/proc")) -> Plan:
+def make_plan(
+    home: Path | None,
+    *,
+    app: bool,
+    compose_file: Path | None,
+    user_home: Path,
+    python: str | None = None,
+    proc: Path = Path("/proc"),
+) -> Plan:
     """Plan the edits of all files.
 
     Args:
-        home: The root of the installation, resolved.
+        home: The root of the installation, resolved; None to edit the compose file only.
         app: Whether to edit app.py.
         compose_file: A compose file to edit.
         user_home: The user's home folder, which HeyGem's clean-up must not delete.
+        python: HeyGem's interpreter, if known.
         proc: The mount point of procfs.
     """
-    start = find_start(home, proc)
-    planners: list[Callable[[], Edit]] = [
-        lambda: plan_opt(home, start),
-        lambda: plan_config(home, user_home),
-        lambda: plan_env(home, start),
-    ]
+    planners: list[Callable[[], Edit]] = []
+    start = None if home is None else find_start(home, proc, python)
+    if home is not None and start is not None:
+        planners = [lambda: plan_env(home, start)]
+        # A tree without compiled modules may keep its configuration elsewhere: then there is nothing to edit.
+        if (home / tree.CONFIG_INI.parent).exists() or not tree.is_source_variant(home):
+            planners.insert(0, lambda: plan_config(home, user_home))
+        if (home / tree.OPT_TXT.parts[0]).exists() or not tree.is_source_variant(home):
+            planners.insert(0, lambda: plan_opt(home, start))
     if compose_file is not None:
         planners.append(lambda: plan_compose(compose_file, home))
     edits, problems = _collect(planners)
-    app_edits, app_problems = _collect([lambda: plan_app(home)])
+    app_planners: list[Callable[[], Edit]] = []
+    if home is not None and start is not None and os.path.lexists(home / tree.APP):
+        app_planners = [lambda: plan_app(home, start.command[0] if start.command else "")]
+    app_edits, app_problems = _collect(app_planners)
     changes = [edit for edit in edits if edit.changes]
     app_changes = [edit for edit in app_edits if edit.changes]
     return Plan(
@@ -97,7 +113,7 @@ def make_plan(home: Path, *, app: bool, compose_file: Path | None, user_home: Pa
         by_hand=() if app else tuple(app_changes),
         right=tuple(edit for edit in (*edits, *app_edits) if not edit.changes),
         problems=(*problems, *app_problems),
-        running=tuple(tree.processes(home, proc)),
+        running=() if home is None else tuple(tree.processes(home, proc)),
         start=start,
     )
 
@@ -130,11 +146,8 @@ def plan_config(home: Path, user_home: Path) -> Edit:
         changes.append("byte-order mark removed")
     if config_ini.endangered(home, config, user_home):
         folder = resolve_inside(home, Path(config_ini.OWN_TEMP))
-        for key, value in {"temp_dir": config_ini.OWN_TEMP, "clean_switch": config_ini.OFF}.items():
-            old = config.get("temp", key)
-            if old is not None and old != value:
-                after = _set_ini(after, key, value, path)
-                changes.append(f"{key}: {old} → {value}")
+        after = _set_ini(after, "temp_dir", config_ini.OWN_TEMP, path)
+        changes.append(f"temp_dir: {config.get('temp', 'temp_dir')} → {config_ini.OWN_TEMP}")
         if config_ini.endangered(home, config_ini.parse(after, path), user_home):
             raise InputError("odd-config", "[temp] temp_dir cannot be changed", path=path, hint=BY_HAND)
     return Edit(path, before, after, ", ".join(changes), "Takes effect when HeyGem starts again.", folder=folder)
@@ -161,30 +174,43 @@ def plan_env(home: Path, start: Start) -> Edit:
     return Edit(path, before, after, what, "No effect until it is loaded before HeyGem starts:", command, inert=True)
 
 
-def plan_app(home: Path) -> Edit:
-    """Set the arguments of Gradio's queue in app.py."""
+def plan_app(home: Path, python: str) -> Edit:
+    """Set the arguments of Gradio's queue in app.py, and the recommended variables that it sets itself."""
     path = resolve_inside(home, tree.APP)
     before = read_small(path)
-    after = gradio_queue.edit_queue(before, path)
-    if gradio_queue.find_queue(after, path).wrong:
-        hint = f"Write by hand: {gradio_queue.ARGUMENTS}"
-        raise InputError("unclear-queue", "the arguments of the queue cannot be changed", path=path, hint=hint)
-    what = f"queue({gradio_queue.ARGUMENTS})"
-    return Edit(path, before, after, what, "Takes effect when app.py starts again.")
+    after, changes = edit_variables(before, path)
+    effect = "Takes effect when app.py starts again."
+    if b"gradio" in before:  # else it serves something else, such as HeyGem's HTTP service
+        version = gradio_queue.gradio_version(home, python)
+        arguments = gradio_queue.written(gradio_queue.recommended(version))
+        edited = gradio_queue.edit_queue(after, path, version)
+        if gradio_queue.find_queue(edited, path, version).wrong:
+            hint = f"Write by hand: {arguments}"
+            raise InputError("unclear-queue", "the arguments of the queue cannot be changed", path=path, hint=hint)
+        if edited != after:
+            changes.append(f"queue({arguments}), for Gradio {version or 'of any version'}")
+            effect += f" {gradio_queue.CLOSES}."
+        after = edited
+    return Edit(path, before, after, ", ".join(changes), effect)
 
 
-def plan_compose(file: Path, home: Path) -> Edit:
+def plan_compose(file: Path, home: Path | None) -> Edit:
     """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside of the installation."""
     file = file.absolute()
-    path = resolve_inside(home if file.parent.resolve().is_relative_to(home) else file.parent, file)
+    inside = home is not None and file.parent.resolve().is_relative_to(home)
+    path = resolve_inside(home if home is not None and inside else file.parent, file)
     before = read_small(path)
-    small = [each for each in compose.heygem_services(compose.parse(before, path)) if each.small]
+    services = compose.heygem_services(compose.parse(before, path))
+    if not services:
+        hint = "Name the compose file of HeyGem with --compose, or add by hand: shm_size: 2g"
+        raise InputError("no-heygem-service", "no service is HeyGem's", path=path, hint=hint)
+    small = [each for each in services if each.small]
     after = compose.set_shm_size(before, [each.name for each in small], path)
     if any(each.small for each in compose.heygem_services(compose.parse(after, path))):
         hint = f"Add by hand: shm_size: {compose.SHM_SIZE}"
         raise InputError("odd-service", "shm_size cannot be added", path=path, hint=hint)
     what = ", ".join(f"{each.name}: shm_size {each.shm_size or 'not set'} → {compose.SHM_SIZE}" for each in small)
-    command = f"docker compose -f {shlex.quote(str(path))} up -d --force-recreate"
+    command = f"docker compose -f {shlex.quote(str(path))} up -d --force-recreate {shlex.join(s.name for s in small)}"
     return Edit(path, before, after, what, "No effect on running containers. Recreate them:", command)
 
 
