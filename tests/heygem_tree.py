@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -79,15 +80,43 @@ services:
 """
 
 STARTED = """\
+[2025-03-18 12:49:48,310] [run.py[line:143]] [INFO] [TransDhTask init]
 [2025-03-18 12:50:00,101] [run.py[line:147]] [INFO] [>>> init_wh_process进程启动]
 [2025-03-18 12:50:00,182] [run.py[line:151]] [INFO] [>>> 数字人图片处理进程启动]
 """
 JOB = """\
+[2025-03-18 12:51:58,000] [run.py[line:158]] [INFO] [任务:T1 -> audio_url:./a.wav  video_url:./v.mp4]
 [2025-03-18 12:52:00,000] [run.py[line:160]] [INFO] [[T1]任务视频驱动队列启动 batch_size:4, len:150]
 [2025-03-18 12:52:07,560] [run.py[line:161]] [INFO] [[T1]init_wh result :[0.88]， cost: 8.38 s]
 [2025-03-18 12:52:08,000] [run.py[line:162]] [INFO] [[T1]>>> 发送完成数据大小:4, frameId:4, cost:0.45s]
 """
 DONE = "[2025-03-18 12:53:00,000] [run.py[line:170]] [INFO] [>>> 任务:T1 耗时:59.3]\n"
+
+
+def newer(time: str, text: str, level: str = "INFO") -> str:
+    """Return a line of the newer image's log."""
+    return f"2025-06-06 {time},930-[service.self_logger]-threading.py[line:870]-{level}: {text}\n"
+
+
+NEWER_STARTED = (
+    newer("10:00:00", "system ->init_wh_process start...")
+    + newer("10:00:00", "system ->get_audio_p[22] transfer_p[33] start ")
+    + newer("10:00:15", "******************* TransDhServer服务启动 *******************")
+    + newer("10:00:20", "system ->av_transfer load success ..., cost:4.453s ")
+)
+NEWER_JOB = newer("10:10:38", "T1 ->audio_url:a.wav, video_url:v.mp4, chaofen:0, pn:1") + newer(
+    "10:10:39", "T1 -> video_info:[25.0/720/1280/9.67], audio_info:[10.63]"
+)
+NEWER_DRAWING = newer("10:10:41", "T1 ->get_aud_feat1 success, npy:a.npy, cost: 1.752s")
+NEWER_DONE = newer("10:11:40", "T1 -> 耗时:61.070s ")
+NEWER_FAILED = newer("10:20:39", "T1 -> 任务执行失败，异常信息:[no final result]", "ERROR")
+RELEASED = newer("10:20:39", "system ->start to release queue...")
+
+
+def console(text: str, prefix: str = "") -> str:
+    """Return a log as the console shows it: without milliseconds, and with what ``docker logs`` puts before a line."""
+    lines = re.sub(r"^(\[[^,]*),\d+\]", r"\1]", text, flags=re.MULTILINE).splitlines(keepends=True)
+    return "".join(prefix + line for line in lines)
 
 
 def opt_text(*, threads: str = "0", newline: str = "\n") -> str:

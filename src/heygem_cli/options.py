@@ -240,11 +240,12 @@ class DoctorOptions:
         "HeyGem's web page (`http://127.0.0.1:7860`) or its official service (`http://127.0.0.1:8383`).",
         metavar="URL",
     )
-    log: Path | None = run_option(
-        None,
-        "HeyGem's log, such as `/tmp/gradio.log`.",
+    log: tuple[Path, ...] = run_option(
+        (),
+        "HeyGem's log, such as `/tmp/gradio.log`, or `-` for standard input (`docker logs`); may be repeated.",
         metavar="FILE",
-        default_text="`log/dh.log` in the root folder",
+        default_text="the one of config.ini",
+        parse=Path,
         variable=False,
     )
     output: Path | None = run_option(

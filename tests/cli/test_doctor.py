@@ -12,7 +12,7 @@ import pytest
 
 from heygem_cli.doctor.registry import CHECKS
 from heygem_cli.heygem.installation.tree import CONFIG_INI, OPT_TXT
-from heygem_tree import DANGEROUS, make_installation, opt_text
+from heygem_tree import DANGEROUS, NEWER_FAILED, NEWER_JOB, NEWER_STARTED, STARTED, make_installation, opt_text
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 GPU = Path("/dev/nvidiactl").exists()
@@ -23,10 +23,10 @@ def home(tmp_path):
     return make_installation(tmp_path / "HeyGem")
 
 
-def run(*arguments, cwd, **environment):
+def run(*arguments, cwd, input=None, **environment):
     command = [sys.executable, "-m", "heygem_cli", "doctor", *map(str, arguments)]
     environment = {**os.environ, **environment}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, input=input)
 
 
 def test_json_with_an_intact_installation(home):
@@ -112,7 +112,7 @@ def test_wrong_usage(tmp_path, arguments, message):
 def test_list_runs_no_check(tmp_path):
     done = run("--list", "--only", "log", cwd=tmp_path, HEYGEM_HOME="/missing")
     assert done.returncode == 0
-    assert "log.startup-timeout  start-up time-out (异常信息:[])" in done.stdout
+    assert re.search(r"^log.startup-timeout +start-up time-out \(异常信息:\[\]\)", done.stdout, re.MULTILINE)
     listed = json.loads(run("--list", "--json", cwd=tmp_path).stdout)["checks"]
     assert [each["id"] for each in listed] == [check.id for check in CHECKS]
 
@@ -173,3 +173,18 @@ def test_help_imports_no_heavy_library():
     heavy = "torch, onnxruntime, cv2, mediapipe, ctranslate2, av, numpy, yaml"
     code = f"import sys, heygem_cli.cli.main; print(sorted(set('{heavy}'.split(', ')) & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_missing_log_is_one_error(tmp_path):
+    done = run("--log", tmp_path / "no.log", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"error: {tmp_path / 'no.log'}: there is no such file"
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_log_from_standard_input_and_a_file(tmp_path):
+    (tmp_path / "dh.log").write_text(STARTED)
+    log = NEWER_STARTED + NEWER_JOB + NEWER_FAILED
+    done = run("--only", "log", "--log", "-", "--log", tmp_path / "dh.log", "--json", cwd=tmp_path, input=log)
+    failed = [each["id"] for each in json.loads(done.stdout)["checks"] if each["status"] == "fail"]
+    assert (done.returncode, failed) == (1, ["log.stuck-at-5"])

@@ -21,7 +21,6 @@ from heygem_cli.cli.output import console, print_facts, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError
 from heygem_cli.options import DisplayOptions, DoctorOptions, EngineOptions
-from heygem_cli.processes import find_program
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.check import Check
@@ -72,6 +71,7 @@ def doctor(
 
 def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
     from heygem_cli.doctor.inputs import Inputs
+    from heygem_cli.doctor.log_file import read_texts
     from heygem_cli.heygem.installation.tree import find_home
     from heygem_cli.heygem.local.locate import named_python
     from heygem_cli.heygem.service.client import checked_url
@@ -83,7 +83,7 @@ def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
         compose=options.compose,
         url=None if options.url is None else checked_url(options.url, example="http://127.0.0.1:7860"),
         maps=engines.maps,
-        log=options.log,
+        logs=tuple(read_texts(options.log)),
         output=options.output or Path.cwd(),
         require_gpu=options.require == "gpu",
         deep=options.deep,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from heygem_cli.doctor.log_file import LogText
 from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.onnx import models_folder
 from heygem_cli.options import FolderMap
@@ -28,7 +29,7 @@ class Inputs:
         home_python: HeyGem's interpreter.
         compose: A compose file named by the user.
         maps: The folders that the official service shares with this machine.
-        log: A log file named by the user.
+        logs: The ends of the logs named by the user.
         require_gpu: Whether a missing or unusable GPU is a failure.
         deep: Whether to run slow probes: import torch, render a second of video.
         now: The current time in seconds since 1970.
@@ -55,7 +56,7 @@ class Inputs:
     compose: Path | None = None
     url: str | None = None
     maps: tuple[FolderMap, ...] = ()
-    log: Path | None = None
+    logs: tuple[LogText, ...] = ()
     require_gpu: bool = False
     deep: bool = False
     now: float = field(default_factory=time.time)

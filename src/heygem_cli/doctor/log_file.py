@@ -1,62 +1,105 @@
-"""Read the end of HeyGem's log and count its messages."""
+"""Read the ends of HeyGem's logs and count the jobs in which each message occurs."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import sys
+from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
+from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation.files import check_regular, read_error
-from heygem_cli.heygem.installation.log_messages import JOB_END, JOB_PROGRESS, JOB_START, MESSAGES, READY, TIME
+from heygem_cli.heygem.installation.log_events import Job, LogReader, is_known_format, last_time, relevant_lines
 
 MAX_BYTES = 8 << 20
-"""How much is read from the end of the log."""
-
-_RELEVANT = re.compile(
-    "|".join(each.pattern.pattern for each in MESSAGES)
-    + f"|{READY.pattern}|{JOB_START.pattern}|{JOB_PROGRESS.pattern}|{JOB_END.pattern}",
-    re.IGNORECASE,
-)
+"""How much is read from the end of each log."""
+STDIN = Path("-")
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Count:
-    """How often a message occurs before and since HeyGem's last start, and the log's own time of the last one."""
+    """In how many jobs a message occurs, before and since HeyGem's last start, and whether outside of them, too.
+
+    Attributes:
+        last: The log's own time of the last one.
+        healed: Whether HeyGem itself has emptied its queues after the last one.
+    """
 
     before_start: int = 0
     since_start: int = 0
+    outside: bool = False
     last: str = "at an unknown time"
+    healed: bool = False
+
+
+@dataclass(frozen=True)
+class LogText:
+    """The end of a log: its text, the time of its last change, and whether there is more before."""
+
+    path: Path
+    text: str
+    modified: float | None
+    truncated: bool
 
 
 @dataclass(frozen=True)
 class Log:
-    """A summary of a log.
+    """A summary of one or several logs.
 
     Attributes:
+        names: The logs, for people.
+        known: Whether the format of at least one is known; None if all are empty.
         counts: The counts by the name of the message.
         job: The job that is running, if any.
         idle: Seconds, by the times in the log, between the last progress of the job and the last line.
-        modified: When the file was last modified, in seconds since 1970.
-        truncated: Whether only the end of the file was read.
+        modified: When the last one was modified, in seconds since 1970; None for standard input.
+        truncated: Whether only the end was read.
+        newer: Whether they are those of the newer image.
+        interrupted: The jobs that ran when HeyGem last started, if there was none since.
     """
 
-    path: Path
+    names: str
+    known: bool | None
     counts: dict[str, Count]
-    job: str | None
+    job: Job | None
     idle: float
-    modified: float
+    modified: float | None
     truncated: bool
+    newer: bool
+    interrupted: tuple[str, ...] = ()
 
 
-def read_log(path: Path) -> Log:
-    """Read a log.
+def read_texts(paths: Sequence[Path]) -> list[LogText]:
+    """Read the ends of logs; ``-`` is standard input.
 
     Raises:
-        InputError: The file is missing, unreadable or not a regular file.
+        InputError: One is missing, unreadable or not a regular file.
     """
+    return [_read_text(path) for path in paths]
+
+
+def read_log(*paths: Path) -> Log:
+    """Read logs and summarize them as one.
+
+    Raises:
+        InputError: One is missing, unreadable or not a regular file.
+    """
+    return summarize(read_texts(paths))
+
+
+def _read_text(path: Path) -> LogText:
+    if path == STDIN:
+        data, truncated = _read_end(sys.stdin.buffer)
+        return LogText(path, _decode(data, truncated=truncated), None, truncated)
     try:
+        if not path.exists():
+            raise InputError(
+                "missing", "there is no such file", path=path, hint="Name HeyGem's log, or leave out --log"
+            )
         status = check_regular(path)
         truncated = status.st_size > MAX_BYTES
         with path.open("rb") as file:
@@ -64,54 +107,76 @@ def read_log(path: Path) -> Log:
             data = file.read(MAX_BYTES)
     except OSError as error:
         raise read_error(path, error) from error
+    return LogText(path, _decode(data, truncated=truncated), status.st_mtime, truncated)
+
+
+def _read_end(file: BinaryIO) -> tuple[bytes, bool]:
+    """Return the last bytes of a stream, and whether there are more."""
+    chunks: deque[bytes] = deque(maxlen=MAX_BYTES // _CHUNK + 1)
+    size = 0
+    while chunk := file.read(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)[-MAX_BYTES:], size > MAX_BYTES
+
+
+def _decode(data: bytes, *, truncated: bool) -> str:
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError:
         # The end of a file can begin in the middle of a character. A complete file that is not UTF-8 is GBK.
-        text = data.decode(errors="replace") if truncated else data.decode("gb18030", errors="replace")
-    return _summarize(path, text, status.st_mtime, truncated=truncated)
+        return data.decode(errors="replace") if truncated else data.decode("gb18030", errors="replace")
 
 
-def _summarize(path: Path, text: str, modified: float, *, truncated: bool) -> Log:
-    counts: dict[str, Count] = {}
-    job: str | None = None
-    progress = last = ""
-    for line, time in _relevant_lines(text):
-        last = time or last
-        if READY.search(line):
-            counts = {name: Count(each.before_start + each.since_start, 0, each.last) for name, each in counts.items()}
-            job = None
-        elif start := JOB_START.search(line):
-            job, progress = start[1], last
-        elif JOB_PROGRESS.search(line):
-            progress = last
-        elif JOB_END.search(line) or _count(counts, line, last):
-            job = None
-    end = _last_time(text, len(text) - 10_000, len(text)) or last
-    idle = datetime.fromisoformat(end) - datetime.fromisoformat(progress) if progress and end else timedelta()
-    return Log(path, counts, job, idle.total_seconds(), modified, truncated)
+def summarize(texts: Sequence[LogText]) -> Log:
+    """Summarize logs of the same HeyGem, in the order of the times of their lines."""
+    lines = [entry for each in texts for entry in relevant_lines(each.text)]
+    if len(texts) > 1:
+        lines.sort(key=lambda entry: entry[0])  # stable: lines of the same second stay in the order of the logs
+    reader = LogReader()
+    for time, line in lines:
+        reader.read(line, _parse(time))
+    last = max((last_time(each.text, len(each.text)) for each in texts), default="")
+    job = reader.current
+    updated, end = job.updated if job else None, _parse(last) or reader.last
+    changed = [each.modified for each in texts if each.modified is not None]
+    filled = [each.text for each in texts if not each.text.isspace() and each.text]
+    return Log(
+        names=", ".join("standard input" if each.path == STDIN else str(each.path) for each in texts),
+        known=any(map(is_known_format, filled)) if filled else None,
+        counts=_count(reader),
+        job=job,
+        idle=(end - updated).total_seconds() if updated and end else 0.0,
+        modified=max(changed, default=None),
+        truncated=any(each.truncated for each in texts),
+        newer=reader.newer,
+        interrupted=tuple(job.code for job in reader.interrupted if len(reader.jobs) == reader.first_job),
+    )
 
 
-def _count(counts: dict[str, Count], line: str, time: str) -> bool:
-    """Count a message; return whether it ends a job."""
-    message = next((each for each in MESSAGES if each.pattern.search(line)), None)
-    if message is None:
-        return False
-    count = counts.get(message.name, Count())
-    counts[message.name] = Count(count.before_start, count.since_start + 1, time or count.last)
-    return "异常" in line or "失败" in line
+def _count(reader: LogReader) -> dict[str, Count]:
+    counts: defaultdict[str, Count] = defaultdict(Count)
+    for name, time in reader.outside_before.items():
+        counts[name] = Count(before_start=1, last=time or Count.last)
+    for number, job in enumerate(reader.jobs):
+        before = int(number < reader.first_job)
+        for name in job.causes:
+            count = counts[name]
+            counts[name] = Count(
+                count.before_start + before,
+                count.since_start + 1 - before,
+                last=str(job.caused) if job.caused else count.last,
+                healed=number < reader.healed,
+            )
+    for name, last in reader.outside.items():
+        count = counts[name]
+        time = max(last, count.last) if count.since_start else last
+        counts[name] = Count(count.before_start, count.since_start, outside=True, last=time or count.last)
+    return dict(counts)
 
 
-def _relevant_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each line that contains a match, and its time, else that of the last line with a time shortly before it."""
-    line_end = -1
-    for match in _RELEVANT.finditer(text):
-        if match.start() > line_end:
-            start, end = text.rfind("\n", 0, match.start()) + 1, text.find("\n", match.end())
-            line_end = len(text) if end < 0 else end
-            yield text[start:line_end], _last_time(text, match.start() - 4000, line_end)
-
-
-def _last_time(text: str, start: int, end: int) -> str:
-    times = TIME.findall(text, max(0, start), end)
-    return times[-1] if times else ""
+def _parse(time: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(time)
+    except ValueError:
+        return None

@@ -10,6 +10,8 @@ from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.installation_checks import NO_HOME
+from heygem_cli.doctor.log_file import STDIN
+from heygem_cli.heygem.installation.config_ini import find_log
 from heygem_cli.heygem.installation.tree import LOG, processes
 
 
@@ -30,7 +32,7 @@ def http(inputs: Inputs, result: ProbeResult) -> Finding:
     if inputs.url is None:
         return skip("name its address with --url, e.g. http://127.0.0.1:7860")
     why = "it is unusable: not running, still loading its models, or stuck"
-    log = inputs.log or (inputs.home / LOG if inputs.home else LOG)
+    log = find_log(inputs.home) if inputs.home else next((each.path for each in inputs.logs if each.path != STDIN), LOG)
     fix = f"curl -m 10 -v {shlex.quote(inputs.url)}; tail -n 50 {shlex.quote(str(log))}"
     facts = result.facts
     error = result.failure or facts.get("error")

@@ -29,7 +29,22 @@ KNOWN: Mapping[str, KnownFailure] = {
     "no-kernel": KnownFailure(
         NotCapableError,
         "torch or ONNX Runtime has no kernels for this GPU (RTX 50)",
-        "Use HeyGem's RTX-50 variant, built for CUDA 12.8",
+        "Use HeyGem's RTX-50 variant or the -5090 image, built for CUDA 12.8",
+    ),
+    "no-driver": KnownFailure(
+        NotCapableError,
+        "HeyGem finds no NVIDIA driver",
+        "Install the driver; in a container: docker run --gpus all",
+    ),
+    "driver-too-old": KnownFailure(
+        NotCapableError,
+        "the NVIDIA driver is too old for HeyGem's CUDA",
+        "Update the driver of the host; nvidia-smi names its version. --allow-cpu continues anyway",
+    ),
+    "missing-module": KnownFailure(
+        NotCapableError,
+        "HeyGem misses a Python module",
+        "Install it in HeyGem's Python; is it one of HeyGem's own, name its root folder with --home",
     ),
     "cuda-missing": KnownFailure(
         NotCapableError,
@@ -61,6 +76,11 @@ KNOWN: Mapping[str, KnownFailure] = {
         "HeyGem cannot read it, although it was converted to H.264",
         f"{_READ_LOG}; try --engine mesh",
     ),
+    "audio-format": KnownFailure(
+        InputError,
+        "HeyGem cannot read the audio, although it was converted to WAV",
+        f"{_READ_LOG}; try --engine mesh",
+    ),
     "audio-length": KnownFailure(
         HeygemError,
         "HeyGem cannot determine the length of the audio",
@@ -80,6 +100,11 @@ KNOWN: Mapping[str, KnownFailure] = {
     ),
     "stalled": KnownFailure(
         HeygemError, "HeyGem stopped making progress", f"Increase --stall-timeout if it is slow. {_CHECK_GPU}"
+    ),
+    "av-transfer-blocked": KnownFailure(
+        HeygemError,
+        "HeyGem's drawing process hung, and HeyGem restarted it",
+        "Run nvidia-smi where HeyGem runs; if it fails, restart HeyGem's container (docker restart)",
     ),
     "preprocessing": KnownFailure(HeygemError, "HeyGem could not prepare the inputs", _READ_LOG),
     "digital-human": KnownFailure(HeygemError, "HeyGem failed to draw", _READ_LOG),
@@ -101,21 +126,14 @@ KNOWN: Mapping[str, KnownFailure] = {
 }
 """The most specific first: if several apply, the first one is reported."""
 
-_OUTPUT = {
-    "cuda-missing": re.compile(
-        r"Failed to load library libonnxruntime_providers|Failed to create CUDAExecutionProvider"
-        r"|Falling back to \['CPUExecutionProvider'\]|no CUDA-capable device|CUDA driver version is insufficient"
-        r"|Found no NVIDIA driver|not compiled with CUDA"
-    ),
-    "out-of-memory": re.compile(
-        r"out of memory|MemoryError|bad_alloc|Cannot allocate memory|Failed to allocate memory", re.IGNORECASE
-    ),
-    "ffmpeg-missing": re.compile(r"ffmpeg: (command )?not found|No such file or directory: '?ffmpeg"),
-}
-PATTERNS: Mapping[str, re.Pattern[str]] = {**{message.name: message.pattern for message in MESSAGES}, **_OUTPUT}
+PATTERNS: Mapping[str, re.Pattern[str]] = {each.name: each.pattern for each in MESSAGES if each.pattern}
 """Patterns that recognise a failure in a line of HeyGem's log or output, or in the text of an exception."""
 
-FATAL = frozenset(PATTERNS) - {"out-of-memory", "ffmpeg-missing", "onnxruntime"}
+NO_CUDA = frozenset({"driver-too-old", "cuda-missing"})
+"""Codes that say that ONNX Runtime uses the CPU, which ``--allow-cpu`` permits."""
+
+_HINTS = {"driver-too-old", "out-of-memory", "missing-module", "ffmpeg-missing", "onnxruntime", "av-transfer-blocked"}
+FATAL = frozenset(PATTERNS) - _HINTS
 """Codes that end a job as soon as the log shows them; the others only explain a failure."""
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.files import split_lines
-from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, MODEL_FILES
+from heygem_cli.heygem.installation.files import read_small, split_lines
+from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, LOG, MODEL_FILES
 
 KNOWN = {
     "log": ("log_dir", "log_file"),
@@ -63,6 +63,17 @@ def parse(data: bytes, path: Path) -> Config:
         message = str(error).replace("\n", " ").replace("'<string>', ", "")
         raise InputError("not-ini", f"HeyGem cannot read it: {message}", path=path, hint="Correct it") from error
     return Config(values, data.startswith(codecs.BOM_UTF8))
+
+
+def find_log(home: Path) -> Path:
+    """Return the log that config.ini names, or that of the container; it need not exist."""
+    try:
+        config = parse(read_small(home / CONFIG_INI), home / CONFIG_INI)
+    except InputError:
+        config = Config({}, bom=False)
+    path = home / (config.get("log", "log_dir") or LOG.parent) / (config.get("log", "log_file") or LOG.name)
+    others = [] if path.exists() else list((home / "data/log").glob("*.log"))
+    return max(others, key=lambda each: each.stat().st_mtime, default=path)
 
 
 def unknown_keys(config: Config) -> Iterator[str]:

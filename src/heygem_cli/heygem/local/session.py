@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heygem_cli.errors import HeygemError, InputError
-from heygem_cli.heygem.failures import FATAL, KNOWN, find_codes, make_error, most_specific
+from heygem_cli.heygem.failures import FATAL, KNOWN, NO_CUDA, find_codes, make_error, most_specific
 from heygem_cli.heygem.installation.log_messages import (
     JOB_END,
     JOB_FACE_DETECTION,
@@ -166,8 +166,8 @@ class Session:
         for line in self._process.read_output():
             codes = find_codes(line)
             self._job.hints |= codes
-            if "cuda-missing" in codes:
-                self._fail("cuda-missing", line)
+            for code in codes & NO_CUDA:
+                self._fail(code, line)
         return any(progress)
 
     def _handle_message(self, message: Message) -> bool:
@@ -226,7 +226,7 @@ class Session:
             self._fail(code, text)
 
     def _fail(self, code: str, detail: str) -> None:
-        if code == "cuda-missing" and self._settings.allow_cpu:
+        if code in NO_CUDA and self._settings.allow_cpu:
             return
         job = self._job
         job.failures.setdefault(code, " ".join(detail.split())[:200])
@@ -242,7 +242,7 @@ class Session:
 
     def _error(self) -> HeygemError:
         job = self._job
-        hints = job.hints - ({"cuda-missing"} if self._settings.allow_cpu else set())
+        hints = job.hints - (NO_CUDA if self._settings.allow_cpu else frozenset())
         code = most_specific({*job.failures, *hints})
         path = job.face if KNOWN[code].kind is InputError else self._installation.home
         return make_error(code, path, job.failures.get(code) or "; ".join(job.failures.values()))
