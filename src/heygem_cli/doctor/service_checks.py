@@ -49,6 +49,6 @@ def http(inputs: Inputs, result: ProbeResult) -> Finding:
 def _is_heygem(body: str) -> bool:
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and "code" in content

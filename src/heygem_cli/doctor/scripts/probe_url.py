@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import time
@@ -14,10 +15,9 @@ def get(url: str) -> dict[str, Any]:
     """Return the status, the seconds it took and the beginning of the body, or the error."""
     start = time.perf_counter()
     try:
-        # The time-out applies to each read; the doctor ends the whole request.
         status, body = send(url, timeout=10.0, max_bytes=4000)
-    except (OSError, ValueError) as error:
-        return {"error": getattr(error, "strerror", None) or str(error)}
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return {"error": getattr(error, "strerror", None) or str(error) or type(error).__name__}
     return {"status": status, "seconds": time.perf_counter() - start, "body": body.decode(errors="replace")}
 
 

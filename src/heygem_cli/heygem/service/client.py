@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ ACCEPTED, BUSY, BAD_PARAMETER, LOCKED, UNKNOWN, ERROR = 10000, 10001, 10002, 100
 STATUSES: Mapping[int, Literal["running", "done", "failed"]] = {1: "running", 2: "done", 3: "failed"}
 TIMEOUT = 10.0
 MAX_BYTES = 1 << 20
+_NOT_IN_PATH = re.compile(r"[^!-~]")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def checked_url(url: str, example: str = "http://127.0.0.1:8383") -> str:
     hint = f"Example: --url {example}"
     try:
         parts = urllib.parse.urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna")  # an error if a part of the name is too long
+        printable = not _NOT_IN_PATH.search(parts.path + parts.query)
+        valid = parts.scheme in ("http", "https") and bool(host) and parts.port != 0 and printable
     except ValueError as error:
         raise InputError("bad-url", f"--url {url}: {error}", hint=hint) from error
     if not valid:

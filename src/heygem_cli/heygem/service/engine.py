@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from heygem_cli.errors import HeygemError, NotCapableError
+from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
 from heygem_cli.files import PREFIX, work_folder
 from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.service.client import Client, checked_url
@@ -34,6 +34,8 @@ def service_problems(settings: EngineOptions) -> list[HeygemError]:
     try:
         checked_url(settings.url)
         Client(settings.url).query(PROBE_CODE)
+    except StoppedError:
+        raise
     except HeygemError as error:
         if error.exit_code == HeygemError.exit_code:
             error = NotCapableError(error.code, error.message, hint=error.hint)

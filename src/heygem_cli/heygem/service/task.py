@@ -110,7 +110,8 @@ class TaskWatcher:
             state = call(lambda: self._client.query(self._task.code), self._tick)
         except HeygemError as error:
             outage = time.monotonic() - self._last_answer
-            if error.code == "service-stale" or outage > min(MAX_OUTAGE, self._stall_timeout):
+            passing = error.code.startswith("service-") and error.code != "service-stale"
+            if not passing or outage > min(MAX_OUTAGE, self._stall_timeout):
                 raise
             return error
         self._last_answer = time.monotonic()

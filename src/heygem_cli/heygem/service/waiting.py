@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from concurrent import futures
 from typing import TypeVar
 
 from heygem_cli.heygem.staging import Tick
+from heygem_cli.http_client import in_daemon_thread
 
 Result = TypeVar("Result")
 INTERVAL = 0.25
@@ -17,16 +17,7 @@ INTERVAL = 0.25
 
 def call(function: Callable[[], Result], tick: Tick) -> Result:
     """Call a slow function in a thread, and ``tick`` meanwhile; an exception of either ends the wait."""
-    future: futures.Future[Result] = futures.Future()
-
-    def run() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - raised again by ``result``
-            future.set_exception(error)
-
-    # A daemon, unlike the threads of an executor: a server that never answers must not keep the process alive.
-    threading.Thread(target=run, daemon=True).start()
+    future = in_daemon_thread(function)
     while not future.done():
         tick()
         futures.wait([future], INTERVAL)
