@@ -1,5 +1,7 @@
 """Probe valid and invalid media files."""
 
+import os
+import socket
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,6 +44,25 @@ def test_paths_that_are_not_files(probe, tmp_path: Path):
     assert code_of(probe, tmp_path / "empty.mp4") == "empty-file"
     assert code_of(probe, tmp_path / ("x" * 300)) == "unreadable-file"
     assert code_of(probe, Path("/dev/null")) == "not-a-file"
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+def test_special_files_are_refused_without_being_read(probe, clip: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/proc/self/mem")
+    with socket.socket(socket.AF_UNIX) as bound, clip.open("rb") as opened:
+        bound.bind(str(tmp_path / "socket"))
+        of_process = [f"/dev/fd/{opened.fileno()}", f"/proc/self/fd/{opened.fileno()}", "/proc/self/mem", "/proc/kmsg"]
+        for name in ("/dev/zero", "/dev/full", "/dev/tty", "/proc/self/maps", "/sys/kernel/notes", *of_process):
+            if Path(name).exists():
+                assert code_of(probe, Path(name)) == "not-a-file"
+        for name in ("pipe", "socket", "link"):
+            assert code_of(probe, tmp_path / name) == "not-a-file"
+
+
+def test_file_reached_through_a_folder_of_proc_is_read(clip: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(clip.parent)
+    assert probe_video(Path("/proc/self/cwd") / clip.name).frames == 25
 
 
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])

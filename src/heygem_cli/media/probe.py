@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import av
 import av.container
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from av.stream import Disposition
 
 from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.media.source import open_source
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -134,10 +135,8 @@ def _demuxer(container: av.container.InputContainer) -> str:
 
 @contextmanager
 def _open_media(path: Path) -> Iterator[av.container.InputContainer]:
-    with _open_file(path) as file:
+    with open_source(path) as file, _read_errors(path):
         head = file.read(12)
-        if not head:
-            raise InputError("empty-file", "the file is empty", path=path)
         file.seek(0)
         # Without a name libavformat detects the format from the content alone.
         unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
@@ -154,21 +153,11 @@ def _open_media(path: Path) -> Iterator[av.container.InputContainer]:
 
 
 @contextmanager
-def _open_file(path: Path) -> Iterator[BinaryIO]:
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise InputError("not-a-file", "this is a pipe or a device, not a file", path=path)
-        file = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null byte in the name
-        raise InputError("not-found", "there is no such file", path=path) from error
-    except IsADirectoryError as error:
-        raise InputError("is-a-directory", "this is a folder, not a file", path=path) from error
-    except PermissionError as error:
-        raise InputError("no-permission", "no permission to read it", path=path) from error
-    except OSError as error:
-        raise InputError("unreadable-file", f"it cannot be opened ({error.strerror})", path=path) from error
-    with file:
-        yield file
+        yield
+    except OSError as error:  # of a disk or a server; those of libav are converted before
+        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
 
 
 def no_frames(path: Path, hint: str = "") -> InputError:

@@ -1,0 +1,66 @@
+"""Open input files: only regular files on a disk, so that reading them ends and ffmpeg can open them too."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from heygem_cli.errors import InputError
+
+
+@contextmanager
+def open_source(path: Path) -> Iterator[BinaryIO]:
+    """Open an input file for reading; nothing that may block is opened.
+
+    Raises:
+        InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
+            ``unreadable-file``.
+    """
+    try:
+        if path.exists() and not path.is_dir() and (not path.is_file() or _is_virtual(path)):
+            raise _not_a_file(path)
+        # Non-blocking, in case a pipe has taken its place meanwhile.
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null byte in the name
+        raise InputError("not-found", "there is no such file", path=path) from error
+    except IsADirectoryError as error:
+        raise InputError("is-a-directory", "this is a folder, not a file", path=path) from error
+    except PermissionError as error:
+        raise InputError("no-permission", "no permission to read it", path=path) from error
+    except OSError as error:
+        raise InputError("unreadable-file", f"it cannot be opened ({error.strerror})", path=path) from error
+    with file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _not_a_file(path)
+        if not status.st_size:  # also a file of the kernel whose contents appear, or block, when it is read
+            raise InputError("empty-file", "the file is empty", path=path)
+        yield file
+
+
+def _open_without_waiting(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _not_a_file(path: Path) -> InputError:
+    message = "this is a pipe, a device or an open file of a process, not a file on a disk"
+    return InputError("not-a-file", message, hint="Name the file itself, or save the data as one first", path=path)
+
+
+def _is_virtual(path: Path) -> bool:
+    """Return whether a file, or a link that it leads to, lies in /proc or /sys, as /dev/stdin does.
+
+    Such a file may never end, and in a child process the same name stands for another one.
+    """
+    while True:
+        folder = Path(os.path.realpath(path.parent))
+        if folder.parts[1:2] in (("proc",), ("sys",)):
+            return True
+        path = folder / path.name
+        if not path.is_symlink():
+            return False
+        path = folder / path.readlink()
