@@ -53,6 +53,29 @@ def test_threads_must_be_set_for_heygem(tmp_path):
     assert variable(Inputs(environment={}, home=home), spec=BY_NAME["OMP_NUM_THREADS"]).status == "warn"
 
 
+@pytest.mark.parametrize(
+    ("source", "status", "words"),
+    [
+        ("import os\nos.environ['OMP_NUM_THREADS'] = '1'\nimport gradio", "ok", "app.py, line 2: 1, recommended: 1"),
+        ("import os\nos.environ['OMP_NUM_THREADS'] = '4'", "warn", "app.py, line 2: 4, recommended: 1; effect: 4"),
+        ("import os, torch\nos.environ['OMP_NUM_THREADS'] = '1'", "warn", "app.py, line 2: 1"),
+        ("import os\nos.environ.setdefault('OMP_NUM_THREADS', '1')", "warn", "8, recommended: 1"),
+        ("(", "warn", "8, recommended: 1"),
+    ],
+)
+def test_variables_that_app_sets_itself_count(tmp_path, source, status, words):
+    """The environment of the process does not show them."""
+    home = make_installation(tmp_path / "HeyGem")
+    (home / "app.py").write_text(source)
+    finding = variable(Inputs(environment={"OMP_NUM_THREADS": "8"}, home=home), spec=BY_NAME["OMP_NUM_THREADS"])
+    assert finding.status == status
+    assert finding.found.startswith(words)
+    if "torch" in source:
+        assert "move line 2 up" in finding.fix
+    elif words.startswith("app.py") and status == "warn":
+        assert finding.fix == f"heygem fix-config --app --home {home}"
+
+
 def test_environment_of_the_running_heygem_is_checked(tmp_path):
     home = make_installation(tmp_path / "HeyGem")
     (home / "run.py").write_text("print(flush=True); import time; time.sleep(60)")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,25 @@ def test_cuda_libraries_are_located(machine):
     assert "libcublasLt.so.11" in findings["libcublasLt.so.11"].found
     assert "nvidia-cudnn-cu11==8.9.6.50" in findings["libcudnn.so.8"].fix
     assert [each.status for each in findings.values()] == ["ok", "warn", "warn", "ok", "warn", "warn"]
+
+
+@compiled
+@pytest.mark.parametrize(("version", "library"), [("1.18.0", "libcudnn.so.8"), ("1.22.0", "libcudnn.so.9")])
+def test_libraries_are_those_of_the_interpreter_that_is_asked_about(machine, version, library):
+    """Its ONNX Runtime decides which; heygem's own packages do not count."""
+    make_library(machine / "site/nvidia/cuda_runtime/lib/libcudart.so.11.0")
+    venv.create(machine / "env", with_pip=False, symlinks=True)
+    (site,) = (machine / "env").glob("lib/python3*/site-packages")
+    (site / f"onnxruntime_gpu-{version}.dist-info").mkdir()
+    (site / f"onnxruntime_gpu-{version}.dist-info/METADATA").write_text(f"Name: onnxruntime-gpu\nVersion: {version}\n")
+    cudnn = make_library(site / f"nvidia/cudnn/lib/{library}")
+    python = str(machine / "env/bin/python")
+    inputs = inputs_of(machine, home_python=python)
+    result = probes.cuda_libraries(inputs)
+    assert gpu_checks.cuda_library(inputs, result, name="libcudnn.so.8").found == f"{cudnn} ({python})"
+    finding = gpu_checks.cuda_library(inputs, result, name="libcudart.so.11.0")
+    assert finding.status == "warn"
+    assert finding.fix.startswith(f"{python} -m pip install nvidia-cuda-runtime-cu1{2 if version > '1.19' else 1}")
 
 
 def test_each_cuda_library_has_a_package():

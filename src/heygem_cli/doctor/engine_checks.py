@@ -42,7 +42,7 @@ def heygem(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) -> Fi
     if not session.failure and runtime_checks.provider(session) != "CUDA":
         found = f"ready, but ONNX Runtime of {inputs.home_python} runs on {runtime_checks.provider(session)}"
         why = "the engine refuses to start without --allow-cpu, because HeyGem's queues block on a CPU"
-        return warn(found, why, installation_checks.FIND_CUDA_PROBLEM)
+        return warn(found, why, installation_checks.find_cuda_problem(inputs))
     return finding
 
 

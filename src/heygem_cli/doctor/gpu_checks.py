@@ -9,7 +9,7 @@ import functools
 import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from heygem_cli.doctor import probes
@@ -37,6 +37,14 @@ PACKAGES = {
     "libcufft.so.10": "nvidia-cufft-cu11==10.9.0.58",
     "libcurand.so.10": "nvidia-curand-cu11==10.3.0.86",
     "libcudnn.so.8": "nvidia-cudnn-cu11==8.9.6.50",
+}
+PACKAGES_12 = {
+    "libcudart.so.12": "nvidia-cuda-runtime-cu12",
+    "libcublasLt.so.12": "nvidia-cublas-cu12",
+    "libcublas.so.12": "nvidia-cublas-cu12",
+    "libcufft.so.11": "nvidia-cufft-cu12",
+    "libcurand.so.10": "nvidia-curand-cu12",
+    "libcudnn.so.9": "nvidia-cudnn-cu12",
 }
 """The packages that contain the libraries. Their versions matter: the latest cuDNN for CUDA 11 is version 9."""
 
@@ -199,20 +207,26 @@ def libcuda(inputs: Inputs, result: ProbeResult) -> Finding:
 
 @_needs_gpu
 def cuda_library(inputs: Inputs, result: ProbeResult, *, name: str) -> Finding:
-    """Check whether a library that ONNX Runtime 1.18.0 needs can be loaded."""
-    packages = " ".join(dict.fromkeys(PACKAGES.values()))
-    install = f"{shlex.quote(inputs.python)} -m pip install {packages}"
+    """Check whether a library that ONNX Runtime needs can be loaded, in HeyGem's interpreter if it is named."""
+    python = inputs.home_python or inputs.python
+    whose = f" ({python})" if inputs.home_python else ""
     if result.failure:
-        return _problem(inputs, f"cannot be loaded: {result.failure}", "the library is damaged", install)
+        install = _install(python, PACKAGES.values())
+        return _problem(inputs, f"cannot be loaded: {result.failure}{whose}", "the library is damaged", install)
     facts = result.facts[name]
     if "path" in facts:
-        return ok(facts["path"])
+        return ok(f"{facts['path']}{whose}")
     why = "without it ONNX Runtime silently runs on the CPU"
     if not facts["elsewhere"]:
-        return _problem(inputs, facts["error"], why, install)
+        packages = PACKAGES if facts["name"] == name and "libcudnn.so.9" not in str(result.facts) else PACKAGES_12
+        return _problem(inputs, f"{facts['error']}{whose}", why, _install(python, packages.values()))
     folder = shlex.quote(str(Path(facts["elsewhere"]).parent))
     fix = f"export LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH  # before the process starts"
-    return _problem(inputs, f"is in {folder}, which the loader does not search", why, fix)
+    return _problem(inputs, f"is in {folder}, which the loader does not search{whose}", why, fix)
+
+
+def _install(python: str, packages: Iterable[str]) -> str:
+    return f"{shlex.quote(python)} -m pip install {shlex.join(dict.fromkeys(packages))}"
 
 
 for _name in CUDA_LIBRARIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import shlex
 import stat
 from collections.abc import Callable
@@ -20,7 +21,6 @@ from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
 
 NO_HOME = "no installation: name its folder with --home"
-FIND_CUDA_PROBLEM = "heygem doctor --only gpu --require gpu   # reports each missing library"
 
 
 def _needs_home(judge: Callable[..., Finding]) -> Callable[..., Finding]:
@@ -160,37 +160,96 @@ def numpy(inputs: Inputs, result: ProbeResult) -> Finding:
     return runtime_checks.judge_numpy(str(inputs.home_python), result)
 
 
-@check("installation.onnxruntime", "onnxruntime-gpu of --python", probes.home_interpreter, probes.nvml)
-def onnxruntime(inputs: Inputs, result: ProbeResult, gpus: ProbeResult) -> Finding:
-    """Check the ONNX Runtime of HeyGem's interpreter."""
-    program = str(inputs.home_python)
+@check(
+    "installation.onnxruntime",
+    "onnxruntime-gpu of --python",
+    probes.home_interpreter,
+    probes.nvml,
+    probes.home_onnx_session,
+)
+def onnxruntime(inputs: Inputs, result: ProbeResult, gpus: ProbeResult, session: ProbeResult) -> Finding:
+    """Judge the ONNX Runtime of HeyGem's interpreter by its session, and by the CUDA that it is built for."""
+    packages = result.facts.get("packages", {})
+    version = packages.get("onnxruntime-gpu")
+    program = shlex.quote(str(inputs.home_python))
+    asked_for = runtime_checks.ONNXRUNTIME
+    if not session.failure and runtime_checks.provider(session) == "CUDA" and version is not None:
+        note = "" if version == asked_for else f"; the operators' note asks for {asked_for}"
+        return ok(f"onnxruntime-gpu {version} gets CUDA{note}")
+    if result.failure or version is None or "onnxruntime" in packages:
+        return runtime_checks.judge_onnxruntime(str(inputs.home_python), result)
+    built, around = _cuda_of_onnxruntime(version), _cuda_of_torch(packages.get("torch"))
     newest = max((tuple(each["capability"]) for each in gpus.facts.get("devices", [])), default=(0, 0))
-    version = result.facts.get("packages", {}).get("onnxruntime-gpu")
-    if newest >= (10, 0) and version is not None:
+    if newest >= (10, 0) and built < 12:
         # 1.18.0 has no kernels for an RTX 50, so it must not be recommended.
-        if version != runtime_checks.ONNXRUNTIME:
-            return ok(f"onnxruntime-gpu {version}, for an RTX 50 or newer")
         why = "it has no kernels for an RTX 50 or newer, which needs CUDA 12.8"
-        fix = f"{shlex.quote(program)} -m pip install -U onnxruntime-gpu   # with HeyGem's RTX-50 variant"
+        fix = f"{program} -m pip install -U onnxruntime-gpu   # with HeyGem's RTX-50 variant"
         return fail(f"onnxruntime-gpu {version}", why, fix)
-    return runtime_checks.judge_onnxruntime(program, result)
+    if around not in (None, built):
+        found = f"onnxruntime-gpu {version} is built for CUDA {built}, but torch {packages['torch']} for CUDA {around}"
+        right = f"onnxruntime-gpu=={asked_for} 'numpy<2'" if around == 11 else "-U onnxruntime-gpu"
+        return fail(found, "its libraries are missing, so no session gets CUDA", f"{program} -m pip install {right}")
+    note = "" if version == asked_for else f" (the operators' note asks for {asked_for})"
+    if inputs.has_gpu:
+        return ok(f"onnxruntime-gpu {version} for CUDA {built}{note}; why it gets no CUDA: installation.onnx-session")
+    return ok(f"onnxruntime-gpu {version} for CUDA {built}{note}; not tried, because there is no GPU")
+
+
+def _cuda_of_onnxruntime(version: str) -> int:
+    """Return the major version of CUDA that a release on PyPI is built for."""
+    return 11 if _numbers(version) < (1, 19) else 12
+
+
+def _cuda_of_torch(version: str | None) -> int | None:
+    """Return the major version of CUDA that a torch brings; None if there is no torch, or one without CUDA."""
+    if version is None or version.endswith("+cpu"):
+        return None
+    tag = re.search(r"\+cu(\d\d)", version)
+    return int(tag[1]) if tag else 11 if _numbers(version) < (2, 1) else 12
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in re.findall(r"\d+", version)[:2])
 
 
 @check("installation.onnx-session", "ONNX Runtime session in --python", probes.home_onnx_session)
 def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
-    """Run a network in HeyGem's interpreter and check the execution provider."""
+    """Run a network in HeyGem's interpreter, in the environment of its worker, and check the execution provider."""
     if inputs.home_python is None:
         return skip(result.failure)
     if problem := runtime_checks.session_problem(result):
-        fix = f"heygem doctor --only installation.onnxruntime --python {inputs.home_python}"
+        fix = f"heygem doctor --only installation --python {shlex.quote(inputs.home_python)}"
         return dataclasses.replace(problem, fix=fix)
     found = f"runs on {runtime_checks.provider(result)}"
     if runtime_checks.provider(result) == "CUDA":
         return ok(found)
     why = "on the CPU HeyGem exceeds its own time-outs: start-up fails after 10 s, and queues fill up and block"
     if inputs.has_gpu or inputs.require_gpu:
-        return fail(found, why, FIND_CUDA_PROBLEM)
+        return fail(found + runtime_checks.load_error(result), why, find_cuda_problem(inputs))
     return warn(found, why, "Run HeyGem on a machine with a GPU, or heygem render on this one")
+
+
+def find_cuda_problem(inputs: Inputs) -> str:
+    """Return the command that reports each library that HeyGem's interpreter lacks."""
+    return f"heygem doctor --only gpu --require gpu --python {shlex.quote(str(inputs.home_python))}"
+
+
+@check("installation.packages", "packages that HeyGem needs in --python", probes.home_interpreter)
+@_needs_home
+def packages(inputs: Inputs, home: Path, result: ProbeResult) -> Finding:
+    """Compare the packages of HeyGem's interpreter with the tree's requirements."""
+    if inputs.home_python is None or result.failure:
+        return skip(result.failure or probes.NO_INTERPRETER.failure)
+    needed = tree.required_packages(home)
+    if not needed:
+        return skip("no requirements.txt")
+    installed = set(result.facts.get("installed", []))
+    missing = {name: line for name, line in needed.items() if name not in installed}
+    if not missing:
+        return ok(f"{len(needed)} packages, all installed")
+    why = "the tree requires them: HeyGem ends with ModuleNotFoundError when a module imports one of them"
+    fix = f"{shlex.quote(inputs.home_python)} -m pip install {shlex.join(missing.values())}"
+    return warn(f"missing: {', '.join(missing)}", why, fix)
 
 
 @check("installation.torch", "torch of --python", probes.home_torch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,11 +82,13 @@ def nvidia_smi(inputs: Inputs) -> ProbeResult:
 
 
 def cuda_libraries(inputs: Inputs) -> ProbeResult:
-    """Load each CUDA library that ONNX Runtime needs."""
+    """Load each CUDA library that the ONNX Runtime of HeyGem's interpreter needs, or of heygem's if none is named."""
     if not inputs.has_gpu:
         return NO_GPU
     arguments = {"names": CUDA_LIBRARIES, "packages": inputs.packages, "folders": inputs.library_folders}
-    return _in_heygem_cli(inputs, "probe_cuda_libraries", json.dumps(arguments))
+    if inputs.home_python is None:
+        return _in_heygem_cli(inputs, "probe_cuda_libraries", json.dumps(arguments))
+    return _in_heygem(inputs, "probe_cuda_libraries", json.dumps({**arguments, "packages": None}))
 
 
 def home_interpreter(inputs: Inputs) -> ProbeResult:
@@ -97,8 +99,8 @@ def home_interpreter(inputs: Inputs) -> ProbeResult:
 
 
 def home_onnx_session(inputs: Inputs) -> ProbeResult:
-    """Run a network in the ONNX Runtime of HeyGem's interpreter."""
-    return _in_heygem(inputs, "probe_onnx")
+    """Run a network in the ONNX Runtime of HeyGem's interpreter, with torch imported first, as HeyGem does."""
+    return _in_heygem(inputs, "probe_onnx", *(["--torch"] if inputs.has_gpu else []))
 
 
 def home_torch(inputs: Inputs) -> ProbeResult:
@@ -128,7 +130,22 @@ def _in_heygem_cli(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
 def _in_heygem(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
     if inputs.home_python is None:
         return NO_INTERPRETER
-    return run_script(inputs.home_python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
+    environment = heygem_environment(inputs)
+    return run_script(inputs.home_python, script, *arguments, environment=environment, timeout=inputs.timeout)
+
+
+def heygem_environment(inputs: Inputs) -> Mapping[str, str]:
+    """Return the environment of the engine's worker, with the libraries and GPUs of the HeyGem that runs."""
+    from heygem_cli.heygem.installation.tree import main_processes, process_environment
+    from heygem_cli.heygem.local.locate import worker_environment
+
+    environment = dict(inputs.environment)
+    for process in main_processes(inputs.home, inputs.proc) if inputs.home else []:
+        running = process_environment(process.pid, inputs.proc) or {}
+        environment |= {name: running[name] for name in ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES") if name in running}
+    if inputs.home_python is None or "/" not in inputs.home_python:
+        return environment
+    return worker_environment(Path(inputs.home_python), environment)
 
 
 def _torch_arguments(inputs: Inputs) -> list[str]:

@@ -83,7 +83,7 @@ def onnx_session(inputs: Inputs, result: ProbeResult) -> Finding:
     found = f"runs on {provider(result)}"
     if provider(result) == "CUDA" or not (inputs.has_gpu or inputs.require_gpu):
         return ok(found)
-    why = "heygem works, but on the CPU: the GPU is not used" + _load_error(result)
+    why = "heygem works, but on the CPU: the GPU is not used" + load_error(result)
     fix = "heygem doctor --only gpu --require gpu"
     return fail(found, why, fix) if inputs.require_gpu else warn(found, why, fix)
 
@@ -106,7 +106,7 @@ def provider(result: ProbeResult) -> str:
     return str(result.facts["provider"]).removesuffix("ExecutionProvider")
 
 
-def _load_error(result: ProbeResult) -> str:
+def load_error(result: ProbeResult) -> str:
     """Return the error that ONNX Runtime printed for the library that it could not load."""
     errors = [line.split("with error: ", 1)[1] for line in result.stderr.splitlines() if "with error: " in line]
     return f" ({errors[0].strip()})" if errors else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return installed
+
+
+def distributions() -> list[str]:
+    """Return the names of all packages, in their normalised form."""
+    names = (each.metadata["Name"] for each in importlib.metadata.distributions())
+    return sorted({re.sub(r"[-_.]+", "-", name).lower() for name in names if name})
 
 
 def compile_errors(paths: list[str]) -> list[str]:
@@ -38,6 +45,7 @@ if __name__ == "__main__":
         "implementation": platform.python_implementation(),
         "version": platform.python_version(),
         "packages": versions(),
+        "installed": distributions(),
         "compile_errors": compile_errors(sys.argv[1:]),
     }
     print(json.dumps(facts))

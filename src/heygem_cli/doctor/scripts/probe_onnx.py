@@ -1,6 +1,6 @@
 """Run a network in ONNX Runtime and report which execution provider the session got.
 
-``--preload`` first loads the CUDA libraries from packages, as heygem does.
+``--preload`` first loads the CUDA libraries from packages, as heygem does; ``--torch`` imports torch, as HeyGem does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ MODEL = bytes.fromhex(
 
 def main() -> None:
     """Create a session, run it, and print the facts."""
+    import contextlib
+
     import numpy
+
+    if "--torch" in sys.argv:
+        with contextlib.suppress(ImportError, OSError):  # reported by another check
+            import torch  # noqa: F401
     import onnxruntime
 
     available = onnxruntime.get_available_providers()

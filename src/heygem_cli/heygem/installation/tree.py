@@ -33,6 +33,8 @@ MODEL_FILES = (
 )
 """The files that ``download.sh`` downloads."""
 
+_REQUIREMENT = re.compile(r"([A-Za-z][\w.-]*)(?:[ \t]*[=~<>!]=?=?[ \t]*[\w.*+]+)?(?=[ \t]*(?:$|#))")
+_REPLACED = ("onnxruntime", "opencv", "torch", "nvidia-", "cuda-", "pip", "setuptools", "wheel")
 _COMPILED = re.compile(r"\.cpython-(\d)(\d+)-[\w-]+\.so$")
 _SKIPPED = {"site-packages", "node_modules", "result", "results", "temp", "log", "data", "venv", "__pycache__"}
 _MAX_DEPTH = 4
@@ -79,6 +81,21 @@ def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) 
     if not named.is_dir():
         raise InputError("home-missing", "there is no such folder", path=named, hint=HOME_HINT)
     return named.resolve()
+
+
+def required_packages(home: Path) -> dict[str, str]:
+    """Return the packages of requirements.txt by normalised name, as pip takes them, and typeguard, which wenet needs.
+
+    Packages that others replace, such as another build of OpenCV, are left out.
+    """
+    path = home / "requirements.txt"
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    found = {
+        re.sub(r"[-_.]+", "-", match[1]).lower(): match[0] for line in lines if (match := _REQUIREMENT.match(line))
+    }
+    if lines and (home / "wenet").is_dir():
+        found.setdefault("typeguard", "typeguard")
+    return {name: line for name, line in found.items() if not name.startswith(_REPLACED)}
 
 
 def find_compose(home: Path) -> Path | None:
