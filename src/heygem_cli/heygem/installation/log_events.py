@@ -51,7 +51,7 @@ _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (_ACCEPTED, "accepted"),
     (_ENDED, "ended"),
 )
-_CODE = re.compile(r"^\[([^\[\]]+)\](?=任务|预处理|视频帧|存在|init_wh|数字人| -> (?:ffmpeg|预处理|get_aud|wh))")
+_CODE = re.compile(r"\[([^\[\]]+)\](?=任务|预处理|视频帧|存在|init_wh|数字人| -> (?:ffmpeg|预处理|get_aud|wh))")
 _NEWER_CODE = re.compile(r"^([^\s\[\]>]+) ?->")
 _CAUSE_WORDS = (
     *("NVIDIA driver", "CUDA", "CPUExecution", "onnxruntime", "ONNXRuntime", "EP Error", "no kernel", "not compatible"),

@@ -12,14 +12,15 @@ class LogTail:
 
     Args:
         path: The log; it need not exist yet.
+        backlog: How many bytes to read of what has been written already.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, backlog: int = 0) -> None:
         self._path = path
         self._incomplete = b""
         self._file: BinaryIO | None = self._open()
         if self._file is not None:
-            self._file.seek(0, os.SEEK_END)
+            self._file.seek(max(0, os.fstat(self._file.fileno()).st_size - backlog))
 
     def lines(self) -> list[str]:
         """Return the lines completed since the last call."""
