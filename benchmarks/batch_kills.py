@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from resource import RLIMIT_CORE, setrlimit
 
@@ -45,32 +45,32 @@ class KillPlan:
     jobs: int = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class KillRecord:
     """A kill and what was wrong after it.
 
     Attributes:
+        attempts: Number of runs until the signal could be sent.
         status: Exit status of the command, negative for a signal; None if it did not end.
         seconds: Time from the signal to the end of the command.
         next_status: Exit status of the next run of the same command.
         faults: Keys of :data:`benchmarks.kill_verdict.FAULTS`, and details.
         stderr: What the command that was killed wrote to standard error.
         events: The journal after the kill.
-        attempts: Number of runs until the signal could be sent.
     """
 
+    number: int
     program: str
     victim: str
     signal: str
-    moment: str
-    status: int | None
-    seconds: float
-    next_status: int | None
-    faults: Sequence[Fault]
-    stderr: str
-    events: Sequence[str]
-    number: int = 0
-    attempts: int = 1
+    moment: str = ""
+    attempts: int = 0
+    status: int | None = None
+    seconds: float = 0.0
+    next_status: int | None = None
+    faults: list[Fault] = field(default_factory=list)
+    stderr: str = ""
+    events: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         text = f"{self.number}: {self.program}, {self.signal} to {self.victim} at {self.moment} of run {self.attempts}"
@@ -89,10 +89,13 @@ def measure_kills(folder: Path, plan: KillPlan) -> tuple[list[Target], list[Kill
     def one(number: int) -> KillRecord:
         return _kill_one(folder / f"kill{number}", inputs, expected, kinds[number % len(kinds)], (plan.seed, number))
 
-    with ThreadPoolExecutor(plan.jobs) as pool:
+    pool = ThreadPoolExecutor(plan.jobs)
+    try:
         for future in as_completed(pool.submit(one, plan.first + n) for n in range(plan.count)):
             records.append(future.result())
             print(f"[{len(records)}/{plan.count}] {records[-1]}", file=sys.stderr, flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
     records.sort(key=lambda record: record.number)
     _print_tables(records)
     print(f"{sum(record.attempts for record in records)} runs were started", file=sys.stderr)
@@ -122,38 +125,43 @@ def _run_uninterrupted(folder: Path, inputs: Path) -> dict[str, str]:
     """Return the digests of the outputs by name."""
     run = KillRun(folder, "batch", inputs)
     run.start()
-    if status := run.wait(END_SECONDS):
+    if (status := run.wait(END_SECONDS)) != 0:
         raise HeygemError("batch-failed", f"the uninterrupted batch exited with status {status}: {run.stderr()}")
     return {path.name: file_digest(path) for path in run.outputs}
 
 
 def _kill_one(folder: Path, inputs: Path, expected: Mapping[str, str], kind: Kind, seed: tuple[int, int]) -> KillRecord:
-    for attempt in range(ATTEMPTS):
-        chance = random.Random(f"{seed} {attempt}")  # noqa: S311
+    record = KillRecord(seed[1], kind.program, kind.victim, kind.signal.name)
+    while record.attempts < ATTEMPTS:
+        chance = random.Random(f"{seed} {record.attempts}")  # noqa: S311
         moment = chance.choice(kind.moments)
+        record.attempts += 1
         run = KillRun(folder, kind.program, inputs)
         run.start(kind.victim)
         try:
             if sent := kill(run, kind, moment, chance):
-                return replace(_judge(run, kind, sent, expected), number=seed[1], attempts=attempt + 1)
+                _judge(run, kind, sent, expected, record)
+                return record
         finally:
             run.kill_all()
             shutil.rmtree(folder)
-    raise HeygemError("no-kill", f"kill {seed[1]}: in {ATTEMPTS} runs there was no {kind.victim} to kill")
+    record.faults.append(("unsent", "all runs ended before"))
+    return record
 
 
-def _judge(run: KillRun, kind: Kind, sent: Sent, expected: Mapping[str, str]) -> KillRecord:
-    status = run.wait(END_SECONDS)
-    seconds = time.monotonic() - sent.time
-    faults = [*judge_end(run, kind, sent, status, seconds), *judge_processes(run)]
-    faults += judge_files(run, kind, status, expected)
-    stderr, events = run.stderr(), [f"{event['event']} {event.get('id', '')}".strip() for event in run.batch.events()]
+def _judge(run: KillRun, kind: Kind, sent: Sent, expected: Mapping[str, str], record: KillRecord) -> None:
+    """Wait for the end of the run that got the signal, run the command again, and record both."""
+    record.moment, record.status = sent.moment, run.wait(END_SECONDS)
+    record.seconds = round(time.monotonic() - sent.time, 2)
+    record.faults += judge_end(run, kind, sent, record.status, record.seconds)
+    record.faults += judge_processes(run)
+    record.faults += judge_files(run, kind, record.status, expected)
+    record.stderr = run.stderr()
+    record.events = [f"{event['event']} {event.get('id', '')}".strip() for event in run.batch.events()]
     run.kill_all()
     run.start("command", *(["--overwrite"] if kind.program == "render" and run.outputs[0].exists() else []))
-    next_status = run.wait(END_SECONDS)
-    faults += judge_next_run(run, next_status, expected)
-    names = kind.program, kind.victim, kind.signal.name, sent.moment
-    return KillRecord(*names, status, round(seconds, 2), next_status, faults, stderr, events)
+    record.next_status = run.wait(END_SECONDS)
+    record.faults += judge_next_run(run, record.next_status, expected)
 
 
 def _print_tables(records: Sequence[KillRecord]) -> None:

@@ -54,8 +54,8 @@ VICTIMS = {
     "decoder": Victim(PROGRAMS, (*STOPS, *CRASHES), ("speech", "tracking", "drawing"), 0.3),
     "encoder": Victim(PROGRAMS, (*STOPS, *CRASHES), ("drawing", "finishing")),
     "encoder test": Victim(("render", "batch"), (Signals.SIGTERM, *CRASHES), ("any",)),
-    "ffmpeg check": Victim(("render", "batch"), (Signals.SIGTERM, *CRASHES), ("any",)),
 }
+FFMPEGS = ("decoder", "encoder", "encoder test")
 COMMAND_VICTIMS = ("command", "process group", "closed terminal", "timeout program")
 """Victims with which the command itself gets the signal."""
 

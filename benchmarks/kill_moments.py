@@ -83,7 +83,7 @@ def role(command: list[bytes]) -> str:
         return ""
     if b"pipe:1" in command:
         return "audio decoder" if b"f32le" in command else "decoder"
-    return "encoder" if b"pipe:0" in command else "encoder test" if b"lavfi" in command else "ffmpeg check"
+    return "encoder" if b"pipe:0" in command else "encoder test"
 
 
 def kill(run: KillRun, kind: Kind, moment: str, chance: random.Random) -> Sent | None:

@@ -9,7 +9,7 @@ from signal import Signals
 
 import av
 
-from benchmarks.kill_kinds import CRASHES, STOPS, Kind
+from benchmarks.kill_kinds import CRASHES, FFMPEGS, STOPS, Kind
 from benchmarks.kill_moments import Sent
 from benchmarks.kill_run import KillRun
 from heygem_cli.files import file_digest
@@ -26,6 +26,7 @@ FAULTS = {
     "slow": f"stops that took longer than {STOP_SECONDS:g} s",
     "redone": "jobs rendered again although they were done",
     "stuck": "runs that did not end",
+    "unsent": "kills for which there was no victim",
 }
 Fault = tuple[str, str]
 """A key of :data:`FAULTS`, and details."""
@@ -39,7 +40,7 @@ def judge_end(run: KillRun, kind: Kind, sent: Sent, status: int | None, seconds:
     expected = expected_statuses(kind, sent)
     if status not in expected:
         yield "status", f"{status} instead of {' or '.join(map(str, sorted(expected)))}"
-    elif status > 0 and kind.victim != "closed terminal" and not _says_why(kind, status, run.stderr()):
+    elif status > 0 and kind.victim != "closed terminal" and not _says_why(kind, run.stderr()):
         yield "message", f"status {status} with {run.stderr()!r}"
     elif status < 0 and sent.ready and kind.signal in STOPS:
         yield "message", "ended by the signal itself, without a message"
@@ -56,15 +57,18 @@ def expected_statuses(kind: Kind, sent: Sent) -> set[int]:
             return {-kind.signal}
         early = {} if sent.ready else {-kind.signal, 1}
         return {128 + kind.signal, *early, *([0] if sent.finished else [])}
-    if kind.program == "render" and kind.victim in ("decoder", "encoder", "encoder test", "ffmpeg check"):
+    # A batch tries a job again, but not the check of the manifest.
+    if kind.victim in FFMPEGS and (kind.program == "render" or kind.victim == "encoder test"):
         return {0, 1}
     return {0}
 
 
-def _says_why(kind: Kind, status: int, stderr: str) -> bool:
+def _says_why(kind: Kind, stderr: str) -> bool:
     lines = [line for line in stderr.splitlines() if line.startswith("error: ")]
     if not kind.hits_command:
-        return status == 1 and len(lines) == 1 and "signal" in lines[0]
+        # ffmpeg itself handles the other two, and does not always say so.
+        told = "ffmpeg" if kind.signal in (Signals.SIGINT, Signals.SIGTERM) else f"by signal {kind.signal}"
+        return len(lines) == 1 and told in lines[0]
     name = "Ctrl-C" if kind.signal == Signals.SIGINT else kind.signal.name
     return lines == [f"error: stopped by {name}"]
 
