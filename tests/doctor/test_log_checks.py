@@ -247,6 +247,12 @@ def test_long_final_encode_and_silent_drawing_are_not_stuck(tmp_path):
         assert stuck(inputs, log(inputs)).status == status, (parts, minutes)
 
 
+def test_drawing_without_its_acceptance_is_a_job_of_unknown_name(tmp_path):
+    inputs = write(tmp_path, JOB.splitlines(keepends=True)[-1])
+    finding = stuck(inputs, log(inputs))
+    assert finding.found.startswith("job of unknown name: last progress 0 minutes ago at frame 4")
+
+
 def test_several_logs_of_the_same_heygem_are_one(tmp_path):
     job = JOB + LINES["many-faces"]
     (tmp_path / "a.log").write_text(STARTED + job)

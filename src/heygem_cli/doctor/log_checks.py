@@ -93,14 +93,16 @@ def stuck(inputs: Inputs, log: Log | Finding) -> Finding:
     idle = log.idle + (max(0.0, inputs.now - log.modified) if log.modified is not None else 0.0)
     speed = f", {job.frame_rate:.1f} frames a second" if job.frame_rate else ""
     drawn = f" at frame {job.frames}{f' of {job.total}' if job.total else ''}{speed}" if job.frames else ""
-    found = f"job {job.code}: last progress {idle / 60:.0f} minutes ago{drawn}"
+    found = f"job {job.code or 'of unknown name'}: last progress {idle / 60:.0f} minutes ago{drawn}"
     limit: float = SILENT_SECONDS if log.newer and not job.frames else STALL_SECONDS
     if job.encoding:
         limit += ENCODE_SECONDS_PER_FRAME * job.frames
     if idle < limit:
         return ok(found)
     why = "its worker has died or waits for a result that never arrives, and all later jobs wait for it"
-    return fail(found, why, f"Read the end of the log ({log.names}); {RESTART}")
+    files = [shlex.quote(str(path)) for path in log.paths if path.is_file()]
+    end = f"tail -n 50 {' '.join(files)}" if files else "docker logs --tail 50 NAME"
+    return fail(found, why, f"{end}; {RESTART}")
 
 
 @check("log.interrupted", "a job interrupted by a restart", log)

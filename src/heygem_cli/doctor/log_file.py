@@ -51,7 +51,6 @@ class Log:
     """A summary of one or several logs.
 
     Attributes:
-        names: The logs, for people.
         known: Whether the format of at least one is known; None if all are empty.
         counts: The counts by the name of the message.
         job: The job that is running, if any.
@@ -62,7 +61,7 @@ class Log:
         interrupted: The jobs that ran when HeyGem last started, if there was none since.
     """
 
-    names: str
+    paths: tuple[Path, ...]
     known: bool | None
     counts: dict[str, Count]
     job: Job | None
@@ -71,6 +70,11 @@ class Log:
     truncated: bool
     newer: bool
     interrupted: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> str:
+        """The logs, for people."""
+        return ", ".join("standard input" if path == STDIN else str(path) for path in self.paths)
 
 
 def read_texts(paths: Sequence[Path]) -> list[LogText]:
@@ -142,7 +146,7 @@ def summarize(texts: Sequence[LogText]) -> Log:
     changed = [each.modified for each in texts if each.modified is not None]
     filled = [each.text for each in texts if not each.text.isspace() and each.text]
     return Log(
-        names=", ".join("standard input" if each.path == STDIN else str(each.path) for each in texts),
+        paths=tuple(each.path for each in texts),
         known=any(map(is_known_format, filled)) if filled else None,
         counts=_count(reader),
         job=job,

@@ -90,6 +90,7 @@ class Job:
     """A job in the log.
 
     Attributes:
+        code: HeyGem's name of it; empty if the log begins after its acceptance.
         accepted: When HeyGem accepted it; the first line that names it, if the log begins later.
         updated: When it last made progress.
         first_frame: The time and the number of the first frames drawn.
@@ -356,7 +357,8 @@ class LogReader:
         named = next((job for job in reversed(since_start) if event.code and job.code == event.code), None)
         if named is not None:
             return named
-        if event.code and event.kind != "ended":  # it was accepted before the part of the log that is known
+        is_started = event.code or (event.frame is not None and not since_start)
+        if is_started and event.kind != "ended":  # it was accepted before the part of the log that is known
             self.jobs.append(Job(event.code, event.time, event.time))
             return self.jobs[-1]
         last = since_start[-1] if since_start and not event.code else None

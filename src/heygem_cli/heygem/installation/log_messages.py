@@ -201,7 +201,9 @@ MESSAGES = (
     Message(
         "onnxruntime",
         "errors of ONNX Runtime",
-        re.compile(r"\*{3,} EP Error \*{3,}|\[E:onnxruntime|\[ONNXRuntimeError\]|onnxruntime_pybind11_state"),
+        re.compile(
+            r"\*{3,} EP Error \*|onnxruntime::CudaCall|\[E:onnxruntime|\[ONNXRuntimeError\]|onnxruntime_pybind11_state"
+        ),
         "a model failed in ONNX Runtime",
         _CHECK_GPU,
     ),
