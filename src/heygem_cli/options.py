@@ -98,6 +98,17 @@ def parse_map(text: str) -> FolderMap:
     return FolderMap(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
 
 
+def parse_requirement(text: str) -> str:
+    """Read ``gpu`` or ``service``.
+
+    Raises:
+        InputError: ``bad-options``.
+    """
+    if text not in ("gpu", "service"):
+        raise InputError("bad-options", f"--require {text!r} is not understood", hint="Use gpu or service")
+    return text
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
     """How the output is encoded."""
@@ -229,6 +240,17 @@ class DisplayOptions:
 
 
 @dataclass(frozen=True)
+class ContainerOptions:
+    """In which container HeyGem is."""
+
+    container: str | None = run_option(
+        None,
+        "A running container of Docker or Podman to look into; other paths are then those inside it.",
+        metavar="NAME",
+    )
+
+
+@dataclass(frozen=True)
 class DoctorOptions:
     """What ``heygem doctor`` checks, and how it reports."""
 
@@ -261,8 +283,12 @@ class DoctorOptions:
     skip: tuple[str, ...] = run_option(
         (), "Leave out these checks or groups; may be repeated, or use commas.", metavar="ID", variable=False
     )
-    require: Literal["gpu"] | None = run_option(
-        None, "Fail, instead of warning, if the GPU is missing or unusable.", metavar="gpu", variable=False
+    require: tuple[str, ...] = run_option(
+        (),
+        "Fail if the GPU is missing or unusable (`gpu`), or if HeyGem is down (`service`); may be repeated.",
+        metavar="gpu|service",
+        parse=parse_requirement,
+        variable=False,
     )
     deep: bool = run_option(False, "Also import torch, and render one second.", variable=False)
     strict: bool = run_option(False, "Exit 1 for warnings, too.", variable=False)

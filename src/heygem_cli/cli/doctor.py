@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +21,7 @@ from heygem_cli import __version__
 from heygem_cli.cli.output import console, print_facts, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError
-from heygem_cli.options import DisplayOptions, DoctorOptions, EngineOptions
+from heygem_cli.options import ContainerOptions, DisplayOptions, DoctorOptions, EngineOptions
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.check import Check
@@ -38,12 +39,14 @@ def doctor(
     *,
     engines: Annotated[EngineOptions, only("home", "python", "conda_env", "maps")],
     options: DoctorOptions,
+    containers: ContainerOptions,
     display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
     """Check this machine and the HeyGem on it.
 
     Reports what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
     """
+    from heygem_cli.doctor.container import GROUPS_OF_THE_HOST
     from heygem_cli.doctor.registry import select
     from heygem_cli.doctor.runner import run_checks
 
@@ -53,9 +56,10 @@ def doctor(
     if options.as_list:
         _print_list(checks, as_json=display.as_json)
         return
-    inputs = _inputs(engines, options)
+    if containers.container is not None and not options.only:
+        checks = [each for each in checks if each.group not in GROUPS_OF_THE_HOST]
     start = time.monotonic()
-    with spinner("checking"):
+    with spinner("checking"), _inputs(engines, options, containers.container) as inputs:
         results = run_checks(checks, inputs)
     seconds = time.monotonic() - start
     failed = any(each.status == "fail" or (options.strict and each.status == "warn") for each in results)
@@ -69,23 +73,31 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _inputs(engines: EngineOptions, options: DoctorOptions) -> Inputs:
+@contextmanager
+def _inputs(engines: EngineOptions, options: DoctorOptions, container: str | None) -> Iterator[Inputs]:
+    from heygem_cli.doctor.container import container_inputs
     from heygem_cli.doctor.inputs import Inputs
     from heygem_cli.doctor.log_file import read_texts
     from heygem_cli.heygem.installation.tree import find_home
     from heygem_cli.heygem.local.locate import named_python
     from heygem_cli.heygem.service.client import checked_url
 
+    url = None if options.url is None else checked_url(options.url, example="http://127.0.0.1:7860")
+    if container is not None:
+        with container_inputs(container, engines, options) as inputs:
+            yield inputs
+        return
     root = find_home(engines.home, os.environ, Path.cwd())
-    return Inputs(
+    yield Inputs(
         home=root,
         home_python=named_python(engines, root, os.environ),
         compose=options.compose,
-        url=None if options.url is None else checked_url(options.url, example="http://127.0.0.1:7860"),
+        url=url,
         maps=engines.maps,
         logs=tuple(read_texts(options.log)),
         output=options.output or Path.cwd(),
-        require_gpu=options.require == "gpu",
+        require_gpu="gpu" in options.require,
+        require_service="service" in options.require,
         deep=options.deep,
     )
 
@@ -106,7 +118,7 @@ def _to_dict(results: list[CheckResult], inputs: Inputs, seconds: float, *, fail
         "heygem": __version__,
         "healthy": not failed,
         "seconds": round(seconds, 2),
-        "home": None if inputs.home is None else str(inputs.home),
+        "home": None if inputs.home is None else inputs.machine.shown(str(inputs.home)),
         "summary": _counts(results),
         "checks": [asdict(each) for each in results],
     }

@@ -41,7 +41,7 @@ def run_script(
 ) -> ProbeResult:
     """Run one of the scripts of this package, named without its suffix, in an interpreter."""
     command = [python, str(SCRIPTS / f"{script}.py"), *arguments]
-    return _parse_last_line(run_command(command, environment=environment, timeout=timeout))
+    return parse_last_line(run_command(command, environment=environment, timeout=timeout))
 
 
 def run_own_script(
@@ -50,10 +50,11 @@ def run_own_script(
     """Run one of the scripts of this package in heygem's interpreter, with the packages of this process."""
     code = f"import runpy; runpy.run_path({str(SCRIPTS / f'{script}.py')!r}, run_name='__main__')"
     command = [python, *isolated_python(code, *arguments)[1:]]
-    return _parse_last_line(run_command(command, environment=environment, timeout=timeout))
+    return parse_last_line(run_command(command, environment=environment, timeout=timeout))
 
 
-def _parse_last_line(result: ProbeResult) -> ProbeResult:
+def parse_last_line(result: ProbeResult) -> ProbeResult:
+    """Add the facts from the last line of the output of a success."""
     return parse_facts(result, result.stdout.strip().rpartition("\n")[2])
 
 
@@ -70,8 +71,13 @@ def parse_facts(result: ProbeResult, text: str) -> ProbeResult:
     return replace(result, facts=facts)
 
 
-def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeout: float) -> ProbeResult:
-    """Run a command, isolated from the current folder, until it exits, or for at most ``timeout`` seconds."""
+def run_command(
+    command: Sequence[str], *, environment: Mapping[str, str], timeout: float, text: str | None = None
+) -> ProbeResult:
+    """Run a command, isolated from the current folder, until it exits, or for at most ``timeout`` seconds.
+
+    Its standard input is ``text``, or empty.
+    """
     environment = isolated_environment(environment)
     program, *arguments = command
     if "/" not in program:
@@ -82,7 +88,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
     try:
         child = subprocess.Popen(
             [program, *arguments],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,
@@ -92,7 +98,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], timeo
     except OSError as error:
         return ProbeResult(failure=f"cannot be started: {error.strerror or error}")
     try:
-        stdout, stderr = child.communicate(timeout=timeout)
+        stdout, stderr = child.communicate(text, timeout=timeout)
     except subprocess.TimeoutExpired:
         # Not waited for: a process that hangs in a driver cannot even be killed.
         child.kill()

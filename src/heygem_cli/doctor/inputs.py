@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heygem_cli.doctor.log_file import LogText
+from heygem_cli.doctor.machine import Machine
 from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.onnx import models_folder
 from heygem_cli.options import FolderMap
@@ -22,6 +23,7 @@ class Inputs:
     """The machine, the installation and the service to check.
 
     Attributes:
+        machine: How commands run and where files are: here, or in a container.
         python: The interpreter that runs heygem, which looks for packages in the folders ``packages``.
         nvml: NVIDIA's management library.
         library_folders: Folders that may contain CUDA libraries but that the loader does not search.
@@ -31,11 +33,13 @@ class Inputs:
         maps: The folders that the official service shares with this machine.
         logs: The ends of the logs named by the user.
         require_gpu: Whether a missing or unusable GPU is a failure.
+        require_service: Whether a HeyGem that does not run or respond is a failure.
         deep: Whether to run slow probes: import torch, render a second of video.
         now: The current time in seconds since 1970.
         timeout: The time limit of a child process in seconds.
     """
 
+    machine: Machine = field(default_factory=Machine)
     dev: Path = Path("/dev")
     proc: Path = Path("/proc")
     cgroup: Path = Path("/sys/fs/cgroup")
@@ -58,6 +62,7 @@ class Inputs:
     maps: tuple[FolderMap, ...] = ()
     logs: tuple[LogText, ...] = ()
     require_gpu: bool = False
+    require_service: bool = False
     deep: bool = False
     now: float = field(default_factory=time.time)
     timeout: float = 20.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_own_script, run_script
+from heygem_cli.doctor.child_process import ProbeResult, parse_facts, run_command, run_own_script
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.sample import make_sample
 from heygem_cli.errors import NotCapableError
@@ -78,7 +79,7 @@ def nvidia_smi(inputs: Inputs) -> ProbeResult:
     if not inputs.has_gpu:
         return NO_GPU
     command = [inputs.nvidia_smi, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    return run_command(command, environment=inputs.environment, timeout=inputs.timeout)
+    return inputs.machine.run(command, environment=inputs.environment, timeout=inputs.timeout)
 
 
 def cuda_libraries(inputs: Inputs) -> ProbeResult:
@@ -114,7 +115,8 @@ def service(inputs: Inputs) -> ProbeResult:
         return ProbeResult()
     url = inputs.url.rstrip("/") + (PROBE_PATH if is_official(inputs.url) else "")
     timeout = min(10.0, inputs.timeout)
-    return run_own_script(inputs.python, "probe_url", url, environment=inputs.environment, timeout=timeout)
+    # From here, also if HeyGem runs in a container: that is where its users are.
+    return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
 def is_official(url: str) -> bool:
@@ -124,14 +126,16 @@ def is_official(url: str) -> bool:
 
 
 def _in_heygem_cli(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
-    return run_own_script(inputs.python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
+    run = inputs.machine.run_own_script
+    return run(inputs.python, script, *arguments, environment=inputs.environment, timeout=inputs.timeout)
 
 
 def _in_heygem(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:
     if inputs.home_python is None:
         return NO_INTERPRETER
     environment = heygem_environment(inputs)
-    return run_script(inputs.home_python, script, *arguments, environment=environment, timeout=inputs.timeout)
+    run = inputs.machine.run_script
+    return run(inputs.home_python, script, *arguments, environment=environment, timeout=inputs.timeout)
 
 
 def heygem_environment(inputs: Inputs) -> Mapping[str, str]:
@@ -143,7 +147,7 @@ def heygem_environment(inputs: Inputs) -> Mapping[str, str]:
     for process in main_processes(inputs.home, inputs.proc) if inputs.home else []:
         running = process_environment(process.pid, inputs.proc) or {}
         environment |= {name: running[name] for name in ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES") if name in running}
-    if inputs.home_python is None or "/" not in inputs.home_python:
+    if inputs.home_python is None or "/" not in inputs.home_python or inputs.machine.is_container:
         return environment
     return worker_environment(Path(inputs.home_python), environment)
 

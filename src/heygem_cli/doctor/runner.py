@@ -33,9 +33,12 @@ def run_checks(checks: Sequence[Check], inputs: Inputs) -> list[CheckResult]:
 
 
 def _run(check: Check, inputs: Inputs, results: dict[Probe, Future[Any]]) -> CheckResult:
+    machine = inputs.machine
     try:
-        finding = check.judge(inputs, *(results[probe].result() for probe in check.probes))
+        hidden = machine.hidden(check.id)
+        finding = skip(hidden) if hidden else check.judge(inputs, *(results[probe].result() for probe in check.probes))
     except OSError as error:
         # A file that vanishes or cannot be read proves nothing, and must not stop the other checks.
         finding = skip(f"cannot be checked: {error}")
-    return CheckResult(check.id, check.group, check.title, finding.status, finding.found, finding.why, finding.fix)
+    texts = (machine.shown(text) for text in (finding.found, finding.why, finding.fix))
+    return CheckResult(check.id, check.group, check.title, finding.status, *texts)

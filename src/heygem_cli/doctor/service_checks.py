@@ -22,7 +22,11 @@ def process(inputs: Inputs) -> Finding:
         return skip(NO_HOME)
     running = processes(inputs.home, inputs.proc)
     if not running:
-        return skip("no process found (those of other users and of containers are not visible)")
+        found = "no process found (those of other users and of containers are not visible)"
+        # A service that answers runs, wherever its process is.
+        if not inputs.require_service or inputs.url is not None:
+            return skip(found)
+        return fail(found, "HeyGem is down", "heygem restart")
     return ok("; ".join(f"{each.pid}: {each.command}" for each in running))
 
 
@@ -30,7 +34,10 @@ def process(inputs: Inputs) -> Finding:
 def http(inputs: Inputs, result: ProbeResult) -> Finding:
     """Check whether the service responds, and how fast."""
     if inputs.url is None:
-        return skip("name its address with --url, e.g. http://127.0.0.1:7860")
+        hint = "name its address with --url, e.g. http://127.0.0.1:7860"
+        if inputs.require_service and (inputs.home is None or not processes(inputs.home, inputs.proc)):
+            return fail("no HeyGem found", "there is neither a process nor an address to ask", f"heygem doctor: {hint}")
+        return skip(hint)
     why = "it is unusable: not running, still loading its models, or stuck"
     log = find_log(inputs.home) if inputs.home else next((each.path for each in inputs.logs if each.path != STDIN), LOG)
     fix = f"curl -m 10 -v {shlex.quote(inputs.url)}; tail -n 50 {shlex.quote(str(log))}"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 
 from heygem_cli.doctor.cgroup import read_limits
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.machine import write_error
 
 MIB = 1 << 20
 GIB = 1 << 30
+DEFAULT_SHARED_MEMORY = 64_000 << 10
 
 
 @check("system.shared-memory", "shared memory (/dev/shm)")
@@ -21,21 +22,21 @@ def shared_memory(inputs: Inputs) -> Finding:
     """Warn if /dev/shm is below 2 GiB; fail below 64 MiB, or if it is nearly full, missing or not writable."""
     folder = inputs.dev / "shm"
     broken = "semaphores and DataLoader workers cannot start"
-    mount = f"mount -o remount,rw,size=2g {folder}  # or: docker run --shm-size=2g …"
-    try:
-        status = os.statvfs(folder)
-    except OSError:
+    run = "docker run --shm-size=2g …"
+    mount = run if inputs.machine.is_container else f"mount -o remount,rw,size=2g {folder}  # or: {run}"
+    system = inputs.machine.file_system(folder)
+    if system is None:
         return fail(f"{folder} is missing", broken, f"mkdir -p {folder} && mount -t tmpfs -o size=2g shm {folder}")
-    if error := _write_error(folder):
-        return fail(f"{folder} is not writable: {error}", broken, mount)
-    size, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    if system.error:
+        return fail(f"{folder} is not writable: {system.error}", broken, mount)
+    size, free = system.size, system.free
     found = f"{_size(size)}, {_size(free)} free"
-    # Docker's default is exactly 64 MiB, so slightly less is free as soon as it is used.
-    if size < 64 * MIB or free < min(64 * MIB, size // 2):
+    # The default is 64 MiB in Docker and 62.5 MiB in Podman, so slightly less is free as soon as it is used.
+    if size < DEFAULT_SHARED_MEMORY or free < min(64 * MIB, size // 2):
         return fail(found, broken, mount if size < 2 * GIB else f"ls -lS {folder}")
     why = "DataLoader workers pass their data through it (HeyGem's own queues are pipes and do not need it)"
     if size < 2 * GIB:
-        return warn(found, why, "docker run --shm-size=2g …   # compose: heygem fix-config --compose FILE")
+        return warn(found, why, f"{run}   # compose: heygem fix-config --compose FILE")
     return warn(found, why, f"ls -lS {folder}") if free < 2 * GIB else ok(found)
 
 
@@ -91,7 +92,7 @@ def disk_space(folder: Path, option: str) -> Finding:
     target = folder.absolute()
     existing = next(each for each in (target, *target.parents) if each.exists())
     fix = f"df -h {shlex.quote(str(existing))}   # or {option}"
-    if error := _write_error(existing):
+    if error := write_error(existing):
         return fail(f"{target} is not writable: {error}", "heygem cannot save files there", fix)
     free = shutil.disk_usage(existing).free
     found = f"{_size(free)} free in {target}"
@@ -132,15 +133,6 @@ def open_files(inputs: Inputs) -> Finding:
     why = "queues, models and pipes need several hundred; beyond the limit, files cannot be opened"
     fix = "ulimit -n 4096   # systemd: LimitNOFILE=4096, docker run --ulimit nofile=4096 …"
     return fail(soft, why, fix) if int(soft) < 256 else warn(soft, why, fix)
-
-
-def _write_error(folder: Path) -> str:
-    """Return why no file can be created in a folder; an empty string if one can."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)
 
 
 def _size(size: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -60,7 +61,10 @@ def find_start(home: Path, proc: Path, python: str | None = None) -> Start:
     if running := main_processes(home, proc):
         environment = process_environment(running[0].pid, proc) or {}
         program, *arguments = running[0].arguments
-        program = shutil.which(program, path=environment.get("PATH")) or program
+        # In the copy of a container, procfs lies beside the folders of PATH.
+        folders = environment.get("PATH", os.defpath).split(os.pathsep)
+        path = os.pathsep.join(str(proc.parent / folder.lstrip("/")) for folder in folders)
+        program = shutil.which(program, path=path) or program
         script = next((home / each for each in arguments if each.endswith(".py") and (home / each).is_file()), None)
         variables = {name: environment[name] for name in KEPT if name in environment}
         sets_threads = script is not None and passes_options(script)
