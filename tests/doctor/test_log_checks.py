@@ -265,6 +265,14 @@ def test_several_logs_of_the_same_heygem_are_one(tmp_path):
     assert message(inputs, content, kind=KINDS["queue-full"]).found.startswith("1 before the last start")
 
 
+def test_job_that_fails_at_once_in_two_logs_is_one_job(tmp_path):
+    accepted = line("任务:T1 -> audio_url:./a.wav  video_url:./v.mp4")
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text(STARTED + accepted + LINES["format-error"])
+    inputs = inputs_of(tmp_path / "a.log", tmp_path / "b.log")
+    assert message(inputs, log(inputs), kind=KINDS["format-error"]).found.startswith("1 job since")
+
+
 def test_standard_input_is_read(monkeypatch):
     stdin = SimpleNamespace(buffer=io.BytesIO((STARTED + LINES["queue-full"]).encode()))
     monkeypatch.setattr("sys.stdin", stdin)
