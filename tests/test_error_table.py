@@ -59,7 +59,8 @@ def test_messages_and_hints_are_merged(codes):
         "the encoder <encoder> does not work on this machine at <width>×<height>",
         "Use --encoder libx264",
     )
-    assert codes["disk-full"].remedy == "Free some space and run again"  # and not twice
+    in_tmpdir = "Free some space, or name another folder with TMPDIR"
+    assert codes["disk-full"].remedy == f"{in_tmpdir}. Free some space and run again"  # and not twice
     assert codes["ffmpeg-missing"].meaning.startswith("HeyGem needs ffmpeg, which is not on the PATH; HeyGem does not")
 
 

@@ -49,7 +49,10 @@ class HeygemError(Exception):
         self.path = None if path is None else Path(path)
         self.message = message if path is None else f"{printable(path)}: {message}"
         self.hint = hint
-        super().__init__(f"{self.message}. {hint}".rstrip() if hint else self.message)
+        super().__init__(code, message)
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}".rstrip() if self.hint else self.message
 
     def to_dict(self) -> dict[str, object]:
         """Return what ``--json`` prints."""
@@ -72,6 +75,12 @@ class LockedError(HeygemError):
     """Another run holds the lock."""
 
     exit_code = 5
+
+    def held_by(self, holder: object) -> LockedError:
+        """Return the error, which says who holds the lock if that is known."""
+        if holder:
+            self.message += f": {holder}"
+        return self
 
 
 class StoppedError(HeygemError):

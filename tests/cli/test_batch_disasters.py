@@ -251,6 +251,25 @@ def test_child_process_of_a_killed_run_is_killed(batch):
     assert not Path(f"/proc/{worker}").exists()
 
 
+def test_file_system_without_locks(batch, tmp_path):
+    source = "#include <errno.h>\nint flock(int fd, int op) { errno = ENOLCK; return -1; }\n"
+    command = ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(tmp_path / "noflock.so")]
+    if not shutil.which("cc") or subprocess.run(command, input=source, text=True, check=False).returncode:
+        pytest.skip("there is no C compiler")
+    batch.environment["LD_PRELOAD"] = str(tmp_path / "noflock.so")
+    batch.rows("audio,face,id\nlong.wav,face.mp4,long")
+    process = batch.start()
+    batch.signal_encoder(process, "long", signal.SIGSTOP)
+    process.send_signal(signal.SIGSTOP)
+    second = batch.run()
+    assert second.returncode == 5
+    assert f"another run of this manifest is in progress: process {process.pid} on " in second.stderr
+    process.kill()
+    process.communicate()
+    assert batch.statuses() == {"long": "done"}
+    assert not [name for name in batch.files() if name.endswith(".holder")]
+
+
 def test_second_run_names_the_process_that_holds_the_lock(batch):
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start()

@@ -1,12 +1,16 @@
 import multiprocessing
 import os
 import resource
+import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.face.cache import cached_track, prune, track_key
+from heygem_cli import locks
+from heygem_cli.errors import HeygemError, LockedError, NotCapableError
+from heygem_cli.face.cache import cache_errors, cached_track, prune, track_key
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.options import Person
 
@@ -95,6 +99,54 @@ def test_full_disk_is_reported_with_a_hint(tmp_path):
     assert not list((tmp_path / "tracks").glob(".*.heygem-part"))
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "exit_code"), [(28, "disk-full", 1), (122, "disk-full", 1), (30, "cache-failed", 4)]
+)
+def test_full_disk_may_pass_other_errors_do_not(number, code, exit_code):
+    with pytest.raises(HeygemError, match="--no-cache") as caught, cache_errors(Path("cache")):
+        raise OSError(number, os.strerror(number))
+    assert (caught.value.code, caught.value.exit_code) == (code, exit_code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_cache_on_a_full_file_system(tmp_path):
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with pytest.raises(HeygemError, match="the disk is full") as caught:
+            cached_track(tmp_path, "key", 400, lambda: rows(200))
+        assert caught.value.code == "disk-full"
+        assert {path.suffix for path in (tmp_path / "tracks").iterdir()} <= {".lock"}
+        assert len(cached_track(tmp_path, "key", 400, lambda: rows(2))[0]) == 2
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_track_that_another_process_seems_to_create_is_an_error_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "SILENT_SECONDS", 0.2)
+    (tmp_path / "tracks").mkdir()
+    waits = []
+    with locks.hold(tmp_path / "tracks" / "key.lock", "", ""), pytest.raises(LockedError) as caught:
+        cached_track(tmp_path, "key", 4, lambda: rows(2), lambda: waits.append(1))
+    assert f"another heygem tracks this face video: process {os.getpid()} on " in str(caught.value)
+    assert waits
+
+
+def test_creating_a_track_is_a_sign_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "ALIVE_INTERVAL", 0.0)
+    signs = set()
+
+    def create():
+        for row in rows(3):
+            signs.add(str(locks.FileLock(tmp_path / "tracks" / "key.lock").sign_of_life()))
+            yield row
+            time.sleep(0.02)
+
+    cached_track(tmp_path, "key", 4, create)
+    assert len(signs) == 3
+
+
 def _track_in_process(folder, counter):
     def create():
         with counter.open("a") as file:
@@ -135,7 +187,10 @@ def test_prune_deletes_least_recently_used(tmp_path):
         path = tmp_path / f"{name}.track"
         path.write_bytes(bytes(100))
         os.utime(path, (0, 2e9 if name == "new" else 1e9 - age))
+    (tmp_path / "of the user").write_bytes(bytes(100))
+    os.utime(tmp_path / "of the user", (0, 0))
     prune(tmp_path, 200)
+    (tmp_path / "of the user").unlink()
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "older"]
 
 

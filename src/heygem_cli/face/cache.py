@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -9,15 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
+from heygem_cli import locks
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.track import FaceTrack, read_track, write_track
-from heygem_cli.files import PART_SUFFIX, file_digest, part_file, publish, remove_stale_parts
+from heygem_cli.files import file_digest, part_file, publish, remove_stale_parts
 from heygem_cli.options import Person
 
+SUFFIXES = (".track", ".lock", ".holder")
 MAX_BYTES = 4 << 30
 """Size of the cache; the least recently used tracks are deleted first."""
 
@@ -34,23 +36,31 @@ def track_key(face: Path, person: Person, tracker_version: str) -> str:
 
 
 def cached_track(
-    folder: Path, key: str, needed: int, track: Callable[[], Iterable[Array | None]]
+    folder: Path,
+    key: str,
+    needed: int,
+    track: Callable[[], Iterable[Array | None]],
+    on_wait: Callable[[], object] = lambda: None,
 ) -> tuple[FaceTrack, bool]:
     """Return a track of at least ``needed`` frames (or of the whole face video) from the cache, or create it.
 
-    If two processes need the same track, one creates it and the other waits. A damaged file is replaced.
+    If two processes need the same track, one creates it and the other waits and calls ``on_wait`` often. A damaged file
+    is replaced.
 
     Returns:
         The track, and whether it was cached.
 
     Raises:
         NotCapableError: The folder cannot be written.
+        LockedError: The process that creates the track shows no sign of life.
+        HeygemError: ``disk-full``.
     """
     tracks = folder / "tracks"
     path = tracks / f"{key}.track"
     with cache_errors(folder), ExitStack() as stack:
         tracks.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(FileLock(tracks / f"{key}.lock"))
+        message, hint = "another heygem tracks this face video", "Wait until it ends, stop it, or use --no-cache"
+        lock = stack.enter_context(locks.hold(tracks / f"{key}.lock", message, hint, on_wait=on_wait))
         remove_stale_parts(tracks)
         with suppress(FileNotFoundError, HeygemError):
             cached = read_track(path)
@@ -58,20 +68,34 @@ def cached_track(
                 path.touch()
                 return cached.truncated(needed), True
         part = stack.enter_context(part_file(path))
-        written = write_track(part.path, track(), limit=needed)
+        written = write_track(part.path, _with_signs_of_life(track(), lock), limit=needed)
         publish(part, path)
         prune(tracks, MAX_BYTES)
     return FaceTrack(path, written.present, written.complete), False
+
+
+def _with_signs_of_life(rows: Iterable[Array | None], lock: locks.FileLock) -> Iterator[Array | None]:
+    for row in rows:
+        lock.keep_alive()
+        yield row
 
 
 @contextmanager
 def cache_errors(
     folder: Path, hint: str = "Use --no-cache, or name another folder with HEYGEM_CACHE_DIR"
 ) -> Iterator[None]:
-    """Convert the errors of writing a track: no permission, a full disk, a read-only file system."""
+    """Convert the errors of writing a track: no permission, a full disk, a read-only file system.
+
+    Raises:
+        HeygemError: ``disk-full``: another attempt may succeed.
+        NotCapableError: ``cache-failed``.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = "the disk is full, so the face track cannot be written"
+            raise HeygemError("disk-full", message, hint=hint, path=folder) from error
         message = f"the face track cannot be written: {error.strerror or error}"
         raise NotCapableError("cache-failed", message, hint=hint, path=folder) from error
 
@@ -79,7 +103,7 @@ def cache_errors(
 def prune(tracks: Path, max_bytes: int) -> None:
     """Delete the least recently used files beyond ``max_bytes``, except those that were used within a day."""
     files: list[tuple[float, int, Path]] = []
-    for path in tracks.iterdir():
+    for path in (path for path in tracks.iterdir() if path.suffix in SUFFIXES):  # others are the user's
         with suppress(FileNotFoundError):  # another process deleted or renamed it
             status = path.stat()
             files.append((status.st_mtime, status.st_size, path))
@@ -88,6 +112,6 @@ def prune(tracks: Path, max_bytes: int) -> None:
     for used, size, path in files:
         if used > time.time() - 86400:
             return
-        if total > max_bytes or path.name.endswith(PART_SUFFIX):
+        if total > max_bytes:
             path.unlink(missing_ok=True)
             total -= size

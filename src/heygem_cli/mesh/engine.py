@@ -130,7 +130,9 @@ class MeshEngine:
                 file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with ``scratch``
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.person, self.tracker.version)
-        return cached_track(default_cache_folder(), key, needed, landmarks)
+        return cached_track(
+            default_cache_folder(), key, needed, landmarks, lambda: on_progress(Progress("track", 0, total))
+        )
 
 
 def _render_frames(

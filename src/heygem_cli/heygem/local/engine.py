@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
@@ -20,6 +19,7 @@ from heygem_cli.heygem.local.session import Session
 from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.staging import StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
+from heygem_cli.locks import FolderLock
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import mux_audio
 from heygem_cli.options import EngineOptions
@@ -97,15 +97,13 @@ class HeygemEngine:
         try:
             self._close_session()
         finally:
-            if self._lock >= 0:
-                os.close(self._lock)
-                self._lock = -1
+            self._lock.release()
 
     def _usable_session(self) -> Session:
         if self._session is not None and not self._session.is_usable():
             self._close_session()
         if self._session is None:
-            self._session = Session(self._installation, self._settings, self._environment, self._lock)
+            self._session = Session(self._installation, self._settings, self._environment, self._lock.descriptor)
         return self._session
 
     @contextlib.contextmanager
@@ -175,23 +173,19 @@ def safe_temp_folder() -> Path:
     raise InputError("no-plain-folder", message, hint="Set TMPDIR to another one", path=tempfile.gettempdir())
 
 
-def _lock(home: Path) -> int:
-    """Lock an installation, in which two workers would take each other's frames, and return the descriptor."""
-    lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _lock(home: Path) -> FolderLock:
+    """Lock an installation, in which two workers would take each other's frames."""
+    lock = FolderLock(home)
     end = time.monotonic() + EXIT_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                os.close(lock)
-                hint = "Wait until it ends, or stop it: two at once would take each other's frames"
-                raise LockedError("locked", "another heygem uses this installation", hint=hint, path=home) from None
-        except OSError:
-            return lock  # a file system without locks
-        else:
-            return lock
+    while not lock.try_acquire():
+        if time.monotonic() > end:
+            holder = lock.holder()
+            lock.release()
+            message = "another heygem uses this installation"
+            hint = "Wait until it ends, or stop it: two at once would take each other's frames"
+            raise LockedError("locked", message, hint=hint, path=home).held_by(holder)
         time.sleep(0.1)
+    return lock
 
 
 def _check_not_running(home: Path) -> None:
