@@ -13,7 +13,6 @@ Exit status 3, some jobs of a batch failed, is no error. docs/errors.md lists al
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import signal
@@ -114,5 +113,7 @@ def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """Return the hint for a name that does not exist: the nearest one that does, else ``otherwise``."""
+    import difflib
+
     near = difflib.get_close_matches(name, list(known), 1)
     return f"Did you mean {printable(near[0])}?" if near else otherwise

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from heygem_cli.cli.output import console, format_duration, format_speed, print_error, print_json
 from heygem_cli.cli.parameters import Given, command
-from heygem_cli.cli.progress import show_batch_progress, show_checking
 from heygem_cli.errors import InputError, StoppedError, plural, printable
 from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
@@ -61,6 +60,8 @@ def batch(
     if options.merge_reports:
         report, unwritten = _merge(manifest, request)
     elif options.dry_run:
+        from heygem_cli.cli.progress import show_checking
+
         with show_checking(quiet=display.quiet) as on_checked:
             jobs = dry_run(check_batch(request, on_checked))
         _show_plan(jobs, as_json=display.as_json)
@@ -78,6 +79,7 @@ batch.__doc__ = (batch.__doc__ or "").replace("{options}", ", ".join(ROW_OPTIONS
 
 def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
     from heygem_cli.batch.session import check_batch, run_batch
+    from heygem_cli.cli.progress import show_batch_progress, show_checking
 
     with show_checking(quiet=display.quiet) as on_checked:
         checked = check_batch(request, on_checked)

@@ -11,7 +11,6 @@ import typer
 
 from heygem_cli.cli.output import format_speed, print_facts, print_json
 from heygem_cli.cli.parameters import Given, command
-from heygem_cli.cli.progress import show_progress
 from heygem_cli.errors import InputError, printable
 from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
@@ -63,6 +62,8 @@ def render(
     apply_settings(settings, os.environ)
     if not display.debug:
         hide_native_output()
+    from heygem_cli.cli.progress import show_progress
+
     with show_progress(quiet=display.quiet) as on_progress:
         from heygem_cli.engines import check_engine_options
         from heygem_cli.job import RenderJob
