@@ -32,7 +32,7 @@ LAYERS = [
 LAYER_OF = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 PARTS = sorted({path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()})
 FRONT_ENDS = {"batch", "doctor", "cli"}
-USERS_OF_HEYGEM = ("heygem.", "engines.", "doctor.", "cli.doctor.", "cli.fix_config.")
+USERS_OF_HEYGEM = ("heygem.", "engines.", "doctor.", "cli.doctor.", "cli.fix_config.", "cli.restart.")
 
 
 def name_of(path: Path) -> str:

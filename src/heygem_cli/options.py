@@ -311,6 +311,26 @@ class RepairOptions:
     compose: Path | None = run_option(None, "Add `shm_size: 2g` to this compose file.", metavar="FILE", variable=False)
 
 
+@dataclass(frozen=True)
+class RestartOptions:
+    """How ``heygem restart`` works."""
+
+    url: str | None = run_option(
+        None,
+        "The address that has to answer after the restart.",
+        metavar="URL",
+        default_text="the one on which it listens now",
+        variable=False,
+    )
+    wait: float = run_option(
+        300.0, "How long it may take until it answers.", metavar="SECONDS", minimum=1, variable=False
+    )
+    dry_run: bool = run_option(False, "Show the commands and run none.", variable=False)
+    yes: bool = run_option(
+        False, "Restart without asking; needed where there is no terminal.", flags=("-y", "--yes"), variable=False
+    )
+
+
 ROW_OPTIONS: Mapping[str, Declared] = {each.name: each for each in declared(RenderOptions) if each.facts.scope == "row"}
 """The options that a row of a manifest may override, by the name of their column."""
 

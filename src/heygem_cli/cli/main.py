@@ -16,6 +16,7 @@ from heygem_cli.cli.engines import engines
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.output import discard, print_error
 from heygem_cli.cli.render import RenderCommand, render
+from heygem_cli.cli.restart import restart
 from heygem_cli.processes import isolated_environment
 
 app = typer.Typer(
@@ -44,7 +45,7 @@ def heygem(
 
 
 app.command(cls=RenderCommand)(render)
-for command in (batch, engines, doctor, fix_config):
+for command in (batch, engines, doctor, fix_config, restart):
     app.command()(command)
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.log_file import LogText, read_texts
 from heygem_cli.doctor.machine import ContainerMachine
 from heygem_cli.errors import InputError
+from heygem_cli.heygem.container.addresses import published_url
 from heygem_cli.heygem.container.client import Container, find_container
 from heygem_cli.heygem.container.snapshot import PRINTED_LOG, Snapshot, take_snapshot
 from heygem_cli.heygem.installation.config_ini import find_log
@@ -21,7 +20,6 @@ from heygem_cli.options import DoctorOptions, EngineOptions
 
 GROUPS_OF_THE_HOST = ("runtime", "engine")
 """Groups of checks that concern heygem itself, which runs outside of the container."""
-SERVICE_PORTS = (8383, 7860)
 
 
 @contextmanager
@@ -57,21 +55,6 @@ def container_inputs(name: str, engines: EngineOptions, options: DoctorOptions) 
             require_gpu="gpu" in options.require,
             require_service="service" in options.require,
         )
-
-
-def published_url(container: Container) -> str | None:
-    """Return the address, on this machine, of the service or the web page: if possible, of one that listens."""
-    urls = [url for port in SERVICE_PORTS for number, url in container.addresses() if number == port]
-    return next((url for url in urls if _accepts(url)), urls[0] if urls else None)
-
-
-def _accepts(url: str) -> bool:
-    parts = urlsplit(url)
-    try:
-        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2):
-            return True
-    except OSError:
-        return False
 
 
 def _logs(container: Container, snapshot: Snapshot, named: tuple[Path, ...]) -> tuple[LogText, ...]:
