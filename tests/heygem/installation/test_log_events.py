@@ -91,6 +91,16 @@ def test_job_from_acceptance_to_its_end():
     assert (reader.current, job.outcome, job.ended) == (None, "done", datetime(2025, 3, 18, 12, 53))
 
 
+def test_failure_to_draw_is_written_in_no_line_of_its_own():
+    failed = old("12:53:00", "[T1]视频帧队列处理异常结束，异常原因:[数字人处理失败，失败原因:[x]]")
+    assert [job.outcome for job in read(STARTED, JOB, failed, DONE).jobs] == ["failed"]
+    # The result was not there within 10 s: HeyGem then ends the job without the line that names the result.
+    result = old("12:53:00", "[T1]任务最终合成结果: ./result/T1-r.mp4")
+    jobs = read(STARTED, JOB, result, DONE, JOB.replace("T1", "T2"), DONE.replace("T1", "T2")).jobs
+    assert [(job.outcome, job.causes) for job in jobs] == [("done", set()), ("failed", {"job-failed"})]
+    assert "frame-queue" in read_event("[T1]任务视频驱动队列异常，异常信息:[x]").causes
+
+
 def test_missing_total_is_unknown():
     reader = read(STARTED, JOB.replace(", len:150", ""))
     assert (reader.current.frames, reader.current.total) == (4, None)

@@ -43,6 +43,7 @@ _FRAME = re.compile(r"发送完成数据大小:\d+, frameId:(\d+)")
 _ENCODING = re.compile(r"任务数字人图片处理已完成|视频帧队列处理已结束|command:ffmpeg .*-crf")
 _FAILED = re.compile("任务执行失败|预处理失败")
 _ENDED = re.compile(r">>>\s*任务:(\S+)\s*耗时|^(\S+) -> ?耗时")
+_RESULT = re.compile("任务最终合成结果")
 _RELEASED = re.compile("start to release queue")
 _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (_START, "start"),
@@ -107,6 +108,7 @@ class Job:
     ended: datetime | None = None
     outcome: Outcome = "running"
     encoding: bool = False
+    has_result: bool = False
     frames: int = 0
     total: int | None = None
     first_frame: tuple[datetime, int] | None = None
@@ -245,6 +247,7 @@ class LogReader:
         self.healed = 0
         self.interrupted: list[Job] = []
         self.newer = False
+        self._names_results = False
         self.last: datetime | None = None
         self._start_parts: set[str] = set()
         self._ready_parts: set[str] = set()
@@ -331,11 +334,20 @@ class LogReader:
             if self.newer and "no-result" in job.causes and job.steps == 0:
                 job.causes = job.causes - {"no-result"} | {"stuck-at-5"}
         elif event.kind == "ended":
-            job.ended = job.ended or event.time
-            if job.outcome == "running":
-                job.outcome = "done"
-                if self.newer:
-                    self.healed = len(self.jobs)
+            self._end(job, event)
+
+    def _end(self, job: Job, event: Event) -> None:
+        """End a job; that it failed to draw is written nowhere but in the cause, or by the missing result."""
+        job.ended = job.ended or event.time
+        if job.outcome != "running":
+            return
+        if job.causes & {"frame-queue", "queue-full", "no-result"} or (self._names_results and not job.has_result):
+            job.outcome = "failed"
+            self._add_message(Event("message", event.time, event.text, causes=frozenset({"job-failed"})), job)
+            return
+        job.outcome = "done"
+        if self.newer:
+            self.healed = len(self.jobs)
 
     def _progress(self, job: Job, event: Event) -> None:
         if job.outcome != "running":
@@ -343,6 +355,8 @@ class LogReader:
         job.updated = event.time or job.updated
         job.encoding = job.encoding or event.kind == "encoding"
         job.total = event.total or job.total
+        if _RESULT.search(event.text):
+            job.has_result = self._names_results = True
         if event.durations:
             job.audio_seconds = event.durations[1]
         else:

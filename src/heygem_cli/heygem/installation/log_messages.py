@@ -178,7 +178,7 @@ MESSAGES = (
     Message(
         "frame-queue",
         "frame processing failed (视频帧队列处理异常结束)",
-        re.compile("视频帧队列处理异常结束"),
+        re.compile("视频帧队列处理异常结束|任务视频驱动队列异常"),
         "the rendering process stopped in the middle of a job",
         f"{_READ_LOG}; {RESTART}",
         needs_restart=True,
