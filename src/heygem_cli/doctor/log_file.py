@@ -12,7 +12,8 @@ from typing import BinaryIO
 
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation.files import check_regular, read_error
-from heygem_cli.heygem.installation.log_events import Job, LogReader, is_known_format, last_time, relevant_lines
+from heygem_cli.heygem.installation.log_events import Job, LogReader
+from heygem_cli.heygem.installation.log_lines import is_known_format, last_time, relevant_lines
 
 MAX_BYTES = 8 << 20
 """How much is read from the end of each log."""

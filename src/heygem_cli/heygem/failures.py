@@ -78,7 +78,7 @@ KNOWN: Mapping[str, KnownFailure] = {
     ),
     "audio-format": KnownFailure(
         InputError,
-        "HeyGem cannot read the audio, although it was converted to WAV",
+        "HeyGem cannot read the audio that goes with it, although it was converted to WAV",
         f"{_READ_LOG}; try --engine mesh",
     ),
     "audio-length": KnownFailure(

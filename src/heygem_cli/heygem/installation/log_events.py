@@ -10,10 +10,9 @@ Each line may have the prefix of ``docker compose logs`` or ``docker logs --time
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Literal
 
 from heygem_cli.heygem.installation.log_messages import GENERIC, MESSAGES
@@ -54,12 +53,13 @@ _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
 )
 _CODE = re.compile(r"\[([^\[\]]+)\](?=任务|预处理|视频帧|存在|init_wh|数字人| -> (?:ffmpeg|预处理|get_aud|wh))")
 _NEWER_CODE = re.compile(r"^([^\s\[\]>]+) ?->")
-_CAUSE_WORDS = (
+CAUSE_WORDS = (
     *("NVIDIA driver", "CUDA", "CPUExecution", "onnxruntime", "ONNXRuntime", "EP Error", "no kernel", "not compatible"),
     *("emory", "bad_alloc", "No module named", "ffmpeg: ", "directory: 'ffmpeg", "directory: ffmpeg", "maybe blocked"),
     *("result info []", "驱动队列满", "失败", "异常", "多人脸", "init_wh result", "format ", "no final result"),
 )
-_STEP_WORDS = ("]-", "TransDhTask init", "服务启动", "进程启动", "任务", "耗时", "发送完成", "视频帧", "command:ffmpeg")
+STEP_WORDS = ("]-", "TransDhTask init", "服务启动", "进程启动", "任务", "耗时", "发送完成", "视频帧", "command:ffmpeg")
+"""Words of which one is in every line that can be an event."""
 
 
 @dataclass(frozen=True)
@@ -128,63 +128,20 @@ class Job:
         return (self.frames - frame) / seconds if seconds > 0 and self.frames > frame else None
 
 
-def relevant_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the time and the text of each line that can be an event; most lines of a long log are not.
-
-    A line without a time has that of the last line shortly before it.
-    """
-    starts = {
-        text.rfind("\n", 0, place) + 1 for word in (*_STEP_WORDS, *_CAUSE_WORDS) for place in _find_all(text, word)
-    }
-    for start in sorted(starts):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield last_time(text, end), text[start:end]
-
-
-def _find_all(text: str, word: str) -> Iterator[int]:
-    """Yield the first place of a word in each line that contains it."""
-    place = text.find(word)
-    while place >= 0:
-        yield place
-        end = text.find("\n", place)
-        place = text.find(word, end) if end >= 0 else -1
-
-
-def last_time(text: str, end: int) -> str:
-    """Return the last time that is written shortly before a place; empty if there is none."""
-    for reach in (200, 10_000):
-        if times := TIME.findall(text, max(0, end - reach), end):
-            return " ".join(times[-1])
-    return ""
-
-
-def is_known_format(text: str) -> bool:
-    """Return whether HeyGem wrote a line of it, or one contains a message that is known."""
-    if any(_header(line) for line in islice(_lines_with(text, "[line:"), 100)):
-        return True
-    return any(read_event(line) for _time, line in relevant_lines(text))
-
-
-def _lines_with(text: str, word: str) -> Iterator[str]:
-    for place in _find_all(text, word):
-        end = text.find("\n", place)
-        yield text[text.rfind("\n", 0, place) + 1 : len(text) if end < 0 else end]
-
-
-def _header(line: str) -> re.Match[str] | None:
+def find_header(line: str) -> re.Match[str] | None:
+    """Return what precedes the text of a line in a format that is known."""
     return (_OLD_HEADER.search(line) or _NEWER_HEADER.search(line)) if "[line:" in line else None
 
 
 def _causes(line: str) -> frozenset[str]:
-    if not any(word in line for word in _CAUSE_WORDS):
+    if not any(word in line for word in CAUSE_WORDS):
         return frozenset()
     return frozenset(each.name for each in MESSAGES if each.pattern and each.pattern.search(line))
 
 
 def read_event(line: str, time: datetime | None = None) -> Event | None:
     """Return what a line reports, or None; ``time`` is that of the line before, for lines without one."""
-    header = _header(line)
+    header = find_header(line)
     stamp = header if header and header[1] else TIME.search(line)
     if stamp:
         time = _to_time(*stamp.group(1, 2)) or time
