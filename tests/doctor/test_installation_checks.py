@@ -1,7 +1,6 @@
 """Checks of intact and broken installations."""
 
 import os
-import shutil
 import subprocess
 import sys
 import venv
@@ -15,12 +14,11 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, MODEL_FILES, OPT_TXT
 from heygem_tree import APP as APP_TEXT
-from heygem_tree import COMPOSE, CONFIG, DANGEROUS, QUEUE, make_installation, onnx_file, opt_text
+from heygem_tree import CONFIG, DANGEROUS, QUEUE, make_installation, onnx_file, opt_text
 
 NO_RESULT = ProbeResult(failure="not probed")
 WITHOUT_PROBES = (
     checks.home, checks.opt_txt, checks.temp_dir, checks.config_keys, checks.models, checks.queue,
-    checks.compose_shm, checks.compose_gpu,
 )  # fmt: skip
 
 
@@ -355,26 +353,6 @@ def test_queue(home, call, status, found):
     finding = checks.queue(Inputs(home=home))
     assert finding.status == status
     assert found in finding.found
-
-
-@pytest.mark.parametrize(
-    ("text", "shm", "gpu"),
-    [
-        (COMPOSE, "ok", "ok"),
-        (COMPOSE.replace("2g", "1g"), "warn", "ok"),
-        (COMPOSE.replace("    shm_size: 2g\n", ""), "warn", "ok"),
-        (COMPOSE[: COMPOSE.index("    deploy")], "ok", "warn"),
-        ("services: [", "fail", "fail"),
-    ],
-)
-def test_compose_file(tmp_path, home, text, shm, gpu):
-    path = tmp_path / "any.yml"
-    path.write_text(text)
-    # With or without an installation.
-    for inputs in (Inputs(compose=path), Inputs(compose=path, home=home)):
-        assert (checks.compose_shm(inputs).status, checks.compose_gpu(inputs).status) == (shm, gpu)
-    shutil.copy(path, home / "docker-compose.yml")
-    assert checks.compose_shm(Inputs(home=home)).status == shm
 
 
 def test_fake_onnx_file_has_the_expected_size():

@@ -1,15 +1,23 @@
 """Checks of servers that respond, respond wrongly, slowly or not at all."""
 
+import contextlib
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from heygem_cli.doctor import probes, service_checks
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.heygem.installation.tree import CONFIG_INI
 from heygem_tree import make_installation
 
 
@@ -51,6 +59,87 @@ def address():
         yield f"http://127.0.0.1:{server.server_port}"
         server.stop.set()
         server.shutdown()
+
+
+WAIT = "print(flush=True); import time; time.sleep(60)"
+
+
+@pytest.mark.parametrize(("gpus", "status"), [(("0", "0"), "warn"), (("0", "1"), "ok"), ((None, None), "warn")])
+def test_several_heygem_on_one_gpu(tmp_path, gpus, status):
+    """The forked workers of a HeyGem do not count."""
+    proc = tmp_path / "proc"  # of these processes only: others may run HeyGem on this machine
+    proc.mkdir()
+    with contextlib.ExitStack() as stack:
+        for name, gpu in zip("AB", gpus, strict=True):
+            home = make_installation(tmp_path / name)
+            (home / "app.py").write_text(f"import os\nprint(os.getpid(), flush=True); os.fork()\n{WAIT}")
+            command = [sys.executable, "-u", "app.py"]
+            running = subprocess.Popen(
+                command,
+                cwd=home,
+                env={"CUDA_VISIBLE_DEVICES": gpu} if gpu else {},
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            stack.enter_context(running)
+            stack.callback(os.killpg, running.pid, signal.SIGKILL)
+            for _line in range(3):
+                running.stdout.readline()
+            children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+            for pid in (running.pid, *children):
+                (proc / str(pid)).symlink_to(f"/proc/{pid}")
+        finding = service_checks.instances(Inputs(proc=proc))
+    assert finding.status == status
+    assert finding.found.startswith(f"2 on GPU {gpus[0] or 'all'}: ") is (status == "warn")
+
+
+def test_port_is_taken_by_another_program(tmp_path, address):
+    home = make_installation(tmp_path / "HeyGem")
+    (home / "app.py").unlink()
+    (home / "app_local.py").touch()
+    port = address.rpartition(":")[2]
+    config = (home / CONFIG_INI).read_text()
+
+    def finding(number, reserved=()):
+        (home / CONFIG_INI).write_text(config.replace("8383", str(number)))
+        return service_checks.port(Inputs(home=home), list(reserved))
+
+    taken = finding(port)
+    assert taken.status == "warn"
+    assert taken.found.startswith(f"{port} is used by process {os.getpid()}: ")
+    assert finding(1).found == "1 is free"
+    assert finding(8383, [(8300, 8400)]).found == "8383 is reserved by Windows"
+
+
+@pytest.mark.parametrize("source", ["", "demo.launch(server_port={})"])
+def test_port_is_used_by_heygem_itself(tmp_path, source):
+    home = make_installation(tmp_path / "HeyGem")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    listen = f"import socket; s = socket.create_server(('127.0.0.1', {number}))"
+    (home / "app.py").write_text(f"# gradio, {source.format(number)}\n{listen}; {WAIT}")
+    environment = {} if source else {"GRADIO_SERVER_PORT": str(number)}
+    command = [sys.executable, "app.py"]
+    with subprocess.Popen(command, cwd=home, env=environment, stdout=subprocess.PIPE) as running:
+        try:
+            running.stdout.readline()
+            finding = service_checks.port(Inputs(home=home), [])
+        finally:
+            running.kill()
+    assert finding.status == "ok"
+    assert finding.found.startswith(f"{number} is used by process {running.pid}: ")
+
+
+def test_ports_that_windows_reserves(tmp_path):
+    (tmp_path / "version").write_text("Linux version 5.15.90.1-microsoft-standard-WSL2")
+    netsh = tmp_path / "netsh.exe"
+    netsh.write_text(
+        "#!/bin/sh\nprintf 'Start Port    End Port\\n----------    --------\\n      8300        8399\\r\\n'\n"
+    )
+    netsh.chmod(0o755)
+    inputs = Inputs(home=tmp_path, proc=tmp_path, environment={"PATH": str(tmp_path)})
+    assert probes.reserved_ports(inputs) == [(8300, 8399)]
+    assert probes.reserved_ports(Inputs(home=tmp_path, environment={"PATH": str(tmp_path)})) == []
 
 
 def finding_of(url, **inputs):

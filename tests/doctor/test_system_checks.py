@@ -53,6 +53,28 @@ def test_real_shared_memory():
     assert 0 <= float(free.replace(",", "")) * bytes_of[free_unit] <= float(size.replace(",", "")) * bytes_of[unit]
 
 
+@pytest.mark.parametrize(
+    ("total", "limit", "version", "status", "words"),
+    [
+        (31, None, "Linux", "ok", "31.0 GiB in all"),
+        (15.6, None, "Linux", "ok", "15.6 GiB"),
+        (8, None, "Linux", "warn", "8.0 GiB in all"),
+        (64, 8, "Linux", "warn", "8.0 GiB in all"),
+        (7.6, None, "Linux 5.15-microsoft-standard-WSL2", "warn", "the limit of WSL"),
+    ],
+)
+def test_memory_for_heygem(tmp_path, total, limit, version, status, words):
+    write(tmp_path, {"proc/meminfo": f"MemTotal: {int(total * (1 << 20))} kB\n", "proc/version": version})
+    if limit:
+        write(tmp_path, {"cgroup/memory.max": f"{limit * GIB}\n", "proc/self/cgroup": "0::/\n"})
+    inputs = Inputs(proc=tmp_path / "proc", cgroup=tmp_path / "cgroup", home=tmp_path)
+    finding = system_checks.memory_for_heygem(inputs)
+    assert finding.status == status
+    assert words in finding.found
+    assert (".wslconfig" in finding.fix) == ("WSL" in version)
+    assert system_checks.memory_for_heygem(Inputs(proc=tmp_path / "proc")).status == "skip"
+
+
 def test_missing_or_read_only_shared_memory(tmp_path):
     finding = system_checks.shared_memory(Inputs(dev=tmp_path))
     assert (finding.status, finding.found) == ("fail", f"{tmp_path}/shm is missing")

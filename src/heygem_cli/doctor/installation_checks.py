@@ -15,7 +15,7 @@ from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
+from heygem_cli.heygem.installation import config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_lossless, read_small
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
@@ -289,46 +289,6 @@ def queue(inputs: Inputs, home: Path) -> Finding:
         for name, source in call.wrong.items()
     ]
     return warn(f"line {call.line}: {', '.join(wrong)}", why, fix) if wrong else ok(gradio_queue.written(best))
-
-
-def _needs_compose(judge: Callable[[Inputs, list[compose.Service], str], Finding]) -> Callable[[Inputs], Finding]:
-    """Pass the services of the compose file, and its quoted path, to a check; skip it if there is no such file."""
-
-    @functools.wraps(judge)
-    def wrapper(inputs: Inputs) -> Finding:
-        path = inputs.compose or (tree.find_compose(inputs.home) if inputs.home else None)
-        if path is None:
-            return skip("no compose file: name one with --compose")
-        try:
-            return judge(inputs, compose.heygem_services(compose.parse(read_small(path), path)), shlex.quote(str(path)))
-        except InputError as error:
-            return fail(error.message, "docker compose cannot use it", error.hint or f"docker compose -f {path} config")
-
-    return wrapper
-
-
-@check("installation.compose-shm", "compose file: shm_size")
-@_needs_compose
-def compose_shm(inputs: Inputs, services: list[compose.Service], file: str) -> Finding:
-    """Check shm_size in the compose file."""
-    small = [f"{each.name}: shm_size {each.shm_size or 'not set'}" for each in services if each.small]
-    if not small:
-        return ok(", ".join(f"{each.name}: {'ipc: host' if each.host_ipc else each.shm_size}" for each in services))
-    why = "Docker's default of 64 MiB is too little for DataLoader workers"
-    command = _fix_config(inputs.home) if inputs.home else "heygem fix-config"
-    return warn(", ".join(small), why, f"{command} --compose {file}")
-
-
-@check("installation.compose-gpu", "compose file: GPU")
-@_needs_compose
-def compose_gpu(_inputs: Inputs, services: list[compose.Service], file: str) -> Finding:
-    """Check the GPU reservation in the compose file."""
-    without = [each.name for each in services if not each.gpu]
-    if not without:
-        return ok(", ".join(each.name for each in services))
-    reservation = "deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
-    fix = f"${{EDITOR:-vi}} {file}   # {reservation}"
-    return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU, where its queues block", fix)
 
 
 def _config(home: Path) -> config_ini.Config:

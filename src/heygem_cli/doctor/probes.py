@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -117,6 +118,17 @@ def service(inputs: Inputs) -> ProbeResult:
     timeout = min(10.0, inputs.timeout)
     # From here, also if HeyGem runs in a container: that is where its users are.
     return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
+
+
+def reserved_ports(inputs: Inputs) -> list[tuple[int, int]]:
+    """Return the ranges of ports that Windows has reserved, where this is Linux in Windows."""
+    from heygem_cli.doctor.system_checks import in_wsl
+
+    if inputs.home is None or not in_wsl(inputs.proc):
+        return []
+    command = ["netsh.exe", "interface", "ipv4", "show", "excludedportrange", "protocol=tcp"]
+    result = run_command(command, environment=inputs.environment, timeout=inputs.timeout)
+    return [(int(first), int(last)) for first, last in re.findall(r"^ *(\d+) +(\d+)", result.stdout, re.MULTILINE)]
 
 
 def is_official(url: str) -> bool:

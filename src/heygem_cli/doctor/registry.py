@@ -16,6 +16,7 @@ GROUPS = ("runtime", "gpu", "system", "environment", "installation", "service", 
 
 for _group in GROUPS:
     import_module(f"heygem_cli.doctor.{_group}_checks")
+import_module("heygem_cli.doctor.compose_checks")  # of the group `installation`
 CHECKS = tuple(sorted(registered, key=lambda check: GROUPS.index(check.group)))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from pathlib import Path
 
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
@@ -11,8 +13,21 @@ from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.installation_checks import NO_HOME
 from heygem_cli.doctor.log_file import STDIN
+from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation import config_ini
 from heygem_cli.heygem.installation.config_ini import find_log
-from heygem_cli.heygem.installation.tree import LOG, processes
+from heygem_cli.heygem.installation.files import read_if_exists, read_small
+from heygem_cli.heygem.installation.ports import listeners, owner
+from heygem_cli.heygem.installation.start import find_start
+from heygem_cli.heygem.installation.tree import (
+    APP,
+    CONFIG_INI,
+    LOG,
+    all_installations,
+    is_installation,
+    process_environment,
+    processes,
+)
 
 
 @check("service.process", "HeyGem's process")
@@ -28,6 +43,62 @@ def process(inputs: Inputs) -> Finding:
             return skip(found)
         return fail(found, "HeyGem is down", "heygem restart")
     return ok("; ".join(f"{each.pid}: {each.command}" for each in running))
+
+
+@check("service.instances", "one HeyGem for each GPU")
+def instances(inputs: Inputs) -> Finding:
+    """Check whether several HeyGem run on the same GPU."""
+    running = all_installations(inputs.proc)
+    if not running:
+        return skip("no process found (those of other users and of containers are not visible)")
+    by_gpu: dict[str, list[str]] = {}
+    for each in running:
+        gpu = (process_environment(each.pid, inputs.proc) or {}).get("CUDA_VISIBLE_DEVICES", "all")
+        by_gpu.setdefault(gpu, []).append(f"{each.pid}: {each.command}")
+    shared = {gpu: names for gpu, names in by_gpu.items() if len(names) > 1}
+    if not shared:
+        return ok("; ".join(f"{names[0]} (GPU {gpu})" for gpu, names in by_gpu.items()))
+    found = "; ".join(f"{len(names)} on GPU {gpu}: {', '.join(names)}" for gpu, names in shared.items())
+    why = "they share its memory and slow each other down: jobs end with CUDA out of memory, or time out"
+    return warn(found, why, "Stop all but one, or give each its own: CUDA_VISIBLE_DEVICES=1 python app.py")
+
+
+@check("service.port", "port of HeyGem", probes.reserved_ports)
+def port(inputs: Inputs, reserved: list[tuple[int, int]]) -> Finding:
+    """Check whether another program has the port that HeyGem needs."""
+    if inputs.home is None or not is_installation(inputs.home):
+        return skip(NO_HOME)
+    number = _port(inputs)
+    why = "HeyGem cannot listen there: it ends when it starts, or its page cannot be reached"
+    if any(first <= number <= last for first, last in reserved):
+        fix = "net stop winnat; net start winnat   # in Windows, as an administrator"
+        return fail(f"{number} is reserved by Windows", why, fix)
+    inodes = listeners(number, inputs.proc)
+    if not inodes:
+        return ok(f"{number} is free")
+    process = owner(inodes, inputs.proc)
+    if process is None:
+        return ok(f"{number} is used by a process that is not visible, of another user or a container")
+    pid, command = process
+    if "docker-proxy" in command or pid in {each.pid for each in processes(inputs.home, inputs.proc)}:
+        return ok(f"{number} is used by process {pid}: {command}")
+    return warn(f"{number} is used by process {pid}: {command}", why, f"ps -fp {pid}   # stop it, or use another port")
+
+
+def _port(inputs: Inputs) -> int:
+    """Return the port of the script that serves: Gradio's page, or the service's from config.ini."""
+    assert inputs.home is not None  # noqa: S101
+    start = find_start(inputs.home, inputs.proc, inputs.home_python)
+    if "app.py" in [Path(each).name for each in start.command]:
+        named = re.search(rb"\bserver_port\s*=\s*(\d+)", read_if_exists(inputs.home / APP) or b"")
+        value = named[1].decode() if named else start.variables.get("GRADIO_SERVER_PORT", "")
+        return int(value) if value.isdecimal() else 7860
+    try:
+        path = inputs.home / CONFIG_INI
+        value = config_ini.parse(read_small(path), path).get("http_server", "server_port") or ""
+    except InputError:
+        value = ""
+    return int(value) if value.isdecimal() else 8383
 
 
 @check("service.http", "HeyGem responds (--url)", probes.service)

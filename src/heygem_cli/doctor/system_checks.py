@@ -44,7 +44,7 @@ def shared_memory(inputs: Inputs) -> Finding:
 def memory(inputs: Inputs) -> Finding:
     """Check the memory that is available on the machine and allowed by the control group."""
     limit = read_limits(inputs.cgroup, inputs.proc).memory
-    available = _available(inputs.proc / "meminfo")
+    available = _meminfo(inputs.proc, "MemAvailable")
     parts = [f"limit {_size(limit)}"] if limit else ["no limit"]
     parts += [f"{_size(available)} available"] if available is not None else []
     found = ", ".join(parts)
@@ -56,12 +56,39 @@ def memory(inputs: Inputs) -> Finding:
     return warn(found, why, fix) if least < 2 * GIB else ok(found)
 
 
-def _available(meminfo: Path) -> int | None:
+@check("system.memory-for-heygem", "memory that HeyGem needs")
+def memory_for_heygem(inputs: Inputs) -> Finding:
+    """Check whether the whole memory is enough for HeyGem, if there is one here."""
+    if inputs.home is None and inputs.compose is None:
+        return skip("no HeyGem here")
+    sizes = (_meminfo(inputs.proc, "MemTotal"), read_limits(inputs.cgroup, inputs.proc).memory)
+    total = min((size for size in sizes if size is not None), default=None)
+    if total is None:
+        return skip("unknown")
+    # A machine with 16 GiB shows a little less.
+    if total >= 15 * GIB:
+        return ok(f"{_size(total)} in all")
+    found, why = f"{_size(total)} in all", "HeyGem needs 16 GiB (upstream asks for 32): below, its processes are killed"
+    if in_wsl(inputs.proc):
+        fix = "printf '[wsl2]\\nmemory=32GB\\n' >> /mnt/c/Users/NAME/.wslconfig && wsl.exe --shutdown"
+        return warn(f"{found}: the limit of WSL, half of the memory by default", why, fix)
+    return warn(found, why, "docker run --memory=32g …   # or a machine with more memory")
+
+
+def in_wsl(proc: Path) -> bool:
+    """Return whether this is Linux in Windows."""
     try:
-        lines = meminfo.read_text().splitlines()
+        return "microsoft" in (proc / "version").read_text(errors="replace").lower()
+    except OSError:
+        return False
+
+
+def _meminfo(proc: Path, field: str) -> int | None:
+    try:
+        lines = (proc / "meminfo").read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
 
 
 @check("system.cpu", "processors and their limit")

@@ -135,7 +135,7 @@ def processes(home: Path, proc: Path) -> list[Process]:
         folder = proc / str(pid)
         try:
             arguments = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-            if (folder / "cwd").readlink() == home and _is_worker(arguments, home):
+            if (folder / "cwd").readlink() == home and _is_worker(arguments, folder):
                 # The name of the program, in brackets, may contain spaces.
                 parent = int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
                 running.append(Process(pid, tuple(arguments), parent))
@@ -151,13 +151,27 @@ def main_processes(home: Path, proc: Path) -> list[Process]:
     return [each for each in running if each.parent not in pids and "--multiprocessing-fork" not in each.arguments]
 
 
-def _is_worker(arguments: list[str], home: Path) -> bool:
+def all_installations(proc: Path) -> list[Process]:
+    """Return the main process of each HeyGem on this machine, in containers, too, where they are visible."""
+    homes = set()
+    for folder in proc.glob("[0-9]*"):
+        try:
+            if b"python" in (folder / "cmdline").read_bytes() and is_installation(folder / "cwd"):
+                homes.add((folder / "cwd").readlink())
+        except OSError:
+            continue  # it has just ended, or belongs to another user
+    return [each for home in sorted(homes) for each in main_processes(home, proc)]
+
+
+def _is_worker(arguments: list[str], process: Path) -> bool:
     """Return whether a command line runs a script of the installation, or is a multiprocessing child of one."""
     if "python" not in Path(arguments[0]).name:
         return False
     if "--multiprocessing-fork" in arguments:
         return True
-    return any(each.endswith(".py") and (home / each).is_file() for each in arguments[1:])
+    # Seen through the process, whose folders may be those of a container.
+    scripts = [each for each in arguments[1:] if each.endswith(".py")]
+    return any((process / ("root" if each.startswith("/") else "cwd") / each.lstrip("/")).is_file() for each in scripts)
 
 
 def process_environment(pid: int, proc: Path) -> dict[str, str] | None:

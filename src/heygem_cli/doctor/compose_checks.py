@@ -1,0 +1,105 @@
+"""Checks of HeyGem's service in a compose file."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from heygem_cli.doctor import probes
+from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
+from heygem_cli.doctor.child_process import ProbeResult
+from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.system_checks import in_wsl
+from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation import compose, tree
+from heygem_cli.heygem.installation.files import read_small
+
+
+def _needs_compose(judge: Callable[..., Finding]) -> Callable[..., Finding]:
+    """Pass HeyGem's services in the compose file, and its path, to a check; skip it if there is none."""
+
+    @functools.wraps(judge)
+    def wrapper(inputs: Inputs, *results: ProbeResult) -> Finding:
+        path = inputs.compose or (tree.find_compose(inputs.home) if inputs.home else None)
+        if path is None:
+            return skip("no compose file: name one with --compose")
+        try:
+            services = compose.heygem_services(compose.parse(read_small(path), path))
+        except InputError as error:
+            return fail(error.message, "docker compose cannot use it", error.hint or f"docker compose -f {path} config")
+        if not services:
+            return skip(f"{path} has no service that is HeyGem's")
+        return judge(inputs, services, path, *results)
+
+    return wrapper
+
+
+@check("installation.compose-shm", "compose file: shm_size")
+@_needs_compose
+def compose_shm(_inputs: Inputs, services: list[compose.Service], path: Path) -> Finding:
+    """Check shm_size in the compose file."""
+    small = [f"{each.name}: shm_size {each.shm_size or 'not set'}" for each in services if each.small]
+    if not small:
+        return ok(", ".join(f"{each.name}: {'ipc: host' if each.host_ipc else each.shm_size}" for each in services))
+    why = "Docker's default of 64 MiB is too little for DataLoader workers"
+    return warn(", ".join(small), why, f"heygem fix-config --compose {shlex.quote(str(path))}")
+
+
+@check("installation.compose-gpu", "compose file: GPU")
+@_needs_compose
+def compose_gpu(_inputs: Inputs, services: list[compose.Service], path: Path) -> Finding:
+    """Check the GPU reservation in the compose file."""
+    without = [each.name for each in services if not each.gpu]
+    reservation = "deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}"
+    fix = f"{_edit(path)}   # {reservation}"
+    if without:
+        return warn(f"no GPU for {', '.join(without)}", "HeyGem runs on the CPU, where its queues block", fix)
+    vague = [each.name for each in services if each.vague_devices]
+    if vague:
+        found = f"{', '.join(vague)}: `runtime: nvidia` beside `devices` without `driver` and `count`"
+        why = "where only one of the two is set up, Docker refuses it: could not select device driver with capabilities"
+        return warn(found, why, f"{fix} without `runtime`")
+    return ok(", ".join(each.name for each in services))
+
+
+@check("installation.compose-image", "compose file: image for the GPU", probes.nvml)
+@_needs_compose
+def compose_image(_inputs: Inputs, services: list[compose.Service], path: Path, gpus: ProbeResult) -> Finding:
+    """Check whether an RTX 50 has the image that was built for it."""
+    capabilities = [tuple(each["capability"]) for each in gpus.facts.get("devices", [])]
+    images = ", ".join(each.image for each in services if each.image)
+    old = [each.image for each in services if "guiji2025/" in each.image and "-5090" not in each.image]
+    if not old or not capabilities or max(capabilities) < (10, 0):
+        return ok(images or "built here")
+    why = "its torch and ONNX Runtime have no kernels for an RTX 50 or newer: CUDA error: no kernel image"
+    return fail(f"{', '.join(old)} on an RTX 50 or newer", why, f"{_edit(path)}   # image: {old[0]}-5090")
+
+
+@check("installation.compose-volumes", "compose file: folders and --map")
+@_needs_compose
+def compose_volumes(inputs: Inputs, services: list[compose.Service], path: Path) -> Finding:
+    """Compare the folders that the container gets with those that --map names."""
+    volumes = {target.rstrip("/"): source for each in services for source, target in each.volumes}
+    shown = ", ".join(f"{source} as {target}" for target, source in volumes.items())
+    windows = [source for source in volumes.values() if re.match(r"[A-Za-z]:[\\/]", source)]
+    if windows and not in_wsl(inputs.proc):
+        why = "Docker on Linux does not know drives: the container gets no folder, or does not start"
+        return warn(f"{windows[0]} is a folder of Windows", why, _edit(path))
+    for each in inputs.maps:
+        source = volumes.get(str(each.container).rstrip("/"))
+        if source is None:
+            found = f"--map names {each.container}, but the container has only: {shown or 'no folder'}"
+            return warn(found, "the service does not find the staged files", _edit(path))
+        folder = path.parent / source.replace("~", str(inputs.user_home), 1)
+        if not windows and folder.resolve() != Path(each.host).resolve():
+            found = f"{each.container} is {source} in the compose file, but {each.host} in --map"
+            why = "the service looks for the staged files in another folder, and fails"
+            return warn(found, why, f"heygem doctor --map {shlex.quote(f'{folder.resolve()}:{each.container}')}")
+    return ok(shown or "none")
+
+
+def _edit(path: Path) -> str:
+    return f"${{EDITOR:-vi}} {shlex.quote(str(path))}"
