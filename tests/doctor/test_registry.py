@@ -16,7 +16,7 @@ GROUPS = ["runtime", "gpu", "system", "environment", "installation", "service", 
 def test_ids_are_unique_and_grouped():
     names = [check.id for check in CHECKS]
     assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[a-z]+\.[A-Za-z_-]+", name) for name in names)
+    assert all(re.fullmatch(r"[a-z]+\.[A-Za-z0-9_-]+", name) for name in names)
     assert list(dict.fromkeys(check.group for check in CHECKS)) == GROUPS
 
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from heygem_cli.doctor import installation_checks as _first  # noqa: F401  (its checks precede these in the output)
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
