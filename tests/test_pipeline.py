@@ -1,5 +1,7 @@
 """Tests of all stages together, on a real face, in one process."""
 
+import os
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 
@@ -25,6 +27,27 @@ SIZE = (480, 360)
 @pytest.fixture(scope="module")
 def pipeline():
     return Pipeline(EngineOptions("cpu"), Settings())
+
+
+@pytest.fixture
+def full_folder(tmp_path):
+    """A full file system."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    (folder / "rest").write_bytes(bytes(4096))
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_temporary_folder_is_an_error_that_may_pass(pipeline, tmp_path, face, voice, monkeypatch, full_folder):
+    monkeypatch.setenv("TMPDIR", str(full_folder))
+    with pytest.raises(HeygemError, match=f"{full_folder}: the disk is full") as caught:
+        render(pipeline, job(tmp_path, voice, face, no_cache=True))
+    assert (caught.value.code, caught.value.exit_code) == ("disk-full", 1)
+    assert list(tmp_path.glob("*.mp4")) == []
 
 
 @pytest.fixture(autouse=True)

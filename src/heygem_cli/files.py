@@ -262,6 +262,11 @@ def delete_own_parts() -> None:
                 target.unlink()
 
 
+def temporary_folder() -> Path:
+    """Return ``TMPDIR``, or else ``/tmp``: never another folder, as :mod:`tempfile` does when this one is full."""
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108
+
+
 @contextlib.contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
     """Create a folder for one job, and delete it with all its files when the block ends.

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import MutableMapping
 from typing import NoReturn
 
+from heygem_cli.files import temporary_folder
 from heygem_cli.processes import kill_and_reap_children
 
 RUN_VARIABLE = "HEYGEM_BATCH_RUN"
@@ -29,7 +30,7 @@ def restart(run_id: str, began: float, stdin: bytes | None) -> NoReturn:
     if sys.stderr.fileno() != 2:  # descriptor 2 was redirected to hide native output
         os.dup2(sys.stderr.fileno(), 2)
     if stdin is not None:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=temporary_folder()) as file:
             file.write(stdin)
             file.flush()
             os.lseek(file.fileno(), 0, os.SEEK_SET)

@@ -17,6 +17,7 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.files import temporary_folder
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
@@ -125,9 +126,10 @@ class MeshEngine:
                 yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.person)))
 
         if job.options.no_cache:
-            with cache_errors(Path(tempfile.gettempdir()), hint="Free some space, or name another folder with TMPDIR"):
+            folder = temporary_folder()
+            with cache_errors(folder, hint="Free some space, or name another folder with TMPDIR"):
                 # An unlinked file: nothing is left behind even if the process is killed.
-                file = scratch.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with ``scratch``
+                file = scratch.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - closed with ``scratch``
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
         key = track_key(job.face, job.options.person, self.tracker.version)
         return cached_track(

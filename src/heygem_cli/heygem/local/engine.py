@@ -6,13 +6,12 @@ import contextlib
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, LockedError
-from heygem_cli.files import work_folder
+from heygem_cli.files import temporary_folder, work_folder
 from heygem_cli.heygem.installation.tree import processes
 from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
@@ -166,11 +165,11 @@ def safe_temp_folder() -> Path:
     Raises:
         InputError: ``no-plain-folder``.
     """
-    for folder in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108
+    for folder in (str(temporary_folder()), "/tmp", "/var/tmp"):  # noqa: S108
         if SAFE_PATH.fullmatch(folder) and os.access(folder, os.W_OK | os.X_OK):
             return Path(folder)
     message = "the folder for temporary files must be writable and have a path of plain ASCII letters"
-    raise InputError("no-plain-folder", message, hint="Set TMPDIR to another one", path=tempfile.gettempdir())
+    raise InputError("no-plain-folder", message, hint="Set TMPDIR to another one", path=temporary_folder())
 
 
 def _lock(home: Path) -> FolderLock:
