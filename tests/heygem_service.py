@@ -39,10 +39,19 @@ class Service:
     ``slow`` (2 s), ``hangs``, ``late`` (10004 at first), ``other-result`` (another job's result), ``other-task``
     (another job's state), ``outside`` (a result outside of the folder), ``dies`` (the server stops while the job runs),
     ``html``, ``http-500``, ``truncated`` (truncated answers), ``flaky`` (every other answer is invalid), ``no-answer``
-    (no answer at all).
+    (no answer at all), ``plateau`` (20 % for 4 s), ``endless`` (20 % until the service is restarted).
+
+    Like the service, it keeps its log in ``log/dh.log``, in the newer format, and with ``pn=1`` it leaves every frame
+    as a PNG file in ``temp``.
+
+    Args:
+        shared: The folder that it shares, ``/code/data`` in the container.
+        script: The behaviours.
+        loading: Seconds until it can draw; jobs that it gets before fail, as with a real one.
+        log: Whether the shared folder shows its log.
     """
 
-    def __init__(self, shared: Path, *script: str) -> None:
+    def __init__(self, shared: Path, *script: str, loading: float = 0, log: bool = True) -> None:
         self.shared = shared
         self.temp = shared / "temp"
         self.temp.mkdir(parents=True, exist_ok=True)
@@ -50,11 +59,34 @@ class Service:
         self.jobs: dict[str, dict] = {}
         self.submitted: list[dict] = []
         self.queries: list[str] = []
+        self.log_file = shared / "log/dh.log" if log else None
         self._lock = threading.Lock()
+        self._start(loading)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def _start(self, loading: float) -> None:
+        self._ready_at = time.monotonic() + loading
+        self._log("system ->init_wh_process start...")
+        self._log("system ->get_audio_p[22] transfer_p[33] start")
+        self._log("******************* TransDhServer服务启动 *******************")
+        threading.Timer(loading, self._log, ["system ->av_transfer load success"]).start()
+
+    def restart(self) -> None:
+        """Forget all tasks."""
+        with self._lock:
+            self.jobs.clear()
+        self._start(0)
+
+    def _log(self, message: str) -> None:
+        if self.log_file is None:
+            return
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self.log_file.parent.mkdir(exist_ok=True)
+        with self.log_file.open("a") as file:
+            file.write(f"{now},930-[service.self_logger]-threading.py[line:870]-INFO: {message}\n")
 
     def close(self) -> None:
         self._server.shutdown()
@@ -76,7 +108,10 @@ class Service:
                 return {"code": 10001, "success": True, "msg": "忙碌中", "data": {}}
             if mode in REFUSED:
                 return {"code": REFUSED[mode], "success": False, "msg": "refused", "data": {}}
+            if time.monotonic() < self._ready_at:
+                mode = "startup-timeout"
             self.jobs[task["code"]] = {"mode": mode, "status": 1, "progress": 0}
+            self._log(f"{task['code']} ->audio_url:{task['audio_url']}, video_url:{task['video_url']}, chaofen:0")
             threading.Thread(target=self._work, args=(task, mode), daemon=True).start()
             return {"code": 10000, "success": True, "msg": "任务提交成功", "data": {}}
 
@@ -115,9 +150,19 @@ class Service:
         if mode in FAILED:
             job.update(status=3, msg=FAILED[mode].format(code=code))
             return
-        for percent in range(20, 100, 20):
-            job["progress"] = percent
-            time.sleep(0.4 if mode == "slow" else 0.02)
+        for number in range(4 if task.get("pn") else 0):
+            (self.temp / f"{number + 1}.png").write_bytes(b"png")
+        self._log(f"{code} -> video_info:[25.0/160/120/0.4], audio_info:[0.4]")
+        job["progress"] = 20
+        frames = 200 if mode == "endless" else 10
+        for frame in range(1, frames + 1):
+            time.sleep({"slow": 0.2, "plateau": 0.4, "endless": 0.3}.get(mode, 0.01))
+            if not video.exists():  # a real one reads it for ever
+                return
+            self._log(f"audio_transfer >>>>>>>>>>> 发送完成数据大小:1, frameId:{frame}, cost:0.4s")
+        if code not in self.jobs:  # restarted
+            return
+        job["progress"] = 90
         result = self.temp / f"{code}-r.mp4"
         if mode != "no-file" and audio.exists():
             self._render(audio, video, result, mode)

@@ -33,16 +33,31 @@ class InferenceSession:
 """
 
 SERVICE = '''
-import json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
+import enum, json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
 
 SETTINGS = json.load(open("stand_in.json"))
 QUEUE_TIMEOUT = SETTINGS.get("queue_timeout", 10)
+NEWER = SETTINGS.get("log") == "newer"
+FORMATS = {  # and the format of the time
+    "file": ("[%(asctime)s] [%(filename)s[line:%(lineno)d]] [%(levelname)s] [%(message)s]", None),
+    "console": ("[%(asctime)s] [%(filename)s[line:%(lineno)d]] [%(levelname)s] [%(message)s]", "%Y-%m-%d %H:%M:%S"),
+    "newer": ("%(asctime)s-[service.self_logger]-%(filename)s[line:%(lineno)d]-%(levelname)s: %(message)s", None),
+}
 os.makedirs("log", exist_ok=True)
+form, time_form = FORMATS[SETTINGS.get("log", "file")]
 logging.basicConfig(
-    filename="log/dh.log", level=logging.INFO,
-    format="[%(asctime)s] [%(filename)s[line:%(lineno)d]] [%(levelname)s] [%(message)s]",
+    level=logging.INFO, format=form, datefmt=time_form,
+    **({"stream": sys.stdout} if SETTINGS.get("log") == "console" else {"filename": "log/dh.log"}),
 )
 log = logging.info
+
+
+class Status(enum.Enum):
+    run = 1
+    success = 2
+    error = 3
+
+
 assert sys.argv == ["run.py", "--num_threads", "0"], sys.argv
 assert os.environ["OMP_NUM_THREADS"] == "1" and os.environ["ORT_PARALLEL"] == "0"
 
@@ -70,7 +85,9 @@ def detect_faces(tasks, answers):
         time.sleep(1000)
     if SETTINGS["start"] == "child-crash":
         os._exit(3)
-    log(">>> init_wh_process进程启动")
+    if SETTINGS["start"] == "late":  # the second line, and in the other order
+        time.sleep(2.5)
+    log("system ->init_wh_process start..." if NEWER else ">>> init_wh_process进程启动")
     while True:
         mode, code, video = tasks.get()
         if mode == "no-answer":
@@ -87,7 +104,9 @@ def detect_faces(tasks, answers):
 
 def draw(tasks, results):
     """Run the drawing process."""
-    log(">>> 数字人图片处理进程启动")
+    if NEWER:
+        time.sleep(1)
+    log("av_transfer load success" if NEWER else ">>> 数字人图片处理进程启动")
     while True:
         mode, code, video, audio, first, last = tasks.get(timeout=QUEUE_TIMEOUT)
         if mode in ("hang", "stuck-group") and first >= 4:
@@ -96,8 +115,14 @@ def draw(tasks, results):
             os.kill(os.getpid(), signal.SIGSEGV)
         if mode == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        log("[%s]>>> 发送完成数据大小:4, frameId:%d, cost:0.01s", code, first + 4)
+        log("audio_transfer >>>>>>>>>>> 发送完成数据大小:4, frameId:%d, cost:0.01s", first + 4)
         if last:
+            log("[%s]任务数字人图片处理已完成", code)
+            if mode == "silent-encode":
+                subprocess.run(
+                    ["ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=duration=7",
+                     "-c:v", "libx264", "-f", "null", "-"], check=True,
+                )
             results.put(encode(mode, code, video, audio))
 
 
@@ -119,7 +144,7 @@ class TransDhTask:
     def __init__(self):
         if SETTINGS["start"] == "import":
             raise ImportError("libcudart.so.11.0: cannot open shared object file")
-        print("loading models")
+        log("system ->get_audio_p[22] transfer_p[33] start" if NEWER else "TransDhTask init")
         self.task_dic = {}
         spawn = multiprocessing.get_context("spawn")
         self.videos, self.faces, self.frames, self.results = (spawn.Queue(4) for _ in range(4))
@@ -129,19 +154,25 @@ class TransDhTask:
 
     def work(self, audio_url, video_url, code, watermark_switch, digital_auth, chaofen, pn):
         assert (watermark_switch, digital_auth, chaofen) == (0, 0, 0) and code in self.task_dic
-        assert pn == SETTINGS.get("pn", 1), pn
+        assert pn == SETTINGS.get("pn", pn), pn
         try:
-            result = self._work(next_mode(), audio_url, video_url, code)
-            self.task_dic[code] = (2, 100, result, "")
+            if NEWER:
+                log("%s ->audio_url:%s, video_url:%s, chaofen:0, pn:%d", code, audio_url, video_url, pn)
+            else:
+                log("任务:%s -> audio_url:%s  video_url:%s", code, audio_url, video_url)
+            result = self._work(next_mode(), audio_url, video_url, code, pn)
+            self.task_dic[code] = (Status.success, 100, result, "")
             log(">>> 任务:%s 耗时:59.3", code)
         except Exception as error:
-            log("[%s]任务执行失败，异常信息:[%s]", code, error)
-            self.task_dic[code] = (3, 0, "", str(error))
+            failure = "%s -> 任务执行失败，异常信息:[%s]" if NEWER else "[%s]任务执行失败，异常信息:[%s]"
+            log(failure, code, error)
+            self.task_dic[code] = (Status.error, 0, "", str(error))
 
-    def _work(self, mode, audio, video, code):
+    def _work(self, mode, audio, video, code, pn):
         print("mode", mode)
         open("./temp/%s_format.wav" % code, "w").close()
-        open("./temp/1.png", "w").close()
+        if pn:
+            open("./temp/1.png", "w").close()
         if mode == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         if mode == "orphans":  # children in other sessions, and a worker that dies before them
@@ -164,8 +195,8 @@ class TransDhTask:
             raise RuntimeError("poisoned")
         video = self.faces.get(timeout=QUEUE_TIMEOUT)
         total = 10
-        log("[%s]任务视频驱动队列启动 batch_size:4, len:%d", code, total)
-        self.task_dic[code] = (1, 20, "", "")
+        log("[%s]任务视频驱动队列启动 batch_size:4%s", code, "" if pn else ", len:%d" % total)
+        self.task_dic[code] = (Status.run, 20, "", "")
         if mode == "queue-full":
             log("任务视频驱动队列满，严重阻塞，下游队列异常")
             time.sleep(1000)

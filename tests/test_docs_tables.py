@@ -44,7 +44,7 @@ def test_option_table_has_flags_variables_help_and_defaults():
         "|---|---|---|---|",
         "| `-q`, `--quiet` | `HEYGEM_QUIET` | Print errors only | |",
         "| `--timeout SECONDS` | `HEYGEM_TIMEOUT` | Time limit of each job "
-        "| 300 s plus ten times the length of its audio |",
+        "| 300 s plus ten times the length of its audio, with HeyGem sixty times |",
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from heygem_cli.errors import HeygemError, InputError, did_you_mean
 from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.option_fields import Declared, declared, value_of
-from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.options import HEYGEM_PACE, EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
 
 
@@ -52,6 +52,7 @@ class EngineEntry:
         problems: Returns what keeps the engine from working here, as far as that shows without loading anything.
         identity: Returns what outputs depend on besides inputs and options, such as a digest of the models.
         load: Loads the engine.
+        pace: Seconds that a batch allows for each second of audio.
     """
 
     name: str
@@ -61,6 +62,7 @@ class EngineEntry:
     problems: Callable[[EngineOptions], list[HeygemError]]
     identity: Callable[[EngineOptions], str]
     load: Callable[[EngineOptions, Settings], Engine]
+    pace: float = 10
 
 
 def _mesh_problems(_options: EngineOptions) -> list[HeygemError]:
@@ -139,6 +141,7 @@ _ENTRIES = (
         problems=_heygem_problems,
         identity=_heygem_identity,
         load=_load_heygem,
+        pace=HEYGEM_PACE,
     ),
     EngineEntry(
         name="heygem-http",
@@ -148,6 +151,7 @@ _ENTRIES = (
         problems=_service_problems,
         identity=_service_identity,
         load=_load_service,
+        pace=HEYGEM_PACE,
     ),
 )
 

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ PART_SUFFIX = ".heygem-part"
 PART_NAME = re.compile(rf"\..*\.([0-9a-f]+)-[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}", re.DOTALL)
 FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12}})")
 """Temporary names contain the number of their own inode, so that no file of the user can be taken for one of ours."""
+IN_USE = "in-use"
+"""A file in a work folder, while another program may still read what is in the folder."""
 STALE_SECONDS = 7 * 86400.0
 """Age of what a killed run left, where the file system has no locks that would tell."""
 
@@ -268,22 +270,27 @@ def temporary_folder() -> Path:
 
 
 @contextlib.contextmanager
-def work_folder(parent: Path) -> Iterator[Path]:
+def work_folder(parent: Path, is_in_use: Callable[[Path], bool] = lambda _: True) -> Iterator[Path]:
     """Create a folder for one job, and delete it with all its files when the block ends.
 
     All users may read it, since a container may run as another one. It is locked, so that other runs can tell it from
-    the folders of killed runs, which are deleted first.
+    the folders of killed runs, which are deleted first. A folder that contains :data:`IN_USE` stays.
+
+    Args:
+        parent: Where to create it.
+        is_in_use: Returns whether another program still uses a folder with :data:`IN_USE` that a run has left.
 
     Raises:
         InputError: ``no-permission``, ``no-such-folder``.
         HeygemError: ``disk-full``, ``writing-failed``.
     """
-    _remove_stale_folders(parent)
+    _remove_stale_folders(parent, is_in_use)
     folder, lock = _create(parent)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # a file of a container's user must not hide the real error
+        if not (folder / IN_USE).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a file of a container's user must not hide the real error
         os.close(lock)
 
 
@@ -306,12 +313,12 @@ def _create(parent: Path) -> tuple[Path, int]:
         raise write_error(error, parent, parent) from error
 
 
-def _remove_stale_folders(parent: Path) -> None:
+def _remove_stale_folders(parent: Path, is_in_use: Callable[[Path], bool]) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # somebody else's, or gone already
             lock = _open_own(folder, FOLDER_NAME, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                if _is_stale(lock):
+                if _is_stale(lock) and not ((folder / IN_USE).exists() and is_in_use(folder)):
                     shutil.rmtree(folder)
             finally:
                 os.close(lock)

@@ -45,11 +45,13 @@ class Progress:
         stage: The stage.
         done: What is done.
         total: What there is to do; None while that is unknown.
+        detail: What HeyGem does at the moment, in a few words.
     """
 
     stage: Stage
     done: float
     total: float | None
+    detail: str = ""
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -154,6 +154,10 @@ class RenderOptions:
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
 
 
+HEYGEM_PACE = 60.0
+"""Seconds that a job of a HeyGem engine may take for each second of audio: a slow GPU draws half a frame a second."""
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """What engines are loaded with; each engine uses what concerns it."""
@@ -212,7 +216,7 @@ class BatchOptions:
         "Time limit of each job.",
         metavar="SECONDS",
         minimum=1,
-        default_text="300 s plus ten times the length of its audio",
+        default_text="300 s plus ten times the length of its audio, with HeyGem sixty times",
     )
     isolate: bool = run_option(False, "Render in a child process, so that the batch survives if it crashes.")
     shard: str | None = run_option(

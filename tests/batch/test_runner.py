@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from heygem_cli.batch.runner import BatchRunner, job_timeout
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
-from heygem_cli.options import BatchOptions
+from heygem_cli.options import BatchOptions, RenderOptions
 from heygem_cli.processes import SIGNALS
 
 ROW = Row("a", "a.mp4", RawRow(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
@@ -46,6 +47,12 @@ def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, s
 
 def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
     assert job_timeout(BatchOptions(), PlannedJob(ROW, make_inputs(60), "do", "")) == 900
+
+
+@pytest.mark.parametrize("engine", ["heygem", "heygem-http"])
+def test_default_timeout_of_heygem_is_60_times_the_audio(engine):
+    row = replace(ROW, job=replace(ROW.job, options=RenderOptions(engine=engine)))
+    assert job_timeout(BatchOptions(), PlannedJob(row, make_inputs(60), "do", "")) == 3900
 
 
 class NullObserver:

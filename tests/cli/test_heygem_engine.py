@@ -133,6 +133,7 @@ def test_progress_comes_from_the_log_and_a_worker_that_dies_between_jobs_is_repl
         os.kill(drawing_process, signal.SIGKILL)
         time.sleep(0.5)
         engine.render(job, inputs, lambda _: None)
+    assert "encoding" in {progress.detail for progress in updates}
     assert [stage for stage, _ in groupby(updates, lambda progress: progress.stage)] == ["prepare", "start", "render"]
     frames = [progress.done for progress in updates if progress.stage == "render"]
     assert frames == sorted(frames)
@@ -151,10 +152,37 @@ def test_time_outs_of_heygems_queues_are_extended(heygem):
     assert heygem.render().returncode == 0
 
 
-@pytest.mark.parametrize(("loop", "pn"), [("forward", 0), ("hold", 1)])
-def test_loop_mode_sets_heygems_option(heygem, loop, pn):
+@pytest.mark.parametrize(
+    ("loop", "audio", "pn"),
+    [
+        ("pingpong", "longer.m4a", 1),
+        ("pingpong", "voice.wav", 0),
+        ("forward", "longer.m4a", 0),
+        ("hold", "longer.m4a", 0),
+    ],
+)
+def test_only_a_video_shorter_than_the_audio_is_played_backwards(heygem, loop, audio, pn):
     set_behaviour(heygem.home, pn=pn)
-    assert heygem.render("--loop", loop, audio="longer.m4a").returncode == 0
+    assert heygem.render("--loop", loop, audio=audio).returncode == 0
+
+
+@pytest.mark.parametrize("log", ["console", "newer"])
+def test_other_formats_of_the_log_are_read(heygem, log):
+    set_behaviour(heygem.home, log=log)
+    assert heygem.render().returncode == 0
+    (heygem.folder / "out.mp4").unlink()
+    set_behaviour(heygem.home, "startup-log", log=log)
+    assert heygem.error()[1] == "startup-timeout"
+
+
+def test_ready_lines_may_come_late_and_in_any_order(heygem):
+    set_behaviour(heygem.home, start="late")
+    assert heygem.render("--stall-timeout", 5).returncode == 0
+
+
+def test_encoding_that_logs_nothing_is_no_stall(heygem):
+    set_behaviour(heygem.home, "silent-encode")
+    assert heygem.render("--stall-timeout", 2).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def serve(tmp_path):
     """Start services, each with a folder of its own."""
     started = []
 
-    def start(*script):
-        started.append(Service(tmp_path / f"shared {len(started)}", *script))
+    def start(*script, **settings):
+        started.append(Service(tmp_path / f"shared {len(started)}", *script, **settings))
         return started[-1]
 
     yield start
@@ -99,7 +99,12 @@ def batch(inputs, tmp_path):
 
 
 def leftovers(service):
-    return [path.name for path in service.shared.rglob("*") if path != service.temp]
+    return [path.name for path in service.shared.rglob("*") if path.is_file() and path != service.log_file]
+
+
+def kept_inputs(service):
+    """Return the inputs that the service may still read."""
+    return [name for name in leftovers(service) if name in ("audio.wav", "video.mp4")]
 
 
 def test_render_succeeds_and_cleans_up(serve, heygem):
@@ -145,10 +150,14 @@ def test_every_failure_has_its_code_and_does_not_affect_other_jobs(serve, batch)
         assert error == {} or (error["message"] and error["hint"])
     assert [task["mode"] for task in service.submitted] == modes
     assert len({task["code"] for task in service.submitted}) == len(modes)
-    assert leftovers(service) == []
+    assert len(kept_inputs(service)) >= 2  # of the job that hangs
     good = [name for name, mode in zip(names, modes, strict=True) if mode not in CODES]
     assert manifest.new_files() == sorted(f"{name}.mp4" for name in good)
     assert all(is_complete(manifest.folder / f"{name}.mp4", 0.4) for name in good)
+    service.restart()
+    service.script = ["ok"]
+    manifest.json(*options(service, "--retry-failed", "--only", min(set(names) - set(good))))
+    assert leftovers(service) == []
 
 
 def test_batch_retries_random_failures(serve, batch):
@@ -212,7 +221,7 @@ def test_service_that_stops_during_a_job_is_unreachable(serve, heygem):
     done = heygem("render", *options(service, "--stall-timeout", 3))
     assert done.returncode == 1
     assert "cannot be reached" in done.stderr
-    assert (leftovers(service), list(heygem.folder.iterdir())) == ([], [])
+    assert list(heygem.folder.iterdir()) == []
 
 
 def test_busy_service_is_retried_until_the_time_out(serve, batch):
@@ -223,21 +232,91 @@ def test_busy_service_is_retried_until_the_time_out(serve, batch):
     assert 2 <= len(service.submitted) <= 4
 
 
-@pytest.mark.parametrize(("mode", "signum", "code"), [("hangs", signal.SIGTERM, 143), ("busy", signal.SIGINT, 130)])
-def test_signal_leaves_no_files(serve, inputs, heygem, mode, signum, code):
-    service = serve(mode)
+def start_and_signal(service, inputs, folder, signum):
+    """Stop a render after its job was submitted, and return its exit code."""
     files = [str(inputs / "a b.wav"), str(inputs / "新 face.mp4"), "-o", "out.mp4"]
     command = [sys.executable, "-m", "heygem_cli", "render", *files, *options(service)]
-    with subprocess.Popen(command, cwd=heygem.folder, stderr=subprocess.PIPE, text=True) as process:
-        while len(service.submitted) < 1 or len(service.queries) < 2:
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        while not service.submitted or (service.jobs and len(service.queries) < 2):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
-            if mode == "busy" and service.submitted:
-                break
+        while not service.jobs and list(service.shared.glob("*/in-use")):  # until the refusal has arrived
+            time.sleep(0.01)
         process.send_signal(signum)
         _, stderr = process.communicate(timeout=20)
-    assert (process.returncode, "Traceback" in stderr) == (code, False)
-    assert (leftovers(service), list(heygem.folder.iterdir())) == ([], [])
+    assert "Traceback" not in stderr
+    assert list(folder.iterdir()) == []
+    return process.returncode
+
+
+def test_signal_leaves_no_files_of_a_job_that_was_not_accepted(serve, inputs, heygem):
+    service = serve("busy")
+    assert start_and_signal(service, inputs, heygem.folder, signal.SIGINT) == 130
+    assert leftovers(service) == []
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_inputs_stay_until_the_service_has_ended_an_interrupted_job(serve, inputs, heygem, signum, code):
+    service = serve("plateau", "ok")
+    assert start_and_signal(service, inputs, heygem.folder, signum) == code
+    assert sorted(kept_inputs(service)) == ["audio.wav", "video.mp4"]
+    while service.jobs[service.submitted[0]["code"]]["status"] == 1:
+        time.sleep(0.05)
+    assert heygem("render", *options(service)).returncode == 0
+    assert kept_inputs(service) == []
+
+
+def test_inputs_stay_until_the_service_is_restarted(serve, inputs, heygem):
+    service = serve("endless", "ok", "ok")
+    start_and_signal(service, inputs, heygem.folder, signal.SIGTERM)
+    assert heygem("render", *options(service)).returncode == 0  # a real one would be busy
+    assert sorted(kept_inputs(service)) == ["audio.wav", "video.mp4"]
+    service.restart()
+    assert heygem("render", *options(service, "--overwrite")).returncode == 0
+    assert kept_inputs(service) == []
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_standing_at_20_percent_is_no_stall(serve, heygem, log):
+    done = heygem("render", *options(serve("plateau", log=log), "--stall-timeout", 1))
+    assert done.returncode == 0, done.stderr
+
+
+def test_job_is_given_up_when_its_own_time_is_over(serve, heygem):
+    start = time.monotonic()
+    done = heygem("render", *options(serve("hangs"), "--stall-timeout", 1, "--json"))
+    assert json.loads(done.stdout)["error"]["code"] == "stalled"
+    assert time.monotonic() - start > 20  # ten frames at half a frame a second
+
+
+def test_job_waits_until_the_service_can_draw(serve, heygem):
+    service = serve("ok", loading=4)
+    assert heygem("render", *options(service)).returncode == 0
+    assert len(service.submitted) == 1
+
+
+def test_job_does_not_wait_for_ever_for_a_log(serve, heygem):
+    service = serve("ok")
+    service.log_file.write_text("2025-06-06 10:10:38,930-[x]-a.py[line:1]-INFO: system ->get_audio_p[1] start\n")
+    assert heygem("render", *options(service, "--stall-timeout", 2)).returncode == 0
+
+
+def test_frames_that_the_service_leaves_are_removed_after_the_job(serve, heygem, tmp_path):
+    service = serve("ok")
+    make_voice(tmp_path / "longer.wav", 0.8)
+    photo = service.temp / "photo.png"
+    photo.touch()
+    assert heygem("render", *options(service), voice=tmp_path / "longer.wav").returncode == 0
+    assert service.submitted[0]["pn"] == 1
+    assert leftovers(service) == ["photo.png"]
+
+
+def test_frames_stay_while_another_job_may_use_them(serve, inputs, heygem, tmp_path):
+    service = serve("endless", "ok")
+    make_voice(tmp_path / "longer.wav", 0.8)
+    start_and_signal(service, inputs, heygem.folder, signal.SIGTERM)
+    assert heygem("render", *options(service), voice=tmp_path / "longer.wav").returncode == 0
+    assert {"1.png", "4.png"} <= set(leftovers(service))
 
 
 def test_every_failing_behaviour_is_tested():

@@ -14,6 +14,7 @@ from heygem_cli.batch.journal import JobState, Journal
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.watchdog import Watchdog
 from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, Worker, WorkItem, to_failure
+from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.files import OwnOutputs
 from heygem_cli.job import Progress
@@ -31,7 +32,9 @@ MAX_TIMEOUT = 2_000_000.0
 
 def job_timeout(options: BatchOptions, job: PlannedJob) -> float:
     """Return the time limit of a job in seconds."""
-    return min(MAX_TIMEOUT, 300 + 10 * job.audio_seconds if options.timeout is None else options.timeout)
+    if options.timeout is not None:
+        return min(MAX_TIMEOUT, options.timeout)
+    return min(MAX_TIMEOUT, 300 + find_engine(job.row.job.options.engine).pace * job.audio_seconds)
 
 
 class Observer(Protocol):

@@ -72,6 +72,11 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]
         yield _plain_report(screen.print)
 
 
+def describe(progress: Progress) -> str:
+    """Return what is being done."""
+    return f"{LABELS[progress.stage]} ({progress.detail})" if progress.detail else LABELS[progress.stage]
+
+
 def _bar_report(bar: Bar) -> Callable[[Progress], None]:
     tasks: dict[str, object] = {}
 
@@ -80,7 +85,7 @@ def _bar_report(bar: Bar) -> Callable[[Progress], None]:
             for task in bar.task_ids:
                 bar.remove_task(task)
             tasks[progress.stage] = bar.add_task(LABELS[progress.stage], total=progress.total, stage=progress.stage)
-        bar.update(bar.task_ids[-1], completed=progress.done, total=progress.total)
+        bar.update(bar.task_ids[-1], completed=progress.done, total=progress.total, description=describe(progress))
 
     return report
 
@@ -95,7 +100,7 @@ def _plain_report(write: Callable[[str], None]) -> Callable[[Progress], None]:
         last = time.monotonic()
         unit = "s" if progress.stage in SECONDS else "frames"
         total = f" of {progress.total:.0f}" if progress.total else ""
-        write(f"{LABELS[progress.stage]}: {progress.done:.0f}{total} {unit}")
+        write(f"{describe(progress)}: {progress.done:.0f}{total} {unit}")
 
     return report
 

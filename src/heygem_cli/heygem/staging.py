@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import subprocess
 import wave
 from collections.abc import Callable
@@ -31,6 +32,8 @@ SAMPLE_RATE = 16000
 EXTRA_SECONDS = 1
 """Video beyond the end of the audio, so that rounding never makes HeyGem loop a video that is long enough."""
 TICK_INTERVAL = 0.2
+FRAME_FILE = re.compile(r"\d+\.png")
+"""The names of the frames that HeyGem writes into its temporary folder to play a video backwards, and leaves there."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,19 @@ class StagedInputs:
         video: An H.264 mp4 file without audio: yuv420p, even size, upright, constant integer frame rate.
         seconds: The exact length of the audio.
         fps: The frame rate of the video.
+        needs_looping: Whether the video is shorter than the audio.
     """
 
     audio: Path
     video: Path
     seconds: float
     fps: int
+    needs_looping: bool
+
+    @property
+    def frames(self) -> int:
+        """The number of frames of the result."""
+        return max(1, round(self.seconds * self.fps))
 
 
 def stage_inputs(
@@ -78,7 +88,7 @@ def stage_inputs(
         message = f"the face video lasts {video_seconds:.2f} s, the audio {seconds:.2f} s"
         hint = "Use --loop pingpong, or a longer face video"
         raise InputError("video-too-short", message, hint=hint, path=inputs.video.path)
-    return StagedInputs(audio, video, seconds, int(source.fps))
+    return StagedInputs(audio, video, seconds, int(source.fps), needs_looping=video_seconds < seconds)
 
 
 def _run_ffmpeg(args: list[str], output: Path, tick: Tick) -> None:

@@ -212,15 +212,3 @@ MESSAGES = (
 
 GENERIC = frozenset({"preprocessing", "digital-human", "onnxruntime", "job-failed"})
 """Messages that say nothing where another one names the cause."""
-
-READY_MESSAGES = ("init_wh_process进程启动", "数字人图片处理进程启动")
-"""One for each of the two processes that the worker starts."""
-READY = re.compile("|".join(READY_MESSAGES))
-TIME = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+\]")
-JOB_START = re.compile(r"\[([^\[\]]+)\]任务视频驱动队列启动")
-JOB_TOTAL = re.compile(r"任务视频驱动队列启动.*?\blen:(\d+)")
-JOB_FACE_DETECTION = re.compile(r"init_wh result\s*:")
-"""Face detection is complete, which ends the start-up of a job."""
-JOB_PROGRESS = re.compile("发送完成数据大小")
-JOB_FRAME = re.compile(r"发送完成数据大小:(\d+), frameId:(\d+)")
-JOB_END = re.compile(r">>>\s*任务:(\S+)\s*耗时")

@@ -16,7 +16,7 @@ from heygem_cli.heygem.installation.tree import processes
 from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
 from heygem_cli.heygem.result import build_result, check_result
-from heygem_cli.heygem.staging import StagedInputs, stage_inputs
+from heygem_cli.heygem.staging import FRAME_FILE, StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.locks import FolderLock
 from heygem_cli.media.types import VideoInfo
@@ -27,8 +27,6 @@ EXIT_TIMEOUT = 3.0
 """Seconds until the worker of a killed run, and all its processes, must have exited."""
 JOB_FILE = re.compile(r"heygem[0-9a-f]{12}[-_.].*")
 SAFE_PATH = re.compile(r"[A-Za-z0-9/._-]+")
-FRAME_FILE = re.compile(r"\d+\.png")
-"""The names of HeyGem's frames in ping-pong mode."""
 
 
 class HeygemEngine:
@@ -127,12 +125,14 @@ class HeygemEngine:
         """Let HeyGem render the video, and check it."""
 
         def tick() -> None:
-            frames, total = session.progress
             # The last frame counts when the video is finished and checked.
-            on_progress(Progress("render", frames if total is None else min(frames, total - 1), total))
+            total = session.total or staged.frames
+            on_progress(Progress("render", min(session.frames, total - 1), total, session.stage))
 
         code = f"heygem{secrets.token_hex(6)}"
-        message = {"audio": str(staged.audio), "video": str(staged.video), "pn": int(job.options.loop != "forward")}
+        # With pn=1 HeyGem writes every frame as a PNG file, even where the video is long enough.
+        pn = int(job.options.loop != "forward" and staged.needs_looping)
+        message = {"audio": str(staged.audio), "video": str(staged.video), "pn": pn}
         status = session.render(code, message, job.face, tick)
         try:
             return check_result(self._result_path(code, status), staged, job.face, tick)

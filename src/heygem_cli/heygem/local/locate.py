@@ -191,6 +191,6 @@ def _cuda_folders(prefix: Path) -> list[str]:
     """Return the folders of an environment that hold CUDA libraries, of pip packages and of conda."""
     packages = "lib/python3.*/site-packages"
     folders = [*prefix.glob(f"{packages}/nvidia/*/lib"), *prefix.glob(f"{packages}/torch/lib")]
-    if next(prefix.glob("lib/libcu*.so*"), None):
+    if (prefix / "conda-meta").is_dir() or next(prefix.glob("lib/libcu*.so*"), None):
         folders.append(prefix / "lib")
     return [str(each) for each in sorted(folders)]

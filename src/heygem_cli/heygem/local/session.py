@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -12,17 +11,10 @@ from typing import Any
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.heygem.failures import FATAL, KNOWN, NO_CUDA, find_codes, make_error, most_specific
-from heygem_cli.heygem.installation.log_messages import (
-    JOB_END,
-    JOB_FACE_DETECTION,
-    JOB_FRAME,
-    JOB_PROGRESS,
-    JOB_START,
-    JOB_TOTAL,
-    READY_MESSAGES,
-)
+from heygem_cli.heygem.installation.log_events import read_event
 from heygem_cli.heygem.installation.log_tail import LogTail
 from heygem_cli.heygem.installation.tree import compiled_modules
+from heygem_cli.heygem.job_log import JobLog
 from heygem_cli.heygem.local.locate import Installation
 from heygem_cli.heygem.local.worker_process import Message, WorkerProcess
 from heygem_cli.heygem.staging import Tick
@@ -34,11 +26,6 @@ SETTLE_SECONDS = 0.5
 MIN_QUEUE_TIMEOUT = 3600.0
 """Seconds: HeyGem's own waits must outlast the time-outs of a stall and of a job."""
 
-_STEPS = re.compile(
-    "|".join([*READY_MESSAGES, *(each.pattern for each in (JOB_START, JOB_FACE_DETECTION, JOB_PROGRESS, JOB_END))])
-)
-_LOG_LINE = re.compile(r"^\[[^\]]*\] \[.*?\[line:\d+\]\] \[\w+\] \[(.*)\]$")
-
 
 @dataclass
 class _JobState:
@@ -46,7 +33,6 @@ class _JobState:
 
     Attributes:
         code: HeyGem's name of the job.
-        faces_detected: Whether face detection has finished.
         status: HeyGem's final status, which does not prove success.
         failures: The evidence of each failure, by its code.
         hints: Codes that may explain a failure.
@@ -55,9 +41,6 @@ class _JobState:
 
     code: str = ""
     face: Path = Path()
-    faces_detected: bool = False
-    frames: int = 0
-    total: int | None = None
     done: bool = False
     status: Any = None
     failures: dict[str, str] = field(default_factory=dict)
@@ -80,7 +63,8 @@ class Session:
         self._job = _JobState()
         self._python_started = False
         self._loaded = False
-        self._missing_parts = set(READY_MESSAGES)
+        self._state = JobLog(ready=False)
+        self._encoder_seconds = 0.0
         self.provider: str | None = None
         self.jobs = 0
         self._log = LogTail(installation.log)
@@ -93,9 +77,19 @@ class Session:
         return self._process.exit_status() is None and not self._job.failures
 
     @property
-    def progress(self) -> tuple[int, int | None]:
-        """The number of frames drawn, and of all frames if it is known."""
-        return self._job.frames, self._job.total
+    def frames(self) -> int:
+        """The number of frames drawn."""
+        return self._state.frames
+
+    @property
+    def total(self) -> int | None:
+        """The number of all frames if HeyGem tells it."""
+        return self._state.total
+
+    @property
+    def stage(self) -> str:
+        """What HeyGem does with the job."""
+        return self._state.description
 
     def wait_until_checked(self, tick: Tick) -> None:
         """Wait until the worker has checked its Python and its ONNX Runtime.
@@ -108,7 +102,7 @@ class Session:
 
     def wait_until_loaded(self, tick: Tick) -> None:
         """Wait until HeyGem is loaded and both its processes have logged their start."""
-        self._wait(lambda: self._loaded and not self._missing_parts, tick)
+        self._wait(lambda: self._loaded and self._state.ready, tick)
 
     def render(self, code: str, message: Message, face: Path, tick: Tick) -> object:
         """Send the worker a job, which HeyGem calls ``code``, and return HeyGem's final status when it is done.
@@ -118,6 +112,7 @@ class Session:
         """
         self.jobs += 1
         self._job = job = _JobState(code, face)
+        self._state.new_job()
         self._process.send({"code": code, **message})
         self._wait(lambda: job.done, tick)
         return job.status
@@ -150,9 +145,11 @@ class Session:
             if status is not None:
                 self._poll(0.0)
                 raise self._exit_error(status)
-            if now - last_progress >= self._settings.stall_timeout:
+            if now - last_progress >= self._settings.stall_timeout and self._encoder_works():
+                last_progress = now
+            elif now - last_progress >= self._settings.stall_timeout:
                 detail = f"no progress in {self._installation.log} for {now - last_progress:.0f} s"
-                self._fail("stalled" if job.faces_detected else "startup-timeout", detail)
+                self._fail("stalled" if self._state.faces_detected else "startup-timeout", detail)
                 raise self._error()
             tick()
         if self._job.failures:
@@ -164,6 +161,9 @@ class Session:
         progress = [self._handle_message(message) for message in self._process.read_messages(timeout)]
         progress += [self._handle_log_line(line) for line in self._log.lines()]
         for line in self._process.read_output():
+            if "[line:" in line:  # HeyGem may log to its console only
+                progress.append(self._handle_log_line(line))
+                continue
             codes = find_codes(line)
             self._job.hints |= codes
             for code in codes & NO_CUDA:
@@ -207,19 +207,18 @@ class Session:
     def _handle_log_line(self, line: str) -> bool:
         """Read a line of the log; return whether it is a step of HeyGem or mentions the job."""
         job = self._job
-        self._missing_parts = {part for part in self._missing_parts if part not in line}
-        if total := JOB_TOTAL.search(line):
-            job.total = int(total[1])
-        if frame := JOB_FRAME.search(line):
-            job.faces_detected = True
-            job.frames = max(job.frames, min(int(frame[2]), job.total or int(frame[2])))
-        job.faces_detected = job.faces_detected or bool(JOB_FACE_DETECTION.search(line))
+        is_step = self._state.read(line)
         codes = find_codes(line)
         job.hints |= codes
         for code in codes & FATAL:
-            text = _LOG_LINE.match(line)
-            self._fail(code, text[1] if text else line)
-        return bool(_STEPS.search(line)) or (job.code != "" and job.code in line)
+            event = read_event(line)
+            self._fail(code, event.text if event else line)
+        return is_step or (job.code != "" and job.code in line)
+
+    def _encoder_works(self) -> bool:
+        """Return whether ffmpeg has used the processor since the last call: encoding logs nothing, for minutes even."""
+        seconds, self._encoder_seconds = self._encoder_seconds, self._process.cpu_seconds("ffmpeg")
+        return self._encoder_seconds not in (0.0, seconds)
 
     def _fail_with_text(self, text: str, default: str = "job-failed") -> None:
         for code in find_codes(text) or {default}:

@@ -17,6 +17,7 @@ from typing import Any
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.heygem.local.locate import Installation, worker_environment
+from heygem_cli.processes import children
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MAX_OUTPUT_LINES = 1000
@@ -104,6 +105,19 @@ class WorkerProcess:
     def exit_status(self) -> int | None:
         """Return the exit status of the worker, 128 + n for signal n; None while it runs."""
         return self._supervisor.poll()
+
+    def cpu_seconds(self, program: str) -> float:
+        """Return the processor time of all running processes of the worker that run a program."""
+        seconds = 0.0
+        pids = children(self._supervisor.pid)
+        while pids:
+            pid = pids.pop()
+            pids += children(pid)
+            with contextlib.suppress(OSError):  # it has ended
+                name, _, rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
+                if name.partition("(")[2] == program:
+                    seconds += sum(map(int, rest.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        return seconds
 
     def stop(self) -> None:
         """Kill the worker and all its children, and wait for their end.

@@ -147,6 +147,12 @@ def checked_url(url: str, example: str = "http://127.0.0.1:8383") -> str:
     return url
 
 
+def public_url(url: str) -> str:
+    """Return a URL without its user and password."""
+    parts = urllib.parse.urlsplit(url.rstrip("/"))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _percent(value: object) -> float:
     try:
         return min(100.0, max(0.0, float(str(value))))

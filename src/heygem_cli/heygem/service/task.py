@@ -9,7 +9,8 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.failures import find_codes, make_error, most_specific
-from heygem_cli.heygem.service.client import Client, TaskState
+from heygem_cli.heygem.service.client import Client, TaskState, public_url
+from heygem_cli.heygem.service.log import ServiceLog
 from heygem_cli.heygem.service.maps import result_candidates, temp_folders
 from heygem_cli.heygem.service.waiting import call, sleep
 from heygem_cli.heygem.staging import Tick
@@ -20,8 +21,14 @@ MIN_DELAY, MAX_DELAY = 1.0, 30.0
 POLL_INTERVAL = 0.5
 GRACE = 3.0
 """Seconds until the service must know a task that it has just accepted, and until a finished file must be visible."""
-MAX_OUTAGE = 15.0
+MAX_OUTAGE = 60.0
 """Seconds without a valid answer after which a running task is given up."""
+MIN_RATE = 0.5
+"""Frames a second that HeyGem draws at least, as long as no job has shown its rate here."""
+MARGIN = 10
+"""How many times slower than the last jobs a task may be: its picture may be larger, or the GPU shared."""
+NOT_ACCEPTED = ("service-bad-parameter", "service-locked", "service-error", "service-unexpected")
+"""The service's refusals; after any other error of a submission the task may run."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Task:
         video: Path of the video in the container.
         pingpong: Play the video forwards and backwards if the audio is longer.
         face: The user's face video, for errors.
+        marker: A file that exists, with the service's URL in it, while the service may work on the task.
     """
 
     code: str
@@ -41,11 +49,23 @@ class Task:
     video: str
     pingpong: bool
     face: Path
+    marker: Path
 
     def to_dict(self) -> dict[str, object]:
         """Return the body of the submission."""
         switches = {"chaofen": 0, "watermark_switch": 0, "digital_auth": 0, "pn": int(self.pingpong)}
         return {"audio_url": self.audio, "video_url": self.video, "code": self.code, **switches}
+
+
+def time_limit(frames: int, rates: Sequence[float], stall_timeout: float) -> float:
+    """Return how many seconds a task of so many frames may take.
+
+    Args:
+        frames: The number of frames to draw.
+        rates: The frames a second of the last tasks.
+        stall_timeout: Seconds that are allowed for everything else.
+    """
+    return stall_timeout + frames / (min(rates) / MARGIN if rates else MIN_RATE)
 
 
 def submit(client: Client, task: Task, timeout: float, tick: Tick) -> None:
@@ -55,7 +75,7 @@ def submit(client: Client, task: Task, timeout: float, tick: Tick) -> None:
         HeygemError: ``service-busy`` after ``timeout`` seconds, or an error of :class:`Client`.
     """
     end, delay = time.monotonic() + timeout, MIN_DELAY
-    while not call(lambda: client.submit(task.to_dict()), tick):
+    while not _submit_once(client, task, tick):
         left = end - time.monotonic()
         if left <= 0:
             message = f"{client.url} has been busy with other tasks for {timeout:.0f} s"
@@ -65,17 +85,49 @@ def submit(client: Client, task: Task, timeout: float, tick: Tick) -> None:
         delay = min(2 * delay, MAX_DELAY)
 
 
+def _submit_once(client: Client, task: Task, tick: Tick) -> bool:
+    task.marker.write_text(public_url(client.url))
+    try:
+        accepted = call(lambda: client.submit(task.to_dict()), tick)
+    except HeygemError as error:
+        if error.code in NOT_ACCEPTED:
+            task.marker.unlink()
+        raise
+    if not accepted:
+        task.marker.unlink()
+    return accepted
+
+
 class TaskWatcher:
     """Follows an accepted task until it ends.
 
-    ``report`` is called regularly with the progress in percent; an exception that it raises ends the wait.
+    A task stands at 20 % while HeyGem draws, however long that takes, so only its whole time is limited.
+
+    Args:
+        client: The service.
+        task: The task.
+        settings: The maps and the time-out of a stall.
+        log: The log of the service, whose steps are progress, too.
+        limit: Seconds that the task may take; it goes on as long as the log shows progress.
+        report: Called regularly with the progress in percent; an exception that it raises ends the wait.
     """
 
-    def __init__(self, client: Client, task: Task, settings: EngineOptions, report: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        task: Task,
+        settings: EngineOptions,
+        *,
+        log: ServiceLog,
+        limit: float,
+        report: Callable[[float], None],
+    ) -> None:
         self._client = client
         self._task = task
         self._maps = settings.maps
         self._stall_timeout = settings.stall_timeout
+        self._log = log
+        self._limit = limit
         self._report = report
         self._progress = -1.0
         self._last_progress = self._last_answer = self._started = time.monotonic()
@@ -89,19 +141,22 @@ class TaskWatcher:
         """
         while True:
             state = self._query()
-            if isinstance(state, TaskState):
+            if isinstance(state, TaskState) and state.status != "running":
+                self._task.marker.unlink()
                 if state.status == "failed":
                     raise _task_error(state.message, self._task.face)
-                if state.status == "done":
-                    return self._find_result(state.result)
-            elif state is None and (result := self._find_result_of_unknown_task()):
+                return self._find_result(state.result)
+            if state is None and (result := self._find_result_of_unknown_task()):
                 return result
-            if time.monotonic() - self._last_progress > self._stall_timeout:
-                detail = f"at {max(self._progress, 0):.0f} % for {self._stall_timeout:.0f} s"
+            now = time.monotonic()
+            if now - self._started > self._limit and now - self._last_progress > self._stall_timeout:
+                detail = f"at {max(self._progress, 0):.0f} % after {now - self._started:.0f} s"
                 raise state if isinstance(state, HeygemError) else make_error("stalled", self._task.face, detail)
             sleep(POLL_INTERVAL, self._tick)
 
     def _tick(self) -> None:
+        if self._log.poll():
+            self._last_progress = time.monotonic()
         self._report(max(0.0, self._progress))
 
     def _query(self) -> TaskState | HeygemError | None:
@@ -128,6 +183,7 @@ class TaskWatcher:
         """
         if not self._known and time.monotonic() - self._started < GRACE:
             return None
+        self._task.marker.unlink()
         result = self._wait_for_file([folder / f"{self._task.code}-r.mp4" for folder in temp_folders(self._maps)])
         if result is None or not _wait_until_written(result, self._tick):
             message = f"{self._client.url} does not know the task any more, and there is no result"

@@ -130,6 +130,13 @@ def provider() -> str:
     return str(session.get_providers()[0])
 
 
+def plain(status: Any) -> Any:
+    """Return a status as plain data: its first part is a member of an enumeration."""
+    if isinstance(status, (list, tuple)):
+        return [getattr(part, "value", part) for part in status]
+    return status
+
+
 def report_status(channel: Channel, task: Any, code: str, finished: threading.Event) -> None:
     """Send every change of a job's status."""
     sent = None
@@ -137,7 +144,7 @@ def report_status(channel: Channel, task: Any, code: str, finished: threading.Ev
         status = task.task_dic.get(code)
         if status and status != sent:
             sent = status
-            channel.send("status", code=code, status=status)
+            channel.send("status", code=code, status=plain(status))
 
 
 def render(channel: Channel, task: Any, job: dict[str, Any]) -> None:
@@ -151,7 +158,7 @@ def render(channel: Channel, task: Any, job: dict[str, Any]) -> None:
         task.work(job["audio"], job["video"], code, 0, 0, 0, job["pn"])
     finally:
         finished.set()
-    channel.send("done", code=code, status=task.task_dic.get(code))
+    channel.send("done", code=code, status=plain(task.task_dic.get(code)))
 
 
 def main() -> None:
