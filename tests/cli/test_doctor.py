@@ -75,7 +75,37 @@ def test_missing_gpu_fails_only_with_require(tmp_path, require, code):
     done = run("--only", "gpu", *require, cwd=tmp_path)
     assert done.returncode == code
     # Checks that were skipped for the same reason share a line.
-    assert re.search(r"skip  driver … libcudnn \(13\) +no NVIDIA GPU", done.stdout)
+    rows = r"driver … libcudnn \(13\)" if require else r"devices … libcudnn \(14\)"
+    assert re.search(rf"skip  {rows} +no NVIDIA GPU", done.stdout)
+
+
+def test_output_is_short_without_a_heygem(tmp_path):
+    """What matters for rendering here, and a verdict."""
+    done = run(cwd=tmp_path, HEYGEM_HOME="")
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"ready to render on the [CG]PU|not ready to render: system\..*", lines[-1])
+    assert [line for line in lines if line and line[0].isalpha() and " " not in line] == [
+        "runtime", "gpu", "system", "engine", "HeyGem",
+    ]  # fmt: skip
+    assert sum(line.startswith("  skip") for line in lines) <= 1
+    assert "  none here: name its folder with --home, " in done.stdout
+    assert "environment" not in done.stdout
+
+
+def test_verdict_with_a_heygem(home):
+    result = json.loads(run("--json", cwd=home).stdout)
+    assert result["verdict"].endswith(f"; HeyGem in {home}: not fully checked")
+    assert json.loads(run("--json", "--only", "gpu", cwd=home).stdout)["verdict"] == ""
+
+
+def test_conda_environment_is_used(home, tmp_path):
+    (tmp_path / "envs/human/bin").mkdir(parents=True)
+    (tmp_path / "envs/human/bin/python").symlink_to(sys.executable)
+    done = run("--only", "installation.python", "--conda-env", tmp_path / "envs/human", cwd=home)
+    assert f"{tmp_path}/envs/human/bin/python is CPython 3." in done.stdout
+    done = run("--conda-env", "missing-environment", cwd=home)
+    assert done.returncode == 2
+    assert "there is no such conda environment" in done.stderr
 
 
 def test_only_and_skip(tmp_path):

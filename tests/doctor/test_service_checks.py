@@ -88,7 +88,9 @@ def test_several_heygem_on_one_gpu(tmp_path, gpus, status):
             children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
             for pid in (running.pid, *children):
                 (proc / str(pid)).symlink_to(f"/proc/{pid}")
-        finding = service_checks.instances(Inputs(proc=proc))
+        (tmp_path / "nvidia0").touch()
+        finding = service_checks.instances(Inputs(proc=proc, dev=tmp_path))
+        assert service_checks.instances(Inputs(proc=proc, dev=proc)).found == "no NVIDIA GPU"
     assert finding.status == status
     assert finding.found.startswith(f"2 on GPU {gpus[0] or 'all'}: ") is (status == "warn")
 

@@ -49,6 +49,7 @@ def doctor(
     from heygem_cli.doctor.container import GROUPS_OF_THE_HOST
     from heygem_cli.doctor.registry import select
     from heygem_cli.doctor.runner import run_checks
+    from heygem_cli.doctor.verdict import names_heygem, verdict
 
     if display.as_json and options.as_report:
         raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
@@ -68,7 +69,8 @@ def doctor(
     elif options.as_report:
         _print_report(results, inputs)
     else:
-        _print_results(results, seconds)
+        quiet = not options.only and containers.container is None and not names_heygem(inputs)
+        _print_results(results, seconds, verdict(results, inputs), quiet=quiet)
     if failed:
         raise typer.Exit(1)
 
@@ -114,12 +116,15 @@ def _print_list(checks: list[Check], *, as_json: bool) -> None:
 
 
 def _to_dict(results: list[CheckResult], inputs: Inputs, seconds: float, *, failed: bool) -> dict[str, object]:
+    from heygem_cli.doctor.verdict import verdict
+
     return {
         "heygem": __version__,
         "healthy": not failed,
         "seconds": round(seconds, 2),
         "home": None if inputs.home is None else inputs.machine.shown(str(inputs.home)),
         "summary": _counts(results),
+        "verdict": verdict(results, inputs),
         "checks": [asdict(each) for each in results],
     }
 
@@ -128,12 +133,18 @@ def _counts(results: list[CheckResult]) -> dict[str, int]:
     return {status: sum(each.status == status for each in results) for status in STYLES}
 
 
-def _print_results(results: list[CheckResult], seconds: float) -> None:
-    """Print a table per group, then each problem with its fix, then a summary."""
+def _print_results(results: list[CheckResult], seconds: float, verdict: str, *, quiet: bool) -> None:
+    """Print a table per group, each problem with its fix, a summary and the verdict; if quiet, nothing about HeyGem."""
     out = console()
-    for group, members in groupby(results, key=lambda each: each.group):
+    shown = [each for each in results if not quiet or _matters(each)]
+    for group, members in groupby(shown, key=lambda each: each.group):
         out.print(Text(group, style="bold"))
         _print_rows(out, list(_rows(list(members))))
+    if quiet:
+        out.print(Text("HeyGem", style="bold"))
+        out.print(
+            Text("  none here: name its folder with --home, its service with --url, its container with --container")
+        )
     for status in ("fail", "warn"):
         for result in results:
             if result.status == status:
@@ -141,6 +152,15 @@ def _print_results(results: list[CheckResult], seconds: float) -> None:
     parts = [Text(f"{count} {status}", STYLES[status] if count else "") for status, count in _counts(results).items()]
     out.print()
     out.print(Text(", ").join(parts) + Text(f"  ({seconds:.1f} s)", style="dim"))
+    if verdict:
+        out.print(Text(verdict, style="bold"))
+
+
+def _matters(result: CheckResult) -> bool:
+    """Return whether a result concerns rendering on this machine without a HeyGem."""
+    return result.status in ("warn", "fail") or (
+        result.group == "gpu" if result.status == "skip" else result.group != "environment"
+    )
 
 
 def _rows(members: list[CheckResult]) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from heygem_cli.doctor import probes
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs, gpu_nodes
+from heygem_cli.doctor.verdict import names_heygem
 from heygem_cli.onnx import CUDA_LIBRARIES
 
 MIN_DRIVER = 450
@@ -87,6 +88,8 @@ def _no_nodes(inputs: Inputs) -> Finding:
     if (inputs.proc / "driver/nvidia/version").exists():
         why = "the host has a GPU, but this container has no access to it: everything runs on the CPU"
         return _problem(inputs, f"no {inputs.dev}/nvidia0, although the driver is loaded", why, _DOCKER)
+    if not (inputs.require_gpu or names_heygem(inputs)):
+        return skip(probes.NO_GPU.failure)
     why = "everything runs on the CPU, where HeyGem is far too slow"
     return _problem(inputs, f"no NVIDIA GPU (no {inputs.dev}/nvidia0)", why, "lspci | grep -i nvidia")
 

@@ -48,6 +48,8 @@ def process(inputs: Inputs) -> Finding:
 @check("service.instances", "one HeyGem for each GPU")
 def instances(inputs: Inputs) -> Finding:
     """Check whether several HeyGem run on the same GPU."""
+    if not inputs.has_gpu:
+        return skip(probes.NO_GPU.failure)
     running = all_installations(inputs.proc)
     if not running:
         return skip("no process found (those of other users and of containers are not visible)")
