@@ -13,10 +13,10 @@ from heygem_cli.cli.output import format_speed, print_facts, print_json
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.errors import InputError, printable
 from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions
-from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
+from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
-    from heygem_cli.job import RenderResult
+    from heygem_cli.job import RenderJob, RenderResult
 
 
 class RenderCommand(typer.core.TyperCommand):
@@ -62,22 +62,26 @@ def render(
     apply_settings(settings, os.environ)
     if not display.debug:
         hide_native_output()
-    from heygem_cli.cli.progress import show_progress
+    from heygem_cli.job import RenderJob
 
-    with show_progress(quiet=display.quiet) as on_progress:
-        from heygem_cli.engines import check_engine_options
-        from heygem_cli.job import RenderJob
-        from heygem_cli.pipeline import Pipeline, check_job
-
-        job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), options)
-        check_engine_options([options.engine], given)
-        inputs = check_job(job)
-        with closing(Pipeline(engines, settings)) as pipeline:
-            result = pipeline.render(job, inputs, on_progress)
+    job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), options)
+    result = _render(job, engines, settings, given, quiet=display.quiet)
     if display.as_json:
         print_json(result.to_dict())
     elif not display.quiet:
         print_facts(summary(result))
+
+
+def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:
+    from heygem_cli.cli.progress import show_progress
+    from heygem_cli.engines import check_engine_options
+    from heygem_cli.pipeline import Pipeline, check_job
+
+    check_engine_options([job.options.engine], given)
+    with show_progress(quiet=quiet) as on_progress:
+        inputs = check_job(job)
+        with closing(Pipeline(engines, settings)) as pipeline:
+            return pipeline.render(job, inputs, on_progress)
 
 
 def summary(result: RenderResult) -> dict[str, str]:
