@@ -101,6 +101,11 @@ def test_failure_to_draw_is_written_in_no_line_of_its_own():
     assert "frame-queue" in read_event("[T1]任务视频驱动队列异常，异常信息:[x]").causes
 
 
+def test_job_is_named_by_the_first_line_that_names_it():
+    reader = read(frame("12:53:00", 2893), old("12:53:01", "[T1]任务数字人图片处理已完成"))
+    assert [(job.code, job.frames, job.encoding) for job in reader.jobs] == [("T1", 2893, True)]
+
+
 def test_missing_total_is_unknown():
     reader = read(STARTED, JOB.replace(", len:150", ""))
     assert (reader.current.frames, reader.current.total) == (4, None)

@@ -328,6 +328,9 @@ class LogReader:
         named = next((job for job in reversed(since_start) if event.code and job.code == event.code), None)
         if named is not None:
             return named
+        if event.code and since_start and since_start[-1].code == "":
+            since_start[-1].code = event.code  # until now only its frames were seen
+            return since_start[-1]
         is_started = event.code or (event.frame is not None and not since_start)
         if is_started and event.kind != "ended":  # it was accepted before the part of the log that is known
             self.jobs.append(Job(event.code, event.time, event.time))
