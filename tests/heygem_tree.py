@@ -138,6 +138,7 @@ def make_installation(home: Path) -> Path:
     """Create an intact installation and return its resolved path."""
     files = {
         "run.py": "",
+        "download.sh": "",
         "app.py": APP,
         "requirements.txt": "gradio==4.44.1\n",
         "config/config.ini": CONFIG,

@@ -1,6 +1,7 @@
 """Checks of intact and broken installations."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -223,6 +224,34 @@ def test_hanging_interpreter(home, tmp_path):
     inputs = Inputs(home=home, home_python=str(program), timeout=0.5)
     finding = checks.python(inputs, probes.home_interpreter(inputs))
     assert finding.found == f"{program}: timed out after 0.5 s"
+
+
+def test_source_variant_is_different_but_not_incomplete(home):
+    for name in (
+        "config",
+        "landmark2face_wy",
+        "face_attr_detect",
+        "face_detect_utils",
+        "pretrain_models",
+        "xseg",
+        "wenet",
+    ):
+        shutil.rmtree(home / name)
+    for path in home.rglob("*.so"):
+        path.rename(path.with_name(path.name.partition(".")[0] + ".py"))
+    inputs = Inputs(home=home)
+    assert checks.python(inputs, NO_RESULT).status == "ok"
+    for check in (checks.opt_txt, checks.temp_dir, checks.config_keys, checks.models):
+        assert (check(inputs).status, check(inputs).found) == ("skip", checks.ELSEWHERE)
+
+
+def test_advice_for_missing_files_works_in_the_tree(home):
+    """fix-config does not restore a missing file, and not every tree has download.sh."""
+    (home / CONFIG_INI).unlink()
+    assert "git checkout -- config/config.ini" in checks.config_keys(Inputs(home=home)).fix
+    (home / MODEL_FILES[0]).unlink()
+    (home / "download.sh").unlink()
+    assert "download.sh" not in checks.models(Inputs(home=home)).fix
 
 
 def test_no_compiled_modules(home):

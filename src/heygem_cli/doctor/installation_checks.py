@@ -20,6 +20,7 @@ from heygem_cli.heygem.installation.files import decode_lossless, read_small
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
 
+ELSEWHERE = "not in this tree, which has Python source instead of compiled modules"
 NO_HOME = "no installation: name its folder with --home"
 
 
@@ -35,7 +36,11 @@ def _needs_home(judge: Callable[..., Finding]) -> Callable[..., Finding]:
         try:
             return judge(inputs, inputs.home, *results)
         except InputError as error:
-            return fail(error.message, "HeyGem cannot use it either", error.hint or _fix_config(inputs.home))
+            restore = (
+                f"cd {shlex.quote(str(inputs.home))} && git checkout -- {tree.CONFIG_INI}   # or copy it from another"
+            )
+            fix = restore if error.code == "missing" else _fix_config(inputs.home)
+            return fail(error.message, "HeyGem cannot use it either", error.hint or fix)
 
     return wrapper
 
@@ -57,6 +62,8 @@ def home(inputs: Inputs) -> Finding:
 def opt_txt(inputs: Inputs, home: Path) -> Finding:
     """Check num_threads in opt.txt, and whether HeyGem was started so that it persists."""
     path = home / tree.OPT_TXT
+    if tree.is_elsewhere(home, tree.OPT_TXT):
+        return skip(ELSEWHERE)
     start = find_start(home, inputs.proc, inputs.home_python)
     why = "HeyGem rewrites the file at every start and never reads it"
     why += ": only --num_threads 0 on its command line counts" if start.sets_threads else ", and no script here sets it"
@@ -83,6 +90,8 @@ def opt_txt(inputs: Inputs, home: Path) -> Finding:
 @_needs_home
 def temp_dir(inputs: Inputs, home: Path) -> Finding:
     """Check whether HeyGem's clean-up would delete other files than its own."""
+    if tree.is_elsewhere(home, tree.CONFIG_INI):
+        return skip(ELSEWHERE)
     config = _config(home)
     temp, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
     if temp is None:
@@ -102,6 +111,8 @@ def temp_dir(inputs: Inputs, home: Path) -> Finding:
 @_needs_home
 def config_keys(_inputs: Inputs, home: Path) -> Finding:
     """Check config.ini for a byte-order mark and for unknown and misplaced keys."""
+    if tree.is_elsewhere(home, tree.CONFIG_INI):
+        return skip(ELSEWHERE)
     config = _config(home)
     if config.bom:
         return fail("begins with a byte-order mark", "HeyGem cannot read its first section", _fix_config(home))
@@ -122,6 +133,8 @@ def config_keys(_inputs: Inputs, home: Path) -> Finding:
 @_needs_home
 def models(_inputs: Inputs, home: Path) -> Finding:
     """Check whether the model files are present and complete."""
+    if all(tree.is_elsewhere(home, name) for name in tree.MODEL_FILES):
+        return skip(ELSEWHERE)
     damages = {str(name): damage(home / name) for name in tree.MODEL_FILES}
     damaged = {name: problem for name, problem in damages.items() if problem}
     if not damaged:
@@ -129,6 +142,11 @@ def models(_inputs: Inputs, home: Path) -> Finding:
     found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
     why = "HeyGem cannot start; download.sh skips files that exist, even if they are truncated"
     names = " ".join(shlex.quote(name) for name in damaged)
+    if not (home / "download.sh").is_file():
+        why = "HeyGem cannot start with them"
+        return fail(
+            found, why, f"cd {shlex.quote(str(home))} && ls -l {names}   # copy them from HeyGem's image or release"
+        )
     return fail(found, why, f"cd {shlex.quote(str(home))} && rm -f {names} && bash download.sh")
 
 
@@ -137,6 +155,8 @@ def models(_inputs: Inputs, home: Path) -> Finding:
 def python(inputs: Inputs, home: Path, result: ProbeResult) -> Finding:
     """Compare the compiled modules with HeyGem's interpreter."""
     versions = tree.compiled_modules(home)
+    if not versions and tree.is_source_variant(home):
+        return ok("HeyGem's modules are Python source: any interpreter with their packages can run them")
     if not versions:
         why = "the installation is incomplete: HeyGem's core consists of compiled modules"
         return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(home))} && git status")

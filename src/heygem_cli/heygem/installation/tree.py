@@ -67,6 +67,11 @@ def is_source_variant(folder: Path) -> bool:
     return (folder / SERVICE).with_suffix(".py").is_file()
 
 
+def is_elsewhere(home: Path, file: Path) -> bool:
+    """Return whether a tree of Python source does not have the folder of a file: then it is not its place either."""
+    return is_source_variant(home) and not (home / file.parts[0]).exists()
+
+
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
     """Find the installation: the one named, else ``HEYGEM_HOME``, else the one that contains ``folder``.
 

@@ -160,12 +160,14 @@ def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _model_problems(home: Path) -> Iterator[HeygemError]:
+    has_script = (home / "download.sh").is_file()
+    hint = "Run HeyGem's download.sh again" if has_script else "Copy it from HeyGem's image or release"
     for name in tree.MODEL_FILES:
         path = home / name
         missing = not path.is_file()
         if missing or not path.stat().st_size:
             message = "the model is missing" if missing else "the model is empty: its download was interrupted"
-            yield NotCapableError("model-missing", message, path=path, hint="Run HeyGem's download.sh again")
+            yield NotCapableError("model-missing", message, path=path, hint=hint)
 
 
 def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:

@@ -95,9 +95,9 @@ def make_plan(
     if home is not None and start is not None:
         planners = [lambda: plan_env(home, start)]
         # A tree without compiled modules may keep its configuration elsewhere: then there is nothing to edit.
-        if (home / tree.CONFIG_INI.parent).exists() or not tree.is_source_variant(home):
+        if not tree.is_elsewhere(home, tree.CONFIG_INI):
             planners.insert(0, lambda: plan_config(home, user_home))
-        if (home / tree.OPT_TXT.parts[0]).exists() or not tree.is_source_variant(home):
+        if not tree.is_elsewhere(home, tree.OPT_TXT):
             planners.insert(0, lambda: plan_opt(home, start))
     if compose_file is not None:
         planners.append(lambda: plan_compose(compose_file, home))
