@@ -227,6 +227,26 @@ def test_isolated_batch_survives_a_crash(batch):
     assert batch.new_files() == ["fine.mp4", "good.mp4"]
 
 
+@pytest.mark.parametrize(("kills", "first"), [(2, "done"), (3, "failed")])
+def test_worker_that_is_killed_while_it_loads_is_started_again_twice(batch, kills, first):
+    batch.rows("audio,face,id\nb.wav,face.mp4,first\na.wav,face.mp4,second")
+    process = batch.start("--isolate", "--json")
+    killed = set()
+    while len(killed) < kills:
+        assert process.poll() is None, process.communicate()
+        for pid in children(process.pid):
+            if pid not in killed and b"import serve" in command_of(pid):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    out, _ = process.communicate(timeout=120)
+    report = {job["id"]: job for job in json.loads(out)["jobs"]}
+    assert {name: job["status"] for name, job in report.items()} == {"first": first, "second": "done"}
+    assert process.returncode == (3 if first == "failed" else 0)
+    if first == "failed":
+        assert report["first"]["error"]["code"] == "worker-died"
+        assert "was killed by SIGKILL while it loaded" in report["first"]["error"]["message"]
+
+
 def test_child_process_ignores_ctrl_c_while_it_loads(batch):
     batch.rows("audio,face\na.wav,face.mp4")
     process = batch.start("--isolate", start_new_session=True)

@@ -30,6 +30,8 @@ from heygem_cli.processes import (
 )
 from heygem_cli.runtime import Settings
 
+MAX_STARTS = 3
+OUT_OF_MEMORY_HINT = "Try `heygem render --debug`, and search the kernel log for the out-of-memory killer"
 PROGRESS_INTERVAL = 0.2
 """Seconds between two progress messages from the child process."""
 
@@ -201,7 +203,7 @@ class ChildProcessWorker:
 
     Raises:
         NotCapableError: An engine does not work on this machine.
-        HeygemError: Any other error of an engine, or ``worker-died`` if the child died while it loaded.
+        HeygemError: Any other error of an engine, or ``worker-died`` if the child exited while it loaded.
     """
 
     # The child enforces the limit first, then this process kills it; the batch itself never has to restart.
@@ -209,8 +211,19 @@ class ChildProcessWorker:
 
     def __init__(self, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
         self._args = (options, settings, engines)
+        self._load_failure: Failure | None = None
         become_subreaper()
-        self._start()
+        self._load()
+
+    def _load(self) -> None:
+        """Start a child, and again if it is killed while it loads; after the third time the next job fails."""
+        for _ in range(MAX_STARTS):
+            self._start()
+            reason = self._wait_until_loaded()
+            if reason is None:
+                return
+        message = f"the worker process {reason} while it loaded, three times in a row"
+        self._load_failure = Failure("worker-died", message, OUT_OF_MEMORY_HINT)
 
     def _start(self) -> None:
         self._connection, connection = Pipe()
@@ -223,27 +236,34 @@ class ChildProcessWorker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             connection.close()
-        self._wait_until_loaded()
 
-    def _wait_until_loaded(self) -> None:
+    def _wait_until_loaded(self) -> str | None:
+        """Wait until the child can run jobs; return how it was killed, if it was."""
         try:
             self._connection.send(self._args)
             error = self._connection.recv()
         except (EOFError, OSError) as died:
-            message = f"the worker process {self._exit_reason()} while it loaded"
+            reason = self._exit_reason()
+            if self._process.returncode <= 0:  # 0 after SIGTERM
+                return reason
+            message = f"the worker process {reason} while it loaded"
             hint = "Run `heygem doctor`; --debug shows what it printed"
             raise HeygemError("worker-died", message, hint=hint) from died
         if error is not None:
             error_class, code, message, hint = error
             raise error_class(code, message, hint=hint)
+        return None
 
     def prepare(self) -> None:
         """Start another child if the last one died."""
-        if self._process.poll() is not None:
-            self._start()
+        if self._load_failure is None and self._process.poll() is not None:
+            self._load()
 
     def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
-        """Run a job in the child; if the child dies, the job fails."""
+        """Run a job in the child; if the child dies or cannot be started, the job fails."""
+        if self._load_failure is not None:
+            failure, self._load_failure = self._load_failure, None
+            return failure
         deadline = time.monotonic() + item.timeout + GRACE_SECONDS
         try:
             self._connection.send(item)
@@ -254,8 +274,7 @@ class ChildProcessWorker:
                 on_progress(message)
         except (EOFError, OSError):
             text = f"the worker process {self._exit_reason()} during this job"
-            hint = "Try `heygem render --debug`, and search the kernel log for the out-of-memory killer"
-            return Failure("process-died", text, hint, worker_died=True)
+            return Failure("process-died", text, OUT_OF_MEMORY_HINT, worker_died=True)
         kill_children(self._process.pid)
         self._process.kill()
         self._reap()
@@ -272,7 +291,10 @@ class ChildProcessWorker:
     def _exit_reason(self) -> str:
         self._reap()
         code = self._process.returncode
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        if code >= 0:
+            return f"exited with status {code}"
+        known = -code in set(signal.Signals)  # not all real-time signals are
+        return f"was killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
 
     def _reap(self) -> None:
         self._process.wait()
