@@ -295,6 +295,16 @@ class DoctorOptions:
         variable=False,
     )
     deep: bool = run_option(False, "Also import torch, and render one second.", variable=False)
+    watch: float | None = run_option(
+        None,
+        "Check again after so many seconds, until Ctrl-C, and print what has changed.",
+        metavar="SECONDS",
+        minimum=1,
+        variable=False,
+    )
+    prometheus: Path | None = run_option(
+        None, "Also write metrics for node-exporter's textfile collector, `*.prom`.", metavar="FILE", variable=False
+    )
     strict: bool = run_option(False, "Exit 1 for warnings, too.", variable=False)
     as_list: bool = run_option(False, "Name all checks and run none.", flags=("--list",), variable=False)
     as_report: bool = run_option(

@@ -20,6 +20,7 @@ from rich.text import Text
 from heygem_cli import __version__
 from heygem_cli.cli.output import console, print_facts, print_json, spinner
 from heygem_cli.cli.parameters import command, only
+from heygem_cli.cli.watch import watch
 from heygem_cli.errors import InputError
 from heygem_cli.options import ContainerOptions, DisplayOptions, DoctorOptions, EngineOptions
 
@@ -53,15 +54,29 @@ def doctor(
 
     if display.as_json and options.as_report:
         raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
+    if options.prometheus is not None and options.prometheus.suffix != ".prom":
+        message = "node-exporter reads only files whose names end with .prom"
+        raise InputError("bad-options", message, path=options.prometheus, hint="Rename it: heygem.prom")
     checks = select(_split(options.only), _split(options.skip))
     if options.as_list:
         _print_list(checks, as_json=display.as_json)
         return
     if containers.container is not None and not options.only:
         checks = [each for each in checks if each.group not in GROUPS_OF_THE_HOST]
+
+    def run() -> tuple[list[CheckResult], Inputs]:
+        with spinner("checking"), _inputs(engines, options, containers.container) as inputs:
+            results = run_checks(checks, inputs)
+            if options.prometheus is not None:
+                from heygem_cli.doctor.metrics import write_metrics
+
+                write_metrics(options.prometheus, results, inputs)
+        return results, inputs
+
+    if options.watch is not None:
+        watch(lambda: run()[0], options.watch, as_json=display.as_json)
     start = time.monotonic()
-    with spinner("checking"), _inputs(engines, options, containers.container) as inputs:
-        results = run_checks(checks, inputs)
+    results, inputs = run()
     seconds = time.monotonic() - start
     failed = any(each.status == "fail" or (options.strict and each.status == "warn") for each in results)
     if display.as_json:

@@ -146,7 +146,11 @@ def memory(inputs: Inputs, result: ProbeResult) -> Finding:
     gpus = result.facts.get("devices")
     if not gpus:
         return skip("unknown: see gpu.nvml")
-    found = ", ".join(f"{each['free'] / GIB:.1f} of {each['total'] / GIB:.1f} GiB free" for each in gpus)
+    found = ", ".join(
+        f"{each['free'] / GIB:.1f} of {each['total'] / GIB:.1f} GiB free"
+        + ("" if each.get("utilization") is None else f", {each['utilization']} % busy")
+        for each in gpus
+    )
     if max(each["free"] for each in gpus) >= 2 * GIB:
         return ok(found)
     return _problem(inputs, found, "too little for the networks: another program is using the GPU", "nvidia-smi")

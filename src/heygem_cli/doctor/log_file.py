@@ -60,6 +60,9 @@ class Log:
         truncated: Whether only the end was read.
         newer: Whether they are those of the newer image.
         interrupted: The jobs that ran when HeyGem last started, if there was none since.
+        done: How many jobs have succeeded since the last start.
+        failed: How many have failed.
+        last_job: Seconds, by the times in the log, between the end or last progress of the last job and the last line.
     """
 
     paths: tuple[Path, ...]
@@ -71,6 +74,9 @@ class Log:
     truncated: bool
     newer: bool
     interrupted: tuple[str, ...] = ()
+    done: int = 0
+    failed: int = 0
+    last_job: float | None = None
 
     @property
     def names(self) -> str:
@@ -156,6 +162,9 @@ def summarize(texts: Sequence[LogText]) -> Log:
         truncated=any(each.truncated for each in texts),
         newer=reader.newer,
         interrupted=tuple(job.code for job in reader.interrupted if len(reader.jobs) == reader.first_job),
+        done=sum(each.outcome == "done" for each in reader.jobs[reader.first_job :]),
+        failed=sum(each.outcome == "failed" for each in reader.jobs[reader.first_job :]),
+        last_job=_seconds_since(reader.jobs[-1], end) if reader.jobs else None,
     )
 
 
@@ -178,6 +187,11 @@ def _count(reader: LogReader) -> dict[str, Count]:
         time = max(last, count.last) if count.since_start else last
         counts[name] = Count(count.before_start, count.since_start, outside=True, last=time or count.last)
     return dict(counts)
+
+
+def _seconds_since(job: Job, end: datetime | None) -> float | None:
+    last = job.ended or job.updated or job.accepted
+    return None if last is None or end is None else (end - last).total_seconds()
 
 
 def _parse(time: str) -> datetime | None:

@@ -17,6 +17,12 @@ class Memory(ctypes.Structure):
     _fields_ = [("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong)]
 
 
+class Utilization(ctypes.Structure):
+    """nvmlUtilization_t: percent of the time in which the GPU computed, and in which its memory was used."""
+
+    _fields_ = [("gpu", ctypes.c_uint), ("memory", ctypes.c_uint)]
+
+
 class NvmlError(Exception):
     """A call of NVML failed; the argument is its error code."""
 
@@ -36,14 +42,25 @@ def call_for_text(nvml: ctypes.CDLL, name: str, *arguments: object) -> str:
 
 
 def device(nvml: ctypes.CDLL, index: int) -> dict[str, Any]:
-    """Return the name, the memory in bytes and the compute capability of a GPU."""
+    """Return the name, the memory in bytes, the compute capability and the utilization in percent of a GPU."""
     handle = ctypes.c_void_p()
     memory, major, minor = Memory(), ctypes.c_int(), ctypes.c_int()
     call(nvml, "nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint(index), ctypes.byref(handle))
     call(nvml, "nvmlDeviceGetMemoryInfo", handle, ctypes.byref(memory))
     call(nvml, "nvmlDeviceGetCudaComputeCapability", handle, ctypes.byref(major), ctypes.byref(minor))
     name = call_for_text(nvml, "nvmlDeviceGetName", handle)
-    return {"name": name, "total": memory.total, "free": memory.free, "capability": [major.value, minor.value]}
+    facts = {"name": name, "total": memory.total, "free": memory.free, "capability": [major.value, minor.value]}
+    return {**facts, "utilization": utilization(nvml, handle)}
+
+
+def utilization(nvml: ctypes.CDLL, handle: ctypes.c_void_p) -> int | None:
+    """Return the utilization of a GPU in percent; None where it is not known, as in a MIG instance."""
+    rates = Utilization()
+    try:
+        call(nvml, "nvmlDeviceGetUtilizationRates", handle, ctypes.byref(rates))
+    except (NvmlError, AttributeError):
+        return None
+    return int(rates.gpu)
 
 
 def query_nvml(path: str) -> dict[str, Any]:
