@@ -153,6 +153,12 @@ class Session:
                 raise self._error()
             tick()
         if self._job.failures:
+            # HeyGem's console may name the cause a little later than the status that says that the job failed.
+            while (
+                set(self._job.failures) == {"job-failed"}
+                and time.monotonic() < (self._job.failed or 0) + SETTLE_SECONDS
+            ):
+                self._poll(POLL_INTERVAL)
             raise self._error()
 
     def _poll(self, timeout: float) -> bool:
