@@ -8,6 +8,7 @@ import pytest
 from heygem_cli.doctor import compose_checks as checks
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.installation_checks import home as home_check
 from heygem_cli.options import FolderMap
 from heygem_tree import COMPOSE, make_installation
 
@@ -76,6 +77,17 @@ def test_compose_file_in_the_folder_deploy(file, home):
     shutil.copy(file, home / "deploy/docker-compose-linux.yml")
     shutil.copy(file, home / "deploy/docker-compose-5090.yml")
     assert checks.compose_shm(Inputs(home=home)).found == "duix-avatar-gen-video: 8g"
+
+
+def test_folder_whose_heygem_is_in_a_container(file, tmp_path):
+    """It is no installation, but neither is it wrong."""
+    (tmp_path / "deploy").mkdir()
+    file.rename(tmp_path / "deploy/docker-compose-linux.yml")
+    finding = home_check(Inputs(home=tmp_path))
+    assert finding.status == "ok"
+    assert "deploy/docker-compose-linux.yml; look into it with --container NAME" in finding.found
+    (tmp_path / "deploy/docker-compose-linux.yml").write_text("services: {web: {image: nginx}}")
+    assert home_check(Inputs(home=tmp_path)).status == "fail"
 
 
 def test_runtime_beside_devices_without_driver(file):

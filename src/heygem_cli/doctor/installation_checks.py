@@ -15,7 +15,7 @@ from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation import config_ini, gradio_queue, opt_file, tree
+from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_lossless, read_small
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
@@ -52,9 +52,20 @@ def home(inputs: Inputs) -> Finding:
         return skip(NO_HOME)
     if tree.is_installation(inputs.home):
         return ok(str(inputs.home))
+    if (file := _compose_file(inputs.home)) is not None:
+        return ok(f"{inputs.home}: HeyGem runs in a container of {file}; look into it with --container NAME")
     found = f"{inputs.home} is not the root folder of a HeyGem installation"
     why = "HeyGem must be started in the folder that contains run.py or app.py, landmark2face_wy/ and config/config.ini"
     return fail(found, why, f"ls {shlex.quote(str(inputs.home))}")
+
+
+def _compose_file(home: Path) -> Path | None:
+    """Return the compose file of a folder that has a service of HeyGem's, or None."""
+    file = tree.find_compose(home)
+    try:
+        return file if file and compose.heygem_services(compose.parse(read_small(file), file)) else None
+    except InputError:  # reported by the checks of the compose file
+        return None
 
 
 @check("installation.opt-txt", "opt.txt: num_threads")
