@@ -142,9 +142,9 @@ def _print_plan(plan: Plan, target: Target) -> None:
             _print_effect(edit, target)
     if plan.running and plan.start is not None:
         pids = ", ".join(str(process.pid) for process in plan.running)
-        note = f"HeyGem is running (process {pids}) with its old settings. Stop it, and start it again:"
+        note = f"HeyGem is running (process {pids}) with its old settings. Restart it:"
         out.print(Text.assemble(("note  ", "yellow"), note))
-        out.print(Text(f"      {target.shown(plan.start.shell())}", style="cyan"))
+        out.print(Text(f"      heygem restart {target.option}", style="cyan"))
 
 
 def _name(path: Path, target: Target) -> str:

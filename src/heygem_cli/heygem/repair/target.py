@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class Target:
         proc: The mount point of procfs.
         user_home: The user's home folder, which HeyGem's clean-up must not delete.
         name: What the user calls it.
+        option: What names it on the command line.
     """
 
     def __init__(self, home: Path | None, python: str | None = None) -> None:
@@ -32,6 +34,7 @@ class Target:
         self.python = python
         self.proc = Path("/proc")
         self.user_home = Path.home()
+        self.option = f"--home {shlex.quote(str(home))}"
         self.name = "" if home is None else printable(home)
 
     def shown(self, text: str) -> str:
@@ -52,6 +55,7 @@ class ContainerTarget(Target):
         self.proc = snapshot.root / "proc"
         self.user_home = snapshot.local("/root")
         self.name = f"{home} of the container {container.name}"
+        self.option = f"--container {container.name}"
         self._container, self._snapshot, self._home = container, snapshot, home
 
     def shown(self, text: str) -> str:
