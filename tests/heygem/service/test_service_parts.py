@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.service import client as client_module
-from heygem_cli.heygem.service.client import Client, checked_url
+from heygem_cli.heygem.service.client import Client, checked_url, public_url
 from heygem_cli.heygem.service.maps import map_problems, result_candidates, temp_folders
+from heygem_cli.heygem.service.task import time_limit
 from heygem_cli.heygem.service.waiting import call, sleep
 from heygem_cli.options import FolderMap, parse_map
 from heygem_service import Service
@@ -142,3 +143,12 @@ def test_call_returns_the_result_or_raises_the_exception():
     assert call(lambda: 7, lambda: None) == 7
     with pytest.raises(ZeroDivisionError):
         call(lambda: 1 // 0, lambda: None)
+
+
+def test_time_of_a_task_follows_its_frames_and_the_rate_of_the_last_ones():
+    assert time_limit(250, [], 120) == 120 + 250 / 0.5
+    assert time_limit(250, [20, 10, 25], 120) == 120 + 10 * 250 / 10
+
+
+def test_password_of_the_url_is_not_written_down():
+    assert public_url("http://me:secret@host:8383/") == "http://host:8383"
