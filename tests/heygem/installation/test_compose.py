@@ -79,6 +79,11 @@ def test_only_the_service_that_is_heygems_is_chosen(name, image, command):
     assert service.volumes == (("d:/data/face2face", "/code/data"), ("~/x", "/y"), ("/a", "/b"))
 
 
+def test_image_of_another_program_of_the_same_product_is_not_chosen():
+    text = b"services:\n  a: {image: 'my/heygem-tts'}\n  b: {image: 'my/heygem'}\n"
+    assert [each.name for each in compose.heygem_services(compose.parse(text, FILE))] == ["b"]
+
+
 def test_two_unknown_services_with_a_gpu_are_not_guessed():
     text = b"services:\n  a: {runtime: nvidia}\n  b: {runtime: nvidia}\n"
     assert compose.heygem_services(compose.parse(text, FILE)) == []

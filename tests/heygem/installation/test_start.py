@@ -32,6 +32,7 @@ def home(tmp_path):
     [
         ("import argparse\ndemo.queue().launch()", True),
         (STRICT, False),
+        ("parser.add_argument('--audio_path'); parser.parse_args()", False),
         ("parser.parse_known_args()", True),
         ("parser.add_argument('--num_threads'); parser.parse_args()", True),
         ("import sys; sys.argv = sys.argv[:1]", False),
