@@ -22,12 +22,17 @@ from typing import IO, Literal
 
 from heygem_cli import __version__
 from heygem_cli.errors import HeygemError, NotCapableError
+from heygem_cli.media.image import MAX_PIXELS
+from heygem_cli.media.timing import MAX_VIDEO_GAP
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.processes import find_program
 
 PIPE_BYTES = 1 << 20
-SEEKABLE = frozenset({"mov", "matroska"})
+_SEEKABLE = frozenset({"mov", "matroska"})
 """Demuxers with a reliable index; files of all others are decoded from the beginning."""
+
+_MAX_PIXELS = ("-max_pixels", str(2 * MAX_PIXELS))
+"""Guard decoders against a size that a video changes to on the way; decoders round sizes up."""
 
 _COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 """Audio that is copied into the MP4. Opus and FLAC are legal there too, but QuickTime and older players are silent."""
@@ -43,6 +48,7 @@ _AAC_MAX_CHANNELS = 8
 
 _FILL_GAPS = "asetpts=PTS-STARTPTS,aresample=async=1"
 """Start at zero, and fill gaps in the timestamps with silence."""
+_IGNORE_TIMES = "asetpts=N/SR/TB"
 
 _SANITIZE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
 """Replace NaN with silence and clip to full scale: the AAC encoder fails on either."""
@@ -87,7 +93,7 @@ def _bundled_ffmpeg() -> str | None:
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:
     """Build the arguments that write ``count`` frames from frame ``start`` on to stdout, as raw yuv420p."""
-    seek = _seek_args(video, start) if video.demuxer in SEEKABLE else []
+    seek = _seek_args(video, start) if _is_seekable(video) else []
     if video.is_still:
         count = 1
     limit = [] if count is None else ["-frames:v", str(count)]
@@ -130,7 +136,7 @@ def mux_args(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float
 def can_copy_audio(audio: AudioInfo, seconds: float) -> bool:
     """Return whether the audio can be copied into the MP4: players support the codec, and all of it is used."""
     standard = audio.codec != "mp3" or audio.sample_rate >= 16000  # MP4 does not allow lower rates of MP3
-    return audio.codec in _COPIED_CODECS and standard and abs(audio.duration - seconds) < 0.1
+    return audio.codec in _COPIED_CODECS and standard and audio.reliable_times and abs(audio.duration - seconds) < 0.1
 
 
 def stage_audio_args(audio: AudioInfo, output: Path, rate: int) -> list[str]:
@@ -177,11 +183,11 @@ def _input_args(path: Path, demuxer: str, *, start: Fraction | None = None) -> l
     """Build the arguments of an input file; with ``start`` its timestamps are shifted so that this one becomes 0."""
     shift = [] if start is None else ["-itsoffset", f"{-float(start):.6f}"]
     container = ["-f", demuxer] if demuxer else []
-    return [*shift, *container, "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    return [*shift, *container, *_MAX_PIXELS, "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
 
 
 def _mono_args(audio: AudioInfo, rate: int) -> list[str]:
-    filters = f"{_FILL_GAPS},aresample={rate}"
+    filters = f"{_audio_times(audio)},aresample={rate}"
     return [*_input_args(audio.path, audio.demuxer), "-map", "0:a:0", "-filter:a", filters, "-ac", "1"]
 
 
@@ -202,13 +208,12 @@ def _seek_args(video: VideoInfo, start: int) -> list[str]:
     return ["-copyts", *seek]
 
 
+def _is_seekable(video: VideoInfo) -> bool:
+    return video.demuxer in _SEEKABLE and video.reliable_times
+
+
 def _frame_filters(video: VideoInfo, start: int) -> list[str]:
-    filters = []
-    if not video.is_still:
-        filters.append(f"fps={_ratio(video.fps)}")
-    if start:
-        absolute = _round_half_away(video.start * video.fps) + start
-        filters.append(f"trim=start_pts={absolute}" if video.demuxer in SEEKABLE else f"trim=start_frame={start}")
+    filters = [] if video.is_still else _time_filters(video)
     if video.has_alpha:
         # Transparent parts become white, as in an image viewer; premultiply alone would make them black.
         filters += ["format=gbrap", "negate", "premultiply=inplace=1", "negate", "format=gbrp"]
@@ -218,7 +223,21 @@ def _frame_filters(video: VideoInfo, start: int) -> list[str]:
     # The size of a stream may change on the way; that of the decoded frames must not.
     filters.append(f"scale={video.width}:{video.height}:flags=bicubic+accurate_rnd:out_range=tv{matrix}")
     filters.append("format=yuv420p")
+    if not video.is_still:
+        # After the conversion: repeated frames then share their memory.
+        filters.append(f"fps={_ratio(video.fps)}")
+    if start:
+        absolute = _round_half_away(video.start * video.fps) + start
+        filters.append(f"trim=start_pts={absolute}" if _is_seekable(video) else f"trim=start_frame={start}")
     return filters
+
+
+def _time_filters(video: VideoInfo) -> list[str]:
+    if not video.reliable_times:
+        return [f"settb={_ratio(1 / video.fps)}", "setpts=N"]
+    # A gap that was not found, beyond the packets that are read first, is shortened to one frame.
+    step = f"if(gt(PTS-PREV_INPTS\\,{MAX_VIDEO_GAP}/TB)\\,max(1\\,1/({_ratio(video.fps)})/TB)\\,PTS-PREV_INPTS)"
+    return [f"setpts=if(isnan(PREV_OUTPTS)\\,PTS\\,PREV_OUTPTS+{step})"]
 
 
 def _round_half_away(value: Fraction) -> int:
@@ -240,9 +259,13 @@ def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
     # Only floating-point samples can be NaN or beyond full scale.
     sanitize = f"{_SANITIZE}," if audio.codec.startswith("pcm_f") else ""
     return [
-        "-filter:a", f"{sanitize}{_FILL_GAPS},atrim=end={seconds:.6f}",
+        "-filter:a", f"{sanitize}{_audio_times(audio)},atrim=end={seconds:.6f}",
         "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
     ]  # fmt: skip
+
+
+def _audio_times(audio: AudioInfo) -> str:
+    return _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
 
 
 def _ratio(value: Fraction) -> str:

@@ -17,18 +17,19 @@ from typing import Any, TypeVar
 import av
 import av.container
 import numpy as np
-import numpy.typing as npt
 from av.stream import Disposition
 
 from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.media.image import MAX_PIXELS, check_size, exif_orientation
 from heygem_cli.media.source import open_source
+from heygem_cli.media.timing import DEFAULT_FPS, MAX_AUDIO_GAP, Timing, are_reliable, measure
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
 
-STILL_FPS = Fraction(25)
-MIN_FPS, MAX_FPS = Fraction(5), Fraction(240)
 MIN_SIDE = 16
+DECODER_OPTIONS = {"max_pixels": str(2 * MAX_PIXELS)}
+"""Guard decoders against sizes that only the data itself has; decoders round sizes up."""
 AUDIO_PACKET_SECONDS = 0.13
 """Length of the longest audio packet (AAC at 8 kHz): a copied stream ends at a packet boundary."""
 
@@ -63,10 +64,11 @@ def probe_video(path: Path) -> VideoInfo:
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``cut-off-file``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``, ``no-frames``,
-            ``picture-too-small`` or ``tiled-heif``.
+            ``picture-too-small``, ``picture-too-large`` or ``tiled-heif``.
     """
     with _open_media(path) as container:
         stream = _video_stream(container, path)
+        check_size(path, stream.codec_context.width, stream.codec_context.height)
         scan = _scan_video(container, stream, path)
         _check_not_truncated(stream, path)
         return _video_info(path, container, stream, scan)
@@ -82,16 +84,17 @@ def probe_audio(path: Path) -> AudioInfo:
         if not container.streams.audio:
             raise _no_audio(container, path)
         stream = container.streams.audio[0]
-        start, end = _scan_audio(container, stream, path)
+        scan = _scan_audio(container, stream, path)
         _check_not_truncated(stream, path)
         return AudioInfo(
             path=path,
-            duration=float(end - start or Fraction(container.duration or 0, av.time_base)),
+            duration=float(scan.seconds or Fraction(container.duration or 0, av.time_base)),
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             demuxer=_demuxer(container),
-            start=start,
+            start=scan.start,
+            reliable_times=scan.reliable,
         )
 
 
@@ -142,7 +145,9 @@ def _open_media(path: Path) -> Iterator[av.container.InputContainer]:
         unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
         try:
             # Without any protocol the files that a playlist names are never opened.
-            container = av.open(unnamed, "r", options={"protocol_whitelist": "none"}, buffer_size=1 << 18)
+            container = av.open(
+                unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS}, buffer_size=1 << 18
+            )
         except (av.FFmpegError, ValueError) as error:
             raise _unreadable(path, head) from error
         with container:
@@ -218,17 +223,17 @@ def _video_info(
     frame, demuxer = scan.frame, _demuxer(container)
     # A GIF of one image claims 100 frames a second.
     still = demuxer.endswith("_pipe") or demuxer == "image2" or (demuxer == "gif" and scan.packets == 1)
-    orientation = _exif_orientation(path) if still else _EXIF_ROTATIONS.get(round(frame.rotation / 90) % 4, 1)
+    orientation = exif_orientation(path) if still else _EXIF_ROTATIONS.get(round(frame.rotation / 90) % 4, 1)
     width, height, aspect = _upright_size(path, stream, frame, swap=orientation >= 5)
-    fps = STILL_FPS if still else _frame_rate(stream, scan.times)
+    timing = Timing(DEFAULT_FPS, 1) if still else scan.timing
     alpha = any(component.is_alpha for component in frame.format.components) or frame.format.has_palette
     rgb = frame.format.is_rgb or frame.format.has_palette
     return VideoInfo(
         path=path,
         width=width,
         height=height,
-        fps=fps,
-        frames=1 if still else _frame_count(stream, container, scan, fps),
+        fps=timing.fps,
+        frames=timing.frames,
         is_still=still,
         codec=stream.codec_context.codec.canonical_name,
         pixel_format=frame.format.name,
@@ -239,6 +244,7 @@ def _video_info(
         start=scan.start,
         is_rgb=rgb,
         has_alpha=alpha,
+        reliable_times=timing.reliable,
     )
 
 
@@ -257,20 +263,22 @@ class _VideoScan:
     frame: av.VideoFrame
     start: Fraction
     packets: int
-    times: npt.NDArray[np.float64]  # seconds, in presentation order; empty for streams without timestamps
-    complete: bool
+    timing: Timing
 
 
 def _scan_video(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> _VideoScan:
     frame: av.VideoFrame | None = None
-    times: list[Fraction] = []
+    stamps: list[float] = []
+    start = Fraction(0)
     packets = 0
+    stream.codec_context.options = DECODER_OPTIONS
     for packet in container.demux(stream):
         if packet.size and not packet.is_discard:
             packets += 1
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
-                times.append(stamp * packet.time_base)
+                start = stamp * packet.time_base if not stamps else min(start, stamp * packet.time_base)
+                stamps.append(float(stamp * packet.time_base))
         if frame is None:
             frame = next(iter(_decode(packet)), None)
         elif packets >= MAX_SCANNED_PACKETS:
@@ -278,27 +286,48 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream, 
     if frame is None:
         hint = "Convert it to MP4 if it is an animated WebP" if container.format.name == "webp_pipe" else ""
         raise no_frames(path, hint)
-    start = min(times, default=Fraction(0))
     if frame.pts is not None and frame.time_base is not None:
         start = frame.pts * frame.time_base
-    return _VideoScan(frame, start, packets, np.array(sorted(times), dtype=np.float64), packets < MAX_SCANNED_PACKETS)
+    rates = [None if rate is None else Fraction(rate) for rate in _declared_rates(stream)]
+    seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
+    return _VideoScan(frame, start, packets, measure(np.array(stamps), packets, rates, seconds))
 
 
-def _scan_audio(
-    container: av.container.InputContainer, stream: av.AudioStream, path: Path
-) -> tuple[Fraction, Fraction]:
-    """Return the timestamps of the first decoded sample and of the end, in seconds."""
+def _declared_rates(stream: av.VideoStream) -> tuple[Fraction | None, ...]:
+    return stream.guessed_rate, stream.average_rate, stream.base_rate
+
+
+def _declared_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
+    if stream.duration is not None and stream.time_base is not None:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration or 0, av.time_base)
+
+
+@dataclass(frozen=True)
+class _AudioScan:
+    start: Fraction
+    seconds: Fraction
+    reliable: bool
+
+
+def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:
     start: Fraction | None = None
-    end = Fraction(0)
+    stamps: list[float] = []
+    end = total = Fraction(0)
     for packet in container.demux(stream):
         if start is None:
             start = next((_timestamp(frame) for frame in _decode(packet)), None)
         # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
         ticks = packet.duration if packet.duration and packet.duration < 1 << 31 else 0
-        end = max(end, _timestamp(packet) + Fraction(ticks) * (packet.time_base or 0))
+        length = Fraction(ticks) * (packet.time_base or 0)
+        end = max(end, _timestamp(packet) + length)
+        total += length
+        if packet.size and packet.dts is not None:
+            stamps.append(float(_timestamp(packet)))
     if start is None:
         raise no_samples(path)
-    return start, max(start, end)
+    reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
+    return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable)
 
 
 def _timestamp(item: av.Packet[av.AudioStream] | av.AudioFrame) -> Fraction:
@@ -313,57 +342,9 @@ def _decode(packet: av.Packet[_Stream]) -> Sequence[Any]:
         return []  # a damaged packet; the next one may be intact
 
 
-def _frame_rate(stream: av.VideoStream, times: npt.NDArray[np.float64]) -> Fraction:
-    """Return the rate that the file declares if the timestamps agree with it, else their average rate."""
-    rates = (stream.guessed_rate, stream.average_rate, stream.base_rate)
-    declared = [Fraction(rate) for rate in rates if rate and _is_plausible(rate)]
-    span = float(times[-1] - times[0]) if times.size else 0.0
-    if span <= 0:
-        return declared[0] if declared else STILL_FPS
-    for rate in declared:
-        slots = (times - times[0]) * float(rate)
-        if np.abs(slots - np.rint(slots)).max() < 0.25 and 0.9 < (times.size - 1) / slots[-1] < 1.1:
-            return rate
-    average = Fraction((times.size - 1) / span).limit_denominator(1001)
-    return average if _is_plausible(average) else min(max(average, STILL_FPS), MAX_FPS)
-
-
-def _is_plausible(rate: Fraction) -> bool:
-    return MIN_FPS <= rate <= MAX_FPS
-
-
-def _frame_count(
-    stream: av.VideoStream, container: av.container.InputContainer, scan: _VideoScan, fps: Fraction
-) -> int:
-    if not scan.complete:
-        seconds = Fraction(container.duration or 0, av.time_base)
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = stream.duration * stream.time_base
-        return max(scan.packets, round(seconds * fps))
-    if scan.times.size < 2:
-        return scan.packets
-    duration = float(scan.times[-1] - scan.times[0]) * scan.times.size / (scan.times.size - 1)
-    return max(1, round(duration * float(fps)))
-
-
 def _color_tags(frame: av.VideoFrame, *, from_rgb: bool) -> ColorTags:
     return ColorTags(
         primaries=_PRIMARIES.get(frame.color_primaries),
         transfer=_TRANSFERS.get(frame.color_trc),
         matrix="bt709" if from_rgb else _MATRICES.get(frame.colorspace),
     )
-
-
-def _exif_orientation(path: Path) -> int:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            tag = image.getexif().get(0x0112, 1)
-            image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if "truncated" in str(error):
-            message = "the image is truncated"
-            raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path) from error
-        return 1  # a format that Pillow does not support
-    return tag if tag in range(1, 9) else 1

@@ -45,6 +45,7 @@ class VideoInfo:
         start: Timestamp of the first frame in seconds.
         is_rgb: Whether the pixels in the file are RGB, or indices into a palette.
         has_alpha: Whether the pixels in the file may be transparent.
+        reliable_times: Whether the timestamps are used; otherwise the frames follow each other at ``fps``.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class VideoInfo:
     start: Fraction = Fraction(0)
     is_rgb: bool = False
     has_alpha: bool = False
+    reliable_times: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class AudioInfo:
         channels: Number of channels.
         demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
         start: Timestamp of the first decoded sample in seconds.
+        reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
     """
 
     path: Path
@@ -85,6 +88,7 @@ class AudioInfo:
     channels: int
     demuxer: str = ""
     start: Fraction = Fraction(0)
+    reliable_times: bool = True
 
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:

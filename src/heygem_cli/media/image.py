@@ -1,0 +1,63 @@
+"""What the header of a still image says, read with Pillow."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from heygem_cli.errors import InputError
+
+MAX_SIDE = 16384
+MAX_PIXELS = 36_000_000
+"""No level of H.264 allows more, 8192×4352."""
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Reject a picture that is too large, before it is decoded.
+
+    Args:
+        path: The file.
+        width: As the container says; 0 if it does not, as for an image.
+        height: Likewise.
+
+    Raises:
+        InputError: ``picture-too-large``.
+    """
+    size = f"{width}×{height}" if width else ""
+    if not size:
+        from PIL import Image
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                with Image.open(path) as image:
+                    width, height = image.size
+                    size = f"{width}×{height}"
+            except Image.DecompressionBombError:
+                width, size = MAX_SIDE + 1, "far too many"
+            except Exception:  # noqa: BLE001 - a damaged file, or a format that Pillow does not know
+                return
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        message = f"it has {size} pixels; at most {MAX_PIXELS // 10**6} million, and {MAX_SIDE} in a row, are possible"
+        raise InputError("picture-too-large", message, hint="Scale it down, for example to 3840×2160", path=path)
+
+
+def exif_orientation(path: Path) -> int:
+    """Return the EXIF orientation of an image, 1 if it has none.
+
+    Raises:
+        InputError: ``cut-off-file``.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")  # about damaged metadata
+            tag = image.getexif().get(0x0112, 1)
+            image.load()
+    except Exception as error:
+        if "truncated" in str(error):
+            message = "the image is truncated"
+            raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path) from error
+        return 1  # a format that Pillow does not support
+    return tag if tag in range(1, 9) else 1
