@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.media.ffmpeg import find_ffmpeg
+from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
+from heygem_cli.media.ffmpeg import find_ffmpeg, running
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import planes
@@ -284,6 +285,25 @@ def test_killed_decoder_is_an_error_that_names_the_signal(signum: int, tmp_path:
         for _ in frames:
             pass
     assert (caught.value.code, caught.value.exit_code) == ("reading-failed", 1)
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_signal_while_ffmpeg_is_started_kills_it(runs: bool, monkeypatch: pytest.MonkeyPatch):
+    start = threading.Thread.start
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        if runs:
+            start(thread)
+        raise StoppedError(signal.SIGTERM)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    before = children_of(os.getpid())
+    endless = ["-f", "lavfi", "-i", "color", "-f", "null", "-"]
+    began = time.monotonic()
+    with pytest.raises(StoppedError), running(endless, stdout=True):
+        pass
+    assert time.monotonic() - began < 5
+    assert children_of(os.getpid()) == before
 
 
 def test_program_inside_imageio_ffmpeg_is_not_run_to_find_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

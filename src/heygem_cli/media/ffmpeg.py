@@ -334,17 +334,20 @@ def running(args: list[str], *, stdin: bool = False, stdout: bool = False) -> It
     """
     with _start(args, stdin=stdin, stdout=stdout) as popen:
         last_messages: deque[str] = deque(maxlen=20)
-        stderr_reader = threading.Thread(target=_keep_last_messages, args=(popen.stderr, last_messages), daemon=True)
-        stderr_reader.start()
-        for pipe in filter(None, (popen.stdin, popen.stdout)):
-            with contextlib.suppress(OSError):  # above the limit of the system: a smaller pipe works too
-                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        # The thread closes it: a signal may raise here before the thread runs.
+        stderr, popen.stderr = popen.stderr, None
+        stderr_reader = threading.Thread(target=_keep_last_messages, args=(stderr, last_messages), daemon=True)
         try:
+            stderr_reader.start()
+            for pipe in filter(None, (popen.stdin, popen.stdout)):
+                with contextlib.suppress(OSError):  # above the limit of the system: a smaller pipe works too
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             yield FFmpegProcess(popen, stderr_reader, last_messages)
         finally:
             popen.kill()
             popen.wait()
-            stderr_reader.join()
+            if stderr_reader.is_alive():
+                stderr_reader.join()
 
 
 def _start(args: list[str], *, stdin: bool, stdout: bool) -> subprocess.Popen[bytes]:
@@ -364,7 +367,7 @@ def _start(args: list[str], *, stdin: bool, stdout: bool) -> subprocess.Popen[by
 
 
 def _keep_last_messages(stderr: IO[bytes], messages: deque[str]) -> None:
-    with open(stderr.fileno(), "rb", closefd=False) as lines:
+    with stderr, open(stderr.fileno(), "rb", closefd=False) as lines:
         for line in lines:
             text = line[:1000].decode("utf-8", "replace").strip()
             if text:
