@@ -33,7 +33,7 @@ class InferenceSession:
 """
 
 SERVICE = '''
-import enum, json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
+import argparse, enum, json, logging, multiprocessing, os, queue, random, signal, subprocess, sys, time
 
 SETTINGS = json.load(open("stand_in.json"))
 QUEUE_TIMEOUT = SETTINGS.get("queue_timeout", 10)
@@ -58,7 +58,10 @@ class Status(enum.Enum):
     error = 3
 
 
-assert sys.argv == ["run.py", "--num_threads", "0"], sys.argv
+# As landmark2face_wy.options does, here and in the spawned processes: strictly, with 4 as the default.
+OPTIONS = argparse.ArgumentParser()
+OPTIONS.add_argument("--num_threads", default=4, type=int)
+assert OPTIONS.parse_args().num_threads == 0, sys.argv
 assert os.environ["OMP_NUM_THREADS"] == "1" and os.environ["ORT_PARALLEL"] == "0"
 
 

@@ -80,6 +80,14 @@ def test_watch_prints_changes_only(home):
     assert process.stdout.read() == ""
 
 
+@pytest.mark.parametrize("options", [["--url", "ftp://x"], ["--home", "missing"], ["--prometheus", "/dev/null/x.prom"]])
+def test_first_round_that_fails_is_one_line_of_json(home, options):
+    done = doctor("--home", home, "--only", "log", "--watch", 1, "--json", *options)
+    assert done.returncode in (1, 2)
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["error"]["message"] in done.stderr
+
+
 def test_metrics(home, tmp_path):
     path = tmp_path / "heygem.prom"
     (home / "temp").mkdir()

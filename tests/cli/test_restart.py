@@ -145,7 +145,18 @@ def test_container_that_does_not_answer(home, port, tmp_path):
     url = f"http://127.0.0.1:{port}"
     done = restart("--container", "server", "--url", url, "--yes", "--wait", 2, **docker.environment)
     assert done.returncode == 1
-    assert f"{url} has not answered within 2 s" in done.stderr
+    assert f"{url} has not answered after 2 s" in done.stderr
+
+
+def test_error_of_the_server_is_named(home, port, tmp_path):
+    source = SERVER.replace("send_response(200)", "send_response(503)") + SERVE.format(port=port)
+    (home / "app.py").write_text(source + APP)
+    start(home, port)
+    docker = FakeDocker(tmp_path / "bin", home)
+    url = f"http://127.0.0.1:{port}"
+    done = restart("--container", "server", "--url", url, "--yes", "--wait", 2, **docker.environment)
+    assert done.returncode == 1
+    assert f"HeyGem runs, but {url} answers HTTP 503 after 2 s" in done.stderr
 
 
 def test_container_without_heygem_is_never_restarted(tmp_path):

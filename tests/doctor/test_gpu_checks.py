@@ -11,6 +11,7 @@ import pytest
 from heygem_cli.doctor import gpu_checks, probes
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.doctor.metrics import write_metrics
 from heygem_cli.onnx import CUDA_LIBRARIES
 from unprivileged import public_folder, unprivileged
 
@@ -21,6 +22,7 @@ NVML = r"""
 #include <string.h>
 #include <unistd.h>
 typedef struct { unsigned long long total, free, used; } memory;
+typedef struct { unsigned gpu, memory; } rates;
 int nvmlInit_v2(void) { INIT }
 int nvmlSystemGetDriverVersion(char *text, unsigned size) { strcpy(text, "535.104.05"); return 0; }
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = COUNT; return 0; }
@@ -28,6 +30,9 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) { *handle = (vo
 int nvmlDeviceGetName(void *handle, char *text, unsigned size) { strcpy(text, "NVIDIA GeForce RTX 3090"); return 0; }
 int nvmlDeviceGetMemoryInfo(void *handle, memory *m) { m->total = 24ULL << 30; m->free = 20ULL << 30; return 0; }
 int nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor) { *major = 8; *minor = 6; return 0; }
+#ifdef BUSY
+int nvmlDeviceGetUtilizationRates(void *handle, rates *r) { r->gpu = BUSY; r->memory = 11; return BUSY > 100; }
+#endif
 """
 
 compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the fake library")
@@ -150,6 +155,30 @@ def test_nvml_reports_a_healthy_gpu(machine):
     assert gpu_checks.memory(inputs, result).found == "20.0 of 24.0 GiB free"
     assert gpu_checks.compute_capability(inputs, result).found == "8.6"
     assert gpu_checks.libcuda(inputs, result).status == "ok"
+
+
+@compiled
+@pytest.mark.parametrize(("busy", "shown", "metric"), [("87", ", 87 % busy", "0.87"), ("0", ", 0 % busy", "0")])
+def test_utilization_is_shown_and_a_metric(machine, busy, shown, metric):
+    make_library(machine / "libnvidia-ml.so.1", NVML, INIT="return 0;", COUNT="1", BUSY=busy)
+    inputs = inputs_of(machine)
+    assert gpu_checks.memory(inputs, probes.nvml(inputs)).found == f"20.0 of 24.0 GiB free{shown}"
+    path = machine / "heygem.prom"
+    write_metrics(path, [], inputs)
+    lines = path.read_text().splitlines()
+    assert f'heygem_gpu_utilization_ratio{{gpu="0"}} {metric}' in lines
+    assert f'heygem_gpu_memory_used_bytes{{gpu="0"}} {4 * GIB}' in lines
+
+
+@compiled
+@pytest.mark.parametrize("macros", [{}, {"BUSY": "101"}])  # no such function; an error, as in a MIG instance
+def test_unknown_utilization_is_no_metric(machine, macros):
+    make_library(machine / "libnvidia-ml.so.1", NVML, INIT="return 0;", COUNT="1", **macros)
+    inputs = inputs_of(machine)
+    assert gpu_checks.memory(inputs, probes.nvml(inputs)).found == "20.0 of 24.0 GiB free"
+    path = machine / "heygem.prom"
+    write_metrics(path, [], inputs)
+    assert "gpu_utilization_ratio" not in path.read_text()
 
 
 @compiled

@@ -83,10 +83,11 @@ def spinner(text: str) -> AbstractContextManager[object]:
     return screen.status(text) if screen.is_terminal else nullcontext()
 
 
-def print_json(content: Mapping[str, object]) -> None:
-    """Print the JSON object of ``--json`` on stdout."""
+def print_json(content: Mapping[str, object], *, one_line: bool = False) -> None:
+    """Print the JSON object of ``--json`` on stdout; in one line where there are others, as in JSON Lines."""
     stream = _Stream(sys.stdout, required=True)
-    stream.write(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=2) + "\n")
+    indent = None if one_line else 2
+    stream.write(json.dumps({"schema": SCHEMA, **content}, ensure_ascii=False, indent=indent) + "\n")
     stream.flush()
 
 
@@ -108,7 +109,7 @@ def format_duration(seconds: float) -> str:
 
 
 @contextmanager
-def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[None]:
+def report_errors(*, as_json: bool = False, one_line: bool = False, debug: bool = False) -> Iterator[None]:
     """Report an error as one line on stderr, with ``--json`` also as an object on stdout, and exit with its status."""
     try:
         yield
@@ -119,7 +120,7 @@ def report_errors(*, as_json: bool = False, debug: bool = False) -> Iterator[Non
         print_error(error)
         if as_json:
             with suppress(HeygemError):  # standard output fails, too
-                print_json({"error": error.to_dict()})
+                print_json({"error": error.to_dict()}, one_line=one_line)
         raise typer.Exit(error.exit_code) from caught
 
 

@@ -50,7 +50,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - as Typer parsed them
-        with report_errors(as_json=bool(values.get("as_json")), debug=bool(values.get("debug"))), raise_on_signal():
+        as_json, debug = (bool(values.get(name)) for name in ("as_json", "debug"))
+        one_line = values.get("watch") is not None
+        with report_errors(as_json=as_json, one_line=one_line, debug=debug), raise_on_signal():
             arguments = {name: values[name] for name in own if name in values}
             for name, options in groups.items():
                 arguments[name] = with_values(_class_of(hints[name])(), _values(options, values, function.__name__))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from heygem_cli.cli.output import SCHEMA, console
+from heygem_cli.cli.output import console, print_json
 from heygem_cli.errors import HeygemError, StoppedError
 
 if TYPE_CHECKING:
@@ -70,9 +69,8 @@ def changes(
 def _print(was: str | None, result: CheckResult, *, as_json: bool) -> None:
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     if as_json:
-        line = {"schema": SCHEMA, "time": now, "id": result.id, "was": was, "status": result.status}
-        line |= {"found": result.found, "why": result.why, "fix": result.fix}
-        print(json.dumps(line, ensure_ascii=False), flush=True)
+        line = {"time": now, "id": result.id, "was": was, "status": result.status}
+        print_json({**line, "found": result.found, "why": result.why, "fix": result.fix}, one_line=True)
         return
     change = f"{was} → {result.status}" if was else result.status
     line_text = Text.assemble(f"{now}  ", (change, STYLES[result.status]), f"  {result.id}: {result.found}")

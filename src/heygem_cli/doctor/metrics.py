@@ -58,16 +58,11 @@ def _measured(inputs: Inputs) -> Iterator[tuple[str, str, list[Sample]]]:
     if isinstance(log, Log):
         yield from _of_log(inputs, log)
     gpus = probes.nvml(inputs).facts.get("devices", [])
+    busy = [(str(number), gpu["utilization"]) for number, gpu in enumerate(gpus) if gpu["utilization"] is not None]
+    if busy:
+        text = "Share of the time in which the GPU computed."
+        yield "gpu_utilization_ratio", text, [({"gpu": number}, percent / 100) for number, percent in busy]
     if gpus:
-        yield (
-            "gpu_utilization_ratio",
-            "Share of the time in which the GPU computed.",
-            [
-                ({"gpu": str(number)}, gpu["utilization"] / 100)
-                for number, gpu in enumerate(gpus)
-                if gpu.get("utilization") is not None
-            ],
-        )
         yield (
             "gpu_memory_used_bytes",
             "Memory of the GPU that is taken.",

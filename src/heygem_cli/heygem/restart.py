@@ -244,8 +244,9 @@ def wait_until_ready(restart: Restart, seconds: float) -> float:
         HeygemError: It has ended, or does not answer in time.
     """
     start = time.monotonic()
+    status = None
     while (elapsed := time.monotonic() - start) < seconds:
-        if restart.url is not None and _answers(restart.url):
+        if restart.url is not None and (status := _status(restart.url)) is not None and status < 500:
             return elapsed
         if elapsed > 3 and not restart.alive():
             hint = "Read what it has printed: docker logs, or the file to which its output goes"
@@ -253,17 +254,17 @@ def wait_until_ready(restart: Restart, seconds: float) -> float:
         if restart.url is None and elapsed > min(15.0, seconds / 2):
             return elapsed
         time.sleep(0.5)
-    message = f"HeyGem runs, but {printable(str(restart.url))} has not answered within {seconds:g} s"
-    raise HeygemError(
-        "not-ready", message, hint="Read its log, wait longer with --wait, or name its address with --url"
-    )
+    url, hint = printable(str(restart.url)), "Read its log, wait longer with --wait, or name its address with --url"
+    if status is None:
+        raise HeygemError("not-ready", f"HeyGem runs, but {url} has not answered after {seconds:g} s", hint=hint)
+    raise HeygemError("not-ready", f"HeyGem runs, but {url} answers HTTP {status} after {seconds:g} s", hint=hint)
 
 
-def _answers(url: str) -> bool:
+def _status(url: str) -> int | None:
     try:
-        return send(url, timeout=5.0, max_bytes=1000).status < 500
+        return send(url, timeout=5.0, max_bytes=1000).status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
 
 
 def _run(command: Sequence[str]) -> None:

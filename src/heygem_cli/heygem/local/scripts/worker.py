@@ -167,6 +167,8 @@ def main() -> None:
     channel = Channel(int(os.environ.pop("HEYGEM_WORKER_FD")))
     # HeyGem's modules are imported from its root folder; this file's folder has none of them.
     sys.path = [str(Path.cwd()), *(each for each in sys.path if each != str(Path(__file__).parent))]
+    # For the strict parser of HeyGem's network, landmark2face_wy.options, here and in the processes that are spawned.
+    # The parser of run.py, which refuses this option, is never run.
     sys.argv = ["run.py", "--num_threads", "0"]
     multiprocessing.set_start_method("spawn", force=True)
     channel.send("hello", version=sys.version_info[:2])
