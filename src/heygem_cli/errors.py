@@ -22,7 +22,7 @@ from typing import ClassVar
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    """Return a path as text for a person: control characters, such as a newline in a name, are escaped."""
+    """Return a path or other text for a person: control characters, such as a newline in a name, are escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in os.fspath(path))
 
 
@@ -46,8 +46,9 @@ class HeygemError(Exception):
     def __init__(self, code: str, message: str, *, hint: str = "", path: str | Path | None = None) -> None:
         self.code = code
         self.path = None if path is None else Path(path)
-        self.message = message if path is None else f"{printable(path)}: {message}"
-        self.hint = hint
+        # What a user, a file or another program wrote must not send commands to the terminal.
+        self.message = printable(message if path is None else f"{os.fspath(path)}: {message}")
+        self.hint = printable(hint)
         super().__init__(code, message)
 
     def __str__(self) -> str:

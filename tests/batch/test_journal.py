@@ -77,6 +77,28 @@ def test_invalid_line_is_an_error_with_its_number():
             parse_events(good + bad + good, "m.jsonl")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 10**4,
+        '{"event": "run", "run": "r", "time": 1, "x": ' + "[" * 10**5 + "]" * 10**5 + "}",
+        '{"event": "run", "run": "r", "time": ' + "9" * 400 + "}",
+        '{"event": "run", "run": "r", "time": ' + "9" * 5000 + "}",
+        '{"event": "run", "run": "r", "time": -1e308}',
+        '{"event": "run", "run": "r", "time": NaN}',
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "seconds": -Infinity}',
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "seconds": 1e16}',
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "result": {"bytes": ' + "9" * 400 + "}}",
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "result": {"frame_rate": "1e999999999"}}',
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "result": {"fps": "' + "9" * 400 + '"}}',
+        '{"event": "done", "id": "a", "run": "r", "time": 1, "sha256": 5}',
+    ],
+)
+def test_absurd_values_are_a_damaged_line(line):
+    with pytest.raises(InputError, match="line 1 is not an event"):
+        parse_events(line.encode() + b"\n")
+
+
 def test_journal_that_is_not_a_regular_file_is_an_error(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):

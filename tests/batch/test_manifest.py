@@ -114,6 +114,20 @@ def test_error_lists_problems_as_text_and_as_json():
     assert error.exit_code == 2
 
 
+def test_only_the_first_problems_are_listed():
+    lines = format_problems([Problem(f"odd {row % 60}", row=row) for row in range(1, 121)])
+    assert len(lines) == 51
+    assert lines[-2:] == ["rows 50, 110: odd 50", "and 20 more problems"]
+
+
+def test_text_of_a_cell_sends_nothing_to_the_terminal():
+    error = ManifestError("m\x1b[31m.csv", [Problem("bad \x1b]0;title\x07\n", "Try \u202e", 1)])
+    assert str(error).splitlines() == [
+        "m\\x1b[31m.csv: 1 problem, nothing was started:",
+        "  row 1: bad \\x1b]0;title\\x07\\n. Try \\u202e",
+    ]
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_handled(data):
     parse_manifest(data)

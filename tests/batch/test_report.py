@@ -1,6 +1,7 @@
 """Tests of reports and report files."""
 
 import json
+import os
 import signal
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -112,6 +113,7 @@ def test_file_that_is_not_a_report_is_an_error(tmp_path, text):
     [
         ({"began": "x"}, {}), ({"seconds": True}, {}), ({"began": 1e999}, {}), ({"shard": "1/9999999"}, {}),
         ({"shard": "x/y"}, {}), ({"manifest": 5}, {}), ({"stopped": "x"}, {}), ({"missing": {}}, {}),
+        ({"stopped": 128}, {}), ({"began": 10**400}, {}), ({"seconds": 1e300}, {}), ({}, {"frames": 10**400}),
         ({}, {"status": "sleeping"}), ({}, {"seconds": "x"}), ({}, {"error": "boo"}), ({}, {"error": {"code": 1}}),
         ({}, {"frames": 1.5}), ({}, {"id": None}),
     ],
@@ -131,8 +133,12 @@ def test_report_with_an_invalid_field_is_an_error(tmp_path, report_fields, job_f
 def test_report_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         read_report(tmp_path / "r.json")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="this is a folder"):
         read_report(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), Path("/proc/self/mem")):
+        with pytest.raises(InputError, match="this is a pipe, a device"):
+            read_report(path)
 
 
 def test_any_name_can_be_written(tmp_path):

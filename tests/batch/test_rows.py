@@ -114,3 +114,10 @@ def test_large_manifest_is_read():
     raw_rows, problems = parse_manifest(text.encode())
     rows, row_problems = make_rows(raw_rows, Path(), RenderOptions())
     assert (len(rows), problems, row_problems) == (1000, [], [])
+
+
+def test_unknown_engine_is_a_problem_of_its_row_only():
+    raw = RawRow(1, None, {"audio": "a", "face": "f", "engine": "\x1b]0;x\x07"})
+    (row,), (problem,) = make_rows([raw], Path(), RenderOptions())
+    assert row.job.options.engine == "mesh"
+    assert (problem.column, "\x1b" in problem.message) == ("engine", False)

@@ -34,11 +34,13 @@ OPTIONAL_FIELDS = {
     "result": Mapping[str, object],
     "error": Mapping[str, str],
 }
+RATE = re.compile(r"[0-9]{1,9}(/[0-9]{1,9})?")
+"""A frame rate; an exponent would make a fraction with any number of digits."""
 RESULT_FIELDS = {
     "duration": float,
     "bytes": int,
-    "fps": float | str,
-    "frame_rate": str,
+    "fps": (float, RATE),
+    "frame_rate": RATE,
     "frames": int,
     "frames_without_face": int | None,
 }

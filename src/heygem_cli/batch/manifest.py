@@ -14,6 +14,8 @@ from typing import Any
 from heygem_cli.batch.columns import COLUMNS, FILES, column_name, unknown_column_hint
 from heygem_cli.errors import InputError, plural, printable
 
+MAX_LINES = 50
+"""Number of different problems that are listed; the others are counted."""
 SEPARATORS = (",", ";", "\t")
 
 
@@ -52,9 +54,9 @@ class ManifestError(InputError):
 
     def __init__(self, name: str, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.row or 0))
-        lines = "".join(f"\n  {line}" for line in format_problems(self.problems))
         count = plural(len(problems), "problem")
-        super().__init__("bad-manifest", f"{printable(name)}: {count}, nothing was started:{lines}")
+        super().__init__("bad-manifest", f"{name}: {count}, nothing was started:")
+        self.message += "".join(f"\n  {printable(line)}" for line in format_problems(self.problems))
 
     def to_dict(self) -> dict[str, object]:
         """Return what ``--json`` prints."""
@@ -62,16 +64,18 @@ class ManifestError(InputError):
 
 
 def format_problems(problems: Sequence[Problem]) -> list[str]:
-    """Return one line for each problem; rows that have the same problem share a line."""
+    """Return lines about the first problems, and how many more there are; rows with the same problem share a line."""
     groups: dict[tuple[str | None, str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.column, problem.message, problem.hint), []).append(problem)
     lines = []
-    for (column, message, hint), same in groups.items():
+    for (column, message, hint), same in itertools.islice(groups.items(), MAX_LINES):
         place = (_format_rows(same), f"column {_truncate(column, 80)}" if column else "")
         where = ", ".join(part for part in place if part)
         what = _truncate(message, 5000)  # the longest path has 4096 bytes
         lines.append(": ".join(part for part in (where, what) if part) + (f". {hint}" if hint else ""))
+    if rest := sum(len(same) for same in itertools.islice(groups.values(), MAX_LINES, None)):
+        lines.append(f"and {plural(rest, 'more problem')}")
     return lines
 
 

@@ -12,14 +12,16 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.plan import PlannedJob
-from heygem_cli.batch.shard import Shard
+from heygem_cli.batch.shard import NUMBER, Shard
+from heygem_cli.batch.text_file import read_text_file
 from heygem_cli.batch.validate import all_match
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import InputError
+from heygem_cli.processes import SIGNALS
 
 FinalStatus = Literal["done", "failed", "interrupted", "waiting"]
 """``waiting``: the run ended before the job started."""
-SHARD = re.compile(r"[0-9]{1,6}/[0-9]{1,6}")
+SHARD = re.compile(f"{NUMBER}/{NUMBER}")
 
 
 @dataclass(frozen=True)
@@ -155,15 +157,12 @@ def read_report(path: Path) -> BatchReport:
     Raises:
         InputError: The file cannot be read, or is not a report.
     """
+    data = read_text_file(path)
     try:
-        return _parse_report(json.loads(path.read_text("utf-8")))
+        return _parse_report(json.loads(data))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "Pass files written by `heygem batch --report`"
         raise InputError("not-a-report", "this is not a report of a batch", hint=hint, path=path) from error
-    except FileNotFoundError as error:
-        raise InputError("not-found", "there is no such file", path=path) from error
-    except OSError as error:
-        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
 
 
 def _parse_report(content: dict[str, Any]) -> BatchReport:
@@ -172,6 +171,8 @@ def _parse_report(content: dict[str, Any]) -> BatchReport:
     report = BatchReport(jobs=[_parse_job(job) for job in content["jobs"]], **fields)
     if not all_match(fields, {name: hints[name] for name in fields}) or not SHARD.fullmatch(report.shard or "1/1"):
         raise ValueError("not a report")
+    if report.stopped is not None and report.stopped not in SIGNALS:
+        raise ValueError("not a signal that stops a batch")
     return report
 
 

@@ -63,9 +63,10 @@ def _options(raw: RawRow, defaults: RenderOptions) -> tuple[RenderOptions, list[
     values, problems = {}, []
     for name in ROW_OPTIONS.keys() & raw.values.keys():
         try:
-            values[name] = ROW_OPTIONS[name].read(raw.values[name].strip())
+            value = ROW_OPTIONS[name].read(raw.values[name].strip())
             if name == "engine":
-                find_engine(values[name])
+                find_engine(value)
+            values[name] = value
         except ValueError as error:
             problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
         except HeygemError as error:

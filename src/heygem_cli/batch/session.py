@@ -25,6 +25,7 @@ from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.runner import BatchRunner, Observer
 from heygem_cli.batch.shard import Shard, parse_shard
+from heygem_cli.batch.text_file import read_limited, read_text_file
 from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
 from heygem_cli.engines import check_engine_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
@@ -165,13 +166,15 @@ def dry_run(batch: CheckedBatch) -> list[PlannedJob]:
 
 
 def _read(manifest: Path) -> bytes:
-    if manifest == STDIN:
-        return sys.stdin.buffer.read()
+    hint = "Name a manifest, or - for standard input"
     try:
-        return manifest.read_bytes()
+        if manifest == STDIN:
+            return read_limited(sys.stdin.buffer, Path("stdin"))
+        return read_text_file(manifest)
     except OSError as error:
-        hint = "Name a manifest, or - for standard input"
-        raise InputError("bad-manifest", from_os_error(error).message, hint=hint) from error
+        raise InputError("bad-manifest", from_os_error(error, path=Path("stdin")).message, hint=hint) from error
+    except InputError as error:
+        raise InputError("bad-manifest", error.message, hint=hint) from error
 
 
 def _own_outputs(states: Mapping[str, JobState]) -> dict[str, frozenset[str]]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from heygem_cli.errors import InputError
 
+NUMBER = "[0-9]{1,6}"
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -32,11 +34,11 @@ def parse_shard(text: str, environment: Mapping[str, str]) -> Shard:
     Raises:
         InputError: ``bad-shard``.
     """
-    if match := re.fullmatch(r"(\d+)/(\d+)", text):
+    if match := re.fullmatch(f"({NUMBER})/({NUMBER})", text):
         return _make_shard(text, int(match[1]), int(match[2]))
     if text == "auto":
         return _slurm_shard(environment)
-    if match := re.fullmatch(r"auto/(\d+)", text):
+    if match := re.fullmatch(f"auto/({NUMBER})", text):
         for name in ("SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"):
             if name in environment:
                 source = f"{text} with {name}={environment[name]}"
@@ -61,7 +63,7 @@ def _slurm_shard(environment: Mapping[str, str]) -> Shard:
 
 def _number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name, "")
-    if not (text.isascii() and text.isdecimal()):
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise _error("auto", f"{name}={text!r} is not a number", "Use --shard I/N")
     return int(text)
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+MAX_NUMBER = 10**15
+"""Beyond any size in bytes, number of frames or time in seconds; NaN and infinity are not below it either."""
+
 
 def matches(value: object, hint: object) -> bool:
-    """Return whether a value is of a type such as ``int``, ``float | None`` or ``Mapping[str, str]``."""
+    """Return whether a value is of a type such as ``float | None`` or ``Mapping[str, str]``.
+
+    Instead of a type, ``hint`` can also be a pattern that text must match, or a tuple of alternatives.
+    """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return any(matches(value, arg) for arg in args)
+    if isinstance(hint, tuple) or origin in (types.UnionType, typing.Union):
+        return any(matches(value, each) for each in (hint if isinstance(hint, tuple) else args))
     if origin is Literal:
         return value in args
     if origin is Mapping:
@@ -26,7 +32,9 @@ def matches(value: object, hint: object) -> bool:
 def _is_scalar(value: object, kind: object) -> bool:
     if kind in (int, float):
         numbers = int | float if kind is float else int
-        return isinstance(value, numbers) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, numbers) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
+    if isinstance(kind, re.Pattern):
+        return isinstance(value, str) and kind.fullmatch(value) is not None
     return isinstance(value, kind)  # type: ignore[arg-type]
 
 

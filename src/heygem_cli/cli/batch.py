@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from heygem_cli.batch.session import BatchRequest
     from heygem_cli.errors import HeygemError
 
+MAX_MISSING = 50
+"""Number of missing shards that are listed."""
 WIDE = 100
 """Width of a terminal, in columns, from which the table of a report has all its columns."""
 ALL_ROWS = 40
@@ -119,8 +121,10 @@ def _show_report(report: BatchReport, display: DisplayOptions) -> None:
     elif not display.quiet:
         wide = console().width >= WIDE
         _print_table(_report_table(report, wide=wide), "" if wide else _report_errors(report), _report_summary(report))
-    for name in report.missing:
+    for name in report.missing[:MAX_MISSING]:
         console(stderr=True).print(f"There is no report of shard {name}")
+    if len(report.missing) > MAX_MISSING:
+        console(stderr=True).print(f"… and of {len(report.missing) - MAX_MISSING} others")
     if report.counts["failed"]:
         console(stderr=True).print("Failed rows are left alone until you add --retry-failed", style="dim")
     if report.stopped is not None:
