@@ -167,12 +167,12 @@ def test_frames_with_the_head_turned_away_pass_and_are_counted(pipeline, tmp_pat
     face = make_face_video(tmp_path / "turning.mp4", [scene(*SIZE, (240, 180, 330))] * 12)
     render(pipeline, job(tmp_path, voice, face))
     (path,) = (tmp_path / "cache").rglob("*.track")
-    track = read_track(path)
+    track = read_track(path, key=path.stem)
     rows = track.rows(0, 12)
     middle, angle = rows.mean(1, keepdims=True), np.radians(75)
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     rows[4:] = ((rows - middle) @ turn.T + middle)[4:]
-    write_track(path, iter(rows), limit=13)
+    write_track(path, iter(rows), limit=13, key=path.stem)
     result = render(pipeline, overwriting(job(tmp_path, voice, face, loop="hold")))
     assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 21)
     assert max(openings(result.output)[4:]) < 0.02

@@ -77,6 +77,7 @@ class RenderResult:
         track_cached: Whether the track came from the cache.
         engine: Name of the engine.
         provider: The execution provider that ONNX Runtime really used; None where that is unknown.
+        warnings: What the user should know about the inputs, such as that they are damaged.
     """
 
     output: Path
@@ -93,6 +94,7 @@ class RenderResult:
     track_cached: bool
     engine: str
     provider: str | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def real_time_factor(self) -> float:
@@ -118,6 +120,7 @@ class RenderResult:
             "track_cached": self.track_cached,
             "engine": self.engine,
             "provider": self.provider,
+            "warnings": list(self.warnings),
         }
 
 

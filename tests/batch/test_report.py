@@ -130,6 +130,20 @@ def test_report_with_an_invalid_field_is_an_error(tmp_path, report_fields, job_f
         read_report(path)
 
 
+def test_warnings_are_reported(tmp_path):
+    result = RESULT | {"warnings": ["a.m4a: the audio is damaged\x1b"]}
+    warned = report_job(job(), JobState("done", "key", "a.mp4", "now", result=result), "now")
+    report = report_of(warned, DONE)
+    (tmp_path / "r.json").write_text(format_json(report))
+    assert [job.warnings for job in read_report(tmp_path / "r.json").jobs] == [tuple(result["warnings"]), ()]
+    assert ET.fromstring(format_junit(report)).findtext(".//system-out") == "a.m4a: the audio is damaged\\x1b"  # noqa: S314
+    older = json.loads(format_json(report))
+    for each in older["jobs"]:
+        del each["warnings"]
+    (tmp_path / "r.json").write_text(json.dumps(older))
+    assert [job.warnings for job in read_report(tmp_path / "r.json").jobs] == [(), ()]
+
+
 def test_report_that_cannot_be_read_is_an_error(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         read_report(tmp_path / "r.json")

@@ -324,3 +324,15 @@ def test_summary_counts_unchanged_frames(without, turned, printed):
     )
     assert summary(result)["frames"] == printed
     assert result.to_dict()["frames_turned_away"] == turned
+
+
+def test_damaged_track_is_replaced_and_the_summary_says_so(heygem, face, voice, tmp_path):
+    assert heygem("render", voice, face, "-o", "first.mp4").returncode == 0
+    (track,) = (tmp_path / "cache").rglob("*.track")
+    track.write_bytes(track.read_bytes()[:5000] + bytes(4096) + track.read_bytes()[9096:])
+    done = heygem("render", voice, face, "-o", "second.mp4")
+    problem = "damaged, or that of another face; it was computed again"
+    assert (done.returncode, done.stderr) == (0, f"warning: {track}: the cached face track is {problem}\n")
+    assert heygem("render", voice, face, "-o", "third.mp4").stderr == ""
+    outputs = {(heygem.folder / f"{name}.mp4").read_bytes() for name in ("first", "second", "third")}
+    assert len(outputs) == 1

@@ -1,6 +1,8 @@
+import errno
 import multiprocessing
 import os
 import resource
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ from heygem_cli.errors import HeygemError, LockedError, NotCapableError
 from heygem_cli.face.cache import cache_errors, cached_track, prune, track_key
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.options import Person
+from unprivileged import public_folder, unprivileged
 
 
 def rows(count, missing=()):
@@ -39,8 +42,53 @@ def test_truncated_track_is_rejected(tmp_path, cut):
     write_track(path, rows(3), limit=9)
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
-    with pytest.raises(HeygemError, match="the face track is damaged"):
+    with pytest.raises(HeygemError, match=r"a\.track: the cached face track is (cut off|of another version)") as caught:
         read_track(path)
+    assert caught.value.code == "bad-track"
+
+
+def test_any_changed_byte_is_found(tmp_path):
+    path = tmp_path / "a.track"
+    write_track(path, rows(3, missing={1}), limit=9, key="face")
+    whole = path.read_bytes()
+    for place in [*range(40), *range(40, len(whole), 997)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(HeygemError):
+            read_track(path, key="face")
+    path.write_bytes(whole)
+    assert len(read_track(path, key="face")) == 3
+
+
+def with_point(row, value):
+    row[200, 1] = value
+    return row
+
+
+IMPOSSIBLE = {
+    "NaN": lambda: [with_point(row, np.nan) for row in rows(3)],
+    "infinity": lambda: [with_point(row, -np.inf) for row in rows(3)],
+    "far outside": lambda: [with_point(row, 1e4) for row in rows(3)],
+    "no frames": list,
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_impossible_track_with_a_right_checksum_is_rejected(name, tmp_path):
+    path = tmp_path / "a.track"
+    write_track(path, IMPOSSIBLE[name](), limit=9)
+    with pytest.raises(HeygemError):
+        read_track(path, reach=1000)
+    write_track(path, [with_point(row, -990) for row in rows(3)], limit=9)
+    assert len(read_track(path, reach=1000)) == 3
+
+
+def test_track_that_is_cut_off_while_it_is_used_is_an_error(tmp_path):
+    write_track(tmp_path / "a.track", rows(3), limit=9).close()
+    track = read_track(tmp_path / "a.track")
+    os.truncate(tmp_path / "a.track", 9000)
+    assert track.landmarks(0) is not None
+    with pytest.raises(HeygemError, match=r"a\.track: the cached face track is cut off while it was used"):
+        track.landmarks(2)
 
 
 def test_track_is_cached_and_extended_when_needed(tmp_path):
@@ -64,11 +112,120 @@ def test_track_is_cached_and_extended_when_needed(tmp_path):
     assert counts == [4, 7]
 
 
-def test_damaged_track_is_replaced(tmp_path):
-    cached_track(tmp_path, "key", 4, lambda: rows(2))
-    (tmp_path / "tracks" / "key.track").write_bytes(b"hgtrack1 and then nonsense")
-    track, cached = cached_track(tmp_path, "key", 4, lambda: rows(2))
-    assert (len(track), cached) == (2, False)
+def a_page_of_zeros(path):
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(bytes(4096))
+
+
+def other_points(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:32] + (np.frombuffer(whole[32:], "<f4") * 1e4).tobytes())
+
+
+def nothing(path):
+    path.write_bytes(b"")
+
+
+def another_version(path):
+    path.write_bytes(b"hgtrack1" + path.read_bytes()[8:])
+
+
+def another_face(path):
+    cached_track(path.parents[1], "other", 4, lambda: rows(2))
+    shutil.copy(path.with_name("other.track"), path)
+
+
+def no_frames(path):
+    write_track(path, [], limit=9, key="key").close()
+
+
+def points_outside(path):
+    write_track(path, [row + 2000 for row in rows(2)], limit=9, key="key").close()
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def a_folder_with_a_file(path):
+    a_folder(path)
+    (path / "mine").write_text("precious")
+
+
+def a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_link(path):
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def a_link_to_zeros(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+DAMAGE = [
+    a_page_of_zeros, other_points, nothing, another_version, another_face, no_frames, points_outside, a_folder,
+    a_folder_with_a_file, a_pipe, a_link, a_link_to_zeros,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_track_is_replaced_with_a_note(damage, tmp_path):
+    for _ in range(2):
+        cached_track(tmp_path, "key", 4, lambda: rows(2))
+    path = tmp_path / "tracks" / "key.track"
+    whole = path.read_bytes()
+    damage(path)
+    notes = []
+    track, cached = cached_track(tmp_path, "key", 4, lambda: rows(2), reach=1000, on_damage=notes.append)
+    assert (len(track), cached, track.landmarks(1)[0, 0]) == (2, False, 1)
+    (note,) = notes
+    assert note.startswith(f"{path}: the cached face track is ")
+    assert path.read_bytes() == whole
+    assert not path.is_symlink()
+    assert cached_track(tmp_path, "key", 4, lambda: rows(2), reach=1000, on_damage=notes.append)[1]
+    assert len(notes) == 1
+    if damage is a_folder_with_a_file:
+        assert [file.read_text() for file in tmp_path.rglob("mine")] == ["precious"]
+    if damage is a_link:
+        assert path.with_name("elsewhere").read_bytes() == whole
+
+
+def test_unreadable_track_is_replaced():
+    with public_folder() as folder:
+        folder.chmod(0o777)
+        with unprivileged():
+            cached_track(folder, "key", 4, lambda: rows(2))
+            (folder / "tracks/key.track").chmod(0)
+            notes = []
+            assert not cached_track(folder, "key", 4, lambda: rows(2), on_damage=notes.append)[1]
+            assert "unreadable (Permission denied)" in notes[0]
+            assert cached_track(folder, "key", 4, lambda: rows(2))[1]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_lock_that_is_not_a_file_is_replaced(make, tmp_path):
+    (tmp_path / "tracks").mkdir()
+    make(tmp_path / "tracks" / "key.lock")
+    assert not cached_track(tmp_path, "key", 4, lambda: rows(2))[1]
+    assert (tmp_path / "tracks" / "key.lock").is_file()
+
+
+def test_folder_that_cannot_be_moved_away_is_named(tmp_path, monkeypatch):
+    (tmp_path / "tracks/key.lock/mine").mkdir(parents=True)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(NotCapableError, match=r"key\.lock: the face track cannot be written: Device or resource busy"):
+        cached_track(tmp_path, "key", 4, lambda: rows(2))
+
+
+def refuse(path, _target):
+    raise OSError(errno.EBUSY, "Device or resource busy", str(path))
 
 
 def test_failure_leaves_no_files(tmp_path):

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,7 @@ RESULT_FIELDS = {
     "frame_rate": RATE,
     "frames": int,
     "frames_without_face": int | None,
+    "warnings": Sequence[str],
 }
 
 

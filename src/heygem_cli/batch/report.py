@@ -35,6 +35,7 @@ class JobReport:
         real_time_factor: Seconds of work per second of video; None if there is no video.
         error: Code, message and hint of a failure.
         frames_turned_away: Number of frames left as they are because the head is turned too far to the side.
+        warnings: See :class:`heygem_cli.job.RenderResult`.
     """
 
     id: str
@@ -49,6 +50,7 @@ class JobReport:
     frames_without_face: int | None
     error: Mapping[str, str] | None
     frames_turned_away: int | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
         frames_without_face=result.get("frames_without_face"),
         error=_complete_error(job.error or state.error or unusable),
         frames_turned_away=result.get("frames_turned_away"),
+        warnings=tuple(result.get("warnings", ())),
     )
 
 
@@ -177,9 +180,11 @@ def _parse_report(content: dict[str, Any]) -> BatchReport:
 
 
 def _parse_job(content: dict[str, Any]) -> JobReport:
+    content = {"warnings": [], **content}  # reports of older versions have none
     if not all_match(content, get_type_hints(JobReport)):
         raise ValueError("not a job")
-    return JobReport(**{**content, "error": _complete_error(content["error"])})
+    error, warnings = _complete_error(content["error"]), tuple(content["warnings"])
+    return JobReport(**{**content, "error": error, "warnings": warnings})
 
 
 def _complete_error(error: Mapping[str, str] | None) -> Mapping[str, str] | None:

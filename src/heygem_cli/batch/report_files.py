@@ -132,6 +132,8 @@ def _add_test_case(suite: ET.Element, job: JobReport) -> None:
         failure.text = error["hint"]
     elif job.status != "done":
         ET.SubElement(case, "skipped", message=job.status)
+    if job.warnings:
+        ET.SubElement(case, "system-out").text = _escape_control("\n".join(job.warnings))
 
 
 def _escape_control(text: str) -> str:

@@ -120,7 +120,8 @@ def _show_report(report: BatchReport, display: DisplayOptions) -> None:
         print_json(report.to_dict())
     elif not display.quiet:
         wide = console().width >= WIDE
-        _print_table(_report_table(report, wide=wide), "" if wide else _report_errors(report), _report_summary(report))
+        texts = ("" if wide else _report_errors(report), _report_warnings(report), _report_summary(report))
+        _print_table(_report_table(report, wide=wide), *texts)
     for name in report.missing[:MAX_MISSING]:
         console(stderr=True).print(f"There is no report of shard {name}")
     if len(report.missing) > MAX_MISSING:
@@ -196,6 +197,10 @@ def _report_table(report: BatchReport, *, wide: bool) -> Table:
 def _report_errors(report: BatchReport) -> str:
     """Return a paragraph for each error, for a terminal that is too narrow for the column."""
     return "\n".join(f"row {job.row}: {_format_error(job)}" for job in report.jobs if job.error)
+
+
+def _report_warnings(report: BatchReport) -> str:
+    return "\n".join(f"row {job.row}: warning: {printable(text)}" for job in report.jobs for text in job.warnings)
 
 
 def _format_error(job: JobReport) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TextIO
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.errors import HeygemError, from_os_error
+from heygem_cli.errors import HeygemError, from_os_error, printable
 
 SCHEMA = 1
 
@@ -127,6 +127,12 @@ def report_errors(*, as_json: bool = False, one_line: bool = False, debug: bool 
 def print_error(error: HeygemError) -> None:
     """Print an error as one line on stderr."""
     console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print each warning as one line on stderr."""
+    for text in warnings:
+        console(stderr=True).print(Text.assemble(("warning: ", "bold yellow"), printable(text)))
 
 
 def format_speed(real_time_factor: float) -> str:

@@ -188,6 +188,9 @@ class BatchProgress:
                 self._screen.print(Text(failure.trace))
         elif self._bar is None and not self._quiet:
             self._print(job, f"done in {state.seconds:.1f} s{self._time_left()}")
+        if state.status == "done" and not self._quiet:
+            for text in (state.result or {}).get("warnings", []):
+                self._print(job, f"warning: {text}")
 
     def _print(self, job: PlannedJob, message: str) -> None:
         self._screen.print(Text(f"[{self._ended}/{self._count}] {printable(job.row.id)}: {printable(message)}"))

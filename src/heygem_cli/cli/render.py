@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heygem_cli.cli.output import format_speed, print_facts, print_json
+from heygem_cli.cli.output import format_speed, print_facts, print_json, print_warnings
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.errors import InputError, printable
 from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions
@@ -70,6 +70,8 @@ def render(
         print_json(result.to_dict())
     elif not display.quiet:
         print_facts(summary(result))
+    if not display.quiet:
+        print_warnings(result.warnings)
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:

@@ -41,14 +41,26 @@ def cached_track(
     needed: int,
     track: Callable[[], Iterable[Array | None]],
     on_wait: Callable[[], object] = lambda: None,
+    *,
+    reach: float = float("inf"),
+    on_damage: Callable[[str], object] = lambda _: None,
 ) -> tuple[FaceTrack, bool]:
     """Return a track of at least ``needed`` frames (or of the whole face video) from the cache, or create it.
 
-    If two processes need the same track, one creates it and the other waits and calls ``on_wait`` often. A damaged file
-    is replaced.
+    If two processes need the same track, one creates it and the other waits.
+
+    Args:
+        folder: The cache.
+        key: See :func:`track_key`.
+        needed: Number of frames.
+        track: Creates the track.
+        on_wait: Called often while another process creates it.
+        reach: How far from the upper left corner of the picture points can lie, in pixels.
+        on_damage: Called with a message when the cache has something else or a damaged file instead of the track,
+            which is replaced.
 
     Returns:
-        The track, and whether it was cached.
+        The track, which has to be closed, and whether it was cached.
 
     Raises:
         NotCapableError: The folder cannot be written.
@@ -59,19 +71,39 @@ def cached_track(
     path = tracks / f"{key}.track"
     with cache_errors(folder), ExitStack() as stack:
         tracks.mkdir(parents=True, exist_ok=True)
+        _discard_unless_file(tracks / f"{key}.lock")
         message, hint = "another heygem tracks this face video", "Wait until it ends, stop it, or use --no-cache"
         lock = stack.enter_context(locks.hold(tracks / f"{key}.lock", message, hint, on_wait=on_wait))
         remove_stale_parts(tracks)
-        with suppress(FileNotFoundError, HeygemError):
-            cached = read_track(path)
+        try:
+            cached = read_track(path, key=key, reach=reach)
+        except FileNotFoundError:
+            pass
+        except HeygemError as error:
+            on_damage(f"{error.message}; it was computed again")
+            _discard_unless_file(path)
+        else:
             if cached.complete or len(cached) >= needed:
-                path.touch()
+                with suppress(OSError):  # of another user, or on a read-only disk
+                    os.utime(cached.file.fileno())
                 return cached.truncated(needed), True
+            cached.close()
         part = stack.enter_context(part_file(path))
-        written = write_track(part.path, _with_signs_of_life(track(), lock), limit=needed)
+        written = write_track(part.path, _with_signs_of_life(track(), lock), limit=needed, key=key)
         publish(part, path)
         prune(tracks, MAX_BYTES)
-    return FaceTrack(path, written.present, written.complete), False
+    return written, False
+
+
+def _discard_unless_file(path: Path) -> None:
+    """Remove what has taken the place of a file, such as a link or a pipe; a folder with files is moved away."""
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+        path.unlink()
+    elif path.is_dir():
+        try:
+            path.rmdir()
+        except OSError:
+            path.rename(path.with_name(f"{path.name}.{os.urandom(4).hex()}.moved"))
 
 
 def _with_signs_of_life(rows: Iterable[Array | None], lock: locks.FileLock) -> Iterator[Array | None]:
@@ -97,7 +129,7 @@ def cache_errors(
             message = "the disk is full, so the face track cannot be written"
             raise HeygemError("disk-full", message, hint=hint, path=folder) from error
         message = f"the face track cannot be written: {error.strerror or error}"
-        raise NotCapableError("cache-failed", message, hint=hint, path=folder) from error
+        raise NotCapableError("cache-failed", message, hint=hint, path=error.filename or folder) from error
 
 
 def prune(tracks: Path, max_bytes: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -30,6 +30,8 @@ from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion
 
 _Item = TypeVar("_Item")
+REACH = 8
+"""Picture sides from the upper left corner within which the tracker finds points, with much to spare."""
 _Face = Literal["rendered", "turned away", "missing"]
 
 
@@ -64,9 +66,11 @@ class MeshEngine:
             motion = self._predict_motion(inputs, on_progress)
         video, audio, options, total = inputs.video, inputs.audio, job.options, len(motion.offsets)
         faces = Counter[_Face]()
+        warnings: list[str] = []
         with ExitStack() as scratch:
             with clock.stage("track"):
-                track, cached = self._track(job, video, total, scratch, on_progress)
+                track, cached = self._track(job, video, total, on_progress, warnings.append)
+                scratch.enter_context(closing(track))
             check_track(job, track, video, total)
             with clock.stage("prepare"):
                 renderer = build_renderer(video, track, self.painter)
@@ -99,6 +103,7 @@ class MeshEngine:
             track_cached=cached,
             engine=self.name,
             provider=session_provider(self.motion_model.session),
+            warnings=tuple(warnings),
         )
 
     def close(self) -> None:
@@ -116,7 +121,12 @@ class MeshEngine:
         return self.motion_model.predict(samples(), inputs.video.fps)
 
     def _track(
-        self, job: RenderJob, video: VideoInfo, needed: int, scratch: ExitStack, on_progress: ProgressCallback
+        self,
+        job: RenderJob,
+        video: VideoInfo,
+        needed: int,
+        on_progress: ProgressCallback,
+        on_damage: Callable[[str], object],
     ) -> tuple[FaceTrack, bool]:
         total = min(needed, video.frames)
 
@@ -127,13 +137,18 @@ class MeshEngine:
 
         if job.options.no_cache:
             folder = temporary_folder()
-            with cache_errors(folder, hint="Free some space, or name another folder with TMPDIR"):
-                # An unlinked file: nothing is left behind even if the process is killed.
-                file = scratch.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - closed with ``scratch``
+            hint = "Free some space, or name another folder with TMPDIR"
+            # An unlinked file: nothing is left behind even if the process is killed.
+            with cache_errors(folder, hint), tempfile.TemporaryFile(dir=folder) as file:
                 return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
-        key = track_key(job.face, job.options.person, self.tracker.version)
         return cached_track(
-            default_cache_folder(), key, needed, landmarks, lambda: on_progress(Progress("track", 0, total))
+            default_cache_folder(),
+            track_key(job.face, job.options.person, self.tracker.version),
+            needed,
+            landmarks,
+            lambda: on_progress(Progress("track", 0, total)),
+            reach=REACH * max(video.width, video.height),
+            on_damage=on_damage,
         )
 
 
