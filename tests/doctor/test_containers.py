@@ -143,6 +143,54 @@ def test_fake_docker(tmp_path, home, has_python):
     assert "num_threads: 0" in (home / OPT_TXT).read_text()
 
 
+@pytest.fixture
+def conda(tmp_path, home):
+    """A conda environment whose Python writes down the LD_LIBRARY_PATH that it gets, and that has another Gradio."""
+    prefix = tmp_path / "opt/envs/human"
+    for name in ("bin", "conda-meta", "lib/python3.8/site-packages/gradio-3.50.2.dist-info"):
+        (prefix / name).mkdir(parents=True)
+    (prefix / "lib/python3.8/site-packages/gradio-3.50.2.dist-info/METADATA").touch()
+    python = prefix / "bin/python"
+    python.write_text(f'#!/bin/sh\necho "$LD_LIBRARY_PATH" >> {home}/libraries\nexec /usr/bin/python3 "$@"\n')
+    python.chmod(0o755)
+    return prefix
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_conda_environment_of_a_container(tmp_path, home, conda, by_name):
+    docker = FakeDocker(tmp_path / "bin", home)
+    facts = json.loads((docker.folder / "facts.json").read_text())
+    facts[0]["Config"]["Env"].append(f"CONDA_PREFIX={tmp_path / 'opt'}")
+    (docker.folder / "facts.json").write_text(json.dumps(facts))
+    name = "human" if by_name else str(conda)
+    arguments = ("--container", "server", "--conda-env", name)
+    _, found = findings(*arguments, "--only", "installation", **docker.environment)
+    assert f"{conda}/bin/python is CPython" in found["installation.python"]["found"]
+    assert f"{conda}/lib" in (home / "libraries").read_text().splitlines()
+    assert found["installation.torch"]["fix"].startswith(f"docker exec -it server {conda}/bin/python -m pip install")
+    (home / "app.py").write_text("import gradio as gr\ndemo = gr.Blocks()\ndemo.queue().launch()\n")
+    done = heygem("fix-config", *arguments, "--app", "--dry-run", **docker.environment)
+    assert "for Gradio 3.50.2" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "fix-config"])
+def test_conda_environment_that_the_container_lacks(tmp_path, home, command):
+    docker = FakeDocker(tmp_path / "bin", home)
+    done = heygem(command, "--container", "server", "--conda-env", "missing", **docker.environment)
+    assert done.returncode == 2
+    assert "server: --conda-env missing: there is no such conda environment in the container" in done.stderr
+
+
+def test_conda_environment_of_a_real_container(podman, home, conda):
+    (conda / "bin/python").unlink()
+    (conda / "bin/python").symlink_to("/usr/bin/python3")
+    options = ("-v", f"{conda}:/opt/conda/envs/human")
+    name = podman.run(home, "sleep", "600", options=options)
+    _, found = findings("--container", name, "--conda-env", "human", "--only", "installation")
+    assert "/opt/conda/envs/human/bin/python is CPython" in found["installation.python"]["found"]
+    assert found["installation.torch"]["fix"].startswith(f"podman exec -it {name} /opt/conda/envs/human/bin/python")
+
+
 def test_log_that_the_container_has_printed_is_read(tmp_path, home):
     (home / "log/dh.log").unlink()
     docker = FakeDocker(tmp_path / "bin", home)

@@ -50,7 +50,7 @@ def _target(engines: EngineOptions, options: RepairOptions, containers: Containe
     from heygem_cli.heygem.repair.target import Target, container_target
 
     if containers.container is not None:
-        with container_target(containers.container, engines.home, engines.python) as target:
+        with container_target(containers.container, engines) as target:
             yield target
         return
     root = _root(engines, options)

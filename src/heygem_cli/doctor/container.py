@@ -14,6 +14,7 @@ from heygem_cli.doctor.machine import ContainerMachine
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.container.addresses import published_url
 from heygem_cli.heygem.container.client import Container, find_container
+from heygem_cli.heygem.container.conda import conda_library_folder, named_python
 from heygem_cli.heygem.container.snapshot import PRINTED_LOG, Snapshot, take_snapshot
 from heygem_cli.heygem.installation.config_ini import find_log
 from heygem_cli.options import DoctorOptions, EngineOptions
@@ -33,13 +34,14 @@ def container_inputs(name: str, engines: EngineOptions, options: DoctorOptions) 
     home = None if engines.home is None else str(engines.home)
     with tempfile.TemporaryDirectory(prefix="heygem-container-") as folder:
         files = [str(path) for path in options.log]
-        snapshot = take_snapshot(container, Path(folder), home=home, python=engines.python, files=files)
+        named = named_python(container, engines)
+        snapshot = take_snapshot(container, Path(folder), home=home, python=named, files=files)
         if home is not None and snapshot.home is None:
             hint = "Name HeyGem's root folder in the container with --home, or leave it out"
             raise InputError("home-missing", "there is no HeyGem in this folder", path=f"{name}:{home}", hint=hint)
-        python = engines.python or snapshot.program or snapshot.python
+        python = named or snapshot.program or snapshot.python
         yield Inputs(
-            machine=ContainerMachine(container, snapshot),
+            machine=ContainerMachine(container, snapshot, conda_library_folder(container, python)),
             dev=snapshot.root / "dev",
             proc=snapshot.root / "proc",
             cgroup=snapshot.root / "sys/fs/cgroup",

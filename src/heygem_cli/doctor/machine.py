@@ -16,6 +16,7 @@ from heygem_cli.doctor.child_process import (
     run_own_script,
     run_script,
 )
+from heygem_cli.heygem.container.advice import advice_at_host
 from heygem_cli.heygem.container.client import Container
 from heygem_cli.heygem.container.snapshot import FileSystem, Snapshot
 
@@ -28,6 +29,8 @@ class Machine:
     """This machine."""
 
     is_container = False
+    library_folder = ""
+    """A folder of libraries that HeyGem's interpreter there needs on its LD_LIBRARY_PATH."""
 
     def run(self, command: Sequence[str], *, environment: Mapping[str, str], timeout: float) -> ProbeResult:
         """Run a command."""
@@ -63,15 +66,20 @@ class Machine:
         """Return the text of a finding as the user of the machine knows its paths."""
         return text
 
+    def advice(self, text: str) -> str:
+        """Return what to do, as it works where heygem runs."""
+        return self.shown(text)
+
 
 class ContainerMachine(Machine):
     """A running container: what it runs goes through ``exec``, its files are in a copy."""
 
     is_container = True
 
-    def __init__(self, container: Container, snapshot: Snapshot) -> None:
+    def __init__(self, container: Container, snapshot: Snapshot, library_folder: str = "") -> None:
         self.container = container
         self.snapshot = snapshot
+        self.library_folder = library_folder
 
     def run(self, command: Sequence[str], *, environment: Mapping[str, str], timeout: float) -> ProbeResult:
         """Run a command in the container."""
@@ -109,6 +117,10 @@ class ContainerMachine(Machine):
         here = f"--container {self.container.name}"
         text = re.sub(r"\bheygem (doctor|fix-config|restart)\b(?: --home \S+)?", rf"heygem \1 {here}", text)
         return text.replace(str(self.snapshot.root), "")
+
+    def advice(self, text: str) -> str:
+        """Return what to do on the host; what is to be done inside of the container says so."""
+        return advice_at_host(self.container, self.shown(text))
 
 
 def write_error(folder: Path) -> str:

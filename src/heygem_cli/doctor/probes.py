@@ -159,6 +159,8 @@ def heygem_environment(inputs: Inputs) -> Mapping[str, str]:
     for process in main_processes(inputs.home, inputs.proc) if inputs.home else []:
         running = process_environment(process.pid, inputs.proc) or {}
         environment |= {name: running[name] for name in ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES") if name in running}
+    if folder := inputs.machine.library_folder:
+        environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [folder, environment.get("LD_LIBRARY_PATH")]))
     if inputs.home_python is None or "/" not in inputs.home_python or inputs.machine.is_container:
         return environment
     return worker_environment(Path(inputs.home_python), environment)

@@ -40,5 +40,5 @@ def _run(check: Check, inputs: Inputs, results: dict[Probe, Future[Any]]) -> Che
     except OSError as error:
         # A file that vanishes or cannot be read proves nothing, and must not stop the other checks.
         finding = skip(f"cannot be checked: {error}")
-    texts = (machine.shown(text) for text in (finding.found, finding.why, finding.fix))
-    return CheckResult(check.id, check.group, check.title, finding.status, *texts)
+    found, why, fix = machine.shown(finding.found), machine.shown(finding.why), machine.advice(finding.fix)
+    return CheckResult(check.id, check.group, check.title, finding.status, found, why, fix)

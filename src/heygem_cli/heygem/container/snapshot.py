@@ -110,7 +110,8 @@ def take_snapshot(
 def _facts(container: Container, home: str | None, python: str | None, files: Sequence[str]) -> dict[str, Any] | None:
     """Run the script in the container; return None if it has no Python that can."""
     homes = [home] if home else [container.environment.get(tree.HOME_VARIABLE, ""), str(container.working_folder)]
-    argument = json.dumps({"homes": [each for each in homes if each], "files": list(files), "log_bytes": LOG_BYTES})
+    wanted = {"homes": [each for each in homes if each], "files": list(files), "log_bytes": LOG_BYTES, "python": python}
+    argument = json.dumps(wanted)
     for program in ([python] if python else []) + list(PYTHONS):
         result = container.run(program, "-", argument, data=SCRIPT.read_bytes(), timeout=3 * TIMEOUT)
         if result.returncode not in NOT_EXECUTED:

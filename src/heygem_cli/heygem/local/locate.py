@@ -120,7 +120,8 @@ def named_python(settings: EngineOptions, home: Path | None, environment: Mappin
         # Not resolved: a virtual environment's interpreter is a link, and finds its packages by the link's path.
         return str(Path(named).absolute())
     if settings.conda_env is not None:
-        found = next((each for each in _conda_folders(settings.conda_env, environment) if _has_python(each)), None)
+        folders = conda_folders(settings.conda_env, environment, _known_environments(environment))
+        found = next((each for each in folders if _has_python(each)), None)
         if found is None:
             message = f"--conda-env {settings.conda_env}: there is no such conda environment with a Python"
             raise InputError("no-conda-env", message, hint="`conda env list` lists them; a folder works, too")
@@ -139,18 +140,26 @@ def _has_python(folder: Path) -> bool:
     return os.access(folder / "bin/python", os.X_OK)
 
 
-def _conda_folders(name: str, environment: Mapping[str, str]) -> Iterator[Path]:
-    """Yield where a conda environment may be: the named folder, conda's own list, the usual places."""
+def _known_environments(environment: Mapping[str, str]) -> str:
+    with contextlib.suppress(InputError):
+        return os.fsdecode(read_small(_user(environment) / ".conda/environments.txt"))
+    return ""
+
+
+def _user(environment: Mapping[str, str]) -> Path:
+    return Path("/root", environment.get("HOME", ""))  # an absolute folder in any case
+
+
+def conda_folders(name: str, environment: Mapping[str, str], known: str) -> Iterator[Path]:
+    """Yield where a conda environment may be: the named folder, conda's own list ``known``, the usual places."""
     if "/" in name:
         yield Path(name).absolute()
         return
-    user = Path("/root", environment.get("HOME", ""))  # an absolute folder in any case
+    user = _user(environment)
     mamba, prefix, program = (
         Path(environment.get(key, "")) for key in ("MAMBA_ROOT_PREFIX", "CONDA_PREFIX", "CONDA_EXE")
     )
-    with contextlib.suppress(InputError):
-        known = os.fsdecode(read_small(user / ".conda/environments.txt"))
-        yield from (Path(line) for line in known.splitlines() if Path(line).is_absolute() and Path(line).name == name)
+    yield from (Path(line) for line in known.splitlines() if Path(line).is_absolute() and Path(line).name == name)
     roots = [mamba, prefix, *program.parents[1:2]]
     roots += [user / each for each in ("miniconda3", "miniforge3", "anaconda3", ".conda")] + [Path("/opt/conda")]
     for root in roots:

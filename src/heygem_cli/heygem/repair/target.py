@@ -11,10 +11,12 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from heygem_cli.errors import HeygemError, InputError, printable
 from heygem_cli.heygem.container.client import Container, find_container
+from heygem_cli.heygem.container.conda import named_python
 from heygem_cli.heygem.container.snapshot import Snapshot, take_snapshot
 from heygem_cli.heygem.installation.tree import HOME_HINT
 from heygem_cli.heygem.repair import write
 from heygem_cli.heygem.repair.plan import Edit
+from heygem_cli.options import EngineOptions
 
 
 class Target:
@@ -49,8 +51,10 @@ class Target:
 class ContainerTarget(Target):
     """An installation in a container, of which there is a copy here."""
 
-    def __init__(self, container: Container, snapshot: Snapshot, home: PurePosixPath) -> None:
-        program = snapshot.program or snapshot.python
+    def __init__(
+        self, container: Container, snapshot: Snapshot, home: PurePosixPath, python: str | None = None
+    ) -> None:
+        program = python or snapshot.program or snapshot.python
         super().__init__(snapshot.local(home), None if program is None else str(snapshot.local(program)))
         self.proc = snapshot.root / "proc"
         self.user_home = snapshot.local("/root")
@@ -80,17 +84,18 @@ class ContainerTarget(Target):
 
 
 @contextmanager
-def container_target(name: str, home: Path | None, python: str | None) -> Iterator[Target]:
+def container_target(name: str, engines: EngineOptions) -> Iterator[Target]:
     """Copy the files of a container that repairs concern, and remove the copy at the end.
 
     Raises:
-        InputError: There is no such container, it does not run, or there is no HeyGem in it.
+        InputError: There is no such container, it does not run, or what was named is not in it.
     """
     container = find_container(name)
     with tempfile.TemporaryDirectory(prefix="heygem-container-") as folder:
-        named = None if home is None else str(home)
-        snapshot = take_snapshot(container, Path(folder), home=named, python=python)
+        home = None if engines.home is None else str(engines.home)
+        python = named_python(container, engines)
+        snapshot = take_snapshot(container, Path(folder), home=home, python=python)
         if snapshot.home is None:
             hint = f"{HOME_HINT}: the one inside of the container"
             raise InputError("no-home", "there is no HeyGem installation in this container", path=name, hint=hint)
-        yield ContainerTarget(container, snapshot, snapshot.home)
+        yield ContainerTarget(container, snapshot, snapshot.home, python)

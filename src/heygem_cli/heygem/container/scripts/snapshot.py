@@ -1,4 +1,4 @@
-"""Print, as JSON, what the checks read in a container. Argument: JSON with the keys homes, files and log_bytes.
+"""Print, as JSON, what the checks read in a container. Argument: JSON with the keys homes, files, log_bytes, python.
 
 It changes nothing. Contents of files are in base64: small ones as a whole, large ones by their beginning and end.
 """
@@ -91,9 +91,10 @@ def process(folder: Path) -> dict[str, str]:
     return found
 
 
-def packages(running: dict[str, dict[str, str]]) -> list[str]:
-    """Return where the programs of processes keep the description of Gradio, whose version matters."""
-    prefixes = {Path(entry["program"]).parent.parent for entry in running.values() if entry.get("program")}
+def packages(running: dict[str, dict[str, str]], python: str) -> list[str]:
+    """Return where an interpreter and the programs of processes keep the description of Gradio: its version."""
+    programs = [python, *(entry.get("program", "") for entry in running.values())]
+    prefixes = {Path(each).parent.parent for each in programs if each.startswith("/")}
     pattern = "lib/python3*/site-packages/gradio-*.dist-info/METADATA"
     return [str(path) for prefix in prefixes for path in prefix.glob(pattern)]
 
@@ -160,7 +161,7 @@ def main(wanted: dict[str, Any]) -> None:
     systems = {str(each): file_system(each) for each in (Path("/dev/shm"), home) if each is not None}  # noqa: S108
     devices = [each.name for each in Path("/dev").iterdir() if each.name.startswith("nvidia") or each.name == "dxg"]
     facts = {"python": sys.executable, "home": None if home is None else str(home)}
-    for name in packages(running):
+    for name in packages(running, wanted["python"] or ""):
         files[name] = {"size": 0, "mode": 0o644, "time": 0}
     print(json.dumps({**facts, "files": files, "processes": running, "devices": devices, "file_systems": systems}))
 
