@@ -44,6 +44,7 @@ LINES = {
     "cuda-missing": "*************** EP Error ***************\nFalling back to ['CPUExecutionProvider']\n",
     "out-of-memory": line("[T1]任务执行失败，异常信息:[CUDA out of memory. Tried to allocate 2.00 GiB]"),
     "missing-module": "ModuleNotFoundError: No module named 'trans_dh_service'\n",
+    "numexpr-missing": line("数字人处理失败，失败原因:['NoneType' object has no attribute 'evaluate']"),
     "ffmpeg-missing": "sh: 1: ffmpeg: not found\n",
     "av-transfer-blocked": line("[T1] ->av_transfer maybe blocked, restart..."),
     "queue-full": line("[T1]任务视频驱动队列满，严重阻塞，下游队列异常"),
@@ -186,6 +187,17 @@ def test_one_failed_job_that_writes_its_cause_three_times_is_counted_once(tmp_pa
     )
     assert problems(inputs) == {"format-error": "warn"}
     assert message(inputs, log(inputs), kind=KINDS["format-error"]).found.startswith("2 jobs since the last start")
+
+
+def test_missing_numexpr_is_the_cause_of_the_stopped_frame_queue(tmp_path):
+    cause = "[数字人处理失败，失败原因:['NoneType' object has no attribute 'evaluate']]"
+    failed = line(f"Custom VideoWriter [T1]任务视频帧队列 -> 异常原因:{cause}")
+    failed += line(f"Custom VideoWriter [T1]视频帧队列处理异常结束，异常原因:{cause}")
+    traceback = "AttributeError: 'NoneType' object has no attribute 'evaluate'\n"
+    for lines in (failed, traceback + failed):
+        inputs = write(tmp_path, STARTED, JOB, lines, DONE)
+        assert problems(inputs) == {"numexpr-missing": "warn"}
+        assert stuck(inputs, log(inputs)).found == "no job is running"
 
 
 def test_late_ready_line_is_no_restart(tmp_path):

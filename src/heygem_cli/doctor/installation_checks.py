@@ -151,14 +151,16 @@ def models(_inputs: Inputs, home: Path) -> Finding:
     if not damaged:
         return ok(f"{len(damages)} files, all complete")
     found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
-    why = "HeyGem cannot start; download.sh skips files that exist, even if they are truncated"
+    why = "HeyGem cannot start with them"
     names = " ".join(shlex.quote(name) for name in damaged)
     if not (home / "download.sh").is_file():
-        why = "HeyGem cannot start with them"
         return fail(
             found, why, f"cd {shlex.quote(str(home))} && ls -l {names}   # copy them from HeyGem's image or release"
         )
-    return fail(found, why, f"cd {shlex.quote(str(home))} && rm -f {names} && bash download.sh")
+    # Some variants of the script skip files that exist, even if they are damaged.
+    present = [shlex.quote(name) for name in damaged if (home / name).exists()]
+    remove = f"rm -f {' '.join(present)} && " if present else ""
+    return fail(found, why, f"cd {shlex.quote(str(home))} && {remove}bash download.sh")
 
 
 @check("installation.python", "compiled modules and --python", probes.home_interpreter)
@@ -166,11 +168,8 @@ def models(_inputs: Inputs, home: Path) -> Finding:
 def python(inputs: Inputs, home: Path, result: ProbeResult) -> Finding:
     """Compare the compiled modules with HeyGem's interpreter."""
     versions = tree.compiled_modules(home)
-    if not versions and tree.is_source_variant(home):
-        return ok("HeyGem's modules are Python source: any interpreter with their packages can run them")
     if not versions:
-        why = "the installation is incomplete: HeyGem's core consists of compiled modules"
-        return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(home))} && git status")
+        return _without_compiled_modules(home)
     modules = ", ".join(f"{count} for Python {version}" for version, count in sorted(versions.items()))
     if inputs.home_python is None:
         return skip(f"{modules}; name HeyGem's interpreter with --python to compare")
@@ -183,6 +182,15 @@ def python(inputs: Inputs, home: Path, result: ProbeResult) -> Finding:
     if version in versions and result.facts["implementation"] == "CPython":
         return ok(found)
     return fail(found, f"only CPython {needed} can load these modules", fix)
+
+
+def _without_compiled_modules(home: Path) -> Finding:
+    if tree.is_elsewhere(home, tree.OPT_TXT):
+        return skip("service/ is Python source, and HeyGem's other modules are not in this tree")
+    if tree.is_source_variant(home):
+        return ok("HeyGem's modules are Python source: any interpreter with their packages can run them")
+    why = "the installation is incomplete: HeyGem's core consists of compiled modules"
+    return fail("no compiled modules (*.cpython-3*.so)", why, f"cd {shlex.quote(str(home))} && git status")
 
 
 @check("installation.numpy", "numpy of --python", probes.home_interpreter)

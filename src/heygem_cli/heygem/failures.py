@@ -46,6 +46,11 @@ KNOWN: Mapping[str, KnownFailure] = {
         "HeyGem misses a Python module",
         "Install it in HeyGem's Python; is it one of HeyGem's own, name its root folder with --home",
     ),
+    "numexpr-missing": KnownFailure(
+        NotCapableError,
+        "HeyGem misses the Python package numexpr",
+        "Install it with the pip of HeyGem's Python: pip install numexpr==2.8.6",
+    ),
     "cuda-missing": KnownFailure(
         NotCapableError,
         "ONNX Runtime can only use the CPU in HeyGem's environment, which blocks HeyGem's queues",
@@ -84,7 +89,7 @@ KNOWN: Mapping[str, KnownFailure] = {
     "audio-length": KnownFailure(
         HeygemError,
         "HeyGem cannot determine the length of the audio",
-        "Make sure that ffprobe exists: apt install ffmpeg",
+        "Check that --map names a folder of the container; without a container, install ffprobe: apt install ffmpeg",
     ),
     "startup-timeout": KnownFailure(
         HeygemError, "HeyGem did not start in time", f"Increase --stall-timeout if the disk is cold. {_CHECK_GPU}"

@@ -93,6 +93,10 @@ def test_lines_written_in_parts_are_complete(tmp_path_factory, lines, data):
         ),
         ("[C]任务执行失败，异常信息:[CUDA out of memory. Tried to allocate 2.00 GiB]", "out-of-memory"),
         ("[C]视频帧队列处理异常结束，异常原因:[x]", "frame-queue"),
+        (
+            "[C]视频帧队列处理异常结束，异常原因:['NoneType' object has no attribute 'evaluate']",
+            "numexpr-missing",
+        ),
         ("no final result", "no-result"),
         ("Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.11", "cuda-missing"),
         ("sh: 1: ffmpeg: not found", "ffmpeg-missing"),

@@ -56,7 +56,17 @@ _NEWER_CODE = re.compile(r"^([^\s\[\]>]+) ?->")
 CAUSE_WORDS = (
     *("NVIDIA driver", "CUDA", "CPUExecution", "onnxruntime", "ONNXRuntime", "EP Error", "no kernel", "not compatible"),
     *("emory", "bad_alloc", "No module named", "ffmpeg: ", "directory: 'ffmpeg", "directory: ffmpeg", "maybe blocked"),
-    *("result info []", "驱动队列满", "失败", "异常", "多人脸", "init_wh result", "format ", "no final result"),
+    *(
+        "result info []",
+        "驱动队列满",
+        "失败",
+        "异常",
+        "'evaluate'",
+        "多人脸",
+        "init_wh result",
+        "format ",
+        "no final result",
+    ),
 )
 STEP_WORDS = ("]-", "TransDhTask init", "服务启动", "进程启动", "任务", "耗时", "发送完成", "视频帧", "command:ffmpeg")
 """Words of which one is in every line that can be an event."""
@@ -298,7 +308,9 @@ class LogReader:
         job.ended = job.ended or event.time
         if job.outcome != "running":
             return
-        if job.causes & {"frame-queue", "queue-full", "no-result"} or (self._names_results and not job.has_result):
+        if job.causes & {"frame-queue", "numexpr-missing", "queue-full", "no-result"} or (
+            self._names_results and not job.has_result
+        ):
             job.outcome = "failed"
             self._add_message(Event("message", event.time, event.text, causes=frozenset({"job-failed"})), job)
             return
@@ -354,6 +366,8 @@ def _without_consequences(causes: Iterable[str]) -> set[str]:
     found = set(causes)
     if found & {"no-driver", "driver-too-old"}:
         found.discard("cuda-missing")
+    if "numexpr-missing" in found:
+        found.discard("frame-queue")
     return found - GENERIC or found
 
 

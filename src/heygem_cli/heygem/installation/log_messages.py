@@ -87,6 +87,13 @@ MESSAGES = (
         "the pip of HeyGem's Python",
     ),
     Message(
+        "numexpr-missing",
+        "numexpr missing ('NoneType' object has no attribute 'evaluate')",
+        re.compile("'NoneType' object has no attribute 'evaluate'"),
+        "the package numexpr is missing in HeyGem's Python, or cannot be loaded there",
+        "pip install numexpr==2.8.6 with the pip of HeyGem's Python, and start HeyGem again",
+    ),
+    Message(
         "ffmpeg-missing",
         "ffmpeg missing (ffmpeg: not found)",
         re.compile(r"ffmpeg: (?:command )?not found|No such file or directory: '?ffmpeg"),
@@ -165,8 +172,9 @@ MESSAGES = (
         "audio-length",
         "audio length unknown (三次获取音频时长失败)",
         re.compile("三次获取音频时长失败"),
-        "ffprobe failed three times to read the audio",
-        "Convert it: ffmpeg -i IN -ar 16000 -ac 1 OUT.wav",
+        "ffprobe could not read the audio: usually it was not found, since the path must be the container's",
+        "Use a path that the server sees, such as /code/data/NAME.wav in a container; or ffmpeg -i IN -ar 16000 -ac 1 "
+        "OUT.wav",
     ),
     Message(
         "preprocessing",
