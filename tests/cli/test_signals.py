@@ -75,6 +75,43 @@ def test_signal_that_a_library_swallows_still_stops_the_command(rest, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (143, "", "error: stopped by SIGTERM\n")
 
 
+PRINTED = """
+import ctypes, os, signal, sys, time
+from heygem_cli.cli.output import report_errors
+from heygem_cli.cli import signals
+@ctypes.CFUNCTYPE(None)
+def interrupted():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+with report_errors(), signals.raise_on_signal():
+    if {from_c}:
+        interrupted()
+    else:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())  # what PyErr_Print() does
+            raise ImportError("numpy failed to import")
+"""
+
+
+@pytest.mark.parametrize("from_c", [False, True])
+def test_library_that_prints_the_exception_of_a_signal_prints_nothing(from_c, tmp_path):
+    script = textwrap.indent(PRINTED.replace("{from_c}", str(from_c)), "    ")
+    program = f"import typer\n@(app := typer.Typer()).command()\ndef run():\n{script}\napp()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (143, "error: stopped by SIGTERM\n")
+
+
+def test_tracebacks_of_other_errors_are_still_printed(capsys):
+    with raise_on_signal():
+        sys.excepthook(ValueError, ValueError("a real one"), None)
+    assert "a real one" in capsys.readouterr().err
+
+
 TWICE = """
 import os, signal, sys, time
 from heygem_cli.cli.output import report_errors

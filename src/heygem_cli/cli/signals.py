@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 import typer
 
@@ -44,7 +45,7 @@ def raise_on_signal() -> Iterator[None]:
 
     before = {number: signal.signal(number, stop) for number in unignored_signals()}
     try:
-        with _deadline_after_signal(_exit):
+        with _deadline_after_signal(_exit), _hidden_tracebacks(stopped):
             yield
     except Exception as error:
         # A library that is interrupted while it is imported may raise an error of its own.
@@ -56,6 +57,30 @@ def raise_on_signal() -> Iterator[None]:
             signal.signal(number, handler)
     if stopped:
         raise StoppedError(stopped[0])
+
+
+@contextmanager
+def _hidden_tracebacks(stopped: list[int]) -> Iterator[None]:
+    """Hide tracebacks that libraries print once a signal has come, as numpy does if it is interrupted while it loads.
+
+    Args:
+        stopped: The signals that have come.
+    """
+    hooks = sys.excepthook, sys.unraisablehook
+
+    def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not stopped and kind is not StoppedError:
+            hooks[0](kind, error, trace)
+
+    def print_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+        if not stopped and unraisable.exc_type is not StoppedError:
+            hooks[1](unraisable)
+
+    sys.excepthook, sys.unraisablehook = print_traceback, print_unraisable
+    try:
+        yield
+    finally:
+        sys.excepthook, sys.unraisablehook = hooks
 
 
 @contextmanager
