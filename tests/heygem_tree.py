@@ -134,6 +134,41 @@ def onnx_file(size: int = 64) -> bytes:
     return b"\x08\x08\x3a" + bytes([size]) + bytes(size)
 
 
+APP_LOCAL = """\
+import json
+from enum import Enum
+
+from flask import Flask, request
+from service.trans_dh_service import TransDhTask
+
+app = Flask(__name__)
+
+
+@app.route("/easy/submit", methods=["POST"])
+def easy_submit():
+    return json.dumps({"code": 10000})
+
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=8383)
+"""
+
+
+def make_container_layout(home: Path) -> Path:
+    """Create the /code of the official image: app_local.py and no other script, its data and its log in /code/data."""
+    make_installation(home)
+    for name in ("run.py", "app.py", "download.sh", "docker-compose.yml", "requirements.txt", "log/dh.log"):
+        (home / name).unlink()
+    (home / "log").rmdir()
+    (home / "app_local.py").write_text(APP_LOCAL)
+    for name in ("temp", "result", "log"):
+        (home / "data" / name).mkdir(parents=True)
+    config = CONFIG.replace("./temp", "./data/temp").replace("./result", "./data/result")
+    (home / "config/config.ini").write_text(config)
+    (home / "data/log/dh.log").write_text(NEWER_STARTED + NEWER_JOB + NEWER_DRAWING + NEWER_DONE)
+    return home.resolve()
+
+
 def make_installation(home: Path) -> Path:
     """Create an intact installation and return its resolved path."""
     files = {

@@ -47,7 +47,7 @@ def find_installation(settings: EngineOptions, environment: Mapping[str, str]) -
     return Installation(
         home=home,
         python=_python(settings, home, environment),
-        log=folder("log", "log_dir", "./log") / (config.get("log", "log_file") or "dh.log"),
+        log=config_ini.find_log(home),
         results=folder("result", "result_dir", "./result"),
         temporary=folder("temp", "temp_dir", "./temp"),
     )
