@@ -81,6 +81,8 @@ def role(command: list[bytes]) -> str:
         return "worker"
     if b"ffmpeg" not in command[0]:
         return ""
+    if (b"copy" in command and b"pipe:1" in command) or b"-xerror" in command:
+        return "audio check"
     if b"pipe:1" in command:
         return "audio decoder" if b"f32le" in command else "decoder"
     return "encoder" if b"pipe:0" in command else "encoder test"

@@ -14,11 +14,13 @@ from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, Person, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
+from media_factory import ffmpeg
 from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_frame
 
 SIZE = (480, 360)
@@ -229,3 +231,33 @@ def test_file_that_appears_under_the_output_name_is_kept(pipeline, tmp_path, fac
 def test_unknown_engine_is_an_error_with_a_suggestion(pipeline, tmp_path, face, voice):
     with pytest.raises(InputError, match="Did you mean mesh"):
         render(pipeline, job(tmp_path, voice, face, engine="mash"))
+
+
+def test_damaged_audio_is_encoded_anew_and_the_result_says_so(pipeline, tmp_path, face, voice):
+    intact, damaged = tmp_path / "intact.aac", tmp_path / "damaged.aac"
+    ffmpeg("-i", voice, "-c:a", "aac", intact)
+    data = bytearray(intact.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 300] = np.random.default_rng(1).bytes(300)
+    damaged.write_bytes(data)
+    assert render(pipeline, job(tmp_path, intact, face)).warnings == ()
+    result = render(pipeline, replace(job(tmp_path, damaged, face), output=tmp_path / "anew.mp4"))
+    message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
+    assert result.to_dict()["warnings"] == [f"{damaged}: {message}"]
+    assert strict_messages(result.output) == ""
+
+
+def strict_messages(path):
+    command = [find_ffmpeg(), "-v", "error", "-xerror", "-i", path, "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_impossible_timestamps_are_reported(pipeline, tmp_path, face, voice):
+    jumping = tmp_path / "jumping.ts"
+    parts = []
+    for offset in (5000, 0):
+        ffmpeg("-i", face, "-c", "copy", "-output_ts_offset", offset, tmp_path / "part.ts")
+        parts.append((tmp_path / "part.ts").read_bytes())
+    jumping.write_bytes(b"".join(parts))
+    result = render(pipeline, job(tmp_path, voice, jumping, loop="hold"))
+    message = "the timestamps of the video are impossible, so its frames follow each other at 25 fps"
+    assert result.warnings == (f"{jumping}: {message}",)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
-from heygem_cli.errors import InputError
-from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
+from heygem_cli.errors import InputError, printable
+from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.read import has_damaged_audio
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
 from heygem_cli.runtime import Settings
@@ -54,6 +57,19 @@ def check_current_folder() -> None:
         raise InputError("no-current-folder", message, hint="Change into one that exists: cd ~") from error
 
 
+def _warnings(inputs: Inputs) -> Iterator[str]:
+    """Yield what was done about inputs that are not as they should be."""
+    audio, video = inputs.audio, inputs.video
+    if audio.damaged:
+        message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
+        yield f"{printable(audio.path)}: {message}"
+    if not audio.reliable_times:
+        yield f"{printable(audio.path)}: the timestamps of the audio jump, so they were not used"
+    if not video.reliable_times:
+        message = "the timestamps of the video are impossible, so its frames follow each other at"
+        yield f"{printable(video.path)}: {message} {float(video.fps):.4g} fps"
+
+
 class Pipeline:
     """Engines, each loaded when it is first needed and kept until :meth:`close`.
 
@@ -91,7 +107,13 @@ class Pipeline:
             NotCapableError: The engine or the encoder does not work here.
             HeygemError: The job failed; nothing half-written is left.
         """
-        return self.engine(job.options.engine).render(job, inputs, on_progress)
+        engine = self.engine(job.options.engine)
+        damaged = has_damaged_audio(
+            inputs.audio, lambda: on_progress(Progress("speech", 0, inputs.audio.duration or None))
+        )
+        inputs = replace(inputs, audio=replace(inputs.audio, damaged=damaged))
+        result = engine.render(job, inputs, on_progress)
+        return replace(result, warnings=(*_warnings(inputs), *result.warnings))
 
     def close(self) -> None:
         """Close all engines."""

@@ -14,7 +14,7 @@ from benchmarks.kill_run import KillRun
 from benchmarks.kill_verdict import expected_statuses, judge_end, judge_files, judge_next_run
 
 from heygem_cli.files import PART_SUFFIX, file_digest
-from heygem_cli.media import ffmpeg
+from heygem_cli.media import arguments
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 
 READY = Sent("drawing", 0.0, ready=True, finished=False)
@@ -130,12 +130,14 @@ def test_every_ffmpeg_has_a_role(clip):
     video = VideoInfo(clip, 64, 64, Fraction(25), 1, False, "h264", "yuv420p", ColorTags())
     audio = AudioInfo(Path("a.wav"), 1.0, "pcm_s16le", 16000, 1)
     commands = {
-        "decoder": ffmpeg.decode_video_args(video),
-        "audio decoder": ffmpeg.decode_audio_args(audio, 16000),
-        "encoder": ffmpeg.encode_args(video, audio, Path("o.mp4"), seconds=1, codec=[]),
-        "encoder test": ffmpeg.encoder_test_args("h264_nvenc", 64, 64),
+        "decoder": arguments.decode_video_args(video),
+        "audio decoder": arguments.decode_audio_args(audio, 16000),
+        "audio check": arguments.check_audio_args(audio),
+        "encoder": arguments.encode_args(video, audio, Path("o.mp4"), seconds=1, codec=[]),
+        "encoder test": arguments.encoder_test_args("h264_nvenc", 64, 64),
     }
-    for name, args in commands.items():
+    copied = [("audio check", arguments.copy_audio_args(audio)), ("audio check", arguments.check_audio_args(None))]
+    for name, args in [*commands.items(), *copied]:
         assert role([b"/bin/ffmpeg", *(arg.encode() for arg in args)]) == name
     assert role([b"python", b"-m", b"heygem_cli", b"batch"]) == ""
 

@@ -15,7 +15,7 @@ import pytest
 from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
 from heygem_cli.media.ffmpeg import find_ffmpeg, running
 from heygem_cli.media.probe import probe_audio, probe_video
-from heygem_cli.media.read import read_audio, read_frames
+from heygem_cli.media.read import has_damaged_audio, read_audio, read_frames
 from heygem_cli.media.types import planes
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image, make_video
 
@@ -431,3 +431,43 @@ def test_change_of_size_is_scaled_to_the_first_frame(tmp_path: Path):
     assert (video.width, video.height, video.fps) == (160, 120, 25)
     assert len(frames) == pytest.approx(50, abs=1)
     assert np.abs(frames[0][:120].astype(int) - frames[-25][:120]).mean() < 30  # the same test card, scaled
+
+
+SOUNDS = {
+    "a.aac": ("-c:a", "aac"),
+    "a.m4a": ("-c:a", "aac"),
+    "alac.m4a": ("-c:a", "alac"),
+    "a.mp3": ("-c:a", "libmp3lame"),
+    "no-header.mp3": ("-c:a", "libmp3lame", "-write_xing", "0"),
+    "a.ac3": ("-c:a", "ac3"),
+    "a.eac3": ("-c:a", "eac3"),
+    "a.mkv": ("-c:a", "aac"),
+    "a.ts": ("-c:a", "aac"),
+    "a.flac": (),
+    "a.ogg": (),
+    "a.opus": (),
+    "a.wav": (),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_damaged_audio_is_told_from_intact(name: str, tmp_path: Path):
+    path = make_audio(tmp_path / name, seconds=2, extra=SOUNDS[name])
+    assert not has_damaged_audio(probe_audio(path))
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"moov") // 2 if b"moov" in data else len(data) // 2
+    data[middle : middle + 800] = np.random.default_rng(5).bytes(800)
+    path.write_bytes(data)
+    assert has_damaged_audio(probe_audio(path)) == (name != "a.wav")
+
+
+def test_check_of_audio_calls_back_and_is_an_error_when_it_is_killed(tmp_path: Path):
+    audio = probe_audio(make_audio(tmp_path / "a.aac", seconds=600))
+    before = children_of(os.getpid())
+
+    def kill() -> None:
+        for child in set(children_of(os.getpid())) - set(before):
+            os.kill(child, signal.SIGKILL)
+
+    with pytest.raises(HeygemError, match=r"a\.aac: ffmpeg was killed by signal 9 while reading it"):
+        has_damaged_audio(audio, kill)

@@ -11,7 +11,7 @@ import pytest
 
 from heygem_cli.errors import InputError
 from heygem_cli.media import probe
-from heygem_cli.media.ffmpeg import can_copy_audio
+from heygem_cli.media.arguments import can_copy_audio
 from heygem_cli.media.probe import probe_audio, probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.timing import measure

@@ -18,7 +18,8 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.files import part_file, remove_stale_parts
-from heygem_cli.media.ffmpeg import can_copy_audio, find_ffmpeg
+from heygem_cli.media.arguments import can_copy_audio
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe import probe_audio, probe_output, probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from heygem_cli.errors import InputError
-from heygem_cli.media import ffmpeg
+from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.probe import no_frames, no_samples, probe_output
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def stage_inputs(
         HeygemError: ``disk-full``, ``no-permission``, ``writing-failed``.
     """
     audio, video = folder / "audio.wav", folder / "video.mp4"
-    _run_ffmpeg(ffmpeg.stage_audio_args(inputs.audio, audio, SAMPLE_RATE), audio, tick)
+    _run_ffmpeg(arguments.stage_audio_args(inputs.audio, audio, SAMPLE_RATE), audio, tick)
     seconds = _wav_seconds(audio)
     if not seconds:
         raise no_samples(inputs.audio.path)
     source = replace(inputs.video, fps=Fraction(round(inputs.video.fps)))
     count = math.ceil((seconds + EXTRA_SECONDS) * source.fps)
     hold = loop == "hold" or source.is_still
-    _run_ffmpeg(ffmpeg.stage_video_args(source, video, count=count, hold=hold), video, tick)
+    _run_ffmpeg(arguments.stage_video_args(source, video, count=count, hold=hold), video, tick)
     video_seconds = probe_output(video).video_seconds
     if not video_seconds:
         raise no_frames(inputs.video.path)

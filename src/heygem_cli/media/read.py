@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Generator, Iterator
+import subprocess
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import IO, TypeVar
@@ -11,7 +13,7 @@ from typing import IO, TypeVar
 import numpy as np
 
 from heygem_cli.errors import HeygemError
-from heygem_cli.media import ffmpeg
+from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.probe import no_frames, no_samples
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
@@ -22,6 +24,7 @@ LOOP_BYTES = 256 << 20
 """Size of the frames that are kept in memory to loop a video. More is faster: each chunk that is played backwards is
 decoded from the key frame before it."""
 
+TICK_INTERVAL = 0.2
 AUDIO_BLOCK = 1 << 16
 """Samples in a chunk of audio."""
 
@@ -38,7 +41,7 @@ def read_frames(video: VideoInfo, start: int = 0, count: int | None = None) -> G
     """
     if count == 0:
         return
-    with ffmpeg.running(ffmpeg.decode_video_args(video, start, count), stdout=True) as decoder:
+    with ffmpeg.running(arguments.decode_video_args(video, start, count), stdout=True) as decoder:
         done = 0
         while (frame := _read_frame(decoder.stdout, video)) is not None:
             yield frame
@@ -119,7 +122,7 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         InputError: ``no-samples`` when nothing can be decoded.
         HeygemError: The decoder failed.
     """
-    with ffmpeg.running(ffmpeg.decode_audio_args(audio, rate), stdout=True) as decoder:
+    with ffmpeg.running(arguments.decode_audio_args(audio, rate), stdout=True) as decoder:
         done = 0
         while True:
             chunk = np.empty(AUDIO_BLOCK, dtype=np.float32)
@@ -133,6 +136,37 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
             raise decoder.error(audio.path, "reading")
     if done == 0:
         raise no_samples(audio.path)
+
+
+def has_damaged_audio(audio: AudioInfo, tick: Callable[[], object] = lambda: None) -> bool:
+    """Return whether decoding the audio gives an error, or decoding its copy in an MP4 would.
+
+    Args:
+        audio: The audio.
+        tick: Called several times a second; an exception that it raises ends the check.
+
+    Raises:
+        HeygemError: ffmpeg was killed.
+    """
+    if audio.codec.startswith("pcm_"):  # any bytes are samples
+        return False
+    with contextlib.ExitStack() as stack:
+        processes = []
+        if arguments.can_copy_audio(audio):
+            copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio), stdout=True))
+            check = stack.enter_context(ffmpeg.running(arguments.check_audio_args(None), stdin=copy.stdout))
+            copy.stdout.close()  # else the first would not notice that the second has ended
+            processes = [copy, check]
+        else:
+            processes = [stack.enter_context(ffmpeg.running(arguments.check_audio_args(audio)))]
+        while any(process.popen.poll() is None for process in processes):
+            tick()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                processes[-1].popen.wait(TICK_INTERVAL)
+        for process in processes:
+            if process.signal():
+                raise process.error(audio.path, "reading")
+        return any(process.wait() != 0 or process.messages for process in processes)
 
 
 def _max_frames_in_memory(video: VideoInfo) -> int:

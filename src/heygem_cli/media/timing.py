@@ -93,10 +93,10 @@ def _typical_rate(shown: npt.NDArray[np.float64], declared: Sequence[Fraction]) 
     steps = np.diff(shown)
     steps = steps[steps > 1 / MAX_CAMERA_FPS]
     typical = Fraction(1 / float(np.median(steps))).limit_denominator(1001) if steps.size else Fraction(0)
-    near = [rate for rate in declared if 0.9 < rate / (typical or 1) < 1.1]
-    if near or not _is_plausible(typical):
-        return (near or declared or [DEFAULT_FPS])[0]
-    return typical
+    if not _is_plausible(typical):
+        return declared[0] if declared else DEFAULT_FPS
+    nearest = min(declared, key=lambda rate: abs(rate - typical), default=typical)
+    return nearest if 0.9 < nearest / typical < 1.1 else typical
 
 
 def _is_plausible(rate: Fraction) -> bool:

@@ -79,6 +79,7 @@ class AudioInfo:
         demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
         start: Timestamp of the first decoded sample in seconds.
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
+        damaged: Whether decoding it is known to give errors.
     """
 
     path: Path
@@ -89,6 +90,7 @@ class AudioInfo:
     demuxer: str = ""
     start: Fraction = Fraction(0)
     reliable_times: bool = True
+    damaged: bool = False
 
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:

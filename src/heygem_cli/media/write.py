@@ -14,7 +14,7 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
 from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
-from heygem_cli.media import ffmpeg
+from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.probe import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.options import EncodeOptions, Encoder
@@ -92,8 +92,8 @@ def encode_video(
     """
     with _new_output(output, own, overwrite=overwrite) as part:
         encoder = choose_encoder(options.encoder, video)
-        codec = ffmpeg.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
-        args = ffmpeg.encode_args(video, audio, part, seconds=seconds, codec=codec)
+        codec = arguments.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
+        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec)
         # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
         with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
             writer = VideoWriter(output, process, thread)
@@ -116,7 +116,7 @@ def mux_audio(
     The arguments, the errors, and how the output appears, are those of :func:`encode_video`.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        with ffmpeg.running(ffmpeg.mux_args(video, audio, part, seconds=seconds)) as muxer:
+        with ffmpeg.running(arguments.mux_args(video, audio, part, seconds=seconds)) as muxer:
             if muxer.wait() != 0:
                 raise muxer.error(output, "writing")
         length = float(video.frames / video.fps)
@@ -207,7 +207,7 @@ def encoder_available(encoder: str, width: int = 1280, height: int = 720) -> boo
     """
     if encoder == "libx264":
         return True
-    with ffmpeg.running(ffmpeg.encoder_test_args(encoder, width, height)) as process:
+    with ffmpeg.running(arguments.encoder_test_args(encoder, width, height)) as process:
         if (signum := process.signal()) in (signal.SIGKILL, signal.SIGTERM):
             message = f"ffmpeg was killed by signal {signum} while it tried the encoder {encoder}"
             raise HeygemError("ffmpeg-killed", message, hint="Run again, or use --encoder libx264")
