@@ -114,11 +114,17 @@ def _probe(
         try:
             infos[path] = probe(path)
         except InputError as error:
-            errors[path] = error
+            errors[path] = _without_trace(error)
         except OSError as error:
             errors[path] = from_os_error(error, path=path)
         on_progress(number)
     return infos, errors
+
+
+def _without_trace(error: InputError) -> InputError:
+    """Let go of the frames that an error keeps alive: a manifest can have a hundred thousand."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Iterator[Problem]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from heygem_cli.errors import InputError
 
 MAX_SIDE = 16384
-MAX_PIXELS = 36_000_000
-"""No level of H.264 allows more, 8192×4352."""
+MAX_PIXELS = 50_000_000
+"""A photograph of a phone has up to 48 million; no level of H.264 allows more than 8192×4352, but players show it."""
 
 
 def check_size(path: Path, width: int, height: int) -> None:
