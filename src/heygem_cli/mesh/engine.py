@@ -110,7 +110,7 @@ class MeshEngine:
         """Do nothing: the engine has no background work."""
 
     def _predict_motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
-        def samples() -> Iterator[Array]:
+        def samples() -> Generator[Array, None, None]:
             done = 0
             with closing(read_audio(inputs.audio)) as chunks:
                 for chunk in chunks:
@@ -118,7 +118,8 @@ class MeshEngine:
                     done += len(chunk)
                     on_progress(Progress("speech", done / 16000, inputs.audio.duration or None))
 
-        return self.motion_model.predict(samples(), inputs.video.fps)
+        with closing(samples()) as chunks:
+            return self.motion_model.predict(chunks, inputs.video.fps)
 
     def _track(
         self,
@@ -130,26 +131,28 @@ class MeshEngine:
     ) -> tuple[FaceTrack, bool]:
         total = min(needed, video.frames)
 
-        def landmarks() -> Iterator[Array | None]:
+        def landmarks() -> Generator[Array | None, None, None]:
             with closing(prefetch(read_frames(video, count=needed))) as frames:
                 reported = _report(frames, "track", total, on_progress)
                 yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.person)))
 
-        if job.options.no_cache:
-            folder = temporary_folder()
-            hint = "Free some space, or name another folder with TMPDIR"
-            # An unlinked file: nothing is left behind even if the process is killed.
-            with cache_errors(folder, hint), tempfile.TemporaryFile(dir=folder) as file:
-                return write_track(Path(f"/proc/self/fd/{file.fileno()}"), landmarks(), limit=needed), False
-        return cached_track(
-            default_cache_folder(),
-            track_key(job.face, job.options.person, self.tracker.version),
-            needed,
-            landmarks,
-            lambda: on_progress(Progress("track", 0, total)),
-            reach=REACH * max(video.width, video.height),
-            on_damage=on_damage,
-        )
+        # Left to the garbage collector, it would wait for its thread at any moment, even while another thread starts.
+        with closing(landmarks()) as rows:
+            if job.options.no_cache:
+                folder = temporary_folder()
+                hint = "Free some space, or name another folder with TMPDIR"
+                # An unlinked file: nothing is left behind even if the process is killed.
+                with cache_errors(folder, hint), tempfile.TemporaryFile(dir=folder) as file:
+                    return write_track(Path(f"/proc/self/fd/{file.fileno()}"), rows, limit=needed), False
+            return cached_track(
+                default_cache_folder(),
+                track_key(job.face, job.options.person, self.tracker.version),
+                needed,
+                lambda: rows,
+                lambda: on_progress(Progress("track", 0, total)),
+                reach=REACH * max(video.width, video.height),
+                on_damage=on_damage,
+            )
 
 
 def _render_frames(
