@@ -52,11 +52,7 @@ def doctor(
     from heygem_cli.doctor.runner import run_checks
     from heygem_cli.doctor.verdict import names_heygem, verdict
 
-    if display.as_json and options.as_report:
-        raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
-    if options.prometheus is not None and options.prometheus.suffix != ".prom":
-        message = "node-exporter reads only files whose names end with .prom"
-        raise InputError("bad-options", message, path=options.prometheus, hint="Rename it: heygem.prom")
+    _check_options(options, as_json=display.as_json)
     checks = select(_split(options.only), _split(options.skip))
     if options.as_list:
         _print_list(checks, as_json=display.as_json)
@@ -88,6 +84,14 @@ def doctor(
         _print_results(results, seconds, verdict(results, inputs), quiet=quiet)
     if failed:
         raise typer.Exit(1)
+
+
+def _check_options(options: DoctorOptions, *, as_json: bool) -> None:
+    if as_json and options.as_report:
+        raise InputError("bad-options", "--json and --report exclude each other", hint="Use one of them")
+    if options.prometheus is not None and options.prometheus.suffix != ".prom":
+        message = "node-exporter reads only files whose names end with .prom"
+        raise InputError("bad-options", message, path=options.prometheus, hint="Rename it: heygem.prom")
 
 
 @contextmanager

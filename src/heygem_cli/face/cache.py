@@ -56,8 +56,7 @@ def cached_track(
         track: Creates the track.
         on_wait: Called often while another process creates it.
         reach: How far from the upper left corner of the picture points can lie, in pixels.
-        on_damage: Called with a message when the cache has something else or a damaged file instead of the track,
-            which is replaced.
+        on_damage: Called with a message when something else or a damaged file is there, which is replaced.
 
     Returns:
         The track, which has to be closed, and whether it was cached.
@@ -75,17 +74,10 @@ def cached_track(
         message, hint = "another heygem tracks this face video", "Wait until it ends, stop it, or use --no-cache"
         lock = stack.enter_context(locks.hold(tracks / f"{key}.lock", message, hint, on_wait=on_wait))
         remove_stale_parts(tracks)
-        try:
-            cached = read_track(path, key=key, reach=reach)
-        except FileNotFoundError:
-            pass
-        except HeygemError as error:
-            on_damage(f"{error.message}; it was computed again")
-            _discard_unless_file(path)
-        else:
+        cached = _read_cached(path, key, reach, on_damage)
+        if cached is not None:
             if cached.complete or len(cached) >= needed:
-                with suppress(OSError):  # of another user, or on a read-only disk
-                    os.utime(cached.file.fileno())
+                _mark_used(cached)
                 return cached.truncated(needed), True
             cached.close()
         part = stack.enter_context(part_file(path))
@@ -93,6 +85,22 @@ def cached_track(
         publish(part, path)
         prune(tracks, MAX_BYTES)
     return written, False
+
+
+def _read_cached(path: Path, key: str, reach: float, on_damage: Callable[[str], object]) -> FaceTrack | None:
+    try:
+        return read_track(path, key=key, reach=reach)
+    except FileNotFoundError:
+        return None
+    except HeygemError as error:
+        on_damage(f"{error.message}; it was computed again")
+        _discard_unless_file(path)
+        return None
+
+
+def _mark_used(track: FaceTrack) -> None:
+    with suppress(OSError):  # of another user, or on a read-only disk
+        os.utime(track.file.fileno())
 
 
 def _discard_unless_file(path: Path) -> None:
