@@ -15,7 +15,8 @@ from benchmarks.tracked_video import TrackedVideo, load_tracked
 from heygem_cli.errors import InputError
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.options import RenderOptions
 from heygem_cli.pipeline import Pipeline, check_job
 

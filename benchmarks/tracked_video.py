@@ -11,7 +11,7 @@ from training.clips import track_video
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heygem_cli.batch.journal import parse_events
 from heygem_cli.job import Inputs
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.processes import children
 

@@ -10,7 +10,7 @@ import pytest
 
 from heygem_cli import Renderer, RenderResult, render
 from heygem_cli.errors import InputError
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from portrait import make_face_video, make_voice, scene
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob
 from heygem_cli.media.ffmpeg import find_ffmpeg
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, Person, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job

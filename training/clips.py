@@ -13,7 +13,8 @@ from heygem_cli.face.geometry import CHIN, LANDMARKS, LIPS, Array, head_pose, mo
 from heygem_cli.face.neutral import closed_mouth
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.tracker import MediaPipeTracker
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Samples, VideoInfo
 from heygem_cli.options import Person

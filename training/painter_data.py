@@ -11,7 +11,7 @@ import numpy as np
 
 from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose, mouth_opening
 from heygem_cli.face.smooth import smooth
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import SCALE, MouthCrop

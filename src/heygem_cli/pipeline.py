@@ -10,7 +10,8 @@ from pathlib import Path
 from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions

@@ -9,7 +9,8 @@ from heygem_cli.batch.manifest import RawRow, format_problems
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError, NotCapableError
 from heygem_cli.job import Inputs
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.write import encoder_available
 from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
 

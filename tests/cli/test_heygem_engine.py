@@ -21,7 +21,9 @@ from batch_program import Batch, children, command_of, is_complete, worker_of
 from heygem_cli.heygem.installation.tree import MODEL_FILES
 from heygem_cli.heygem.local.engine import HeygemEngine
 from heygem_cli.job import Inputs, RenderJob
-from heygem_cli.media.probe import probe_audio, probe_output, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_stand_in import environment, make_stand_in, processes_of, set_behaviour

@@ -11,7 +11,8 @@ import time
 import pytest
 
 from batch_program import Batch, is_complete
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_service import FAILED, REFUSED, Service
 from media_factory import make_audio, make_video
 from portrait import make_face_video, make_voice, scene

@@ -13,7 +13,7 @@ import pytest
 
 from heygem_cli.cli.render import summary
 from heygem_cli.job import RenderResult
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from portrait import make_face_video, make_voice, scene
 
 

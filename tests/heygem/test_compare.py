@@ -4,7 +4,7 @@ import pytest
 
 from heygem_cli.errors import StoppedError
 from heygem_cli.heygem.compare import has_same_frames
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from media_factory import ffmpeg
 from portrait import make_face_video, scene
 

@@ -11,7 +11,8 @@ from batch_program import children, command_of
 from heygem_cli.errors import InputError, StoppedError
 from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from media_factory import digest, ffmpeg, make_audio, make_image, make_video
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.media import read
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, loop_index, read_frames
 from heygem_cli.media.types import VideoInfo
 from media_factory import digest, make_video

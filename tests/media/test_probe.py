@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.probe import probe_audio, probe_output, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.probe_video import probe_video
 from media_factory import X264, ffmpeg, make_audio, make_image, make_video
 from unprivileged import unprivileged
 

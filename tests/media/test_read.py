@@ -14,7 +14,8 @@ import pytest
 
 from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
 from heygem_cli.media.ffmpeg import find_ffmpeg, running
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio, read_audio, read_frames
 from heygem_cli.media.types import planes
 from media_factory import X264, digest, ffmpeg, lag, make_audio, make_image, make_video
@@ -229,7 +230,7 @@ def test_closing_the_generator_ends_the_decoder(clip: Path):
 def test_decoder_ends_if_the_reader_is_killed(tmp_path: Path):
     long = make_video(tmp_path / "long.mp4", size=(640, 480), seconds=4)
     code = (
-        "import sys, time; from pathlib import Path; from heygem_cli.media.probe import probe_video\n"
+        "import sys, time; from pathlib import Path; from heygem_cli.media.probe_video import probe_video\n"
         "from heygem_cli.media.read import read_frames\n"
         "for frame in read_frames(probe_video(Path(sys.argv[1]))): print('read', flush=True); time.sleep(60)\n"
     )

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from heygem_cli.errors import InputError
-from heygem_cli.media import probe
+from heygem_cli.media import probe_video as video_probing
 from heygem_cli.media.arguments import can_copy_audio
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.timing import measure
 from media_factory import X264, digest, ffmpeg, make_audio, make_image, make_video
@@ -104,7 +105,7 @@ def test_files_one_after_the_other_are_read_to_the_end(steady: Path, tmp_path: P
 def test_gap_beyond_the_packets_that_are_scanned_is_not_filled(
     steady: Path, frames: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(probe, "MAX_SCANNED_PACKETS", 20)
+    monkeypatch.setattr(video_probing, "MAX_SCANNED_PACKETS", 20)
     video = probe_video(restamp(steady, tmp_path / "a.mkv", lambda n: 40 * n + (10**9 if n > 30 else 0)))
     assert video.reliable_times
     assert [digest(frame) for frame in read_frames(video, count=200)] == frames

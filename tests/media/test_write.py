@@ -20,7 +20,9 @@ from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.files import part_file, remove_stale_parts
 from heygem_cli.media.arguments import can_copy_audio
 from heygem_cli.media.ffmpeg import find_ffmpeg
-from heygem_cli.media.probe import probe_audio, probe_output, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.media.write import (
@@ -287,7 +289,8 @@ def refuse_link(*_: object) -> None:
 
 WRITER = """
 import sys; from pathlib import Path
-from heygem_cli.media.probe import probe_audio, probe_video; from heygem_cli.media.read import loop_frames
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video; from heygem_cli.media.read import loop_frames
 from heygem_cli.media.write import encode_video; from heygem_cli.options import EncodeOptions
 video, audio = probe_video(Path(sys.argv[1])), probe_audio(Path(sys.argv[2]))
 with encode_video(Path("out.mp4"), video, audio, seconds=1.23, options=EncodeOptions()) as writer:

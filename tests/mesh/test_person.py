@@ -14,7 +14,7 @@ from heygem_cli.face.geometry import (
     head_pose,
 )
 from heygem_cli.face.track import write_track
-from heygem_cli.media.probe import probe_video
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.mesh.person import (
     RANKS,
     estimate_closed_mouth,

@@ -13,7 +13,8 @@ from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import OwnOutputs, file_identity
 from heygem_cli.job import Inputs, RenderJob
-from heygem_cli.media.probe import probe_audio, probe_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions

@@ -18,7 +18,7 @@ from heygem_cli.engines import OF_ANY_ENGINE, find_engine
 from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe_output import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values
 from heygem_cli.pipeline import check_output_path
 

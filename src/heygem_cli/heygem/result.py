@@ -9,7 +9,8 @@ from heygem_cli.heygem.compare import has_same_frames
 from heygem_cli.heygem.failures import make_error
 from heygem_cli.heygem.staging import StagedInputs, Tick
 from heygem_cli.job import RenderJob, RenderResult
-from heygem_cli.media.probe import probe_output, probe_video
+from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import VideoInfo
 
 TOLERANCE = 0.5

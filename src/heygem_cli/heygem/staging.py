@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from heygem_cli.errors import InputError
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.probe import no_frames, no_samples, probe_output
+from heygem_cli.media.container import no_frames, no_samples
+from heygem_cli.media.probe_output import probe_output
 
 if TYPE_CHECKING:
     from heygem_cli.job import Inputs

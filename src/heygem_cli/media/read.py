@@ -14,7 +14,7 @@ import numpy as np
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.probe import no_frames, no_samples
+from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 

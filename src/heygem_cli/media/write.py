@@ -15,7 +15,7 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
 from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.probe import probe_output
+from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.options import EncodeOptions, Encoder
 

@@ -1,0 +1,114 @@
+"""Open media files with PyAV, since imageio-ffmpeg does not include ffprobe.
+
+A file is read as a stream of bytes without a name, so ``%d`` or a colon in its name means nothing, and a playlist
+cannot open other files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import av
+import av.container
+
+from heygem_cli.errors import InputError
+from heygem_cli.media.image import MAX_PIXELS
+from heygem_cli.media.source import open_source
+
+_Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
+
+DECODER_OPTIONS = {"max_pixels": str(2 * MAX_PIXELS)}
+"""Guard decoders against sizes that only the data itself has; decoders round sizes up."""
+
+UNKNOWN_RIFF_SIZE = 0x7FFF_F000
+"""A RIFF header (WAV, AVI) with a size of at least this was written as a stream of unknown length."""
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[av.container.InputContainer]:
+    """Open a media file.
+
+    Raises:
+        InputError: As :func:`heygem_cli.media.source.open_source`, and ``cut-off-file``, ``unreadable-media``.
+    """
+    with open_source(path) as file, _read_errors(path):
+        head = file.read(12)
+        file.seek(0)
+        # Without a name libavformat detects the format from the content alone.
+        unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
+        try:
+            # Without any protocol the files that a playlist names are never opened.
+            container = av.open(
+                unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS}, buffer_size=1 << 18
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise _unreadable(path, head) from error
+        with container:
+            try:
+                yield container
+            except av.FFmpegError as error:
+                raise _unreadable(path, head) from error
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # of a disk or a server; those of libav are converted before
+        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
+
+
+def no_frames(path: Path, hint: str = "") -> InputError:
+    """Return the error for a video or an image of which nothing can be decoded."""
+    return InputError("no-frames", "no frame of it can be decoded", hint=hint, path=path)
+
+
+def no_samples(path: Path) -> InputError:
+    """Return the error for an audio stream of which nothing can be decoded."""
+    return InputError("no-samples", "no sample of the audio stream can be decoded", path=path)
+
+
+def _unreadable(path: Path, head: bytes) -> InputError:
+    if head[4:8] == b"ftyp":
+        message = "the file is truncated or damaged: its index or its frames cannot be read"
+        return InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
+    message = "this is not a media file, or it is damaged"
+    return InputError("unreadable-media", message, hint="See whether it plays, or convert it to MP4 or WAV", path=path)
+
+
+def check_not_truncated(stream: av.VideoStream | av.AudioStream, path: Path) -> None:
+    """Reject a file that is shorter than its header or index says; ffmpeg would silently decode what is there."""
+    size = path.stat().st_size
+    expected = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[:4] == b"RIFF":
+        chunk = int.from_bytes(head[4:8], "little")
+        expected = max(expected, chunk + 8 if chunk < UNKNOWN_RIFF_SIZE else 0)
+    if expected > size:
+        message = f"the file is truncated: only {size / expected:.0%} of it is there"
+        raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
+
+
+def demuxer_name(container: av.container.InputContainer) -> str:
+    """Return ffmpeg's name of the container format."""
+    return container.format.name.split(",")[0]
+
+
+def timestamp(item: av.Packet[av.AudioStream] | av.AudioFrame) -> Fraction:
+    """Return the presentation time in seconds, 0 if there is none."""
+    stamp = item.dts if item.pts is None else item.pts
+    return Fraction(stamp or 0) * (item.time_base or 0)
+
+
+def decode(packet: av.Packet[_Stream]) -> Sequence[Any]:
+    """Return the frames of a packet, none if it is damaged: the next one may be intact."""
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []

@@ -1,0 +1,73 @@
+"""Probe the audio of a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.container
+import numpy as np
+
+from heygem_cli.errors import InputError
+from heygem_cli.media.container import check_not_truncated, decode, demuxer_name, no_samples, open_media, timestamp
+from heygem_cli.media.timing import MAX_AUDIO_GAP, are_reliable
+from heygem_cli.media.types import AudioInfo
+
+
+def probe_audio(path: Path) -> AudioInfo:
+    """Return the properties of the first audio stream of a file, after decoding its first frame.
+
+    Raises:
+        InputError: As :func:`probe_video`, with ``no-audio-stream``, ``picture-not-audio`` and ``no-samples``.
+    """
+    with open_media(path) as container:
+        if not container.streams.audio:
+            raise _no_audio(container, path)
+        stream = container.streams.audio[0]
+        scan = _scan_audio(container, stream, path)
+        check_not_truncated(stream, path)
+        return AudioInfo(
+            path=path,
+            duration=float(scan.seconds or Fraction(container.duration or 0, av.time_base)),
+            codec=stream.codec_context.codec.canonical_name,
+            sample_rate=stream.codec_context.sample_rate,
+            channels=stream.codec_context.channels,
+            demuxer=demuxer_name(container),
+            start=scan.start,
+            reliable_times=scan.reliable,
+        )
+
+
+def _no_audio(container: av.container.InputContainer, path: Path) -> InputError:
+    if container.format.name.endswith("_pipe"):
+        return InputError("picture-not-audio", "this is an image, not audio", hint="Give the audio first", path=path)
+    return InputError("no-audio-stream", "it has no audio stream", hint="Give a file that has one", path=path)
+
+
+@dataclass(frozen=True)
+class _AudioScan:
+    start: Fraction
+    seconds: Fraction
+    reliable: bool
+
+
+def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:
+    start: Fraction | None = None
+    stamps: list[float] = []
+    end = total = Fraction(0)
+    for packet in container.demux(stream):
+        if start is None:
+            start = next((timestamp(frame) for frame in decode(packet)), None)
+        # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
+        ticks = packet.duration if packet.duration and packet.duration < 1 << 31 else 0
+        length = Fraction(ticks) * (packet.time_base or 0)
+        end = max(end, timestamp(packet) + length)
+        total += length
+        if packet.size and packet.dts is not None:
+            stamps.append(float(timestamp(packet)))
+    if start is None:
+        raise no_samples(path)
+    reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
+    return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable)
