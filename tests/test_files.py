@@ -1,10 +1,13 @@
+import fcntl
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
 from heygem_cli import files
-from heygem_cli.files import file_digest
+from heygem_cli.errors import StoppedError
+from heygem_cli.files import file_digest, part_file, work_folder
 
 
 def test_digest_is_computed_once_until_the_file_changes(tmp_path, monkeypatch):
@@ -25,3 +28,40 @@ def test_digest_is_computed_once_until_the_file_changes(tmp_path, monkeypatch):
 def test_digest_of_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         file_digest(tmp_path / "no")
+
+
+def create_part(folder: Path):
+    return part_file(folder / "a.mp4")
+
+
+STEPS = [
+    (create_part, os, "open"),
+    (create_part, fcntl, "flock"),
+    (create_part, os, "fstat"),
+    (create_part, Path, "rename"),
+]
+STEPS += [
+    (work_folder, os, "open"),
+    (work_folder, Path, "mkdir"),
+    (work_folder, Path, "chmod"),
+    (work_folder, Path, "rename"),
+]
+
+
+@pytest.mark.parametrize(
+    ("create", "owner", "step"), STEPS, ids=[f"{create.__name__}-{step}" for create, _, step in STEPS]
+)
+def test_signal_while_a_temporary_file_is_created_leaves_nothing(create, owner, step, tmp_path, monkeypatch):
+    mine = tmp_path / ".a.0123abcd.heygem-part"
+    mine.touch()
+    original = getattr(owner, step)
+
+    def interrupted(*args, **kwargs):
+        original(*args, **kwargs)
+        raise StoppedError(15)
+
+    monkeypatch.setattr(owner, step, interrupted)
+    with pytest.raises(StoppedError), create(tmp_path):
+        pass
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == [mine]

@@ -19,8 +19,8 @@ from heygem_cli.errors import InputError, write_error
 
 PREFIX = "heygem-job-"
 PART_SUFFIX = ".heygem-part"
-PART_NAME = re.compile(rf"\..*\.([0-9a-f]+)-[0-9a-f]{{8}}{re.escape(PART_SUFFIX)}", re.DOTALL)
-FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12}})")
+PART_NAME = re.compile(rf"\..*\.([0-9a-f]+)-[0-9a-f]{{8,16}}{re.escape(PART_SUFFIX)}", re.DOTALL)
+FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12,16}})")
 """Temporary names contain the number of their own inode, so that no file of the user can be taken for one of ours."""
 IN_USE = "in-use"
 """A file in a work folder, while another program may still read what is in the folder."""
@@ -77,12 +77,17 @@ def part_file(target: Path) -> Iterator[PartFile]:
     Raises:
         OSError: The folder cannot be written.
     """
-    part = _create_part(target)
+    token = os.urandom(8).hex()
+    part: PartFile | None = None
     try:
+        part = _create_part(target, token)
         yield part
     finally:
-        part.path.unlink(missing_ok=True)
-        os.close(part.descriptor)
+        if part is None:  # a signal may have come between any two steps
+            _remove_unfinished(target.parent, f"{token}{PART_SUFFIX}")
+        else:
+            part.path.unlink(missing_ok=True)
+            os.close(part.descriptor)
 
 
 def publish(part: PartFile, target: Path, *, overwrite: bool = True) -> None:
@@ -175,25 +180,26 @@ def _copy_attributes(source: Path, part: PartFile) -> None:
     os.utime(part.path)
 
 
-def _create_part(target: Path) -> PartFile:
+def _create_part(target: Path, token: str) -> PartFile:
     # Half of the 255 bytes of a name: some file systems allow no more.
-    stem = os.fsencode(target.stem)[:90].decode("utf-8", "ignore")
-    while True:
-        token = os.urandom(4).hex()
-        unbound = target.with_name(f".{stem}.{token}{PART_SUFFIX}")
-        try:
-            descriptor = os.open(unbound, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except FileExistsError:
-            continue
-        try:
-            path = target.with_name(f".{stem}.{os.fstat(descriptor).st_ino:x}-{token}{PART_SUFFIX}")
-            _try_lock(descriptor)
-            unbound.rename(path)
-        except BaseException:
-            unbound.unlink(missing_ok=True)
-            os.close(descriptor)
-            raise
-        return PartFile(path, descriptor)
+    stem = os.fsencode(target.stem)[:80].decode("utf-8", "ignore")
+    unbound = target.with_name(f".{stem}.{token}{PART_SUFFIX}")
+    descriptor = os.open(unbound, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        _try_lock(descriptor)
+        path = target.with_name(f".{stem}.{os.fstat(descriptor).st_ino:x}-{token}{PART_SUFFIX}")
+        return PartFile(unbound.rename(path), descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _remove_unfinished(folder: Path, ending: str) -> None:
+    """Delete the file or folder whose creation was interrupted, whether or not its name has its inode yet."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.endswith(ending):
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _is_own(name: str, pattern: re.Pattern[str], inode: int) -> bool:
@@ -285,17 +291,21 @@ def work_folder(parent: Path, is_in_use: Callable[[Path], bool] = lambda _: True
         HeygemError: ``disk-full``, ``writing-failed``.
     """
     _remove_stale_folders(parent, is_in_use)
-    folder, lock = _create(parent)
+    token = os.urandom(8).hex()
+    folder: Path | None = None
     try:
+        folder, lock = _create_folder(parent, token)
         yield folder
     finally:
-        if not (folder / IN_USE).exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a file of a container's user must not hide the real error
-        os.close(lock)
+        if folder is None:  # a signal may have come between any two steps
+            _remove_unfinished(parent, token)
+        else:
+            if not (folder / IN_USE).exists():
+                shutil.rmtree(folder, ignore_errors=True)  # a file of a container's user must not hide the real error
+            os.close(lock)
 
 
-def _create(parent: Path) -> tuple[Path, int]:
-    token = os.urandom(6).hex()
+def _create_folder(parent: Path, token: str) -> tuple[Path, int]:
     unbound = parent / f"{PREFIX}{token}"
     lock = -1
     try:
@@ -304,13 +314,15 @@ def _create(parent: Path) -> tuple[Path, int]:
         lock = os.open(unbound, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         _try_lock(lock)
         return unbound.rename(parent / f"{PREFIX}{os.fstat(lock).st_ino:x}-{token}"), lock
-    except OSError as error:
+    except BaseException as error:
         if lock >= 0:
             os.close(lock)
         if isinstance(error, FileNotFoundError):
             message = "there is no such folder"
             raise InputError("no-such-folder", message, hint="Create it first", path=parent) from error
-        raise write_error(error, parent, parent) from error
+        if isinstance(error, OSError):
+            raise write_error(error, parent, parent) from error
+        raise
 
 
 def _remove_stale_folders(parent: Path, is_in_use: Callable[[Path], bool]) -> None:

@@ -55,6 +55,8 @@ def raise_on_signal() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if stopped:  # it may have come while a file was being deleted
+            delete_own_parts()
     if stopped:
         raise StoppedError(stopped[0])
 
