@@ -20,7 +20,7 @@ from heygem_cli.errors import InputError, write_error
 PREFIX = "heygem-job-"
 PART_SUFFIX = ".heygem-part"
 PART_NAME = re.compile(rf"\..*\.([0-9a-f]+)-[0-9a-f]{{8,16}}{re.escape(PART_SUFFIX)}", re.DOTALL)
-FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12,16}})")
+FOLDER_NAME = re.compile(rf"{PREFIX}([0-9a-f]+)-([0-9a-f]{{12}})")
 """Temporary names contain the number of their own inode, so that no file of the user can be taken for one of ours."""
 IN_USE = "in-use"
 """A file in a work folder, while another program may still read what is in the folder."""
@@ -291,7 +291,7 @@ def work_folder(parent: Path, is_in_use: Callable[[Path], bool] = lambda _: True
         HeygemError: ``disk-full``, ``writing-failed``.
     """
     _remove_stale_folders(parent, is_in_use)
-    token = os.urandom(8).hex()
+    token = os.urandom(6).hex()
     folder: Path | None = None
     try:
         folder, lock = _create_folder(parent, token)
