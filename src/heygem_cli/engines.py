@@ -117,6 +117,9 @@ def _load_service(options: EngineOptions, _settings: Settings) -> Engine:
     return ServiceEngine(options)
 
 
+_OF_INPUTS = frozenset({"audio_track", "video_track"})
+"""Options that say what of the inputs is used."""
+
 _ENTRIES = (
     EngineEntry(
         name="mesh",
@@ -137,7 +140,8 @@ _ENTRIES = (
             "ffmpeg on the PATH",
             "an NVIDIA GPU, or --allow-cpu",
         ),
-        uses=frozenset({"loop", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu"}),
+        uses=_OF_INPUTS
+        | frozenset({"loop", "home", "python", "conda_env", "stall_timeout", "recycle_after", "allow_cpu"}),
         problems=_heygem_problems,
         identity=_heygem_identity,
         load=_load_heygem,
@@ -147,7 +151,7 @@ _ENTRIES = (
         name="heygem-http",
         summary="HeyGem's official service (the container of Duix.Heygem), over HTTP",
         needs=("the running service (--url)", "a folder that its container shares with this machine (--map)"),
-        uses=frozenset({"loop", "stall_timeout", "url", "maps"}),
+        uses=_OF_INPUTS | frozenset({"loop", "stall_timeout", "url", "maps"}),
         problems=_service_problems,
         identity=_service_identity,
         load=_load_service,

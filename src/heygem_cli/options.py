@@ -142,6 +142,20 @@ class RenderOptions:
         hidden_column="face_choice",
         parse=parse_person,
     )
+    audio_track: int | None = option(
+        None,
+        "Which audio track of AUDIO is spoken, counted from 1.",
+        metavar="N",
+        minimum=1,
+        default_text="the default track of the file, or else the first",
+    )
+    video_track: int | None = option(
+        None,
+        "Which video track of FACE is shown, counted from 1.",
+        metavar="N",
+        minimum=1,
+        default_text="the default track of the file, or else the first",
+    )
     loop: LoopMode = option(
         "pingpong",
         "If the audio is longer than the face video: `pingpong` plays it forwards and backwards, `forward` starts it "

@@ -27,7 +27,8 @@ def check_job(job: RenderJob) -> Inputs:
     """
     check_current_folder()
     check_options(job.options)
-    audio, video = probe_audio(job.audio), probe_video(job.face)
+    audio = probe_audio(job.audio, job.options.audio_track)
+    video = probe_video(job.face, job.options.video_track)
     check_output_path(job)
     choose_encoder(job.options.encode.encoder, video)
     return Inputs(audio, video)
@@ -61,6 +62,7 @@ def check_current_folder() -> None:
 def _warnings(inputs: Inputs) -> Iterator[str]:
     """Yield what was done about inputs that are not as they should be."""
     audio, video = inputs.audio, inputs.video
+    yield from (f"{printable(each.path)}: {note}" for each in (audio, video) for note in each.notes)
     if audio.damaged:
         message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
         yield f"{printable(audio.path)}: {message}"

@@ -13,6 +13,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.write import encoder_available
 from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
+from media_factory import ffmpeg
 
 
 @pytest.fixture
@@ -110,3 +111,14 @@ def test_unknown_engine_is_an_error(rows_of):
 def test_unavailable_encoder_is_an_error(rows_of):
     with pytest.raises(NotCapableError, match="h264_nvenc"):
         check(rows_of({}, options=RenderOptions(encode=EncodeOptions(encoder="h264_nvenc"))))
+
+
+def test_rows_may_use_different_tracks_of_one_file(rows_of, tmp_path):
+    path = tmp_path / "tracks.mkv"
+    tones = [part for hertz in (500, 900) for part in ("-f", "lavfi", "-i", f"sine={hertz}:duration=0.5")]
+    ffmpeg(*tones, "-map", 0, "-map", 1, path)
+    rows = rows_of({"audio": str(path)}, {"audio": str(path), "audio_track": "2"}, {"audio_track": "3"})
+    checked, problems = check_rows(rows, {}, EngineOptions())
+    assert [each.inputs.audio.stream for each in checked] == [0, 1]
+    assert [problem.row for problem in problems] == [3]
+    assert "has no audio track 3; it has 1: " in problems[0].message

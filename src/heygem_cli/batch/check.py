@@ -22,6 +22,8 @@ from heygem_cli.pipeline import check_output_path
 
 Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
+Track = tuple[Path, int | None]
+"""A file, and the number of the track that is used; None for the one that players choose."""
 HINTS = {
     "not-found": "Check the path; in a manifest it is relative to the manifest's folder",
     "is-a-directory": "Name a file in it",
@@ -72,19 +74,20 @@ def check_rows(
         InputError: An option of an engine cannot be used.
         NotCapableError: An engine or an encoder does not work on this machine.
     """
-    audio_paths = dict.fromkeys(row.job.audio for row in rows)
-    face_paths = dict.fromkeys(row.job.face for row in rows)
-    count = len(audio_paths) + len(face_paths)
+    audio_tracks = dict.fromkeys(_audio_track(row.job) for row in rows)
+    face_tracks = dict.fromkeys(_face_track(row.job) for row in rows)
+    count = len(audio_tracks) + len(face_tracks)
     # Before they are probed, so that a change after that is noticed.
-    identities = {path: _identify(path) for path in (*audio_paths, *face_paths)}
-    audios, audio_errors = _probe(audio_paths, probe_audio, lambda done: on_progress(done, count))
-    faces, face_errors = _probe(face_paths, probe_video, lambda done: on_progress(len(audio_paths) + done, count))
-    inodes = {file_identity(path)[:2] for path in (*audios, *faces, *protected)}
+    identities = {path: _identify(path) for path, _ in (*audio_tracks, *face_tracks)}
+    audios, audio_errors = _probe(audio_tracks, probe_audio, lambda done: on_progress(done, count))
+    faces, face_errors = _probe(face_tracks, probe_video, lambda done: on_progress(len(audio_tracks) + done, count))
+    paths = {path for path, _ in (*audios, *faces)}
+    inodes = {file_identity(path)[:2] for path in (*paths, *protected)}
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
         job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
-        audio, face = job.audio, job.face
+        audio, face = _audio_track(job), _face_track(job)
         found = [
             row.raw.problem(column, error.message, error.hint or HINTS.get(error.code, ""))
             for column, error in (("audio", audio_errors.get(audio)), ("face", face_errors.get(face)))
@@ -94,9 +97,17 @@ def check_rows(
         problems += found
         if not found:
             inputs = Inputs(audios[audio], faces[face])
-            checked.append(CheckedRow(replace(row, job=job), inputs, (identities[audio], identities[face])))
+            checked.append(CheckedRow(replace(row, job=job), inputs, (identities[job.audio], identities[job.face])))
     _check_machine(rows, options, faces)
     return checked, problems
+
+
+def _audio_track(job: RenderJob) -> Track:
+    return job.audio, job.options.audio_track
+
+
+def _face_track(job: RenderJob) -> Track:
+    return job.face, job.options.video_track
 
 
 def _identify(path: Path) -> FileIdentity:
@@ -107,17 +118,17 @@ def _identify(path: Path) -> FileIdentity:
 
 
 def _probe(
-    paths: Iterable[Path], probe: Callable[[Path], Info], on_progress: Callable[[int], None]
-) -> tuple[dict[Path, Info], dict[Path, HeygemError]]:
-    infos: dict[Path, Info] = {}
-    errors: dict[Path, HeygemError] = {}
-    for number, path in enumerate(paths, 1):
+    tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], on_progress: Callable[[int], None]
+) -> tuple[dict[Track, Info], dict[Track, HeygemError]]:
+    infos: dict[Track, Info] = {}
+    errors: dict[Track, HeygemError] = {}
+    for number, track in enumerate(tracks, 1):
         try:
-            infos[path] = probe(path)
+            infos[track] = probe(*track)
         except InputError as error:
-            errors[path] = _without_trace(error)
+            errors[track] = _without_trace(error)
         except OSError as error:
-            errors[path] = from_os_error(error, path=path)
+            errors[track] = from_os_error(error, path=track[0])
         on_progress(number)
     return infos, errors
 
@@ -150,11 +161,11 @@ def _check_output(job: RenderJob, inodes: set[FileIdentity]) -> None:
         check_output_path(job)
 
 
-def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Path, VideoInfo]) -> None:
+def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Track, VideoInfo]) -> None:
     """Check the engines and encoders once for all rows."""
     for name in {row.job.options.engine for row in rows}:
         check_engine(name, options)
     for row in rows:
         encoder = row.job.options.encode.encoder
-        if encoder != "auto" and row.job.face in faces:
-            choose_encoder(encoder, faces[row.job.face])
+        if encoder != "auto" and _face_track(row.job) in faces:
+            choose_encoder(encoder, faces[_face_track(row.job)])

@@ -108,9 +108,9 @@ def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     videos: dict[str, int] = {}
 
     def sort_key(job: PlannedJob) -> tuple[int, int, float, int]:
-        person = str(job.row.job.options.person)
+        options = job.row.job.options
         video = videos.setdefault(job.face_digest, len(videos))
-        face = faces.setdefault((job.face_digest, person), len(faces))
+        face = faces.setdefault((job.face_digest, f"{options.person} {options.video_track}"), len(faces))
         return video, face, -job.audio_seconds, job.row.raw.number
 
     return sorted(jobs, key=sort_key)

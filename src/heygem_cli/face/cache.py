@@ -30,9 +30,10 @@ def default_cache_folder() -> Path:
     return Path(folder) if folder else user_cache_path("heygem")
 
 
-def track_key(face: Path, person: Person, tracker_version: str) -> str:
-    """Return the cache key for the content of the face video, the person and the version of the tracker."""
-    return hashlib.sha256(f"{person} {tracker_version} {file_digest(face)}".encode()).hexdigest()[:40]
+def track_key(face: Path, person: Person, tracker_version: str, stream: int = 0) -> str:
+    """Return the cache key for a stream of the face video by content, the person and the version of the tracker."""
+    text = f"{person} {tracker_version} {file_digest(face)}{f' {stream}' if stream else ''}"
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def cached_track(

@@ -56,14 +56,13 @@ def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None
     limit = [] if count is None else ["-frames:v", str(count)]
     return [
         *_COMMON, "-noautorotate", *seek, *_input_args(video.path, video.demuxer),
-        # The first video stream that is not cover art.
-        "-map", "0:V:0", "-filter:v", ",".join(_frame_filters(video, start)), *limit,
+        "-map", f"0:v:{video.stream}", "-filter:v", ",".join(_frame_filters(video, start)), *limit,
         "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
     ]  # fmt: skip
 
 
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
-    """Build the arguments that write the first audio stream to stdout, as mono float samples."""
+    """Build the arguments that write the audio to stdout, as mono float samples."""
     return [*_COMMON, *_mono_args(audio, rate), "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"]
 
 
@@ -85,7 +84,7 @@ def mux_args(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float
     """Build the arguments that mux an encoded video stream, which is copied, with the audio into an MP4."""
     return [
         *_COMMON, "-y", "-copyts", *_input_args(video.path, video.demuxer, start=video.start),
-        *_input_args(audio.path, audio.demuxer, start=audio.start), "-map", "0:V:0", "-c:v", "copy",
+        *_input_args(audio.path, audio.demuxer, start=audio.start), "-map", f"0:v:{video.stream}", "-c:v", "copy",
         *_mp4_args(audio, output, seconds),
     ]  # fmt: skip
 
@@ -106,7 +105,7 @@ def copy_audio_args(audio: AudioInfo) -> list[str]:
     # In a file, ffmpeg itself removes the headers of raw AAC; in a stream it does not.
     headers = ["-bsf:a", "aac_adtstoasc"] if audio.codec == "aac" else []
     return [
-        *_COMMON, *_input_args(audio.path, audio.demuxer), "-map", "0:a:0", "-c:a", "copy", *headers,
+        *_COMMON, *_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-c:a", "copy", *headers,
         "-movflags", "frag_keyframe+delay_moov+default_base_moof", "-f", "mp4", "pipe:1",
     ]  # fmt: skip
 
@@ -114,11 +113,12 @@ def copy_audio_args(audio: AudioInfo) -> list[str]:
 def check_audio_args(audio: AudioInfo | None) -> list[str]:
     """Build the arguments that decode audio, or that of an MP4 on stdin, up to the first error."""
     source = ["-f", "mov", "-i", "pipe:0"] if audio is None else _input_args(audio.path, audio.demuxer)
-    return [*_COMMON, "-xerror", *source, "-map", "0:a:0", "-f", "null", "-"]
+    stream = 0 if audio is None else audio.stream
+    return [*_COMMON, "-xerror", *source, "-map", f"0:a:{stream}", "-f", "null", "-"]
 
 
 def stage_audio_args(audio: AudioInfo, output: Path, rate: int) -> list[str]:
-    """Build the arguments that convert the first audio stream to a WAV file of 16-bit mono samples."""
+    """Build the arguments that convert the audio to a WAV file of 16-bit mono samples."""
     return [
         *_COMMON, "-y", *_mono_args(audio, rate), "-map_metadata", "-1", "-c:a", "pcm_s16le", "-f", "wav",
         f"file:{output}",
@@ -138,7 +138,7 @@ def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) 
     filters += _tag_filters(video)
     return [
         *_COMMON, "-y", "-noautorotate", "-display_rotation", "0", *_input_args(video.path, video.demuxer),
-        "-map", "0:V:0", "-map_metadata", "-1",
+        "-map", f"0:v:{video.stream}", "-map_metadata", "-1",
         "-filter:v", ",".join(filters), "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
         "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
@@ -166,14 +166,14 @@ def _input_args(path: Path, demuxer: str, *, start: Fraction | None = None) -> l
 
 def _mono_args(audio: AudioInfo, rate: int) -> list[str]:
     filters = f"{_audio_times(audio)},aresample={rate}"
-    return [*_input_args(audio.path, audio.demuxer), "-map", "0:a:0", "-filter:a", filters, "-ac", "1"]
+    return [*_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-filter:a", filters, "-ac", "1"]
 
 
 def _mp4_args(audio: AudioInfo, output: Path, seconds: float) -> list[str]:
     codec = ["-c:a", "copy"] if can_copy_audio(audio, seconds) else _aac_args(audio, seconds)
     tags = [part for key, value in _METADATA.items() for part in ("-metadata", f"{key}={value}")]
     return [
-        "-map", "1:a:0", *codec,
+        "-map", f"1:a:{audio.stream}", *codec,
         "-map_metadata", "-1", "-map_chapters", "-1", *tags, "-movflags", "+faststart", "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
 

@@ -12,12 +12,17 @@ import numpy as np
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import check_not_truncated, decode, demuxer_name, no_samples, open_media, timestamp
+from heygem_cli.media.streams import choose_track, track_note
 from heygem_cli.media.timing import MAX_AUDIO_GAP, are_reliable
 from heygem_cli.media.types import AudioInfo
 
 
-def probe_audio(path: Path) -> AudioInfo:
-    """Return the properties of the first audio stream of a file, after decoding its first frame.
+def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
+    """Return the properties of an audio stream of a file, after decoding its first frame.
+
+    Args:
+        path: The file.
+        track: Which audio stream, counted from 1; None for the one that players choose.
 
     Raises:
         InputError: As :func:`probe_video`, with ``no-audio-stream``, ``picture-not-audio`` and ``no-samples``.
@@ -25,7 +30,8 @@ def probe_audio(path: Path) -> AudioInfo:
     with open_media(path) as container:
         if not container.streams.audio:
             raise _no_audio(container, path)
-        stream = container.streams.audio[0]
+        streams = container.streams.audio
+        stream = choose_track(streams, track, path)
         scan = _scan_audio(container, stream, path)
         check_not_truncated(stream, path)
         return AudioInfo(
@@ -35,8 +41,10 @@ def probe_audio(path: Path) -> AudioInfo:
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             demuxer=demuxer_name(container),
+            stream=streams.index(stream),
             start=scan.start,
             reliable_times=scan.reliable,
+            notes=track_note(streams, stream, track),
         )
 
 

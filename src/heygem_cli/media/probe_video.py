@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.container
 import numpy as np
-from av.stream import Disposition
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import DECODER_OPTIONS, check_not_truncated, decode, demuxer_name, no_frames, open_media
 from heygem_cli.media.image import check_size, exif_orientation
+from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
 from heygem_cli.media.types import ColorTags, VideoInfo
 
@@ -41,30 +41,35 @@ _EXIF_ROTATIONS = {1: 8, 2: 3, 3: 6}
 """EXIF orientation by the number of counterclockwise quarter turns."""
 
 
-def probe_video(path: Path) -> VideoInfo:
+def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     """Return the properties of a face video or a still image, after decoding its first frame.
+
+    Args:
+        path: The file.
+        track: Which video stream, counted from 1; None for the one that players choose.
 
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``cut-off-file``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``, ``no-frames``,
-            ``picture-too-small``, ``picture-too-large`` or ``tiled-heif``.
+            ``picture-too-small``, ``picture-too-large``, ``tiled-heif``, ``no-such-track`` or ``unknown-codec``.
     """
     with open_media(path) as container:
-        stream = _video_stream(container, path)
+        stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)
         scan = _scan_video(container, stream, path)
         check_not_truncated(stream, path)
-        return _video_info(path, container, stream, scan)
+        notes = track_note(container.streams.video, stream, track)
+        return replace(_video_info(path, container, stream, scan), notes=notes)
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:
     streams = container.streams.video
-    videos = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    videos = tracks_of(streams)
     if videos and container.metadata.get("major_brand") in {"heic", "heix", "mif1"} and len(streams) > 1:
         message = "HEIC images made of tiles are not supported"
         raise InputError("tiled-heif", message, hint="Convert it to JPEG or PNG", path=path)
     if videos:
-        return videos[0]
+        return choose_track(streams, track, path)
     hint = "Give a video or an image of a face"
     if streams:
         raise InputError("cover-art-only", "this is an audio file with cover art", hint=hint, path=path)
@@ -94,6 +99,7 @@ def _video_info(
         color=_color_tags(frame, from_rgb=rgb or alpha),
         sample_aspect_ratio=aspect,
         demuxer=demuxer,
+        stream=container.streams.video.index(stream),
         orientation=orientation,
         start=scan.start,
         is_rgb=rgb,

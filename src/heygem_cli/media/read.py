@@ -114,7 +114,7 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
 
 
 def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, None]:
-    """Decode the first audio stream as mono samples at ``rate``, in chunks of at most :data:`AUDIO_BLOCK`.
+    """Decode the audio as mono samples at ``rate``, in chunks of at most :data:`AUDIO_BLOCK`.
 
     Decoding starts with the first sample, whatever its timestamp; gaps in the timestamps, and NaN, become silence.
 

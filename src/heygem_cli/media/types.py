@@ -46,6 +46,8 @@ class VideoInfo:
         is_rgb: Whether the pixels in the file are RGB, or indices into a palette.
         has_alpha: Whether the pixels in the file may be transparent.
         reliable_times: Whether the timestamps are used; otherwise the frames follow each other at ``fps``.
+        stream: Which of the file's video streams it is, attached pictures included, counted from 0.
+        notes: What the user should know about it.
     """
 
     path: Path
@@ -64,11 +66,13 @@ class VideoInfo:
     is_rgb: bool = False
     has_alpha: bool = False
     reliable_times: bool = True
+    stream: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """The first audio stream of a file.
+    """An audio stream of a file.
 
     Attributes:
         path: The file.
@@ -80,6 +84,8 @@ class AudioInfo:
         start: Timestamp of the first decoded sample in seconds.
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
         damaged: Whether decoding it is known to give errors.
+        stream: Which of the file's audio streams it is, counted from 0.
+        notes: What the user should know about it.
     """
 
     path: Path
@@ -91,6 +97,8 @@ class AudioInfo:
     start: Fraction = Fraction(0)
     reliable_times: bool = True
     damaged: bool = False
+    stream: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:

@@ -146,7 +146,7 @@ class MeshEngine:
                     return write_track(Path(f"/proc/self/fd/{file.fileno()}"), rows, limit=needed), False
             return cached_track(
                 default_cache_folder(),
-                track_key(job.face, job.options.person, self.tracker.version),
+                track_key(job.face, job.options.person, self.tracker.version, video.stream),
                 needed,
                 lambda: rows,
                 lambda: on_progress(Progress("track", 0, total)),

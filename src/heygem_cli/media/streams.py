@@ -1,0 +1,88 @@
+"""Choose the audio or video stream of a file, as players do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import av
+from av.stream import Disposition
+
+from heygem_cli.errors import InputError, plural
+
+Kind = Literal["audio", "video"]
+_Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
+
+_FOR_SOME_VIEWERS = Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.comment
+
+
+def tracks_of(streams: Sequence[_Stream]) -> list[_Stream]:
+    """Return the streams without attached pictures, such as cover art."""
+    return [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+
+
+def choose_track(streams: Sequence[_Stream], number: int | None, path: Path) -> _Stream:
+    """Return the track with a number, counted from 1, or else the one that players choose: the default, or the first.
+
+    Args:
+        streams: All audio or all video streams of a file, with at least one track.
+        number: The number; None for the players' choice.
+        path: The file, for errors.
+
+    Raises:
+        InputError: ``no-such-track``, ``unknown-codec``.
+    """
+    tracks = tracks_of(streams)
+    if number is not None and number > len(tracks):
+        kind = tracks[0].type
+        tracks_there = "; ".join(f"{index}: {_describe(track)}" for index, track in enumerate(tracks, 1))
+        message = f"it has no {kind} track {number}; it has {tracks_there}"
+        raise InputError("no-such-track", message, hint=f"Use --{kind}-track with one of these numbers", path=path)
+    chosen = min(tracks, key=_rank) if number is None else tracks[number - 1]
+    if not _has_decoder(chosen):
+        message = f"the codec of the {chosen.type} is not known"
+        raise InputError("unknown-codec", message, hint="Convert it to MP4 or WAV", path=path)
+    return chosen
+
+
+def track_note(streams: Sequence[_Stream], chosen: _Stream, number: int | None) -> tuple[str, ...]:
+    """Return what to tell the user where a file has several tracks and none was asked for."""
+    tracks = tracks_of(streams)
+    if number is not None or len(tracks) == 1:
+        return ()
+    kind, index = chosen.type, tracks.index(chosen)
+    text = f"it has {plural(len(tracks), f'{kind} track')}; the {kind} is track {index + 1} ({_describe(chosen)})"
+    return (f"{text}, --{kind}-track chooses another",)
+
+
+def _rank(stream: av.VideoStream | av.AudioStream) -> tuple[bool, bool, bool]:
+    """Return a key by which the stream that players choose is the first."""
+    return (
+        not _has_decoder(stream) or not _has_parameters(stream),
+        not stream.disposition & Disposition.default,
+        bool(stream.disposition & _FOR_SOME_VIEWERS),
+    )
+
+
+def _has_decoder(stream: av.VideoStream | av.AudioStream) -> bool:
+    return stream.codec_context is not None
+
+
+def _has_parameters(stream: av.VideoStream | av.AudioStream) -> bool:
+    """Return whether the file has data of the stream, from which its parameters were found."""
+    context = stream.codec_context
+    return bool(context.sample_rate if isinstance(context, av.AudioCodecContext) else context.width)
+
+
+def _describe(stream: av.VideoStream | av.AudioStream) -> str:
+    context = stream.codec_context
+    if not _has_decoder(stream):
+        size = "unknown codec"
+    elif isinstance(context, av.AudioCodecContext):
+        size = f"{context.name}, {plural(context.channels, 'channel')}"
+    else:
+        size = f"{context.name}, {context.width}×{context.height}"
+    language = stream.metadata.get("language", "")
+    words = ("" if language == "und" else language, stream.metadata.get("title", ""), size)
+    return ", ".join(word for word in words if word)
