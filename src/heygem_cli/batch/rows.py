@@ -11,6 +11,7 @@ from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob
+from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import with_values
 from heygem_cli.options import ROW_OPTIONS, RenderOptions
 
@@ -39,12 +40,13 @@ def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions)
     """
     rows: list[Row] = []
     problems: list[Problem] = []
+    finder = FileFinder()
     for raw in raw_rows:
         cell_problems = list(_cell_problems(raw))
         options, option_problems = _options(raw, defaults)
         problems += cell_problems + option_problems
         if not cell_problems:
-            rows.append(_resolve(raw, folder, options))
+            rows.append(_resolve(raw, folder, options, finder))
     return rows, problems + _duplicates(rows)
 
 
@@ -74,12 +76,16 @@ def _options(raw: RawRow, defaults: RenderOptions) -> tuple[RenderOptions, list[
     return with_values(defaults, values), problems
 
 
-def _resolve(raw: RawRow, folder: Path, options: RenderOptions) -> Row:
-    audio, face = (folder / raw.values[name] for name in FILES)
+def _resolve(raw: RawRow, folder: Path, options: RenderOptions, finder: FileFinder) -> Row:
+    audio, face = (finder.find(raw.values[name], folder) for name in FILES)
     row_id = raw.values.get("id", "").strip()
-    output = raw.values.get("output") or f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
+    if named := raw.values.get("output"):
+        output, path = named, finder.find_output(named, folder)
+    else:
+        output = f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
+        path = folder / output
     row_id = row_id or output.removesuffix(".mp4").strip() or output
-    return Row(row_id, output, raw, RenderJob(audio, face, folder / output, options))
+    return Row(row_id, output, raw, RenderJob(audio, face, path, options))
 
 
 def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:

@@ -63,7 +63,9 @@ def render(
     if not display.debug:
         hide_native_output()
     from heygem_cli.job import RenderJob
+    from heygem_cli.media.names import FileFinder
 
+    audio, face = (FileFinder().find(str(path)) for path in (audio, face))
     job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), options)
     result = _render(job, engines, settings, given, quiet=display.quiet)
     if display.as_json:

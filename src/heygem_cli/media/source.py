@@ -26,7 +26,8 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         # Non-blocking, in case a pipe has taken its place meanwhile.
         file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null byte in the name
-        raise InputError("not-found", "there is no such file", path=path) from error
+        hint = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
+        raise InputError("not-found", "there is no such file", hint=hint, path=path) from error
     except IsADirectoryError as error:
         raise InputError("is-a-directory", "this is a folder, not a file", path=path) from error
     except PermissionError as error:
