@@ -5,6 +5,8 @@ import resource
 import shutil
 import subprocess
 import time
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ from heygem_cli import locks
 from heygem_cli.errors import HeygemError, LockedError, NotCapableError
 from heygem_cli.face.cache import cache_errors, cached_track, prune, track_key
 from heygem_cli.face.track import read_track, write_track
+from heygem_cli.media.arguments import decoding_key
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.options import Person
+from media_factory import make_video
 from unprivileged import public_folder, unprivileged
 
 
@@ -331,12 +336,17 @@ def test_key_depends_on_content_not_on_name(tmp_path):
     same.write_bytes(b"face")
     other.write_bytes(b"another face")
     left = Person("left")
-    assert track_key(one, Person(), "v1") == track_key(same, Person(), "v1")
-    keys = {
-        track_key(*key)
-        for key in ((one, Person(), "v1"), (other, Person(), "v1"), (one, left, "v1"), (one, left, "v2"))
-    }
-    assert len(keys) == 4
+    assert track_key(one, "fps=25", Person(), "v1") == track_key(same, "fps=25", Person(), "v1")
+    jobs = [(one, "fps=25", Person(), "v1"), (other, "fps=25", Person(), "v1"), (one, "fps=30", Person(), "v1"),
+            (one, "fps=25", left, "v1"), (one, "fps=25", left, "v2")]  # fmt: skip
+    assert len({track_key(*job) for job in jobs}) == 5
+
+
+def test_key_of_the_decoder_changes_with_the_frames_and_not_with_the_name(tmp_path):
+    video = probe_video(make_video(tmp_path / "a.mp4", size=(64, 48), seconds=0.2))
+    assert decoding_key(replace(video, path=tmp_path / "b.mp4")) == decoding_key(video)
+    others = [replace(video, fps=Fraction(30)), replace(video, orientation=6), replace(video, width=62)]
+    assert len({decoding_key(each) for each in (video, *others)}) == 4
 
 
 def test_prune_deletes_least_recently_used(tmp_path):

@@ -30,10 +30,9 @@ def default_cache_folder() -> Path:
     return Path(folder) if folder else user_cache_path("heygem")
 
 
-def track_key(face: Path, person: Person, tracker_version: str, stream: int = 0) -> str:
-    """Return the cache key for a stream of the face video by content, the person and the version of the tracker."""
-    text = f"{person} {tracker_version} {file_digest(face)}{f' {stream}' if stream else ''}"
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+def track_key(face: Path, decoding: str, person: Person, tracker_version: str) -> str:
+    """Return the cache key for the content of a face video, how it is decoded, the person and the tracker's version."""
+    return hashlib.sha256(f"{person} {tracker_version} {file_digest(face)} {decoding}".encode()).hexdigest()[:40]
 
 
 def cached_track(

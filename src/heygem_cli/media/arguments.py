@@ -61,6 +61,11 @@ def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None
     ]  # fmt: skip
 
 
+def decoding_key(video: VideoInfo) -> str:
+    """Return text that changes with the way in which a file becomes frames, but not with the file's name."""
+    return " ".join(arg for arg in decode_video_args(video) if arg != f"file:{video.path}")
+
+
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the audio to stdout, as mono float samples."""
     return [*_COMMON, *_mono_args(audio, rate), "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"]

@@ -24,6 +24,19 @@ MAX_REORDERING = 4.0
 MAX_CAMERA_FPS = 2000.0
 """Frames a second up to which timestamps may be those of a high-speed camera."""
 
+_NTSC_RATES = [Fraction(1000 * rate, 1001) for rate in (24, 30, 48, 60, 120, 240)]
+USUAL_RATES = [*map(Fraction, range(5, 241)), *_NTSC_RATES]
+"""Rates of cameras and programs; what lies very close to one of them is a rounded value of it."""
+COMMON_RATES = [
+    *map(Fraction, (5, 6, 8, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 75, 90, 100, 120, 144, 240)),
+    *_NTSC_RATES,
+]
+"""Rates that are meant where frames come irregularly."""
+MAX_ROUNDING = 0.001
+"""Mean error in seconds of timestamps that are regular but for rounding: beyond it, an average rate means nothing."""
+BURST = 24
+"""Frames over which the rate of irregular frames is averaged: shorter parts may lose some."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -51,7 +64,7 @@ def measure(
         rates: Rates that the file declares, the most trustworthy first.
         seconds: The length that the file declares if it was read only in part; None if it was read to the end.
     """
-    declared = [rate for rate in rates if rate and _is_plausible(rate)]
+    declared = [_exact(rate) for rate in rates if rate and _is_plausible(rate)]
     shown = np.sort(times)
     if not are_reliable(times, MAX_VIDEO_GAP) or not _can_be_shown(shown):
         return Timing(_typical_rate(shown, declared), packets, reliable=False)
@@ -60,8 +73,7 @@ def measure(
         return Timing(fps, max(packets, round(seconds * fps)))
     if shown.size < 2:
         return Timing(fps, packets)
-    duration = float(shown[-1] - shown[0]) * shown.size / (shown.size - 1)
-    return Timing(fps, max(1, round(duration * float(fps))))
+    return Timing(fps, 1 + round(float(shown[-1] - shown[0]) * fps))
 
 
 def are_reliable(times: npt.NDArray[np.float64], max_gap: float) -> bool:
@@ -77,26 +89,80 @@ def _can_be_shown(shown: npt.NDArray[np.float64]) -> bool:
 
 
 def _rate(shown: npt.NDArray[np.float64], declared: Sequence[Fraction]) -> Fraction:
-    """Return the rate that the file declares if the timestamps agree with it, else their average rate."""
     if shown.size < 2:
         return declared[0] if declared else DEFAULT_FPS
-    for rate in declared:
-        slots = (shown - shown[0]) * float(rate)
-        if np.abs(slots - np.rint(slots)).max() < 0.25 and 0.9 < (shown.size - 1) / slots[-1] < 1.1:
-            return rate
-    average = Fraction((shown.size - 1) / float(shown[-1] - shown[0])).limit_denominator(1001)
-    return average if _is_plausible(average) else min(max(average, DEFAULT_FPS), MAX_FPS)
+    rate = _regular_rate(shown - shown[0], declared) or _irregular_rate(shown)
+    return rate if _is_plausible(rate) else min(max(rate, DEFAULT_FPS), MAX_FPS)
+
+
+def _regular_rate(shown: npt.NDArray[np.float64], declared: Sequence[Fraction]) -> Fraction | None:
+    """Return the rate of frames of equal length, some of which may be missing; None if they differ in length."""
+    steps = np.diff(shown)
+    slots = np.rint(steps / _typical_step(steps))
+    places = np.concatenate([[0.0], np.cumsum(slots)])
+    if slots.min() < 1:
+        return None
+    period, start = np.polyfit(places, shown, 1)
+    deviations = shown - start - period * places
+    if np.abs(deviations).max() > 0.25 * period:
+        return None
+    # Timestamps may be rounded to milliseconds, so that the measured rate is never exactly the usual one.
+    tolerance = 2 * float(deviations.std()) + 1e-5
+    if (usual := _nearest_rate(shown, USUAL_RATES, 1 / period, tolerance)) is not None:
+        return usual
+    if deviations.std() > MAX_ROUNDING:
+        return None
+    exact = _nearest_rate(shown, declared, 1 / period, tolerance)
+    return Fraction(1 / period).limit_denominator(1001) if exact is None else exact
+
+
+def _nearest_rate(
+    shown: npt.NDArray[np.float64], rates: Sequence[Fraction], measured: float, tolerance: float
+) -> Fraction | None:
+    """Return the rate, near the measured one, whose frames deviate least from the timestamps; None above ``tolerance``.
+
+    The deviation is a standard deviation in seconds.
+    """
+
+    def deviation(rate: Fraction) -> float:
+        places = np.concatenate([[0.0], np.cumsum(np.rint(np.diff(shown) * float(rate)))])
+        return float(np.std(shown - places / float(rate)))
+
+    near = [rate for rate in rates if 0.98 < rate / measured < 1.02]
+    best = min(near, key=deviation, default=None)
+    return best if best is not None and deviation(best) <= tolerance else None
+
+
+def _irregular_rate(shown: npt.NDArray[np.float64]) -> Fraction:
+    """Return the rate of the parts with the most frames a second, at which nearly all frames can be shown."""
+    count = min(BURST, 1 + (shown.size - 2) // 4)
+    spans = shown[count:] - shown[:-count]
+    slow, busy = (count / max(float(np.percentile(spans, share)), count / MAX_CAMERA_FPS) for share in (50, 10))
+    measured = busy if busy > 1.05 * slow else slow
+    nearest = min(COMMON_RATES, key=lambda common: abs(common / measured - 1))
+    return nearest if 0.97 < nearest / measured < 1.03 else Fraction(measured).limit_denominator(100)
+
+
+def _typical_step(steps: npt.NDArray[np.float64]) -> float:
+    """Return the mean of the steps between frames, without those over missing frames."""
+    positive = steps[steps >= 1 / MAX_CAMERA_FPS]
+    return float(positive[positive < 1.7 * np.median(positive)].mean())
 
 
 def _typical_rate(shown: npt.NDArray[np.float64], declared: Sequence[Fraction]) -> Fraction:
     """Return the rate at which most frames follow each other, or else the one that the file declares."""
     steps = np.diff(shown)
-    steps = steps[steps > 1 / MAX_CAMERA_FPS]
-    typical = Fraction(1 / float(np.median(steps))).limit_denominator(1001) if steps.size else Fraction(0)
+    has_steps = bool((steps >= 1 / MAX_CAMERA_FPS).any())
+    typical = Fraction(1 / _typical_step(steps)).limit_denominator(1001) if has_steps else Fraction(0)
     if not _is_plausible(typical):
         return declared[0] if declared else DEFAULT_FPS
     nearest = min(declared, key=lambda rate: abs(rate - typical), default=typical)
     return nearest if 0.9 < nearest / typical < 1.1 else typical
+
+
+def _exact(rate: Fraction) -> Fraction:
+    """Return the usual rate of which a container has stored a rounded value, such as 2997/25 of 120000/1001."""
+    return next((usual for usual in _NTSC_RATES if abs(rate / usual - 1) < 1e-5), rate)
 
 
 def _is_plausible(rate: Fraction) -> bool:

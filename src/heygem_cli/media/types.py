@@ -33,7 +33,7 @@ class VideoInfo:
         path: The file.
         width: Width of the decoded frames, after rotation; an odd last column is cropped, since yuv420p has none.
         height: Height of the decoded frames, likewise.
-        fps: Constant frame rate of the decoded frames: the average of a variable rate, 25 for a still image.
+        fps: Constant frame rate of the decoded frames: of a variable rate that of its busiest parts; 25 for an image.
         frames: Number of frames: exact for a still image (1), otherwise an estimate.
         is_still: Whether the file is a still image.
         codec: ffmpeg's name of the codec.

@@ -19,6 +19,7 @@ from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.files import temporary_folder
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
+from heygem_cli.media.arguments import decoding_key
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.media.write import encode_video
@@ -146,7 +147,7 @@ class MeshEngine:
                     return write_track(Path(f"/proc/self/fd/{file.fileno()}"), rows, limit=needed), False
             return cached_track(
                 default_cache_folder(),
-                track_key(job.face, job.options.person, self.tracker.version, video.stream),
+                track_key(job.face, decoding_key(video), job.options.person, self.tracker.version),
                 needed,
                 lambda: rows,
                 lambda: on_progress(Progress("track", 0, total)),
