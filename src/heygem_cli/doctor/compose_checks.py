@@ -16,7 +16,7 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.system_checks import in_wsl
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation import compose, tree
-from heygem_cli.heygem.installation.files import read_small
+from heygem_cli.heygem.installation.files import read_small, real_path
 
 
 def _needs_compose(judge: Callable[..., Finding]) -> Callable[..., Finding]:
@@ -95,10 +95,10 @@ def compose_volumes(inputs: Inputs, services: list[compose.Service], path: Path)
             found = f"--map names {each.container}, but the container has only: {shown or 'no folder'}"
             return warn(found, "the service does not find the staged files", _edit(path))
         folder = path.parent / source.replace("~", str(inputs.user_home), 1)
-        if not windows and folder.resolve() != Path(each.host).resolve():
+        if not windows and real_path(folder) != real_path(each.host):
             found = f"{each.container} is {source} in the compose file, but {each.host} in --map"
             why = "the service looks for the staged files in another folder, and fails"
-            return warn(found, why, f"heygem doctor --map {shlex.quote(f'{folder.resolve()}:{each.container}')}")
+            return warn(found, why, f"heygem doctor --map {shlex.quote(f'{real_path(folder)}:{each.container}')}")
     return ok(shown or "none")
 
 

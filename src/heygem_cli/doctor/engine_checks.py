@@ -13,6 +13,7 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.engines import ENGINES
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.installation import tree
+from heygem_cli.heygem.installation.files import exists, is_folder, matches
 from heygem_cli.heygem.service.maps import temp_folders
 from heygem_cli.options import EngineOptions
 
@@ -58,14 +59,14 @@ def _failures(inputs: Inputs, interpreter: ProbeResult, session: ProbeResult) ->
         "installation.onnx-session": installation_checks.onnx_session(inputs, session),
     }
     yield from ((name, finding) for name, finding in findings.items() if finding.status == "fail")
-    if not any((inputs.home / tree.SERVICE.parent).glob(f"{tree.SERVICE.name}.*")):
+    if not matches(inputs.home, f"{tree.SERVICE}.*"):
         fix = f"cd {shlex.quote(str(inputs.home))} && git status"
         yield str(tree.SERVICE), fail("the module is missing", "the engine's worker imports it", fix)
     for error in interpreter.facts.get("compile_errors", []):
         fix = f"{shlex.quote(str(inputs.home_python))} --version   # 3.8 or later; else reinstall heygem"
         yield "the engine's worker", fail(error, "HeyGem's interpreter runs it", fix)
     opt = inputs.home / tree.OPT_TXT
-    if findings["installation.opt-txt"].status != "fail" and opt.exists() and not os.access(opt, os.W_OK):
+    if findings["installation.opt-txt"].status != "fail" and exists(opt) and not os.access(opt, os.W_OK):
         fix = f"sudo chown $USER {shlex.quote(str(opt))}"
         yield str(tree.OPT_TXT), fail("no permission to write it", "HeyGem writes it at every start", fix)
 
@@ -94,7 +95,7 @@ def heygem_http(inputs: Inputs, problems: list[HeygemError]) -> Finding:
     if finding.status != "ok":
         return finding
     for folder in temp_folders(settings.maps):
-        if not folder.is_dir():
+        if not is_folder(folder):
             why = "the service writes its results there: it has never run, or --map names another folder"
             fix = "docker inspect -f '{{json .Mounts}}' CONTAINER   # lists the folders"
             return warn(f"{folder} does not exist", why, fix)

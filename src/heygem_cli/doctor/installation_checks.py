@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import re
 import shlex
 import stat
@@ -16,7 +17,7 @@ from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.errors import InputError
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
-from heygem_cli.heygem.installation.files import decode_lossless, read_small
+from heygem_cli.heygem.installation.files import decode_lossless, is_file, read_error, read_small
 from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
 
@@ -35,7 +36,9 @@ def _needs_home(judge: Callable[..., Finding]) -> Callable[..., Finding]:
             return skip("no installation: see installation.home")
         try:
             return judge(inputs, inputs.home, *results)
-        except InputError as error:
+        except (InputError, OSError) as caught:
+            path = getattr(caught, "filename", None) or inputs.home
+            error = caught if isinstance(caught, InputError) else read_error(Path(path), caught)
             restore = (
                 f"cd {shlex.quote(str(inputs.home))} && git checkout -- {tree.CONFIG_INI}   # or copy it from another"
             )
@@ -79,7 +82,7 @@ def opt_txt(inputs: Inputs, home: Path) -> Finding:
     why = "HeyGem rewrites the file at every start and never reads it"
     why += ": only --num_threads 0 on its command line counts" if start.sets_threads else ", and no script here sets it"
     command = start.shell()
-    if not path.exists():
+    if not os.path.lexists(path):
         reason = "HeyGem writes it when it starts, so it has never started here"
         return warn("no opt.txt", reason, command or "Start HeyGem")
     fix = f"{_fix_config(home)} && {command}" if start.sets_threads else _fix_config(home)
@@ -107,6 +110,8 @@ def temp_dir(inputs: Inputs, home: Path) -> Finding:
     temp, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
     if temp is None:
         return warn("[temp] temp_dir is not set", "HeyGem silently uses its default", _fix_config(home))
+    for problem in config_ini.unusable(home, config):
+        raise problem
     found = f"temp_dir = {temp}, clean_switch = {switch or 'not set'}"
     victim = config_ini.endangered(home, config, inputs.user_home)
     if victim is None:
@@ -153,7 +158,7 @@ def models(_inputs: Inputs, home: Path) -> Finding:
     found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
     why = "HeyGem cannot start with them"
     names = " ".join(shlex.quote(name) for name in damaged)
-    if not (home / "download.sh").is_file():
+    if not is_file(home / "download.sh"):
         return fail(
             found, why, f"cd {shlex.quote(str(home))} && ls -l {names}   # copy them from HeyGem's image or release"
         )
@@ -307,7 +312,7 @@ def torch(inputs: Inputs, result: ProbeResult) -> Finding:
 def queue(inputs: Inputs, home: Path) -> Finding:
     """Check the arguments of the queue of HeyGem's web page."""
     path = home / tree.APP
-    if not path.exists():
+    if not os.path.lexists(path):
         return skip("no app.py")
     source = read_small(path)
     if b"gradio" not in source:

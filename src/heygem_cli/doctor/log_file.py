@@ -107,15 +107,14 @@ def _read_text(path: Path) -> LogText:
         data, truncated = _read_end(sys.stdin.buffer)
         return LogText(path, _decode(data, truncated=truncated), None, truncated)
     try:
-        if not path.exists():
-            raise InputError(
-                "missing", "there is no such file", path=path, hint="Name HeyGem's log, or leave out --log"
-            )
         status = check_regular(path)
         truncated = status.st_size > MAX_BYTES
         with path.open("rb") as file:
             file.seek(max(0, status.st_size - MAX_BYTES))
             data = file.read(MAX_BYTES)
+    except FileNotFoundError as error:
+        hint = "Name HeyGem's log, or leave out --log"
+        raise InputError("missing", "there is no such file", path=path, hint=hint) from error
     except OSError as error:
         raise read_error(path, error) from error
     return LogText(path, _decode(data, truncated=truncated), status.st_mtime, truncated)

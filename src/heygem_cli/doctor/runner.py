@@ -9,6 +9,7 @@ from typing import Any
 
 from heygem_cli.doctor.check import Check, Probe, Status, skip
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.errors import from_os_error
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,6 @@ def _run(check: Check, inputs: Inputs, results: dict[Probe, Future[Any]]) -> Che
         finding = skip(hidden) if hidden else check.judge(inputs, *(results[probe].result() for probe in check.probes))
     except OSError as error:
         # A file that vanishes or cannot be read proves nothing, and must not stop the other checks.
-        finding = skip(f"cannot be checked: {error}")
+        finding = skip(f"cannot be checked: {from_os_error(error).message}")
     found, why, fix = machine.shown(finding.found), machine.shown(finding.why), machine.advice(finding.fix)
     return CheckResult(check.id, check.group, check.title, finding.status, found, why, fix)

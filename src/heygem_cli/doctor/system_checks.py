@@ -114,12 +114,21 @@ def oom_kills(inputs: Inputs) -> Finding:
     return warn(f"{kills} since the start of the container", why, fix)
 
 
+def _access_error(path: Path) -> str:
+    """Return why a path leads neither to something nor to nothing, such as that its name is too long."""
+    try:
+        path.lstat()
+    except OSError as error:
+        return "" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+    return ""
+
+
 def disk_space(folder: Path, option: str) -> Finding:
     """Check the free space for a folder, which need not exist; ``option`` is how the user chooses another one."""
     target = folder.absolute()
-    existing = next(each for each in (target, *target.parents) if each.exists())
+    existing = next(each for each in (target, *target.parents) if os.path.lexists(each))
     fix = f"df -h {shlex.quote(str(existing))}   # or {option}"
-    if error := write_error(existing):
+    if error := _access_error(target) or write_error(existing):
         return fail(f"{target} is not writable: {error}", "heygem cannot save files there", fix)
     free = shutil.disk_usage(existing).free
     found = f"{_size(free)} free in {target}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation.files import check_lines
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -62,13 +63,14 @@ def parse(data: bytes, path: Path) -> list[Service]:
     """Parse the services.
 
     Raises:
-        InputError: The file is not YAML in UTF-8, or has no services.
+        InputError: The file is not YAML in UTF-8, has no services, or has a line that is too long.
     """
     import yaml
 
+    check_lines(data, path)
     try:
         content = yaml.safe_load(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:  # a date may be impossible
         reason = " ".join(str(error).split())[:200]
         raise InputError("not-yaml", f"not a YAML file: {reason}", path=path, hint="Correct it") from error
     services = content.get("services") if isinstance(content, dict) else None
@@ -93,7 +95,7 @@ def heygem_services(services: list[Service]) -> list[Service]:
 def size_in_bytes(value: object) -> int | None:
     """Parse a size such as ``2g``, ``2048MB`` or a number of bytes; return None if it is not a size."""
     match = _SIZE.fullmatch(str(value).strip())
-    return None if match is None else int(float(match[1]) * _UNITS[match[2].lower()])
+    return None if match is None else int(min(float(match[1]), 1e15) * _UNITS[match[2].lower()])
 
 
 def set_shm_size(data: bytes, names: list[str], path: Path) -> bytes:
@@ -141,20 +143,24 @@ def _child(node: Node | None, name: str) -> Node | None:
 
 
 def _service(name: str, body: dict[str, Any]) -> Service:
-    shm_size = None if body.get("shm_size") is None else str(body["shm_size"])
-    command = body.get("command") or ""
+    command = body.get("command")
     devices = _devices(body)
     nvidia = body.get("runtime") == "nvidia"
     return Service(
         name=name,
-        image=str(body.get("image", "")),
-        shm_size=shm_size,
+        image=_text(body.get("image")),
+        shm_size=_text(body.get("shm_size")) or None,
         host_ipc=body.get("ipc") == "host",
         gpu=nvidia or bool(body.get("gpus") or devices),
-        command=" ".join(map(str, command)) if isinstance(command, list) else str(command),
+        command=" ".join(map(_text, command)) if isinstance(command, list) else _text(command),
         volumes=tuple(_volumes(body.get("volumes"))),
         vague_devices=nvidia and any(not each.keys() & {"driver", "count", "device_ids"} for each in devices),
     )
+
+
+def _text(value: object) -> str:
+    """Return a scalar as text, and nothing for a list, which aliases can make larger than the memory."""
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _devices(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -169,6 +175,6 @@ def _devices(body: dict[str, Any]) -> list[dict[str, Any]]:
 def _volumes(volumes: object) -> Iterator[tuple[str, str]]:
     for each in volumes if isinstance(volumes, list) else []:
         if isinstance(each, dict):
-            yield str(each.get("source", "")), str(each.get("target", ""))
-        elif match := _VOLUME.fullmatch(str(each)):
+            yield _text(each.get("source")), _text(each.get("target"))
+        elif match := _VOLUME.fullmatch(_text(each)):
             yield match["host"], match["container"]

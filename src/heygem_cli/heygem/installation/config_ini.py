@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.files import read_small, split_lines
+from heygem_cli.heygem.installation.files import (
+    check_folder,
+    check_lines,
+    check_regular,
+    exists,
+    is_file,
+    matches,
+    path_problem,
+    read_small,
+    real_path,
+    split_lines,
+)
 from heygem_cli.heygem.installation.tree import APP, CONFIG_INI, LOG, MODEL_FILES
 
 KNOWN = {
@@ -48,13 +59,16 @@ def parse(data: bytes, path: Path) -> Config:
     """Parse config.ini as HeyGem does with configparser, except that a byte-order mark is accepted.
 
     Raises:
-        InputError: The file is not UTF-8 or not an INI file.
+        InputError: The file is not UTF-8, not an INI file, or has a line that is too long.
     """
+    check_lines(data, path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         hint = f"Save it as UTF-8, e.g.: iconv -f GB18030 -t UTF-8 {path.name} > {path.name}.new"
         raise InputError("not-utf-8", "not UTF-8, so HeyGem cannot read it", path=path, hint=hint) from error
+    if "\0" in text:  # no path may contain it
+        raise InputError("not-ini", "HeyGem cannot use it: it contains a zero byte", path=path, hint="Correct it")
     parser = configparser.ConfigParser()
     try:
         parser.read_string(text)
@@ -71,9 +85,27 @@ def find_log(home: Path) -> Path:
         config = parse(read_small(home / CONFIG_INI), home / CONFIG_INI)
     except InputError:
         config = Config({}, bom=False)
-    path = home / (config.get("log", "log_dir") or LOG.parent) / (config.get("log", "log_file") or LOG.name)
-    others = [] if path.exists() else list((home / "data/log").glob("*.log"))
+    path = log_path(home, config)
+    others = [] if exists(path) else [each for each in matches(home / "data/log", "*.log") if is_file(each)]
     return max(others, key=lambda each: each.stat().st_mtime, default=path)
+
+
+def log_path(home: Path, config: Config) -> Path:
+    """Return the log that a configuration names; it need not exist."""
+    return own_folder(home, config, "log") / (config.get("log", "log_file") or LOG.name)
+
+
+def own_folder(home: Path, config: Config, section: str) -> Path:
+    """Return the folder that HeyGem has for its ``log``, ``result`` or ``temp``; it need not exist."""
+    return home / (config.get(section, f"{section}_dir") or section)
+
+
+def unusable(home: Path, config: Config) -> list[InputError]:
+    """Return why HeyGem cannot use its own folders or its log; what does not exist it creates."""
+    folders = [path_problem(own_folder(home, config, section), check_folder) for section in ("log", "result", "temp")]
+    found = [each for each in folders if each is not None]
+    log = None if found else path_problem(log_path(home, config), check_regular)
+    return found if log is None else [log]
 
 
 def unknown_keys(config: Config) -> Iterator[str]:
@@ -95,11 +127,11 @@ def endangered(home: Path, config: Config, user_home: Path) -> Path | None:
     temp_dir = config.get("temp", "temp_dir")
     if temp_dir is None:
         return None
-    temp = (home / temp_dir).resolve()
-    results = [config.get("result", "result_dir") or "result", config.get("log", "log_dir") or "log"]
-    parts: list[str | Path] = [Path(), APP, Path("run.py"), CONFIG_INI, Path("service"), *MODEL_FILES, *results]
-    keep = [*(home / part for part in parts), user_home, Path("/tmp")]  # noqa: S108
-    return next((each for each in keep if each.resolve().is_relative_to(temp)), None)
+    temp = real_path(home / temp_dir)
+    results = [own_folder(home, config, section) for section in ("log", "result")]
+    parts = [Path(), APP, Path("run.py"), CONFIG_INI, Path("service"), *MODEL_FILES]
+    keep = [*(home / part for part in parts), *results, user_home, Path("/tmp")]  # noqa: S108
+    return next((each for each in keep if real_path(each).is_relative_to(temp)), None)
 
 
 def cleans(config: Config) -> bool:

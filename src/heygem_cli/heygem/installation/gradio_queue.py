@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation.files import matches, read_or_empty
 
 RECOMMENDED: dict[str, object] = {"max_size": 10, "default_concurrency_limit": 1, "api_open": False}
 LIMIT = "default_concurrency_limit"
@@ -37,8 +38,8 @@ def gradio_version(home: Path, python: str) -> str | None:
     packages = Path(python).absolute().parent.parent.glob("lib/python3*/site-packages/gradio-[0-9]*.dist-info")
     for folder in packages if "/" in python else []:
         return folder.name.removeprefix("gradio-").removesuffix(".dist-info")
-    for path in sorted(home.glob("requirements*.txt")):
-        if match := _PIN.search(path.read_bytes()):
+    for path in matches(home, "requirements*.txt"):
+        if match := _PIN.search(read_or_empty(path)):
             return match[1].decode()
     return None
 
@@ -70,11 +71,14 @@ def parse_source(source: bytes, path: Path) -> ast.Module:
     """
     try:
         source.decode("utf-8")
-        return ast.parse(source)
-    except (SyntaxError, ValueError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else "not UTF-8"
+        tree = ast.parse(source)
+        ast.unparse(tree)  # as is done with parts of it
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError | MemoryError) else "not UTF-8"
+        reason = error.msg if isinstance(error, SyntaxError) else reason
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
         raise InputError("not-python", f"not a Python source: {reason}{line}", path=path, hint="Correct it") from error
+    return tree
 
 
 def find_queue(source: bytes, path: Path, version: str | None) -> QueueCall:

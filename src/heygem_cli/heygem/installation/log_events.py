@@ -22,6 +22,8 @@ Kind = Literal["start", "ready", "accepted", "progress", "encoding", "failed", "
 Outcome = Literal["running", "done", "failed", "lost"]
 """``lost``: HeyGem was started again while the job ran."""
 
+MAX_LINE = 4000
+"""Characters of a line that are read."""
 _STAMP = r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)"
 _OLD_HEADER = re.compile(rf"\[{_STAMP}(?:,\d+)?\] \[[^\[\]]+\[line:\d+\]\] \[\w+\] \[")
 _NEWER_HEADER = re.compile(rf"(?:{_STAMP}(?:,\d+)?-\[[\w.]+\]-)?\b[\w.]+\[line:\d+\]-[A-Z]+: ?")
@@ -35,13 +37,14 @@ _OWN_RESTART = re.compile("maybe blocked, restart|->kill all process")
 """The newer image restarts its processes in the middle of a job."""
 _IDLE = re.compile(r"result info \[\] ?,continue|-> ?busy\b|^system ->| - - \[")
 """Lines that are no progress: waiting, refusals, the service itself, and requests."""
-_ACCEPTED = re.compile(r"任务:(.+?) -> audio_url:|^(\S+) ->audio_url:")
-_INFO = re.compile(r"-> video_info:\[([\d.]+)/\d+/\d+/[\d.]+\], audio_info:\[([\d.]+)\]")
-_DRAWING = re.compile(r"任务视频驱动队列启动(?:.*?\blen:(\d+))?")
-_FRAME = re.compile(r"发送完成数据大小:\d+, frameId:(\d+)")
+_ACCEPTED = re.compile(r"任务:(.{1,200}?) -> audio_url:|^(\S+) ->audio_url:")
+_NUMBER = r"(\d{1,6}(?:\.\d{1,9})?)\d*"
+_INFO = re.compile(rf"-> video_info:\[{_NUMBER}/\d+/\d+/[\d.]+\], audio_info:\[{_NUMBER}\]")
+_DRAWING = re.compile(r"任务视频驱动队列启动(?:.*?\blen:(\d{1,9}))?")
+_FRAME = re.compile(r"发送完成数据大小:\d+, frameId:(\d{1,9})")
 _ENCODING = re.compile(r"任务数字人图片处理已完成|视频帧队列处理已结束|command:ffmpeg .*-crf")
 _FAILED = re.compile("任务执行失败|预处理失败")
-_ENDED = re.compile(r">>>\s*任务:(\S+)\s*耗时|^(\S+) -> ?耗时")
+_ENDED = re.compile(r">>>\s{0,9}任务:(\S{1,200})\s{0,9}耗时|^(\S+) -> ?耗时")
 _RESULT = re.compile("任务最终合成结果")
 _RELEASED = re.compile("start to release queue")
 _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
@@ -142,6 +145,7 @@ def _causes(line: str) -> frozenset[str]:
 
 def read_event(line: str, time: datetime | None = None) -> Event | None:
     """Return what a line reports, or None; ``time`` is that of the line before, for lines without one."""
+    line = line[:MAX_LINE]
     header = find_header(line)
     stamp = header if header and header[1] else TIME.search(line)
     if stamp:

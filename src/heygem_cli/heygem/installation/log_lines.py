@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from heygem_cli.heygem.installation.log_events import CAUSE_WORDS, STEP_WORDS, TIME, find_header, read_event
+from heygem_cli.heygem.installation.log_events import CAUSE_WORDS, MAX_LINE, STEP_WORDS, TIME, find_header, read_event
+
+_REACH = 10_000
+"""Characters in which a time is searched before the end of a line."""
 
 
 def relevant_lines(text: str) -> Iterator[tuple[str, str]]:
@@ -14,10 +17,13 @@ def relevant_lines(text: str) -> Iterator[tuple[str, str]]:
     A line without a time has that of the last line shortly before it.
     """
     starts = {text.rfind("\n", 0, place) + 1 for word in (*STEP_WORDS, *CAUSE_WORDS) for place in _find_all(text, word)}
+    time, time_end, end = "", 0, 0
     for start in sorted(starts):
-        end = text.find("\n", start)
+        searched, end = end, text.find("\n", start)
         end = len(text) if end < 0 else end
-        yield last_time(text, end), text[start:end]
+        for found in TIME.finditer(text, max(searched, end - _REACH), end):
+            time, time_end = " ".join(found.groups()), found.end()
+        yield time if end - time_end < _REACH else "", text[start : min(end, start + MAX_LINE)]
 
 
 def _find_all(text: str, word: str) -> Iterator[int]:
@@ -31,7 +37,7 @@ def _find_all(text: str, word: str) -> Iterator[int]:
 
 def last_time(text: str, end: int) -> str:
     """Return the last time that is written shortly before a place; empty if there is none."""
-    for reach in (200, 10_000):
+    for reach in (200, _REACH):
         if times := TIME.findall(text, max(0, end - reach), end):
             return " ".join(times[-1])
     return ""
@@ -47,4 +53,4 @@ def is_known_format(text: str) -> bool:
 def _lines_with(text: str, word: str) -> Iterator[str]:
     for place in _find_all(text, word):
         end = text.find("\n", place)
-        yield text[text.rfind("\n", 0, place) + 1 : len(text) if end < 0 else end]
+        yield text[text.rfind("\n", 0, place) + 1 : len(text) if end < 0 else end][:MAX_LINE]

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from heygem_cli.heygem.installation.files import check_regular, read_error
+
 
 class LogTail:
     """Reads the lines that are written to a log from now on.
@@ -13,6 +15,9 @@ class LogTail:
     Args:
         path: The log; it need not exist yet.
         backlog: How many bytes to read of what has been written already.
+
+    Raises:
+        InputError: It is not a regular file, or cannot be read.
     """
 
     def __init__(self, path: Path, backlog: int = 0) -> None:
@@ -40,9 +45,12 @@ class LogTail:
 
     def _open(self) -> BinaryIO | None:
         try:
+            check_regular(self._path)
             return self._path.open("rb")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise read_error(self._path, error) from error
 
     def _read(self) -> bytes:
         if self._file is None:
@@ -54,7 +62,7 @@ class LogTail:
     def _is_rotated(self) -> bool:
         try:
             current = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return False
         if self._file is None:
             return True

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
+from heygem_cli.heygem.installation.files import check_regular
+
 MIN_TORCH_BYTES = 100
 
 # Protobuf: the wire type of length-delimited fields, the field number of ModelProto.graph, and the lengths of fixed
@@ -14,13 +16,20 @@ MIN_TORCH_BYTES = 100
 _LENGTH_DELIMITED = 2
 _GRAPH = 7
 _FIXED = {1: 8, 5: 4}
+_MAX_FIELDS = 100_000
 
 
 def damage(path: Path) -> str:
-    """Describe what is wrong with a model file in a few words; return an empty string if it looks complete."""
-    if not path.is_file():
+    """Describe what is wrong with a model file in a few words; return an empty string if it looks complete.
+
+    Raises:
+        InputError: It is not a regular file.
+        OSError: It cannot be read.
+    """
+    try:
+        size = check_regular(path).st_size
+    except FileNotFoundError:
         return "missing"
-    size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(64)
         if start.startswith(b"version https://git-lfs"):
@@ -41,9 +50,12 @@ def _is_complete_torch(file: BinaryIO, size: int, start: bytes) -> bool:
 def _is_complete_onnx(file: BinaryIO, size: int) -> bool:
     """Check whether the protobuf message has a graph and ends where the file ends; only field headers are read."""
     file.seek(0)
-    fields = set()
+    fields, count = set(), 0
     while file.tell() < size:
         header = _read_varint(file)
+        count += 1
+        if (header is not None and header < 8) or count > _MAX_FIELDS:  # zeros, as in a file that was only allocated
+            return False
         wire_type = -1 if header is None else header & 7
         fields.add(None if header is None else header >> 3)
         if wire_type == _LENGTH_DELIMITED:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation.files import is_file, read_or_empty, read_small
 from heygem_cli.heygem.installation.tree import main_processes, process_environment
 from heygem_cli.heygem.installation.variables import VARIABLES
 
@@ -65,7 +67,7 @@ def find_start(home: Path, proc: Path, python: str | None = None) -> Start:
         folders = environment.get("PATH", os.defpath).split(os.pathsep)
         path = os.pathsep.join(str(proc.parent / folder.lstrip("/")) for folder in folders)
         program = shutil.which(program, path=path) or program
-        script = next((home / each for each in arguments if each.endswith(".py") and (home / each).is_file()), None)
+        script = next((home / each for each in arguments if each.endswith(".py") and is_file(home / each)), None)
         variables = {name: environment[name] for name in KEPT if name in environment}
         sets_threads = script is not None and passes_options(script)
         return Start(home, (program, *_with_threads(arguments, sets_threads)), variables, sets_threads)
@@ -87,15 +89,16 @@ def passes_options(script: Path) -> bool:
     The script is parsed and never executed.
     """
     try:
-        tree = ast.parse(script.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(read_small(script))
+        text = ast.unparse(tree)
+    except (InputError, SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     for node in ast.walk(tree):
         targets = node.targets if isinstance(node, ast.Assign) else []
         if any(ast.unparse(each) in ("sys.argv", "argv") for each in targets):
             return False
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".parse_args"):
-            return f"'{THREADS}'" in ast.unparse(tree)
+            return f"'{THREADS}'" in text
     return True
 
 
@@ -118,8 +121,8 @@ def _with_threads(arguments: list[str], sets_threads: bool) -> list[str]:
 def _serving_script(home: Path) -> Path | None:
     """Return the script that serves: Gradio's page, the container's service, or a run.py that takes options."""
     app, local, run = (home / name for name in ("app.py", "app_local.py", "run.py"))
-    if app.is_file() and (not local.is_file() or b"gradio" in app.read_bytes()):
+    if is_file(app) and (not is_file(local) or b"gradio" in read_or_empty(app)):
         return app
-    if local.is_file():
+    if is_file(local):
         return local
-    return run if run.is_file() and passes_options(run) else None
+    return run if is_file(run) and passes_options(run) else None

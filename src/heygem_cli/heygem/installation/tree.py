@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import InputError
+from heygem_cli.heygem.installation.files import exists, is_file, is_folder, matches, read_or_empty, real_path
 
 HOME_VARIABLE = "HEYGEM_HOME"
 HOME_HINT = f"Name HeyGem's root folder with --home or {HOME_VARIABLE}"
@@ -56,20 +57,20 @@ class Process:
 
 def is_installation(folder: Path) -> bool:
     """Return whether a folder is the root of an installation: it has HeyGem's service, or its network and a script."""
-    if any((folder / SERVICE.parent).glob(f"{SERVICE.name}.*")):
+    if matches(folder, f"{SERVICE}.*"):
         return True
     parts = ("run.py", APP, "app_local.py", CONFIG_INI)
-    return (folder / OPT_TXT.parts[0]).is_dir() and any((folder / part).exists() for part in parts)
+    return is_folder(folder / OPT_TXT.parts[0]) and any(exists(folder / part) for part in parts)
 
 
 def is_source_variant(folder: Path) -> bool:
     """Return whether HeyGem's core is Python source instead of compiled modules."""
-    return (folder / SERVICE).with_suffix(".py").is_file()
+    return is_file((folder / SERVICE).with_suffix(".py"))
 
 
 def is_elsewhere(home: Path, file: Path) -> bool:
     """Return whether a tree of Python source does not have the folder of a file: then it is not its place either."""
-    return is_source_variant(home) and not (home / file.parts[0]).exists()
+    return is_source_variant(home) and not exists(home / file.parts[0])
 
 
 def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
@@ -81,11 +82,11 @@ def find_home(named: Path | None, environment: Mapping[str, str], folder: Path) 
     if named is None and environment.get(HOME_VARIABLE):
         named = Path(environment[HOME_VARIABLE])
     if named is None:
-        folder = folder.resolve()
+        folder = real_path(folder)
         return next((parent for parent in (folder, *folder.parents) if is_installation(parent)), None)
-    if not named.is_dir():
+    if not is_folder(named):
         raise InputError("home-missing", "there is no such folder", path=named, hint=HOME_HINT)
-    return named.resolve()
+    return real_path(named)
 
 
 def required_packages(home: Path) -> dict[str, str]:
@@ -94,20 +95,20 @@ def required_packages(home: Path) -> dict[str, str]:
     Packages that others replace, such as another build of OpenCV, are left out.
     """
     path = home / "requirements.txt"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = read_or_empty(path).decode(errors="replace").splitlines()
     found = {
         re.sub(r"[-_.]+", "-", match[1]).lower(): match[0] for line in lines if (match := _REQUIREMENT.match(line))
     }
-    if lines and (home / "wenet").is_dir():
+    if lines and is_folder(home / "wenet"):
         found.setdefault("typeguard", "typeguard")
     return {name: line for name, line in found.items() if not name.startswith(_REPLACED)}
 
 
 def find_compose(home: Path) -> Path | None:
     """Return the compose file of an installation, or None; in the folder ``deploy``, the one for Linux comes first."""
-    found = [home / name for name in COMPOSE_NAMES if (home / name).is_file()]
+    found = [home / name for name in COMPOSE_NAMES if os.path.lexists(home / name)]
     for pattern in ("docker-compose-linux.y*ml", "docker-compose*.y*ml"):
-        found += sorted((home / "deploy").glob(pattern))
+        found += matches(home / "deploy", pattern)
     return next(iter(found), None)
 
 
@@ -176,7 +177,7 @@ def _is_worker(arguments: list[str], process: Path) -> bool:
         return True
     # Seen through the process, whose folders may be those of a container.
     scripts = [each for each in arguments[1:] if each.endswith(".py")]
-    return any((process / ("root" if each.startswith("/") else "cwd") / each.lstrip("/")).is_file() for each in scripts)
+    return any(is_file(process / ("root" if each.startswith("/") else "cwd") / each.lstrip("/")) for each in scripts)
 
 
 def process_environment(pid: int, proc: Path) -> dict[str, str] | None:

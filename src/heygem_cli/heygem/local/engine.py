@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, LockedError
 from heygem_cli.files import temporary_folder, work_folder
+from heygem_cli.heygem.installation.files import is_file, is_folder, matches
 from heygem_cli.heygem.installation.tree import processes
 from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
@@ -145,17 +146,17 @@ class HeygemEngine:
         """Return the path that HeyGem's status names if that is a file, else the usual one."""
         if isinstance(status, list) and status[2:] and isinstance(status[2], str):
             named = self._installation.home / status[2]
-            if named.is_file():
+            if is_file(named):
                 return named
         return self._installation.results / f"{code}-r.mp4"
 
     def _remove_leftovers(self, since: float) -> None:
         """Remove the files of our jobs; the lock guarantees that none of them is running."""
         for folder in {self._installation.results, self._installation.temporary}:
-            with contextlib.suppress(OSError):  # HeyGem's own folder, which need not exist
-                for path in folder.iterdir():
-                    new_frame = FRAME_FILE.fullmatch(path.name) and path.stat().st_mtime >= since - 1
-                    if path.is_file() and (new_frame or JOB_FILE.fullmatch(path.name)):
+            for path in matches(folder, "*"):  # none if HeyGem has not created it yet
+                with contextlib.suppress(OSError):
+                    new_frame = FRAME_FILE.fullmatch(path.name) and path.lstat().st_mtime >= since - 1
+                    if not is_folder(path) and (new_frame or JOB_FILE.fullmatch(path.name)):
                         path.unlink(missing_ok=True)
 
 

@@ -12,7 +12,15 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.heygem.installation import config_ini, tree
-from heygem_cli.heygem.installation.files import read_small
+from heygem_cli.heygem.installation.files import (
+    check_regular,
+    exists,
+    is_file,
+    is_folder,
+    path_problem,
+    read_if_exists,
+    read_small,
+)
 from heygem_cli.heygem.installation.variables import VARIABLES
 from heygem_cli.options import EngineOptions
 from heygem_cli.processes import find_program, isolated_environment
@@ -40,16 +48,12 @@ def find_installation(settings: EngineOptions, environment: Mapping[str, str]) -
         raise problem
     home = _home(settings, environment)
     config = _config(home)
-
-    def folder(section: str, key: str, default: str) -> Path:
-        return home / (config.get(section, key) or default)
-
     return Installation(
         home=home,
         python=_python(settings, home, environment),
         log=config_ini.find_log(home),
-        results=folder("result", "result_dir", "./result"),
-        temporary=folder("temp", "temp_dir", "./temp"),
+        results=config_ini.own_folder(home, config, "result"),
+        temporary=config_ini.own_folder(home, config, "temp"),
     )
 
 
@@ -57,10 +61,10 @@ def problems(settings: EngineOptions, environment: Mapping[str, str]) -> list[He
     """Return what prevents the installation from starting, as far as its files show."""
     try:
         home = _home(settings, environment)
-        _config(home)
+        config = _config(home)
     except HeygemError as error:
         return [error]
-    errors: list[HeygemError] = []
+    errors: list[HeygemError] = [*config_ini.unusable(home, config)]
     try:
         python = _python(settings, home, environment)
         if find_program("ffmpeg", search_path(python, environment)) is None:
@@ -80,7 +84,7 @@ def identity(settings: EngineOptions, environment: Mapping[str, str]) -> str:
     """
     home = _home(settings, environment)
     files = [tree.CONFIG_INI, *tree.MODEL_FILES]
-    stats = [(str(each), (home / each).stat()) for each in files if (home / each).exists()]
+    stats = [(str(each), (home / each).stat()) for each in files if exists(home / each)]
     content = [str(home), [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
@@ -89,14 +93,15 @@ def _home(settings: EngineOptions, environment: Mapping[str, str]) -> Path:
     home = tree.find_home(settings.home, environment, Path.cwd())
     if home is None:
         raise InputError("no-home", "there is no HeyGem installation here", path=Path.cwd(), hint=tree.HOME_HINT)
-    if not (home / "service").exists():
+    if not exists(home / "service"):
         raise InputError("not-heygem", "not a HeyGem installation: it has no service/", path=home, hint=tree.HOME_HINT)
     return home
 
 
 def _config(home: Path) -> config_ini.Config:
     path = home / tree.CONFIG_INI
-    return config_ini.parse(path.read_bytes(), path) if path.is_file() else config_ini.Config({}, bom=False)
+    data = read_if_exists(path)
+    return config_ini.Config({}, bom=False) if data is None else config_ini.parse(data, path)
 
 
 def _python(settings: EngineOptions, home: Path, environment: Mapping[str, str]) -> Path:
@@ -169,14 +174,16 @@ def conda_folders(name: str, environment: Mapping[str, str], known: str) -> Iter
 
 
 def _model_problems(home: Path) -> Iterator[HeygemError]:
-    has_script = (home / "download.sh").is_file()
+    has_script = is_file(home / "download.sh")
     hint = "Run HeyGem's download.sh again" if has_script else "Copy it from HeyGem's image or release"
     for name in tree.MODEL_FILES:
         path = home / name
-        missing = not path.is_file()
-        if missing or not path.stat().st_size:
-            message = "the model is missing" if missing else "the model is empty: its download was interrupted"
-            yield NotCapableError("model-missing", message, path=path, hint=hint)
+        unreadable = path_problem(path, check_regular)
+        if unreadable is not None:
+            yield unreadable
+        elif not exists(path) or not path.stat().st_size:
+            reason = "empty: its download was interrupted" if exists(path) else "missing"
+            yield NotCapableError("model-missing", f"the model is {reason}", path=path, hint=hint)
 
 
 def worker_environment(python: Path, environment: Mapping[str, str]) -> dict[str, str]:
@@ -202,6 +209,6 @@ def _cuda_folders(prefix: Path) -> list[str]:
     """Return the folders of an environment that hold CUDA libraries, of pip packages and of conda."""
     packages = "lib/python3.*/site-packages"
     folders = [*prefix.glob(f"{packages}/nvidia/*/lib"), *prefix.glob(f"{packages}/torch/lib")]
-    if (prefix / "conda-meta").is_dir() or next(prefix.glob("lib/libcu*.so*"), None):
+    if is_folder(prefix / "conda-meta") or next(prefix.glob("lib/libcu*.so*"), None):
         folders.append(prefix / "lib")
     return [str(each) for each in sorted(folders)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from heygem_cli.errors import InputError, printable
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.app_variables import edit_variables
-from heygem_cli.heygem.installation.files import decode_lossless, read_if_exists, read_small
+from heygem_cli.heygem.installation.files import decode_lossless, read_if_exists, read_small, real_path
 from heygem_cli.heygem.installation.start import Start, find_start, tree_start
 from heygem_cli.heygem.repair import env_file
 
@@ -102,6 +102,7 @@ def make_plan(
     if compose_file is not None:
         planners.append(lambda: plan_compose(compose_file, home))
     edits, problems = _collect(planners)
+    problems += [] if home is None else _unusable(home)
     app_planners: list[Callable[[], Edit]] = []
     if home is not None and start is not None and os.path.lexists(home / tree.APP):
         app_planners = [lambda: plan_app(home, start.command[0] if start.command else "")]
@@ -116,6 +117,14 @@ def make_plan(
         running=() if home is None else tuple(tree.processes(home, proc)),
         start=start,
     )
+
+
+def _unusable(home: Path) -> list[InputError]:
+    try:
+        data = read_if_exists(home / tree.CONFIG_INI)
+        return [] if data is None else config_ini.unusable(home, config_ini.parse(data, home / tree.CONFIG_INI))
+    except InputError:  # reported with the edit of config.ini
+        return []
 
 
 def plan_opt(home: Path, start: Start) -> Edit:
@@ -197,7 +206,7 @@ def plan_app(home: Path, python: str) -> Edit:
 def plan_compose(file: Path, home: Path | None) -> Edit:
     """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside of the installation."""
     file = file.absolute()
-    inside = home is not None and file.parent.resolve().is_relative_to(home)
+    inside = home is not None and real_path(file.parent).is_relative_to(home)
     path = resolve_inside(home if home is not None and inside else file.parent, file)
     before = read_small(path)
     services = compose.heygem_services(compose.parse(before, path))
@@ -220,8 +229,8 @@ def resolve_inside(root: Path, path: Path) -> Path:
     Raises:
         InputError: A link leads out of ``root``.
     """
-    real = Path(os.path.realpath(root / path))
-    if not real.is_relative_to(root.resolve()):
+    real = real_path(root / path)
+    if not real.is_relative_to(real_path(root)):
         message = f"a link to {printable(real)}, which is outside of the folder"
         raise InputError("link-outside", message, path=root / path, hint="Edit that file by hand")
     return real

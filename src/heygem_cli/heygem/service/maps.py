@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from heygem_cli.errors import HeygemError, InputError, printable
+from heygem_cli.heygem.installation.files import is_folder
 from heygem_cli.options import MAP_EXAMPLE, FolderMap
 
 TEMP = PurePosixPath("/code/data/temp")
@@ -22,7 +23,7 @@ def map_problems(maps: Sequence[FolderMap]) -> list[HeygemError]:
 
 
 def _folder_problem(folder: Path) -> InputError | None:
-    if not folder.is_dir():
+    if not is_folder(folder):
         hint = "Name the folder that the container mounts (see docker inspect)"
         return InputError("bad-map", "--map: there is no such folder", hint=hint, path=folder)
     if not os.access(folder, os.W_OK | os.X_OK):

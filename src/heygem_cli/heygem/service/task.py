@@ -9,6 +9,7 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.heygem.failures import find_codes, make_error, most_specific
+from heygem_cli.heygem.installation.files import is_file
 from heygem_cli.heygem.service.client import Client, TaskState, public_url
 from heygem_cli.heygem.service.log import ServiceLog
 from heygem_cli.heygem.service.maps import result_candidates, temp_folders
@@ -206,7 +207,7 @@ class TaskWatcher:
         """Return the first file that exists; a network file system may show it with a delay."""
         end = time.monotonic() + GRACE
         while True:
-            path = next((path for path in candidates if path.is_file()), None)
+            path = next((path for path in candidates if is_file(path)), None)
             if path is not None or not candidates or time.monotonic() > end:
                 return path
             sleep(POLL_INTERVAL, self._tick)
