@@ -181,8 +181,11 @@ def test_impossible_times_in_the_log(home, time):
     assert findings["log.format"].status == "ok"
 
 
-def test_long_line_in_the_log(home):
-    (home / LOG).write_text(STARTED + "[2025-03-18 12:50:01] " * 30_000 + "任务视频驱动队列启动" * 30_000 + "\n")
+@pytest.mark.parametrize(
+    "text", ["[2025-03-18 12:50:01] ", "任务视频驱动队列启动", ">>>  任务:", "任务:", "command:ffmpeg ", "[x[line:1]] "]
+)
+def test_long_line_in_the_log(home, text):
+    (home / LOG).write_text(f"{STARTED}{text * 60_000} 任务执行失败\n")
     findings, _ = diagnose(home)
     assert findings["log.format"].status == "ok"
 

@@ -1,5 +1,6 @@
 """The doctor's child processes run nothing from the current folder."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from containers import FakeDocker
 from heygem_cli.doctor import probes
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.registry import CHECKS
@@ -78,6 +80,15 @@ def test_doctor_runs_nothing_from_the_current_folder(trap):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert not trap.exists(), trap.read_text()
     assert "CPython" in done.stdout, done.stderr
+
+
+def test_scripts_in_a_container_import_nothing_from_the_folder_they_run_in(trap):
+    docker = FakeDocker(trap.parent / "docker", make_installation(trap.parent / "home"))
+    command = [sys.executable, "-I", "-c", "from heygem_cli.__main__ import main; main()", "doctor"]
+    command += ["--container", "server", "--only", "installation", "--json"]
+    done = subprocess.run(command, env=os.environ | docker.environment, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["home"] == str(trap.parent / "home"), done.stderr
+    assert not trap.exists(), trap.read_text()
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the library")

@@ -17,7 +17,7 @@ from heygem_cli.doctor.child_process import (
     run_script,
 )
 from heygem_cli.heygem.container.advice import advice_at_host
-from heygem_cli.heygem.container.client import Container
+from heygem_cli.heygem.container.client import Container, isolated_script
 from heygem_cli.heygem.container.snapshot import FileSystem, Snapshot
 
 NEEDS_PYTHON = frozenset({"installation.models", "installation.python", "system.cpu", "system.open-files"})
@@ -91,7 +91,7 @@ class ContainerMachine(Machine):
         """Run one of the doctor's scripts in an interpreter of the container, which reads it from its input."""
         if self.snapshot.python is None:
             return ProbeResult(failure=NO_PYTHON)
-        text = (SCRIPTS / f"{script}.py").read_text(encoding="utf-8")
+        text = isolated_script((SCRIPTS / f"{script}.py").read_text(encoding="utf-8"))
         return parse_last_line(self._exec([python, "-", *arguments], environment, timeout, text))
 
     run_own_script = run_script

@@ -161,6 +161,11 @@ class Container:
             yield from ((port, f"http://127.0.0.1:{port}") for port in (8383, 7860))
 
 
+def isolated_script(script: str) -> str:
+    """Return a script for ``python -`` that imports nothing from the folder in which the container runs it."""
+    return f"import sys\nsys.path[:] = [each for each in sys.path if each]\nexec({script!r})\n"
+
+
 def find_container(name: str) -> Container:
     """Find a running container of Docker or Podman by its name or id.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from heygem_cli.heygem.container.client import NOT_EXECUTED, TIMEOUT, Container
+from heygem_cli.heygem.container.client import NOT_EXECUTED, TIMEOUT, Container, isolated_script
 from heygem_cli.heygem.installation import tree
 
 SCRIPT = Path(__file__).parent / "scripts/snapshot.py"
@@ -112,8 +112,9 @@ def _facts(container: Container, home: str | None, python: str | None, files: Se
     homes = [home] if home else [container.environment.get(tree.HOME_VARIABLE, ""), str(container.working_folder)]
     wanted = {"homes": [each for each in homes if each], "files": list(files), "log_bytes": LOG_BYTES, "python": python}
     argument = json.dumps(wanted)
+    script = isolated_script(SCRIPT.read_text(encoding="utf-8")).encode()
     for program in ([python] if python else []) + list(PYTHONS):
-        result = container.run(program, "-", argument, data=SCRIPT.read_bytes(), timeout=3 * TIMEOUT)
+        result = container.run(program, "-", argument, data=script, timeout=3 * TIMEOUT)
         if result.returncode not in NOT_EXECUTED:
             try:
                 facts = json.loads(result.stdout)
