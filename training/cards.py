@@ -8,7 +8,7 @@ from pathlib import Path
 from heygem_cli.files import sha256
 from training.evaluate import Score, table
 
-MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx")
+MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx", "face_landmarks.onnx", "face_detector.onnx")
 TEMPLATES = Path(__file__).parent / "cards"
 TITLES = {
     "grid/dev": "GRID clips that were not used for training (`grid/dev`), most of them of speakers who were not either",
@@ -28,17 +28,18 @@ def write_cards(models: Path, scores: Mapping[str, Sequence[Score]]) -> None:
         write_card(models / model, tables)
 
 
-def write_card(model: Path, tables: Mapping[str, str]) -> None:
+def write_card(model: Path, tables: Mapping[str, str], facts: Mapping[str, str] | None = None) -> None:
     """Write the card next to a model file, and update ``SHA256SUMS``.
 
     Args:
         model: The model file.
         tables: Its scores for each set of clips, in Markdown.
+        facts: What replaces other placeholders in the card.
     """
     card = f"{model.stem}.md"
     titled = "\n\n".join(f"{TITLES[name]}:\n\n{rows}" for name, rows in tables.items())
     text = (TEMPLATES / card).read_text(encoding="utf-8")
-    values = {"{sha256}": sha256(model), "{bytes}": f"{model.stat().st_size:,}", "{tables}": titled}
+    values = {"{sha256}": sha256(model), "{bytes}": f"{model.stat().st_size:,}", "{tables}": titled, **(facts or {})}
     for placeholder, value in values.items():
         text = text.replace(placeholder, value)
     (model.parent / card).write_text(text, encoding="utf-8")
