@@ -62,7 +62,8 @@ def check_current_folder() -> None:
 def _warnings(inputs: Inputs) -> Iterator[str]:
     """Yield what was done about inputs that are not as they should be."""
     audio, video = inputs.audio, inputs.video
-    yield from (f"{printable(each.path)}: {note}" for each in (audio, video) for note in each.notes)
+    # Both may be the same file.
+    yield from dict.fromkeys(f"{printable(each.path)}: {note}" for each in (audio, video) for note in each.notes)
     if audio.damaged:
         message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
         yield f"{printable(audio.path)}: {message}"

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import av
 import av.container
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.image import MAX_PIXELS
+from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
 from heygem_cli.media.source import open_source
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -37,8 +38,6 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
         InputError: As :func:`heygem_cli.media.source.open_source`, and ``cut-off-file``, ``unreadable-media``.
     """
     with open_source(path) as file, _read_errors(path):
-        head = file.read(12)
-        file.seek(0)
         # Without a name libavformat detects the format from the content alone.
         unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
         try:
@@ -47,12 +46,12 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
                 unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS}, buffer_size=1 << 18
             )
         except (av.FFmpegError, ValueError) as error:
-            raise _unreadable(path, head) from error
+            raise _unreadable(path, file) from error
         with container:
             try:
                 yield container
             except av.FFmpegError as error:
-                raise _unreadable(path, head) from error
+                raise _unreadable(path, file) from error
 
 
 @contextmanager
@@ -73,16 +72,28 @@ def no_samples(path: Path) -> InputError:
     return InputError("no-samples", "no sample of the audio stream can be decoded", path=path)
 
 
-def _unreadable(path: Path, head: bytes) -> InputError:
-    if head[4:8] == b"ftyp":
+def _unreadable(path: Path, file: BinaryIO) -> InputError:
+    if is_unfinished_mp4(file):
+        message = "the recording was never finished, or this is not all of it: the index at its end is missing"
+        hint = "Copy it again; else try the repair of the recorder, or untrunc with an intact file of the same recorder"
+        return InputError("cut-off-file", message, hint=hint, path=path)
+    file.seek(4)
+    if file.read(4) == b"ftyp":
         message = "the file is truncated or damaged: its index or its frames cannot be read"
         return InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
     message = "this is not a media file, or it is damaged"
     return InputError("unreadable-media", message, hint="See whether it plays, or convert it to MP4 or WAV", path=path)
 
 
-def check_not_truncated(stream: av.VideoStream | av.AudioStream, path: Path) -> None:
-    """Reject a file that is shorter than its header or index says; ffmpeg would silently decode what is there."""
+def check_end(stream: av.VideoStream | av.AudioStream, path: Path) -> tuple[str, ...]:
+    """Return a note about a recording that was interrupted, of which all that there is can be used.
+
+    Raises:
+        InputError: ``cut-off-file``: it is shorter than its header or index says. ffmpeg would decode what is there.
+    """
+    with path.open("rb") as file:
+        if is_interrupted(file):
+            return ("the file breaks off, as after a crash or an incomplete copy; it was used up to there",)
     size = path.stat().st_size
     expected = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     with path.open("rb") as file:
@@ -93,6 +104,7 @@ def check_not_truncated(stream: av.VideoStream | av.AudioStream, path: Path) -> 
     if expected > size:
         message = f"the file is truncated: only {size / expected:.0%} of it is there"
         raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)
+    return ()
 
 
 def demuxer_name(container: av.container.InputContainer) -> str:
@@ -104,6 +116,14 @@ def timestamp(item: av.Packet[av.AudioStream] | av.AudioFrame) -> Fraction:
     """Return the presentation time in seconds, 0 if there is none."""
     stamp = item.dts if item.pts is None else item.pts
     return Fraction(stamp or 0) * (item.time_base or 0)
+
+
+def read_packets(container: av.container.InputContainer, stream: _Stream) -> Iterator[av.Packet[_Stream]]:
+    """Yield the packets of a stream, and an empty one at the end, which makes the decoder return the last frames."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:  # at the end PyAV looks up streams that only appeared on the way
+        return
 
 
 def decode(packet: av.Packet[_Stream]) -> Sequence[Any]:

@@ -11,7 +11,7 @@ import av.container
 import numpy as np
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.container import check_not_truncated, decode, demuxer_name, no_samples, open_media, timestamp
+from heygem_cli.media.container import check_end, decode, demuxer_name, no_samples, open_media, read_packets, timestamp
 from heygem_cli.media.streams import choose_track, track_note
 from heygem_cli.media.timing import MAX_AUDIO_GAP, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -33,7 +33,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
         scan = _scan_audio(container, stream, path)
-        check_not_truncated(stream, path)
+        end_note = check_end(stream, path)
         return AudioInfo(
             path=path,
             duration=float(scan.seconds or Fraction(container.duration or 0, av.time_base)),
@@ -44,7 +44,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             stream=streams.index(stream),
             start=scan.start,
             reliable_times=scan.reliable,
-            notes=track_note(streams, stream, track),
+            notes=(*track_note(streams, stream, track), *end_note),
         )
 
 
@@ -65,7 +65,7 @@ def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, 
     start: Fraction | None = None
     stamps: list[float] = []
     end = total = Fraction(0)
-    for packet in container.demux(stream):
+    for packet in read_packets(container, stream):
         if start is None:
             start = next((timestamp(frame) for frame in decode(packet)), None)
         # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.

@@ -11,7 +11,15 @@ import av.container
 import numpy as np
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.container import DECODER_OPTIONS, check_not_truncated, decode, demuxer_name, no_frames, open_media
+from heygem_cli.media.container import (
+    DECODER_OPTIONS,
+    check_end,
+    decode,
+    demuxer_name,
+    no_frames,
+    open_media,
+    read_packets,
+)
 from heygem_cli.media.image import check_size, exif_orientation
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
@@ -57,8 +65,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)
         scan = _scan_video(container, stream, path)
-        check_not_truncated(stream, path)
-        notes = track_note(container.streams.video, stream, track)
+        notes = (*track_note(container.streams.video, stream, track), *check_end(stream, path))
         return replace(_video_info(path, container, stream, scan), notes=notes)
 
 
@@ -132,7 +139,7 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream, 
     start = Fraction(0)
     packets = 0
     stream.codec_context.options = DECODER_OPTIONS
-    for packet in container.demux(stream):
+    for packet in read_packets(container, stream):
         if packet.size and not packet.is_discard:
             packets += 1
             stamp = packet.dts if packet.pts is None else packet.pts

@@ -1,0 +1,102 @@
+"""Tests of recordings that a crash, an empty battery or an incomplete copy cut off."""
+
+from pathlib import Path
+
+import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
+from heygem_cli.media.read import read_audio, read_frames
+from media_factory import X264, ffmpeg, make_video
+
+AAC = ("-c:a", "aac")
+VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus")
+RECORDERS = {
+    "fragmented.mp4": (*X264, *AAC, "-movflags", "frag_keyframe+empty_moov"),
+    "fragmented.mov": (*X264, *AAC, "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+    "obs.flv": (*X264, *AAC),
+    "obs.mkv": (*X264, *AAC),
+    "browser.webm": (*VP8, "-live", "1"),  # as MediaRecorder: nothing in it has a known size
+    "copied.webm": VP8,
+    "obs.ts": (*X264, *AAC),
+    "camera.m2ts": (*X264, *AAC, "-mpegts_m2ts_mode", "1"),
+}
+NOTE = "the file breaks off, as after a crash or an incomplete copy; it was used up to there"
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("recordings")
+    return {
+        name: make_video(folder / name, seconds=2, codec=codec, audio=True, extra=("-g", "10"))
+        for name, codec in RECORDERS.items()
+    }
+
+
+def cut(path: Path, share: float, folder: Path) -> Path:
+    target = folder / path.name
+    data = path.read_bytes()
+    target.write_bytes(data[: int(len(data) * share)])
+    return target
+
+
+@pytest.mark.parametrize("name", RECORDERS)
+def test_whole_recording_has_no_note(name, recordings):
+    assert probe_video(recordings[name]).notes == ()
+    assert probe_audio(recordings[name]).notes == ()
+
+
+@pytest.mark.parametrize("share", [0.4, 0.63, 0.89])
+@pytest.mark.parametrize("name", RECORDERS)
+def test_recording_that_breaks_off_is_used_up_to_there(name, share, recordings, tmp_path):
+    path = cut(recordings[name], share, tmp_path)
+    video, audio = probe_video(path), probe_audio(path)
+    assert (video.notes, audio.notes) == ((NOTE,), (NOTE,))
+    frames = sum(1 for _ in read_frames(video))
+    assert abs(frames - 50 * share) < 8
+    assert abs(frames - video.frames) <= 1
+    seconds = sum(map(len, read_audio(audio))) / 16000
+    assert seconds == pytest.approx(2 * share, abs=0.5)
+    assert seconds == pytest.approx(audio.duration, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["obs.flv", "obs.mkv", "browser.webm"])
+def test_zeros_that_a_crash_left_at_the_end_are_not_data(name, recordings, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(recordings[name].read_bytes() + bytes(1 << 20))
+    with path.open("rb") as file:
+        assert is_interrupted(file)
+
+
+@pytest.mark.parametrize("probe", [probe_video, probe_audio])
+@pytest.mark.parametrize("name", ["movie.mp4", "movie.mov"])
+def test_movie_whose_index_was_never_written_says_so(probe, name, tmp_path):
+    path = cut(make_video(tmp_path / f"whole-{name}", audio=True, extra=AAC), 0.6, tmp_path)
+    with pytest.raises(
+        InputError, match=r"never finished, or this is not all of it.* Copy it again; .*untrunc"
+    ) as caught:
+        probe(path)
+    assert caught.value.code == "cut-off-file"
+
+
+def test_movie_with_its_index_in_front_is_an_incomplete_copy(tmp_path):
+    whole = make_video(tmp_path / "whole.mp4", extra=("-movflags", "+faststart"))
+    with pytest.raises(InputError, match="only 70% of it is there"):
+        probe_video(cut(whole, 0.7, tmp_path / "..").rename(tmp_path / "cut.mp4"))
+
+
+def test_other_files_are_not_taken_for_recordings(tmp_path):
+    picture = tmp_path / "picture.avif"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x64", "-frames:v", 1, "-c:v", "libaom-av1", "-cpu-used", 8, picture)
+    contents = {
+        "text": b"hello\n" * 100,
+        "bytes": bytes(range(256)) * 4,
+        "short": b"\x1a\x45",
+        "avif": picture.read_bytes(),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        with (tmp_path / name).open("rb") as file:
+            assert (is_interrupted(file), is_unfinished_mp4(file)) == (False, False)
