@@ -364,12 +364,13 @@ def test_invalid_samples_are_replaced(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.ts"])
-def test_audio_starts_with_its_first_sample(name: str, voice: Path, tmp_path: Path):
+def test_audio_of_a_video_that_starts_late_begins_with_silence(name: str, voice: Path, tmp_path: Path):
     ffmpeg("-f", "lavfi", "-i", "color=size=64x64:duration=3", "-itsoffset", "1.5", "-i", voice, "-map", "0", "-map",
            "1", *X264, "-c:a", "mp2", tmp_path / name)  # fmt: skip
     samples, original = decode(tmp_path / name), decode(voice)
-    assert len(samples) == pytest.approx(len(original), abs=1200)
-    assert 0 <= lag(samples, original) < 400  # the delay of the MP2 encoder
+    assert len(samples) == pytest.approx(24000 + len(original), abs=1200)
+    assert 24000 <= lag(samples, original) < 24400  # the delay of the MP2 encoder
+    assert not samples[:23600].any()
 
 
 def test_gap_in_the_audio_is_silence(tmp_path: Path):

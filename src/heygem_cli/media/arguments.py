@@ -11,7 +11,7 @@ from pathlib import Path
 
 from heygem_cli import __version__
 from heygem_cli.media.image import MAX_PIXELS
-from heygem_cli.media.timing import MAX_VIDEO_GAP
+from heygem_cli.media.timing import MAX_AUDIO_JITTER, MAX_VIDEO_GAP
 from heygem_cli.media.types import AudioInfo, VideoInfo
 
 _SEEKABLE = frozenset({"mov", "matroska"})
@@ -32,7 +32,7 @@ _METADATA = {
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _AAC_MAX_CHANNELS = 8
 
-_FILL_GAPS = "asetpts=PTS-STARTPTS,aresample=async=1"
+_FILL_GAPS = f"asetpts=PTS-STARTPTS,aresample=async=1:min_hard_comp={MAX_AUDIO_JITTER}"
 """Start at zero, and fill gaps in the timestamps with silence."""
 _IGNORE_TIMES = "asetpts=N/SR/TB"
 
@@ -79,7 +79,7 @@ def encode_args(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: fl
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", "yuv420p",
         "-video_size", f"{video.width}x{video.height}", "-framerate", _ratio(video.fps), "-i", "pipe:0",
-        *_input_args(audio.path, audio.demuxer, start=audio.start), "-map", "0:v:0",
+        *_input_args(audio.path, audio.demuxer, start=audio.start - audio.delay), "-map", "0:v:0",
         "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", "yuv420p",
         *_mp4_args(audio, output, seconds),
     ]  # fmt: skip
@@ -89,7 +89,8 @@ def mux_args(video: VideoInfo, audio: AudioInfo, output: Path, *, seconds: float
     """Build the arguments that mux an encoded video stream, which is copied, with the audio into an MP4."""
     return [
         *_COMMON, "-y", "-copyts", *_input_args(video.path, video.demuxer, start=video.start),
-        *_input_args(audio.path, audio.demuxer, start=audio.start), "-map", f"0:v:{video.stream}", "-c:v", "copy",
+        *_input_args(audio.path, audio.demuxer, start=audio.start - audio.delay),
+        "-map", f"0:v:{video.stream}", "-c:v", "copy",
         *_mp4_args(audio, output, seconds),
     ]  # fmt: skip
 
@@ -100,7 +101,7 @@ def can_copy_audio(audio: AudioInfo, seconds: float | None = None) -> bool:
     Without ``seconds`` it is assumed that all of it is.
     """
     standard = audio.codec != "mp3" or audio.sample_rate >= 16000  # MP4 does not allow lower rates of MP3
-    intact = audio.reliable_times and not audio.damaged
+    intact = audio.reliable_times and audio.seamless and not audio.damaged
     whole = seconds is None or abs(audio.duration - seconds) < 0.1
     return audio.codec in _COPIED_CODECS and standard and intact and whole
 
@@ -248,7 +249,8 @@ def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
 
 
 def _audio_times(audio: AudioInfo) -> str:
-    return _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
+    times = _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
+    return f"{times},adelay={float(1000 * audio.delay):.6f}:all=1" if audio.delay else times
 
 
 def _ratio(value: Fraction) -> str:

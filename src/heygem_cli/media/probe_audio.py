@@ -12,9 +12,12 @@ import numpy as np
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import check_end, decode, demuxer_name, no_samples, open_media, read_packets, timestamp
-from heygem_cli.media.streams import choose_track, track_note
-from heygem_cli.media.timing import MAX_AUDIO_GAP, are_reliable
+from heygem_cli.media.streams import choose_track, track_note, tracks_of
+from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
+
+MAX_PRIMING = 4500
+"""Samples that encoders add before the first one, at the most (HE-AAC), and that decoders skip."""
 
 
 def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
@@ -33,17 +36,21 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
         scan = _scan_audio(container, stream, path)
+        delay = _delay(container, scan)
         end_note = check_end(stream, path)
         return AudioInfo(
             path=path,
-            duration=float(scan.seconds or Fraction(container.duration or 0, av.time_base)),
+            duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             demuxer=demuxer_name(container),
             stream=streams.index(stream),
             start=scan.start,
+            delay=delay,
             reliable_times=scan.reliable,
+            # An MP4 cannot skip the beginning of a stream that starts late.
+            seamless=scan.seamless and not (delay and scan.skipped * stream.codec_context.sample_rate > MAX_PRIMING),
             notes=(*track_note(streams, stream, track), *end_note),
         )
 
@@ -59,18 +66,37 @@ class _AudioScan:
     start: Fraction
     seconds: Fraction
     reliable: bool
+    seamless: bool
+    skipped: float
+
+
+def _delay(container: av.container.InputContainer, scan: _AudioScan) -> Fraction:
+    """Return how long after the start of the file its sound begins; 0 where there is no video that would be shown."""
+    videos = tracks_of(container.streams.video)
+    if not videos or not scan.reliable:
+        return Fraction(0)
+    starts = [
+        stream.start_time * stream.time_base
+        for stream in (*videos, *container.streams.audio)
+        if stream.start_time is not None and stream.time_base is not None
+    ]
+    delay = max(Fraction(0), scan.start - min(starts, default=scan.start))
+    return delay if delay <= MAX_AUDIO_GAP else Fraction(0)
 
 
 def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:
     start: Fraction | None = None
     stamps: list[float] = []
     end = total = Fraction(0)
+    seamless = True
     for packet in read_packets(container, stream):
         if start is None:
             start = next((timestamp(frame) for frame in decode(packet)), None)
         # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
         ticks = packet.duration if packet.duration and packet.duration < 1 << 31 else 0
         length = Fraction(ticks) * (packet.time_base or 0)
+        if packet.size and stamps and abs(timestamp(packet) - end) > MAX_AUDIO_JITTER:
+            seamless = False
         end = max(end, timestamp(packet) + length)
         total += length
         if packet.size and packet.dts is not None:
@@ -78,4 +104,5 @@ def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, 
     if start is None:
         raise no_samples(path)
     reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
-    return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable)
+    skipped = max(0.0, float(start) - stamps[0]) if stamps else 0.0
+    return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable, seamless, skipped)

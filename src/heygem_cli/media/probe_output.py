@@ -18,7 +18,7 @@ AUDIO_PACKET_SECONDS = 0.13
 
 @dataclass(frozen=True)
 class OutputInfo:
-    """The properties of a finished video; durations are in seconds, 0 where there is no such stream."""
+    """The properties of a finished video: when each stream ends, in seconds; 0 where there is no such stream."""
 
     video_seconds: float
     audio_seconds: float
@@ -47,4 +47,6 @@ def probe_output(path: Path) -> OutputInfo:
 
 def _seconds(streams: Sequence[av.VideoStream | av.AudioStream]) -> float:
     first = streams[0] if streams else None
-    return float(first.duration * first.time_base) if first and first.duration and first.time_base else 0.0
+    if first is None or not first.duration or not first.time_base:
+        return 0.0
+    return float(((first.start_time or 0) + first.duration) * first.time_base)

@@ -19,6 +19,8 @@ MIN_FPS, MAX_FPS = Fraction(5), Fraction(240)
 MAX_VIDEO_GAP = 10.0
 MAX_AUDIO_GAP = 300.0
 """Seconds between two frames or packets up to which a gap is filled: a longer one is an error in the file."""
+MAX_AUDIO_JITTER = 0.03
+"""Seconds by which timestamps of audio may differ from the length of what was before: more is a gap or an overlap."""
 MAX_REORDERING = 4.0
 """Seconds by which timestamps go back where frames are stored in another order than they are shown in."""
 MAX_CAMERA_FPS = 2000.0

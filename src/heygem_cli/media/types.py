@@ -76,13 +76,16 @@ class AudioInfo:
 
     Attributes:
         path: The file.
-        duration: Length in seconds, an estimate.
+        duration: Length in seconds with the delay, an estimate.
         codec: ffmpeg's name of the codec.
         sample_rate: In hertz.
         channels: Number of channels.
         demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
         start: Timestamp of the first decoded sample in seconds.
+        delay: Seconds of silence before the first sample: in a file with a video, from the earliest start of its
+            streams, as players do; otherwise 0.
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
+        seamless: Whether packets that are copied sound the same: none is missing, and none has to be skipped.
         damaged: Whether decoding it is known to give errors.
         stream: Which of the file's audio streams it is, counted from 0.
         notes: What the user should know about it.
@@ -95,7 +98,9 @@ class AudioInfo:
     channels: int
     demuxer: str = ""
     start: Fraction = Fraction(0)
+    delay: Fraction = Fraction(0)
     reliable_times: bool = True
+    seamless: bool = True
     damaged: bool = False
     stream: int = 0
     notes: tuple[str, ...] = ()
