@@ -8,7 +8,7 @@ from pathlib import Path
 # Every name that our children import, and some that Python itself imports at its start.
 NAMES = sorted(
     {name for name in sys.stdlib_module_names if not name.startswith("_")}
-    | {"numpy", "cv2", "onnxruntime", "av", "mediapipe", "ctranslate2", "torch", "PIL", "platformdirs"}
+    | {"numpy", "cv2", "onnxruntime", "av", "mediapipe", "torch", "PIL", "platformdirs"}
     | {"sitecustomize", "usercustomize", "imageio_ffmpeg", "heygem_cli", "typer", "rich", "yaml", "importlib_metadata"}
 )
 PROGRAMS = ("ffmpeg", "ffprobe", "python", "python3", "python3.8", "nvidia-smi", "conda", "docker", "sh", "gcc")

@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Samples
-from heygem_cli.speech.encoder import SAMPLES_PER_FEATURE, SAMPLES_PER_FRAME, WINDOW
-from heygem_cli.speech.mel import SAMPLE_RATE
+from heygem_cli.speech.windows import SAMPLE_RATE, SAMPLES_PER_FRAME, WINDOW
 
 Random = np.random.Generator
 Signal = npt.NDArray[np.floating[Any]]
@@ -95,7 +94,7 @@ def _encode(parts: Sequence[Utterance], encode: Callable[[Samples], Array], rand
     frames = len(samples) // SAMPLES_PER_FRAME
     offsets = np.concatenate([part.offsets for part in parts])[:frames]
     weight = sum(part.weight * len(part.offsets) for part in parts)
-    features = encode(samples)[: frames * SAMPLES_PER_FRAME // SAMPLES_PER_FEATURE]
+    features = encode(samples)[: 2 * frames]
     return Example(features.astype(np.float16), offsets, weight)
 
 

@@ -1,21 +1,18 @@
-"""The mouth-motion network, its training and its export."""
+"""The mouth-motion network and its training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
 from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array
-from heygem_cli.speech.encoder import FEATURES, SAMPLES_PER_FEATURE, WINDOW
-from heygem_cli.speech.motion import POINTS
+from heygem_cli.speech.windows import WINDOW
 from training.augment import Example
+from training.whisper import FEATURES, SAMPLES_PER_FEATURE
 
 WIDTH = 128
 COMPONENTS = 12
@@ -66,26 +63,6 @@ class MouthNetwork(nn.Module):
         x = self.dropout(self.project(self.norm(features))).transpose(1, 2)
         components: Tensor = self.out(functional.gelu(self.blocks(self.downsample(x))))
         return components.transpose(1, 2)
-
-
-class ExportedNetwork(nn.Module):
-    """The mean of several networks including normalisation and decoding, as stored in the ONNX file."""
-
-    means: Tensor
-    basis: Tensor
-
-    def __init__(self, networks: Sequence[MouthNetwork], means: Array, basis: Array) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-        self.register_buffer("means", torch.from_numpy(means))
-        self.register_buffer("basis", torch.from_numpy(basis))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map features (1, 2 * frames, 384) of a whole window to offsets (1, frames, 41, 2)."""
-        centered = features - self.means[: features.shape[1]]
-        components = torch.stack([network(centered) for network in self.networks]).mean(0)
-        offsets: Tensor = components @ self.basis
-        return offsets.reshape(1, -1, POINTS, 2)
 
 
 def position_means(examples: Sequence[Example]) -> Array:
@@ -180,33 +157,3 @@ def _batches(
             features.append(usable[index].features[window] - means[window])
             motion.append(components[index][start : start + CROP])
         yield torch.from_numpy(np.array(features, np.float32)), torch.from_numpy(np.array(motion, np.float32))
-
-
-def export(networks: Sequence[MouthNetwork], means: Array, basis: Array, path: Path) -> None:
-    """Export the mean of the networks to ONNX: ``features`` (1, frames, 384) to ``offsets`` (1, frames / 2, 41, 2)."""
-    torch.onnx.export(
-        ExportedNetwork(networks, means, basis).eval(),
-        (torch.zeros(1, 100, FEATURES),),
-        path,
-        input_names=["features"],
-        output_names=["offsets"],
-        dynamic_axes={"features": {1: "features"}, "offsets": {1: "frames"}},
-        opset_version=17,
-        dynamo=False,
-    )
-    store_as_float16(path)
-
-
-def store_as_float16(path: Path) -> None:
-    """Store the weights of an ONNX file as float16; they are cast to float32 at run time."""
-    model = onnx.load(path)
-    stored = list(model.graph.initializer)
-    for weights in stored:
-        values = numpy_helper.to_array(weights)
-        if values.dtype == np.float32:
-            half = numpy_helper.from_array(values.astype(np.float16), f"{weights.name}_half")
-            model.graph.initializer.remove(weights)
-            model.graph.initializer.append(half)
-            cast = helper.make_node("Cast", [half.name], [weights.name], to=TensorProto.FLOAT)
-            model.graph.node.insert(0, cast)
-    onnx.save(model, path)

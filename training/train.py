@@ -18,14 +18,15 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
-from heygem_cli.speech.encoder import SpeechEncoder, find_whisper
 from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples
 from training.canonical_face import write_canonical_face
 from training.clips import Clip, by_speaker, lip_offsets, load_clips
 from training.evaluate import opening
 from training.measure import SETS, TRAIN, make_parser, measure
-from training.network import export, position_means, principal_components, train_network
+from training.network import position_means, principal_components, train_network
+from training.speech_model import SpeechModel, export
+from training.whisper import WhisperEncoder, load_encoder
 
 FPS = 25
 PASSES = 24
@@ -58,13 +59,13 @@ def make_utterances(clips: Sequence[Clip], canonical: Array) -> list[Utterance]:
     ]
 
 
-def train_motion(utterances: Sequence[Utterance], encoder: SpeechEncoder, path: Path) -> None:
-    """Train the networks and export their mean."""
+def train_motion(utterances: Sequence[Utterance], encoder: WhisperEncoder, path: Path) -> None:
+    """Train the networks and export their mean, with the encoder."""
     basis = principal_components(np.concatenate([utterance.offsets for utterance in utterances]))
     examples: list[Example] = list(make_examples(utterances, encoder.encode, PASSES, np.random.default_rng(0)))
     means = position_means(examples)
     networks = [train_network(examples, means, basis, STEPS, seed) for seed in SEEDS]
-    export(networks, means, basis, path)
+    export(SpeechModel(encoder, networks, means, basis), path)
 
 
 def make_models(data: Path, work: Path, models: Path, settings: Settings) -> None:
@@ -82,8 +83,7 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
     print("tracked", {name: len(clips) for name, clips in sets.items()}, flush=True)
     training_clips = sets.pop(TRAIN)
     canonical = write_canonical_face(training_clips, models / "canonical_face.npy")
-    encoder = SpeechEncoder(find_whisper(os.environ), settings)
-    train_motion(make_utterances(training_clips, canonical), encoder, models / MODEL)
+    train_motion(make_utterances(training_clips, canonical), load_encoder(), models / MODEL)
     print("trained", models / MODEL, flush=True)
     measure(sets, models, settings)
 

@@ -68,13 +68,13 @@ class EngineEntry:
 def _mesh_problems(_options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.mesh.models import model_problems
 
-    return model_problems(os.environ)
+    return model_problems()
 
 
 def _mesh_identity(_options: EngineOptions) -> str:
     from heygem_cli.mesh.models import models_digest
 
-    return models_digest(os.environ)
+    return models_digest()
 
 
 def _load_mesh(options: EngineOptions, settings: Settings) -> Engine:

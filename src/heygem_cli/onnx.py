@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,9 +15,20 @@ from heygem_cli.processes import import_folders, isolated_python
 from heygem_cli.runtime import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from onnxruntime import InferenceSession
 
+    Array = npt.NDArray[np.float32]
+
 Provider = Literal["CPUExecutionProvider", "CUDAExecutionProvider"]
+CUDA_OPTIONS = {
+    # The default tries every algorithm anew for each length of audio.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    "arena_extend_strategy": "kSameAsRequested",
+    # TF32 has 10 bits; a spectrogram spans 80 dB.
+    "use_tf32": "0",
+}
 
 
 def models_folder() -> Path:
@@ -39,11 +51,44 @@ def model_path(name: str) -> Path:
 
 
 def make_session(model: Path, device: Device, settings: Settings) -> InferenceSession:
-    """Open a network; ``auto`` uses CUDA if a session really gets it.
+    """Open a network and run it once; ``auto`` uses CUDA where it works.
 
     Raises:
-        NotCapableError: ``cuda-unavailable``, where ONNX Runtime itself would use the CPU without an error.
+        NotCapableError: ``cuda-unavailable``, where ONNX Runtime itself would use the CPU without an error;
+            ``model-damaged``.
     """
+    session = _cuda_session(model, settings) if device != "cpu" else None
+    if session is not None:
+        return session
+    if device == "cuda":
+        raise NotCapableError(
+            "cuda-unavailable",
+            "--device cuda was given, but ONNX Runtime only gets the CPU",
+            hint="Run `heygem doctor --require gpu` to see what is missing, or use --device auto",
+        )
+    try:
+        session = open_session(model, "CPUExecutionProvider", settings)
+        run_once(session)
+    except _errors() as error:
+        message = f"ONNX Runtime cannot run the model: {str(error).partition(chr(10))[0]}"
+        raise NotCapableError("model-damaged", message, path=model, hint="Install heygem-cli again") from error
+    return session
+
+
+def _cuda_session(model: Path, settings: Settings) -> InferenceSession | None:
+    """Return a session that has run on CUDA, or None."""
+    if not cuda_usable():
+        return None
+    try:
+        session = open_session(model, "CUDAExecutionProvider", settings)
+        run_once(session)
+    except _errors():
+        return None
+    return session if session_provider(session) == "CUDAExecutionProvider" else None
+
+
+def open_session(model: Path, provider: Provider, settings: Settings) -> InferenceSession:
+    """Open a network with our options, on an execution provider that is known to work."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)
@@ -52,17 +97,32 @@ def make_session(model: Path, device: Device, settings: Settings) -> InferenceSe
     options.inter_op_num_threads = 1
     mode = onnxruntime.ExecutionMode
     options.execution_mode = mode.ORT_PARALLEL if settings.parallel else mode.ORT_SEQUENTIAL
-    providers = ["CPUExecutionProvider"]
-    if device != "cpu" and cuda_usable():
-        providers.insert(0, "CUDAExecutionProvider")
-    session = onnxruntime.InferenceSession(str(model), options, providers)
-    if device == "cuda" and session_provider(session) != "CUDAExecutionProvider":
-        raise NotCapableError(
-            "cuda-unavailable",
-            "--device cuda was given, but ONNX Runtime only gets the CPU",
-            hint="Run `heygem doctor --require gpu` to see what is missing, or use --device auto",
-        )
-    return session
+    # An arena keeps the memory of the longest input for good, and saves no time that can be measured.
+    options.enable_cpu_mem_arena = False
+    # Threads that wait in a loop would take the cores that ffmpeg needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    cuda = [("CUDAExecutionProvider", CUDA_OPTIONS)] if provider == "CUDAExecutionProvider" else []
+    return onnxruntime.InferenceSession(str(model), options, [*cuda, "CPUExecutionProvider"])
+
+
+def run_once(session: InferenceSession) -> list[Array]:
+    """Run a network on zeros, one in each dimension that may vary: the first run is slow, and may fail."""
+    import numpy as np
+
+    feed = {}
+    for each in session.get_inputs():
+        kind = each.type.removeprefix("tensor(").removesuffix(")")
+        shape = [size if isinstance(size, int) else 1 for size in each.shape]
+        feed[each.name] = np.zeros(shape, "float32" if kind == "float" else kind)
+    outputs: list[Array] = session.run(None, feed)
+    return outputs
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return the errors of ONNX Runtime, which have no class in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
 
 
 def session_provider(session: InferenceSession) -> Provider:
@@ -80,13 +140,15 @@ CUDA_LIBRARIES = (
     "libcudnn.so.8",
 )
 """What onnxruntime-gpu 1.18.0 needs, in the order in which they must be loaded."""
+PROBE_MODEL = "mouth_motion.onnx"
+PROBE_SECONDS = 120.0
+"""ONNX Runtime 1.18.0 compiles its code for a GPU that is newer than itself, once."""
 
 _PROBE = """
-import onnxruntime
-from heygem_cli.onnx import load_cuda_libraries
-load_cuda_libraries(sys.path)
-session = onnxruntime.InferenceSession(sys.argv[1], providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
-print(session.get_providers()[0])
+import sys
+from pathlib import Path
+from heygem_cli.onnx import check_cuda
+print(check_cuda(Path(sys.argv[1]), sys.path))
 """
 
 
@@ -110,19 +172,37 @@ def load_cuda_libraries(search: Iterable[str]) -> list[Path]:
     return paths
 
 
+@cache
 def cuda_usable() -> bool:
-    """Return whether an ONNX Runtime session really gets CUDA here.
+    """Return whether a network computes the right values on CUDA here.
 
     It is tried in a child process with a time limit, since the CUDA provider can crash or block the process.
     """
     if not Path("/dev/nvidiactl").exists():
         return False
-    probe = isolated_python(_PROBE, str(model_path("mouth_motion.onnx")))
+    probe = isolated_python(_PROBE, str(model_path(PROBE_MODEL)))
     try:
-        done = subprocess.run(probe, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return False
-    if done.returncode != 0 or "CUDAExecutionProvider" not in done.stdout:
+    if done.returncode != 0 or done.stdout.strip() != "True":
         return False
     load_cuda_libraries(import_folders())
     return True
+
+
+def check_cuda(model: Path, search: Iterable[str]) -> bool:
+    """Return whether a network computes the same on CUDA as on the CPU; may crash or block the process.
+
+    Args:
+        model: The network.
+        search: See :func:`load_cuda_libraries`.
+    """
+    import numpy as np
+
+    load_cuda_libraries(search)
+    session = open_session(model, "CUDAExecutionProvider", Settings())
+    if session_provider(session) != "CUDAExecutionProvider":
+        return False
+    expected = run_once(open_session(model, "CPUExecutionProvider", Settings()))
+    return all(np.allclose(*pair, rtol=1e-2, atol=1e-3) for pair in zip(run_once(session), expected, strict=True))

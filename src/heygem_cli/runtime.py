@@ -21,7 +21,7 @@ class Settings:
     Attributes:
         omp_threads: Threads of OpenMP, BLAS and OpenCV (``OMP_NUM_THREADS``); 1, since the stages run beside ffmpeg.
         torch_threads: For ``torch.set_num_threads`` in training (``TORCH_NUM_THREADS``).
-        onnx_threads: Intra-op threads of each ONNX Runtime session and of the speech encoder (``--threads``).
+        onnx_threads: Intra-op threads of each ONNX Runtime session (``--threads``).
         parallel: ONNX Runtime's parallel execution mode (``ORT_PARALLEL``).
     """
 

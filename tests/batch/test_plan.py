@@ -1,6 +1,5 @@
 """Tests of the plan: which jobs run, and in which order."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from heygem_cli.batch.rows import Row
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import RenderJob
 from heygem_cli.mesh.models import models_digest
+from heygem_cli.onnx import models_folder
 from heygem_cli.options import BatchOptions, EncodeOptions, Person, RenderOptions
 
 
@@ -179,10 +179,12 @@ def test_content_key_leaves_out_what_the_engine_cannot_use():
 
 
 def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):
-    default = models_digest(os.environ)
-    (tmp_path / "model.bin").write_bytes(b"another")
-    monkeypatch.setenv("HEYGEM_WHISPER_MODEL", str(tmp_path))
-    assert models_digest(os.environ) != default
+    default = models_digest()
+    shutil.copytree(models_folder(), tmp_path / "models")
+    monkeypatch.setattr("heygem_cli.onnx.models_folder", lambda: tmp_path / "models")
+    assert models_digest() == default
+    (tmp_path / "models" / "mouth_motion.onnx").write_bytes(b"another")
+    assert models_digest() != default
 
 
 @pytest.fixture

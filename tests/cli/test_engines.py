@@ -82,7 +82,7 @@ def test_wrong_usage_exits_2(arguments, tmp_path):
 
 
 def test_help_is_light(tmp_path):
-    heavy = "{'torch', 'onnxruntime', 'cv2', 'mediapipe', 'ctranslate2', 'numpy'}"
+    heavy = "{'torch', 'onnxruntime', 'cv2', 'mediapipe', 'numpy'}"
     program = f"import sys, heygem_cli.cli.main; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

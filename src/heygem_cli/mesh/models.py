@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, NotCapableError
@@ -12,33 +11,31 @@ from heygem_cli.files import file_digest
 from heygem_cli.mesh import painter
 from heygem_cli.onnx import model_path
 from heygem_cli.speech import motion
-from heygem_cli.speech.encoder import find_whisper
 
 
-def model_files(environment: Mapping[str, str]) -> list[Path]:
+def model_files() -> list[Path]:
     """Return the paths of the models.
 
     Raises:
         NotCapableError: A model is missing.
     """
-    bundled = [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
-    return [*bundled, find_whisper(environment) / "model.bin"]
+    return [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
 
 
-def model_problems(environment: Mapping[str, str]) -> list[HeygemError]:
+def model_problems() -> list[HeygemError]:
     """Return the errors that finding the models raises."""
     try:
-        model_files(environment)
+        model_files()
     except NotCapableError as error:
         return [error]
     return []
 
 
-def models_digest(environment: Mapping[str, str]) -> str:
+def models_digest() -> str:
     """Return a digest of the models' contents and the tracker's version.
 
     Raises:
         NotCapableError: A model is missing.
     """
-    digests = [file_digest(path) for path in model_files(environment)]
+    digests = [file_digest(path) for path in model_files()]
     return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]

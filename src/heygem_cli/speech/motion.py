@@ -1,8 +1,7 @@
-"""Predict mouth motion from speech features, at the frame rate of the video."""
+"""Predict mouth motion from speech, at the frame rate of the video."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,9 +15,8 @@ from heygem_cli.media.types import Samples
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
-from heygem_cli.speech.encoder import OVERLAP, SAMPLES_PER_FRAME, SpeechEncoder, find_whisper, split_windows
-from heygem_cli.speech.mel import SAMPLE_RATE
 from heygem_cli.speech.silence import speech_gate, speech_levels
+from heygem_cli.speech.windows import OVERLAP, SAMPLE_RATE, SAMPLES_PER_FRAME, join_windows, split_windows
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -46,19 +44,14 @@ class MouthMotion:
 
 
 class MotionModel:
-    """The speech encoder and the mouth-motion network, loaded once.
-
-    Args:
-        device: Device of the network; the encoder always runs on the CPU, in about 2 % of the length of the audio.
-        settings: See :mod:`heygem_cli.runtime`.
+    """The mouth-motion network, loaded once.
 
     Raises:
-        NotCapableError: A model is missing or cannot be used, or ``cuda`` is requested but not available.
+        NotCapableError: The model is missing or damaged, or ``cuda`` is not available.
     """
 
     def __init__(self, device: Device, settings: Settings) -> None:
         self.session: InferenceSession = make_session(model_path(MODEL), device, settings)
-        self.encoder = SpeechEncoder(find_whisper(os.environ), settings)
 
     def predict(self, chunks: Iterable[Samples], fps: Fraction) -> MouthMotion:
         """Predict the mouth motion of a whole audio, of which one window is in memory at a time.
@@ -88,7 +81,7 @@ class MotionModel:
 
     def _run(self, samples: Samples) -> Array:
         """Return the offsets and, in the last column, the speech level of each frame: (frames, 41 * 2 + 1)."""
-        (offsets,) = self.session.run(None, {"features": self.encoder.encode(samples)[None]})
+        (offsets,) = self.session.run(None, {"samples": samples[None]})
         flat = np.asarray(offsets).reshape(-1, POINTS * 2)
         return np.concatenate([flat, speech_levels(samples)[:, None]], axis=1)
 
@@ -96,22 +89,6 @@ class MotionModel:
 def frame_count(samples: int, fps: Fraction) -> int:
     """Return the number of frames that last as long as the audio, rounded, and at least one."""
     return max(1, round(Fraction(samples, SAMPLE_RATE) * fps))
-
-
-def join_windows(windows: Iterable[tuple[int, Array]], overlap: int) -> Array:
-    """Join overlapping windows, with a linear crossfade over the middle third of each overlap.
-
-    Args:
-        windows: The index of the first row, and the rows (rows, columns), of each window in order.
-        overlap: Rows that a window shares with the one before.
-    """
-    weight = np.clip(np.linspace(-1, 2, overlap), 0, 1)[:, None].astype(np.float32)
-    pieces: list[Array] = []
-    for start, rows in windows:
-        if start:
-            pieces[-1][-overlap:] += weight * (rows[:overlap] - pieces[-1][-overlap:])
-        pieces.append(rows[overlap:] if start else rows)
-    return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
 
 def resample(rows: Array, frames: int, fps: Fraction) -> Array:

@@ -7,8 +7,7 @@ import numpy.typing as npt
 
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Samples
-from heygem_cli.speech.encoder import SAMPLES_PER_FRAME
-from heygem_cli.speech.mel import SAMPLE_RATE
+from heygem_cli.speech.windows import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 BAND = (150, 7000)
 """Hertz: above mains hum; speech is intelligible without higher frequencies."""
