@@ -71,7 +71,7 @@ class Renderer:
         Args:
             audio: The file that is spoken.
             face: The video or picture of the person who speaks.
-            output: The MP4 to write.
+            output: The video to write: ``.mp4``, ``.mov`` or ``.mkv``.
             on_progress: Called often with the progress of each stage; an exception that it raises ends the job.
             options: The options of :class:`heygem_cli.options.RenderOptions`, such as ``crf=20``.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
+from heygem_cli.media.output_format import output_format
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
@@ -113,7 +114,9 @@ class Pipeline:
         """
         engine = self.engine(job.options.engine)
         damaged = has_damaged_audio(
-            inputs.audio, lambda: on_progress(Progress("speech", 0, inputs.audio.duration or None))
+            inputs.audio,
+            lambda: on_progress(Progress("speech", 0, inputs.audio.duration or None)),
+            output_format(job.output),
         )
         inputs = replace(inputs, audio=replace(inputs.audio, damaged=damaged))
         result = engine.render(job, inputs, on_progress)

@@ -55,7 +55,7 @@ class ReportFiles:
         folders: dict[Path, Path] = {}
         taken = {canonical_path(path, folders) for path in outputs}
         for path in paths:
-            check_output(path, inputs, suffix=None)
+            check_output(path, inputs, suffixes=None)
             canonical = canonical_path(path, folders)
             if canonical in taken:
                 message = "this batch writes another file of this name"

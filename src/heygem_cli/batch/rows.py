@@ -21,7 +21,7 @@ class Row:
     """A row of a manifest.
 
     Attributes:
-        id: Stable name of the row: the column ``id``, or else the output without its suffix.
+        id: Stable name of the row: the column ``id``, or else the output without ``.mp4``.
         output: The output as the manifest writes it, so that the folder of a batch can be moved.
         job: The job, with every option resolved.
     """

@@ -46,7 +46,7 @@ def render(
             "--output",
             metavar="FILE",
             show_default="FACE_AUDIO.mp4 in the current folder",
-            help="The MP4 to write.",
+            help="The video to write: `.mp4`, `.mov` or `.mkv`.",
         ),
     ] = None,
     options: RenderOptions,

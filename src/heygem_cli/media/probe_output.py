@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -40,13 +40,24 @@ class OutputInfo:
 
 
 def probe_output(path: Path) -> OutputInfo:
-    """Return the properties of a finished MP4; raise as :func:`probe_video`."""
+    """Return the properties of a finished video; raise as :func:`probe_video`."""
     with open_media(path) as container:
-        return OutputInfo(_seconds(container.streams.video), _seconds(container.streams.audio))
+        video, audio = next(iter(container.streams.video), None), next(iter(container.streams.audio), None)
+        # Where sound has to begin before the picture, Matroska shifts both.
+        start = _start(video) if video is not None and container.format.name.startswith("matroska") else 0.0
+        return OutputInfo(_end(video, start), _end(audio, start))
 
 
-def _seconds(streams: Sequence[av.VideoStream | av.AudioStream]) -> float:
-    first = streams[0] if streams else None
-    if first is None or not first.duration or not first.time_base:
+def _start(stream: av.VideoStream | av.AudioStream) -> float:
+    return float((stream.start_time or 0) * (stream.time_base or 0))
+
+
+def _end(stream: av.VideoStream | av.AudioStream | None, start: float) -> float:
+    """Return the end of a stream in seconds after ``start``, 0 if there is none."""
+    if stream is None:
         return 0.0
-    return float(((first.start_time or 0) + first.duration) * first.time_base)
+    if stream.duration and stream.time_base:
+        return _start(stream) + float(stream.duration * stream.time_base) - start
+    # Matroska has no other place for the length of a single stream.
+    end = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
+    return 3600 * int(end[1]) + 60 * int(end[2]) + float(end[3]) - start if end else 0.0

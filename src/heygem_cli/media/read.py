@@ -15,6 +15,7 @@ import numpy as np
 from heygem_cli.errors import HeygemError
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
+from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 
@@ -138,12 +139,15 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         raise no_samples(audio.path)
 
 
-def has_damaged_audio(audio: AudioInfo, tick: Callable[[], object] = lambda: None) -> bool:
-    """Return whether decoding the audio gives an error, or decoding its copy in an MP4 would.
+def has_damaged_audio(
+    audio: AudioInfo, tick: Callable[[], object] = lambda: None, container: OutputFormat = MP4
+) -> bool:
+    """Return whether decoding the audio gives an error, or decoding its copy in the output would.
 
     Args:
         audio: The audio.
         tick: Called several times a second; an exception that it raises ends the check.
+        container: That of the output.
 
     Raises:
         HeygemError: ffmpeg was killed.
@@ -152,9 +156,9 @@ def has_damaged_audio(audio: AudioInfo, tick: Callable[[], object] = lambda: Non
         return False
     with contextlib.ExitStack() as stack:
         processes = []
-        if arguments.can_copy_audio(audio):
-            copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio), stdout=True))
-            check = stack.enter_context(ffmpeg.running(arguments.check_audio_args(None), stdin=copy.stdout))
+        if arguments.can_copy_audio(audio, container=container):
+            copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio, container), stdout=True))
+            check = stack.enter_context(ffmpeg.running(arguments.check_audio_args(None, container), stdin=copy.stdout))
             copy.stdout.close()  # else the first would not notice that the second has ended
             processes = [copy, check]
         else:

@@ -7,7 +7,7 @@ import errno
 import functools
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
 from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
+from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
 from heygem_cli.options import EncodeOptions, Encoder
@@ -66,7 +67,7 @@ def encode_video(
     overwrite: bool = True,
     own: OwnOutputs = OwnOutputs(),  # noqa: B008 - it is frozen
 ) -> Iterator[VideoWriter]:
-    """Encode frames and mux them with the original audio into an MP4.
+    """Encode frames and mux them with the original audio.
 
     ::
 
@@ -77,9 +78,9 @@ def encode_video(
     raises, nothing is left behind; what a killed run left there before is removed.
 
     Args:
-        output: The file to create or replace.
+        output: The file to create or replace; its name says which container it has.
         video: The size, frame rate, sample aspect ratio and colour tags of the frames.
-        audio: The audio: copied where MP4 players support its codec, else encoded to AAC.
+        audio: The audio: copied where players of the container support its codec, else encoded to AAC.
         seconds: How much of the audio to use.
         options: How to encode.
         overwrite: Whether a file that has this name in the end is replaced.
@@ -93,7 +94,7 @@ def encode_video(
     with _new_output(output, own, overwrite=overwrite) as part:
         encoder = choose_encoder(options.encoder, video)
         codec = arguments.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
-        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec)
+        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec, container=output_format(output))
         # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
         with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
             writer = VideoWriter(output, process, thread)
@@ -111,12 +112,13 @@ def mux_audio(
     overwrite: bool,
     own: OwnOutputs = OwnOutputs(),  # noqa: B008 - it is frozen
 ) -> None:
-    """Mux the video stream of a finished video, which is copied, with the original audio into an MP4.
+    """Mux the video stream of a finished video, which is copied, with the original audio.
 
     The arguments, the errors, and how the output appears, are those of :func:`encode_video`.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        with ffmpeg.running(arguments.mux_args(video, audio, part, seconds=seconds)) as muxer:
+        args = arguments.mux_args(video, audio, part, seconds=seconds, container=output_format(output))
+        with ffmpeg.running(args) as muxer:
             if muxer.wait() != 0:
                 raise muxer.error(output, "writing")
         length = float(video.frames / video.fps)
@@ -145,20 +147,20 @@ def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[P
             raise write_error(error, output, output.parent) from error
 
 
-def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None = ".mp4") -> None:
+def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection[str] | None = OUTPUT_FORMATS) -> None:
     """Check that the output can be created, before anything is started.
 
     Args:
         output: The file to create.
         inputs: Files that it must not replace.
-        suffix: The required file name extension; None for any.
+        suffixes: The file name extensions that are possible; None for any.
 
     Raises:
         InputError: ``output-is-a-directory``, ``output-is-not-a-file``, ``not-an-mp4``, ``no-such-folder``,
             ``no-permission``, ``output-is-an-input``, ``bad-name``.
     """
     try:
-        _check_file_name(output, suffix)
+        _check_file_name(output, suffixes)
         if not output.parent.is_dir():
             message = "the folder for the output does not exist"
             raise InputError("no-such-folder", message, hint="Create it first", path=output.parent)
@@ -171,7 +173,7 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffix: str | None =
         raise write_error(error, output, output.parent) from error
 
 
-def _check_file_name(output: Path, suffix: str | None) -> None:
+def _check_file_name(output: Path, suffixes: Collection[str] | None) -> None:
     hint = "Give the name of a file"
     if output.is_dir():
         raise InputError("output-is-a-directory", "the output is a folder", hint=hint, path=output)
@@ -179,9 +181,9 @@ def _check_file_name(output: Path, suffix: str | None) -> None:
     if is_stream or (output.exists() and not output.is_file()):
         message = "the output is a pipe or a device, not a file"
         raise InputError("output-is-not-a-file", message, hint=hint, path=output)
-    if suffix is not None and output.suffix.lower() != suffix:
-        message = "the output is an MP4, but its name says something else"
-        raise InputError("not-an-mp4", message, hint=f"Use a name that ends in {suffix}", path=output)
+    if suffixes is not None and output.suffix.lower() not in suffixes:
+        message = "the output cannot have the format that its name says"
+        raise InputError("not-an-mp4", message, hint="Use a name that ends in .mp4, .mov or .mkv", path=output)
 
 
 def choose_encoder(encoder: Encoder, video: VideoInfo) -> str:
