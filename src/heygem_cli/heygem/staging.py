@@ -15,12 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from heygem_cli.errors import InputError
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.still import opened_pixels
 
 if TYPE_CHECKING:
     from heygem_cli.job import Inputs
@@ -81,7 +82,8 @@ def stage_inputs(
     source = replace(inputs.video, fps=Fraction(round(inputs.video.fps)))
     count = math.ceil((seconds + EXTRA_SECONDS) * source.fps)
     hold = loop == "hold" or source.is_still
-    _run_ffmpeg(arguments.stage_video_args(source, video, count=count, hold=hold), video, tick)
+    with opened_pixels(source) as pixels:
+        _run_ffmpeg(arguments.stage_video_args(source, video, count=count, hold=hold), video, tick, pixels)
     video_seconds = probe_output(video).video_seconds
     if not video_seconds:
         raise no_frames(inputs.video.path)
@@ -92,8 +94,8 @@ def stage_inputs(
     return StagedInputs(audio, video, seconds, int(source.fps), needs_looping=video_seconds < seconds)
 
 
-def _run_ffmpeg(args: list[str], output: Path, tick: Tick) -> None:
-    with ffmpeg.running(args) as process:
+def _run_ffmpeg(args: list[str], output: Path, tick: Tick, stdin: IO[bytes] | None = None) -> None:
+    with ffmpeg.running(args, stdin=stdin or False) as process:
         while process.popen.poll() is None:
             tick()
             with contextlib.suppress(subprocess.TimeoutExpired):

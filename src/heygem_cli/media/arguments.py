@@ -53,7 +53,7 @@ def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None
         count = 1
     limit = [] if count is None else ["-frames:v", str(count)]
     return [
-        *_COMMON, "-noautorotate", *seek, *_input_args(video.path, video.demuxer),
+        *_COMMON, "-noautorotate", *seek, *_picture_args(video),
         "-map", f"0:v:{video.stream}", "-filter:v", ",".join(_frame_filters(video, start)), *limit,
         "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
     ]  # fmt: skip
@@ -150,7 +150,7 @@ def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) 
         filters.append("tpad=stop=-1:stop_mode=clone")
     filters += _tag_filters(video)
     return [
-        *_COMMON, "-y", "-noautorotate", "-display_rotation", "0", *_input_args(video.path, video.demuxer),
+        *_COMMON, "-y", "-noautorotate", "-display_rotation", "0", *_picture_args(video),
         "-map", f"0:v:{video.stream}", "-map_metadata", "-1",
         "-filter:v", ",".join(filters), "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
         "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "mp4", f"file:{output}",
@@ -175,6 +175,14 @@ def _input_args(path: Path, demuxer: str, *, start: Fraction | None = None) -> l
     shift = [] if start is None else ["-itsoffset", f"{-float(start):.6f}"]
     container = ["-f", demuxer] if demuxer else []
     return [*shift, *container, *_MAX_PIXELS, "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+
+
+def _picture_args(video: VideoInfo) -> list[str]:
+    """Build the arguments that read the frames of a video; the pixels of an image that is converted come from stdin."""
+    if not video.is_converted:
+        return _input_args(video.path, video.demuxer)
+    size = f"{video.width}x{video.height}"
+    return ["-f", "rawvideo", "-pix_fmt", video.pixel_format, "-video_size", size, "-i", "pipe:0"]
 
 
 def _mono_args(audio: AudioInfo, rate: int) -> list[str]:

@@ -57,7 +57,11 @@ def exif_orientation(path: Path) -> int:
             image.load()
     except Exception as error:
         if "truncated" in str(error):
-            message = "the image is truncated"
-            raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path) from error
+            raise cut_off_image(path) from error
         return 1  # a format that Pillow does not support
     return tag if tag in range(1, 9) else 1
+
+
+def cut_off_image(path: Path) -> InputError:
+    """Return the error for an image of which only the first part is there."""
+    return InputError("cut-off-file", "the image is truncated", hint="Copy, download or export it again", path=path)

@@ -21,9 +21,11 @@ from heygem_cli.media.container import (
     read_packets,
 )
 from heygem_cli.media.image import check_size, exif_orientation
+from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
 from heygem_cli.media.types import ColorTags, VideoInfo
+from heygem_cli.media.unsupported import check_supported
 
 MIN_SIDE = 16
 
@@ -59,8 +61,12 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``cut-off-file``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``, ``no-frames``,
-            ``picture-too-small``, ``picture-too-large``, ``tiled-heif``, ``no-such-track`` or ``unknown-codec``.
+            ``picture-too-small``, ``picture-too-large``, ``tiled-heif``, ``no-such-track``, ``unknown-codec`` or
+            ``unsupported-picture``.
     """
+    check_supported(path)
+    if still := probe_still(path):
+        return still
     with open_media(path) as container:
         stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)

@@ -16,6 +16,7 @@ from heygem_cli.errors import HeygemError
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.output_format import MP4, OutputFormat
+from heygem_cli.media.still import opened_pixels
 from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 
@@ -42,7 +43,8 @@ def read_frames(video: VideoInfo, start: int = 0, count: int | None = None) -> G
     """
     if count == 0:
         return
-    with ffmpeg.running(arguments.decode_video_args(video, start, count), stdout=True) as decoder:
+    args = arguments.decode_video_args(video, start, count)
+    with opened_pixels(video) as pixels, ffmpeg.running(args, stdin=pixels or False, stdout=True) as decoder:
         done = 0
         while (frame := _read_frame(decoder.stdout, video)) is not None:
             yield frame

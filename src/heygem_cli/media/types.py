@@ -36,6 +36,7 @@ class VideoInfo:
         fps: Constant frame rate of the decoded frames: of a variable rate that of its busiest parts; 25 for an image.
         frames: Number of frames: exact for a still image (1), otherwise an estimate.
         is_still: Whether the file is a still image.
+        is_converted: Whether it is a still image that Pillow decodes, see :mod:`heygem_cli.media.still`.
         codec: ffmpeg's name of the codec.
         pixel_format: ffmpeg's name of the pixel format in the file.
         color: Colour description of the decoded frames; RGB is converted with the BT.709 matrix.
@@ -64,6 +65,7 @@ class VideoInfo:
     orientation: int = 1
     start: Fraction = Fraction(0)
     is_rgb: bool = False
+    is_converted: bool = False
     has_alpha: bool = False
     reliable_times: bool = True
     stream: int = 0

@@ -1,0 +1,193 @@
+"""Still images that Pillow decodes instead of ffmpeg, which knows no colour profiles and not all kinds of TIFF.
+
+They become sRGB, as in a browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.media.image import check_size, cut_off_image
+from heygem_cli.media.timing import DEFAULT_FPS
+from heygem_cli.media.types import ColorTags, VideoInfo
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageCms
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "PSD", "TIFF", "ICO", "ICNS")
+_ALWAYS = frozenset({"TIFF", "ICO", "ICNS", "TGA"})
+"""Formats that ffmpeg reads wrongly or not at all; of the others only images with a profile are decoded here."""
+_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"})
+_ANIMATED = frozenset({"PNG", "WEBP", "AVIF"})
+_SRGB = ColorTags(primaries="bt709", transfer="iec61966-2-1", matrix="bt709")
+_MAX_DIFFERENCE = 2
+"""Levels by which colours of a profile differ at most from sRGB if it is meant to be sRGB."""
+_ROWS = 64
+"""Rows that are copied at a time."""
+
+
+def probe_still(path: Path) -> VideoInfo | None:
+    """Return the properties of a still image that Pillow decodes; None for any other file.
+
+    Raises:
+        InputError: ``cut-off-file``, ``picture-too-large``.
+    """
+    image = _decode(path)
+    if image is None:
+        return None
+    return VideoInfo(
+        path=path,
+        width=image.width,
+        height=image.height,
+        fps=DEFAULT_FPS,
+        frames=1,
+        is_still=True,
+        is_converted=True,
+        codec="rawvideo",
+        pixel_format={"RGB": "rgb24", "RGBA": "rgba"}[image.mode],
+        color=_SRGB,
+        sample_aspect_ratio=Fraction(1),
+        is_rgb=True,
+        has_alpha=image.mode == "RGBA",
+    )
+
+
+@contextlib.contextmanager
+def opened_pixels(video: VideoInfo) -> Iterator[IO[bytes] | None]:
+    """Yield a file in memory with the pixels of an image that Pillow decodes, for ffmpeg; None for other videos.
+
+    Raises:
+        HeygemError: ``reading-failed``.
+    """
+    if not video.is_converted:
+        yield None
+        return
+    image = _decode(video.path)
+    if image is None or image.size != (video.width, video.height) or (image.mode == "RGBA") != video.has_alpha:
+        message = "it was another image when it was first read"
+        raise HeygemError("reading-failed", message, hint="Do not change it while it is rendered", path=video.path)
+    with os.fdopen(os.memfd_create("pixels"), "w+b") as file:
+        for top in range(0, image.height, _ROWS):
+            file.write(image.crop((0, top, image.width, min(top + _ROWS, image.height))).tobytes())
+        del image
+        file.seek(0)
+        yield file
+
+
+def _decode(path: Path) -> Image.Image | None:
+    """Return an upright image in sRGB, RGB or RGBA of even size; None if ffmpeg is to decode the file."""
+    check_size(path, 0, 0)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # about damaged metadata
+        image = _open(path)
+        if image is None:
+            return None
+        stack.enter_context(image)
+        transform = _to_srgb(image)
+        if (transform is None and image.format not in _ALWAYS) or not _load(image, path):
+            return None
+        return _converted(image, transform)
+
+
+def _open(path: Path) -> Image.Image | None:
+    """Open an image; return None if it is none, damaged, an animation, or of a kind that Pillow cannot convert."""
+    from PIL import Image
+
+    Image.init()
+    formats = ("TGA",) if path.suffix.lower() == ".tga" else _FORMATS  # nothing in a TGA says that it is one
+    try:
+        image = Image.open(path, formats=formats)
+        animated = image.format in _ANIMATED and getattr(image, "is_animated", False)
+    except Exception:  # noqa: BLE001 - of a damaged file Pillow raises errors of any kind
+        return None
+    if image.mode in _MODES and not animated:
+        return image
+    image.close()
+    return None
+
+
+def _load(image: Image.Image, path: Path) -> bool:
+    """Decode the pixels; return whether that was possible."""
+    try:
+        image.load()
+    except Exception as error:
+        if "truncated" in str(error):
+            raise cut_off_image(path) from error
+        return False
+    return True
+
+
+def _converted(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Image.Image:
+    image = _plain(_upright(image))
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    color = image.convert(image.mode.removesuffix("A"))
+    color = color.convert("RGB") if transform is None else transform.apply(color)
+    if alpha is not None:
+        color.putalpha(alpha)
+    return color.crop((0, 0, color.width // 2 * 2, color.height // 2 * 2))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - damaged EXIF data, which browsers ignore
+        return image
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return an image with 8 bits for each of its channels: L, LA, RGB, RGBA or CMYK."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):  # Pillow would clip it
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("P", "PA") or "transparency" in image.info:
+        mode = "LA" if image.mode in ("1", "L") else "RGBA"
+        return image.convert(mode if image.has_transparency_data else "RGB")
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _to_srgb(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
+    """Return how to convert the colours of an image; None if it is sRGB already, or its profile is unusable."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    mode = _profile_mode(image.mode)
+    if not profile:
+        return None
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), mode, "RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return None
+    return transform if mode == "CMYK" or _changes_colors(transform, mode) else None
+
+
+def _profile_mode(mode: str) -> str:
+    """Return the kind of colours that the profile of an image describes."""
+    return mode if mode == "CMYK" else "L" if mode in ("1", "L", "LA") or mode.startswith("I") else "RGB"
+
+
+def _changes_colors(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    from PIL import Image
+
+    levels = np.linspace(0, 255, 6).astype(np.uint8)
+    colors = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(6, -1, 3)
+    sample = Image.fromarray(colors).convert(mode)
+    before, after = (np.asarray(each.convert("RGB")).astype(int) for each in (sample, transform.apply(sample)))
+    return int(np.abs(before - after).max()) > _MAX_DIFFERENCE
