@@ -266,6 +266,8 @@ def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
 
 def _audio_times(audio: AudioInfo) -> str:
     times = _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
+    if audio.delay < 0:
+        return f"{times},atrim=start={-float(audio.delay):.6f},asetpts=PTS-STARTPTS"
     return f"{times},adelay={float(1000 * audio.delay):.6f}:all=1" if audio.delay else times
 
 

@@ -36,7 +36,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
         scan = _scan_audio(container, stream, path)
-        delay = _delay(container, scan)
+        delay = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path)
         return AudioInfo(
             path=path,
@@ -70,18 +70,21 @@ class _AudioScan:
     skipped: float
 
 
-def _delay(container: av.container.InputContainer, scan: _AudioScan) -> Fraction:
-    """Return how long after the start of the file its sound begins; 0 where there is no video that would be shown."""
-    videos = tracks_of(container.streams.video)
-    if not videos or not scan.reliable:
-        return Fraction(0)
+def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) -> Fraction:
+    """Return how long after the picture of a file its sound begins, in seconds; 0 where no picture would be shown.
+
+    Negative if the sound begins earlier by no more than what an encoder adds: some containers cannot say that this is
+    not to be heard, and the picture starts later instead.
+    """
     starts = [
         stream.start_time * stream.time_base
-        for stream in (*videos, *container.streams.audio)
+        for stream in tracks_of(container.streams.video)
         if stream.start_time is not None and stream.time_base is not None
     ]
-    delay = max(Fraction(0), scan.start - min(starts, default=scan.start))
-    return delay if delay <= MAX_AUDIO_GAP else Fraction(0)
+    if not starts or not scan.reliable:
+        return Fraction(0)
+    delay = scan.start - min(starts)
+    return delay if -Fraction(MAX_PRIMING, rate) <= delay <= MAX_AUDIO_GAP else Fraction(0)
 
 
 def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:

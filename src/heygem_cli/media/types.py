@@ -84,8 +84,8 @@ class AudioInfo:
         channels: Number of channels.
         demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
         start: Timestamp of the first decoded sample in seconds.
-        delay: Seconds of silence before the first sample: in a file with a video, from the earliest start of its
-            streams, as players do; otherwise 0.
+        delay: Seconds of silence before the first sample: in a file with a video, until the sound begins; otherwise 0.
+            Negative: seconds of sound that are skipped, since an encoder added them.
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
         seamless: Whether packets that are copied sound the same: none is missing, and none has to be skipped.
         damaged: Whether decoding it is known to give errors.
