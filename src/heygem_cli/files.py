@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -261,13 +261,15 @@ def remove_stale_parts(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def delete_own_parts() -> None:
-    """Delete the part files that this process still writes, before it exits without cleaning up."""
-    for link in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):  # the descriptor was closed meanwhile, or the file renamed
-            target = link.readlink()
-            if _is_own(target.name, PART_NAME, link.stat().st_ino):
-                target.unlink()
+def delete_parts_of(pids: Iterable[int]) -> None:
+    """Delete the part files that processes still write, before they are killed or exit without cleaning up."""
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it has ended
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):  # the descriptor was closed meanwhile, or the file renamed
+                    target = link.readlink()
+                    if _is_own(target.name, PART_NAME, link.stat().st_ino):
+                        target.unlink()
 
 
 def temporary_folder() -> Path:

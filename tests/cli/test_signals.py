@@ -13,6 +13,7 @@ import typer
 
 from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import StoppedError
+from heygem_cli.files import delete_parts_of
 
 
 @pytest.mark.parametrize(
@@ -147,13 +148,40 @@ def test_exit_after_a_signal_does_not_depend_on_standard_error(tmp_path):
 
 def test_part_file_is_deleted_when_the_process_exits_at_once(tmp_path):
     script = """
-import sys
+import os, sys
 from pathlib import Path
-from heygem_cli.files import part_file, delete_own_parts
+from heygem_cli.files import part_file, delete_parts_of
 held = part_file(Path(sys.argv[1]))
 held.__enter__()
 assert list(Path(sys.argv[1]).parent.iterdir())
-delete_own_parts()
+delete_parts_of([os.getpid()])
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "out.mp4")], check=True, timeout=30)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_part_file_of_a_child_that_does_not_respond_is_deleted(tmp_path):
+    script = "import sys; from pathlib import Path; from heygem_cli.files import part_file\n"
+    script += "with part_file(Path(sys.argv[1])):\n    print(flush=True)\n    sys.stdin.read()"
+    command = [sys.executable, "-c", script, str(tmp_path / "out.mp4")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"\n"
+        mine = tmp_path / ".mine.1-0123abcd.heygem-part"
+        mine.touch()
+        delete_parts_of([child.pid, 2**22 + 1])  # the second one does not exist
+        assert list(tmp_path.iterdir()) == [mine]
+
+
+def test_second_sigterm_does_not_interrupt_the_end_of_a_worker():
+    script = """
+import os, signal
+from heygem_cli.batch.worker import exit_once
+signal.signal(signal.SIGTERM, exit_once)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except SystemExit:
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("cleaned up")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "cleaned up\n"

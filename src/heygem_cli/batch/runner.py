@@ -16,10 +16,10 @@ from heygem_cli.batch.watchdog import Watchdog
 from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, Worker, WorkItem, to_failure
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.files import OwnOutputs
+from heygem_cli.files import OwnOutputs, delete_parts_of
 from heygem_cli.job import Progress
 from heygem_cli.options import BatchOptions
-from heygem_cli.processes import kill_and_reap_children, write_stopped
+from heygem_cli.processes import children, kill_and_reap_children, write_stopped
 
 CRASHED_TOO_OFTEN = Failure(
     "process-died",
@@ -194,6 +194,7 @@ class BatchRunner:
     def _on_unresponsive(self, signum: int) -> None:
         """Write the reports and exit, since native code does not return to the main thread."""
         self._on_signal()
+        delete_parts_of([os.getpid(), *children(os.getpid())])
         kill_and_reap_children()
         try:
             self._write_reports(signum)

@@ -12,11 +12,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from types import FrameType
 from typing import Any, Protocol
 
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_os_error
-from heygem_cli.files import file_digest
+from heygem_cli.files import delete_parts_of, file_digest
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
 from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import Pipeline, check_current_folder, check_output_path
@@ -276,8 +277,7 @@ class ChildProcessWorker:
             text = f"the worker process {self._exit_reason()} during this job"
             return Failure("process-died", text, OUT_OF_MEMORY_HINT, worker_died=True)
         kill_children(self._process.pid)
-        self._process.kill()
-        self._reap()
+        self._kill()
         return to_failure(JobTimeoutError(item.timeout))
 
     def close(self) -> None:
@@ -285,6 +285,10 @@ class ChildProcessWorker:
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
+        self._kill()
+
+    def _kill(self) -> None:
+        delete_parts_of([self._process.pid])
         self._process.kill()
         self._reap()
 
@@ -311,7 +315,7 @@ def serve(descriptor: int, parent: int) -> None:
     for signum in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to both; the parent decides
         signal.signal(signum, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, exit_once)
     connection = Connection(descriptor)
     options, settings, engines = connection.recv()
     try:
@@ -327,6 +331,13 @@ def serve(descriptor: int, parent: int) -> None:
             except EOFError:
                 return
             connection.send(run_job(pipeline, item, _throttle(connection.send)))
+
+
+def exit_once(signum: int, _frame: FrameType | None) -> None:
+    """Exit on a signal, and ignore it from then on."""
+    # The process group may get the signal too: it must not interrupt the deletion of temporary files.
+    signal.signal(signum, signal.SIG_IGN)
+    sys.exit()
 
 
 def _throttle(send: Callable[[Progress], None]) -> ProgressCallback:

@@ -15,9 +15,10 @@ from types import FrameType, TracebackType
 import typer
 
 from heygem_cli.errors import HeygemError, StoppedError
-from heygem_cli.files import delete_own_parts
+from heygem_cli.files import delete_parts_of
 from heygem_cli.processes import (
     SIGNALS,
+    children,
     exit_on_next_signal,
     exit_on_second_signal,
     kill_and_reap_children,
@@ -56,7 +57,7 @@ def raise_on_signal() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         if stopped:  # it may have come while a file was being deleted
-            delete_own_parts()
+            delete_parts_of([os.getpid()])
     if stopped:
         raise StoppedError(stopped[0])
 
@@ -122,6 +123,6 @@ def _deadline_after_signal(on_expiry: Callable[[int], None]) -> Iterator[None]:
 
 def _exit(signum: int) -> None:
     write_stopped(signum)
+    delete_parts_of([os.getpid(), *children(os.getpid())])
     kill_and_reap_children()
-    delete_own_parts()
     os._exit(128 + signum)
