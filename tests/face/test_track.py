@@ -345,7 +345,11 @@ def test_key_depends_on_content_not_on_name(tmp_path):
 def test_key_of_the_decoder_changes_with_the_frames_and_not_with_the_name(tmp_path):
     video = probe_video(make_video(tmp_path / "a.mp4", size=(64, 48), seconds=0.2))
     assert decoding_key(replace(video, path=tmp_path / "b.mp4")) == decoding_key(video)
-    others = [replace(video, fps=Fraction(30)), replace(video, orientation=6), replace(video, width=62)]
+    others = [
+        replace(video, fps=Fraction(30)),
+        replace(video, stream=replace(video.stream, specifier="v:1")),
+        replace(video, width=62),
+    ]
     assert len({decoding_key(each) for each in (video, *others)}) == 4
 
 

@@ -10,13 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli import __version__
+from heygem_cli.media.frame_filters import frame_filters, is_seekable
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.output_format import MP4, OutputFormat
-from heygem_cli.media.timing import MAX_AUDIO_JITTER, MAX_VIDEO_GAP
-from heygem_cli.media.types import AudioInfo, VideoInfo
-
-_SEEKABLE = frozenset({"mov", "matroska"})
-"""Demuxers with a reliable index; files of all others are decoded from the beginning."""
+from heygem_cli.media.timing import MAX_AUDIO_JITTER
+from heygem_cli.media.types import AudioInfo, VideoInfo, VideoStream
 
 _MAX_PIXELS = ("-max_pixels", str(2 * MAX_PIXELS))
 """Guard decoders against a size that a video changes to on the way; decoders round sizes up."""
@@ -37,24 +35,21 @@ _IGNORE_TIMES = "asetpts=N/SR/TB"
 _SANITIZE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
 """Replace NaN with silence and clip to full scale: the AAC encoder fails on either."""
 
+_EXAMINED_FRAMES = 3
+"""Frames of which one has to be interlaced, since a camera may record a still scene progressively."""
+
 # Of a damaged file everything that can be decoded is used, however little that is.
 _COMMON = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", "1")
-
-_ORIENTATION_FILTERS = {
-    1: [], 2: ["hflip"], 3: ["hflip", "vflip"], 4: ["vflip"],
-    5: ["transpose=cclock_flip"], 6: ["transpose=clock"], 7: ["transpose=clock_flip"], 8: ["transpose=cclock"],
-}  # fmt: skip
 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:
     """Build the arguments that write ``count`` frames from frame ``start`` on to stdout, as raw yuv420p."""
-    seek = _seek_args(video, start) if _is_seekable(video) else []
+    seek = _seek_args(video, start) if is_seekable(video) else []
     if video.is_still:
         count = 1
     limit = [] if count is None else ["-frames:v", str(count)]
     return [
-        *_COMMON, "-noautorotate", *seek, *_picture_args(video),
-        "-map", f"0:v:{video.stream}", "-filter:v", ",".join(_frame_filters(video, start)), *limit,
+        *_COMMON, *seek, *_video_args(video, frame_filters(video, start)), *limit,
         "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
     ]  # fmt: skip
 
@@ -62,6 +57,16 @@ def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None
 def decoding_key(video: VideoInfo) -> str:
     """Return text that changes with the way in which a file becomes frames, but not with the file's name."""
     return " ".join(arg for arg in decode_video_args(video) if arg != f"file:{video.path}")
+
+
+def first_frame_args(path: Path, stream: VideoStream) -> list[str]:
+    """Build the arguments that write what there is to know about the first frames to stderr."""
+    return [
+        *_COMMON, "-loglevel", "info", "-nostats", "-copyts", *_stream_args(path, stream),
+        "-filter_complex", f"[0:{stream.specifier}]showinfo=checksum=0[video]", "-map", "[video]",
+        "-map_metadata", "-1", "-map_chapters", "-1",
+        "-frames:v", str(_EXAMINED_FRAMES), "-fps_mode", "passthrough", "-f", "null", "-",
+    ]  # fmt: skip
 
 
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
@@ -96,10 +101,9 @@ def mux_args(
 ) -> list[str]:
     """Build the arguments that mux an encoded video stream, which is copied, with the audio."""
     return [
-        *_COMMON, "-y", "-copyts", *_input_args(video.path, video.demuxer, start=video.start),
+        *_COMMON, "-y", "-copyts", *_input_args(video.path, video.stream.demuxer, start=video.start),
         *_input_args(audio.path, audio.demuxer, start=audio.start - audio.delay),
-        "-map", f"0:v:{video.stream}", "-c:v", "copy",
-        *_output_args(audio, output, seconds, container),
+        "-map", f"0:{video.stream.specifier}", "-c:v", "copy", *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
 
 
@@ -143,16 +147,15 @@ def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) 
 
     With ``hold`` the last frame is repeated until there are ``count``.
     """
-    filters = ["setpts=PTS-STARTPTS", *_frame_filters(video, 0)]
+    filters = ["setpts=PTS-STARTPTS", frame_filters(video, 0)]
     if video.is_still:
         filters.append(f"fps={_ratio(video.fps)}")
     if hold:
         filters.append("tpad=stop=-1:stop_mode=clone")
     filters += _tag_filters(video)
     return [
-        *_COMMON, "-y", "-noautorotate", "-display_rotation", "0", *_picture_args(video),
-        "-map", f"0:v:{video.stream}", "-map_metadata", "-1",
-        "-filter:v", ",".join(filters), "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
+        *_COMMON, "-y", *_video_args(video, ",".join(filters)), "-map_metadata", "-1",
+        "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
         "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
 
@@ -180,7 +183,7 @@ def _input_args(path: Path, demuxer: str, *, start: Fraction | None = None) -> l
 def _picture_args(video: VideoInfo) -> list[str]:
     """Build the arguments that read the frames of a video; the pixels of an image that is converted come from stdin."""
     if not video.is_converted:
-        return _input_args(video.path, video.demuxer)
+        return _stream_args(video.path, video.stream)
     size = f"{video.width}x{video.height}"
     return ["-f", "rawvideo", "-pix_fmt", video.pixel_format, "-video_size", size, "-i", "pipe:0"]
 
@@ -208,42 +211,17 @@ def _seek_args(video: VideoInfo, start: int) -> list[str]:
     return ["-copyts", *seek]
 
 
-def _is_seekable(video: VideoInfo) -> bool:
-    return video.demuxer in _SEEKABLE and video.reliable_times
+def _video_args(video: VideoInfo, filters: str) -> list[str]:
+    """Build the arguments of a video as input, and of the filters that its frames pass."""
+    # Configured anew, the filters would drop the frames that they hold.
+    reinit = ["-reinit_filter", "0"] if video.size_varies else []
+    graph = f"[0:{video.stream.specifier}]{filters}[video]"
+    return [*reinit, *_picture_args(video), "-filter_complex", graph, "-map", "[video]"]
 
 
-def _frame_filters(video: VideoInfo, start: int) -> list[str]:
-    filters = [] if video.is_still else _time_filters(video)
-    if video.has_alpha:
-        # Transparent parts become white, as in an image viewer; premultiply alone would make them black.
-        filters += ["format=gbrap", "negate", "premultiply=inplace=1", "negate", "format=gbrp"]
-    filters += _ORIENTATION_FILTERS[video.orientation]
-    filters.append("crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0")
-    matrix = ":out_color_matrix=bt709" if video.is_rgb or video.has_alpha else ""
-    # The size of a stream may change on the way; that of the decoded frames must not.
-    filters.append(f"scale={video.width}:{video.height}:flags=bicubic+accurate_rnd:out_range=tv{matrix}")
-    filters.append("format=yuv420p")
-    if not video.is_still:
-        # After the conversion: repeated frames then share their memory.
-        filters.append(f"fps={_ratio(video.fps)}")
-    if start:
-        absolute = _round_half_away(video.start * video.fps) + start
-        filters.append(f"trim=start_pts={absolute}" if _is_seekable(video) else f"trim=start_frame={start}")
-    return filters
-
-
-def _time_filters(video: VideoInfo) -> list[str]:
-    if not video.reliable_times:
-        return [f"settb={_ratio(1 / video.fps)}", "setpts=N"]
-    # A gap that was not found, beyond the packets that are read first, is shortened to one frame.
-    step = f"if(gt(PTS-PREV_INPTS\\,{MAX_VIDEO_GAP}/TB)\\,max(1\\,1/({_ratio(video.fps)})/TB)\\,PTS-PREV_INPTS)"
-    return [f"setpts=if(isnan(PREV_OUTPTS)\\,PTS\\,PREV_OUTPTS+{step})"]
-
-
-def _round_half_away(value: Fraction) -> int:
-    """Round halves away from zero, as ffmpeg's fps filter does."""
-    rounded = int(abs(value) + Fraction(1, 2))
-    return rounded if value >= 0 else -rounded
+def _stream_args(path: Path, stream: VideoStream) -> list[str]:
+    decoder = ["-c:v", stream.decoder] if stream.decoder else []
+    return [*decoder, *_input_args(path, stream.demuxer)]
 
 
 def _tag_filters(video: VideoInfo) -> list[str]:

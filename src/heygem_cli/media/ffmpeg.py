@@ -108,16 +108,18 @@ class FFmpegProcess:
 
 
 @contextlib.contextmanager
-def running(args: list[str], *, stdin: bool | IO[bytes] = False, stdout: bool = False) -> Iterator[FFmpegProcess]:
+def running(
+    args: list[str], *, stdin: bool | IO[bytes] = False, stdout: bool = False, messages: int = 20
+) -> Iterator[FFmpegProcess]:
     """Run ffmpeg while the block lasts; it is killed if it still runs at the end.
 
-    It reads from a new pipe, from an open file, or from nothing.
+    It reads from a new pipe, from an open file, or from nothing. Its last ``messages`` are kept.
 
     Ctrl-C in the terminal does not reach it, since it has a session of its own. If this process is killed, the pipes
     break, which ends ffmpeg too.
     """
     with _start(args, stdin=stdin, stdout=stdout) as popen:
-        last_messages: deque[str] = deque(maxlen=20)
+        last_messages: deque[str] = deque(maxlen=messages)
         # The thread closes it: a signal may raise here before the thread runs.
         stderr, popen.stderr = popen.stderr, None
         stderr_reader = threading.Thread(target=_keep_last_messages, args=(stderr, last_messages), daemon=True)

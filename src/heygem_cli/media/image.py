@@ -12,6 +12,11 @@ MAX_PIXELS = 50_000_000
 """A photograph of a phone has up to 48 million; no level of H.264 allows more than 8192×4352, but players show it."""
 
 
+def is_too_large(width: int, height: int) -> bool:
+    """Return whether a picture is larger than any that is used."""
+    return max(width, height) > MAX_SIDE or width * height > MAX_PIXELS
+
+
 def check_size(path: Path, width: int, height: int) -> None:
     """Reject a picture that is too large, before it is decoded.
 
@@ -37,13 +42,13 @@ def check_size(path: Path, width: int, height: int) -> None:
                 width, size = MAX_SIDE + 1, "far too many"
             except Exception:  # noqa: BLE001 - a damaged file, or a format that Pillow does not know
                 return
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+    if is_too_large(width, height):
         message = f"it has {size} pixels; at most {MAX_PIXELS // 10**6} million, and {MAX_SIDE} in a row, are possible"
         raise InputError("picture-too-large", message, hint="Scale it down, for example to 3840×2160", path=path)
 
 
-def exif_orientation(path: Path) -> int:
-    """Return the EXIF orientation of an image, 1 if it has none.
+def check_image_complete(path: Path) -> None:
+    """Reject an image that was cut off; ffmpeg would decode what is there.
 
     Raises:
         InputError: ``cut-off-file``.
@@ -53,13 +58,11 @@ def exif_orientation(path: Path) -> int:
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")  # about damaged metadata
-            tag = image.getexif().get(0x0112, 1)
             image.load()
     except Exception as error:
         if "truncated" in str(error):
             raise cut_off_image(path) from error
-        return 1  # a format that Pillow does not support
-    return tag if tag in range(1, 9) else 1
+        # Else it has a format that Pillow does not support.
 
 
 def cut_off_image(path: Path) -> InputError:

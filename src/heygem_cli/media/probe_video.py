@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,46 +10,28 @@ from pathlib import Path
 import av
 import av.container
 import numpy as np
+from av.stream import Disposition
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.container import (
-    DECODER_OPTIONS,
-    check_end,
-    decode,
-    demuxer_name,
-    no_frames,
-    open_media,
-    read_packets,
-)
-from heygem_cli.media.image import check_size, exif_orientation
+from heygem_cli.media.container import check_end, demuxer_name, no_frames, open_media, read_packets
+from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
+from heygem_cli.media.image import check_image_complete, check_size
+from heygem_cli.media.picture_sizes import PictureSize, SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
-from heygem_cli.media.types import ColorTags, VideoInfo
+from heygem_cli.media.types import VideoInfo, VideoStream
 from heygem_cli.media.unsupported import check_supported
 
 MIN_SIDE = 16
 
 MAX_SCANNED_PACKETS = 20_000
-"""Packets that are read to find the frame rate: ten minutes of video, in at most a second."""
+"""Packets that are read to find the frame rate and the sizes: ten minutes of video, in at most a second."""
 
-# Code points of ITU-T H.273 in ffmpeg's names; 2 (unspecified) and unknown ones are not tagged.
-_PRIMARIES = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020", 10: "smpte428",
-    11: "smpte431", 12: "smpte432", 22: "jedec-p22",
-}  # fmt: skip
-_TRANSFERS = {
-    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100", 10: "log316",
-    11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12", 16: "smpte2084",
-    17: "smpte428", 18: "arib-std-b67",
-}  # fmt: skip
-_MATRICES = {
-    1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc", 10: "bt2020c",
-    11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
-}  # fmt: skip
+_IMAGE_BRANDS = frozenset({"avif", "heic", "heix", "mif1", "miaf"})
+"""Kinds of MP4 that contain images."""
 
-_EXIF_ROTATIONS = {1: 8, 2: 3, 3: 6}
-"""EXIF orientation by the number of counterclockwise quarter turns."""
+_TILES = "g:0"
 
 
 def probe_video(path: Path, track: int | None = None) -> VideoInfo:
@@ -61,8 +44,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``cut-off-file``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``, ``no-frames``,
-            ``picture-too-small``, ``picture-too-large``, ``tiled-heif``, ``no-such-track``, ``unknown-codec`` or
-            ``unsupported-picture``.
+            ``picture-too-small``, ``picture-too-large``, ``unsupported-picture``, ``no-such-track`` or
+            ``unknown-codec``.
     """
     check_supported(path)
     if still := probe_still(path):
@@ -70,17 +53,26 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     with open_media(path) as container:
         stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)
-        scan = _scan_video(container, stream, path)
-        notes = (*track_note(container.streams.video, stream, track), *check_end(stream, path))
-        return replace(_video_info(path, container, stream, scan), notes=notes)
+        source = _source(container, stream)
+        with reading_first_frame(path, source) as first_frame:  # while the packets are scanned
+            scan = _scan_video(container, stream)
+            end = check_end(stream, path)
+            frame = first_frame()
+        if frame is None:
+            hint = "Convert it to MP4 if it is an animated WebP" if source.demuxer == "webp_pipe" else ""
+            raise no_frames(path, hint)
+        check_size(path, frame.width, frame.height)
+        is_still = _is_still(container, scan)
+        if is_still:
+            check_image_complete(path)
+        info = _video_info(path, stream, source, scan, frame, is_still=is_still)
+        tracks = () if source.specifier == _TILES else track_note(container.streams.video, stream, track)
+        return replace(info, notes=(*tracks, *end, *_picture_notes(info)))
 
 
 def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:
     streams = container.streams.video
     videos = tracks_of(streams)
-    if videos and container.metadata.get("major_brand") in {"heic", "heix", "mif1"} and len(streams) > 1:
-        message = "HEIC images made of tiles are not supported"
-        raise InputError("tiled-heif", message, hint="Convert it to JPEG or PNG", path=path)
     if videos:
         return choose_track(streams, track, path)
     hint = "Give a video or an image of a face"
@@ -89,81 +81,119 @@ def _video_stream(container: av.container.InputContainer, path: Path, track: int
     raise InputError("no-video-stream", "it has no video stream", hint=hint, path=path)
 
 
-def _video_info(
-    path: Path, container: av.container.InputContainer, stream: av.VideoStream, scan: _VideoScan
-) -> VideoInfo:
-    frame, demuxer = scan.frame, demuxer_name(container)
+def _source(container: av.container.InputContainer, stream: av.VideoStream) -> VideoStream:
+    """Return how the ffmpeg program is to find and decode the stream."""
+    # A photograph of a phone consists of tiles, which the program joins.
+    is_tiled = bool(stream.disposition & Disposition.dependent) and _is_image_file(container)
+    codec = stream.codec_context.codec.canonical_name
+    # Only these decoders return the transparency, which lies beside the picture in WebM.
+    has_alpha = stream.metadata.get("alpha_mode") == "1"
+    decoder = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec, "") if has_alpha else ""
+    specifier = _TILES if is_tiled else f"v:{container.streams.video.index(stream)}"
+    return VideoStream(demuxer_name(container), specifier, decoder)
+
+
+def _is_image_file(container: av.container.InputContainer) -> bool:
+    return container.metadata.get("major_brand", "") in _IMAGE_BRANDS
+
+
+def _is_still(container: av.container.InputContainer, scan: _VideoScan) -> bool:
+    demuxer = demuxer_name(container)
     # A GIF of one image claims 100 frames a second.
-    still = demuxer.endswith("_pipe") or demuxer == "image2" or (demuxer == "gif" and scan.packets == 1)
-    orientation = exif_orientation(path) if still else _EXIF_ROTATIONS.get(round(frame.rotation / 90) % 4, 1)
-    width, height, aspect = _upright_size(path, stream, frame, swap=orientation >= 5)
-    timing = Timing(DEFAULT_FPS, 1) if still else scan.timing
-    alpha = any(component.is_alpha for component in frame.format.components) or frame.format.has_palette
-    rgb = frame.format.is_rgb or frame.format.has_palette
+    is_one_image = _is_image_file(container) or (demuxer == "gif" and scan.packets == 1)
+    return is_one_image or demuxer.endswith("_pipe") or demuxer == "image2"
+
+
+def _video_info(
+    path: Path, stream: av.VideoStream, source: VideoStream, scan: _VideoScan, frame: FirstFrame, *, is_still: bool
+) -> VideoInfo:
+    width, height, aspect = _size(path, scan, frame)
+    timing = Timing(DEFAULT_FPS, 1) if is_still else scan.timing
+    pixels = av.VideoFormat(frame.pixel_format)
+    # Grey with transparency has no matrix either.
+    is_rgb = pixels.is_rgb or pixels.has_palette or frame.pixel_format.startswith("ya")
     return VideoInfo(
         path=path,
         width=width,
         height=height,
         fps=timing.fps,
         frames=timing.frames,
-        is_still=still,
+        is_still=is_still,
         codec=stream.codec_context.codec.canonical_name,
-        pixel_format=frame.format.name,
-        color=_color_tags(frame, from_rgb=rgb or alpha),
+        pixel_format=frame.pixel_format,
+        color=replace(frame.color, matrix="bt709") if is_rgb else frame.color,
         sample_aspect_ratio=aspect,
-        demuxer=demuxer,
-        stream=container.streams.video.index(stream),
-        orientation=orientation,
-        start=scan.start,
-        is_rgb=rgb,
-        has_alpha=alpha,
+        stream=source,
+        start=scan.start if frame.start is None else frame.start,
+        size_varies=len(scan.sizes) > 1,
+        is_interlaced=frame.is_interlaced and not is_still,
+        is_rgb=is_rgb,
+        full_range=frame.full_range,
+        has_alpha=pixels.has_palette or any(component.is_alpha for component in pixels.components),
         reliable_times=timing.reliable,
     )
 
 
-def _upright_size(path: Path, stream: av.VideoStream, frame: av.VideoFrame, *, swap: bool) -> tuple[int, int, Fraction]:
-    """Return the even width and height, and the sample aspect ratio, after rotation."""
-    width, height = frame.width // 2 * 2, frame.height // 2 * 2
-    if min(width, height) < MIN_SIDE:
-        message = f"it has only {frame.width}×{frame.height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
+def _picture_notes(info: VideoInfo) -> Iterator[str]:
+    if info.is_interlaced:
+        yield "it is interlaced; it was deinterlaced with bwdif"
+    if info.size_varies:
+        message = "the size of its picture changes on the way; smaller pictures were scaled and padded to"
+        yield f"{message} {info.width}×{info.height}"
+
+
+def _size(path: Path, scan: _VideoScan, frame: FirstFrame) -> tuple[int, int, Fraction]:
+    """Return the even width and height, and the sample aspect ratio, of the largest picture."""
+    width, height, aspect = frame.width, frame.height, frame.sample_aspect_ratio
+    if frame.is_interlaced and frame.is_rotated:
+        raise _unsupported(path, "it is interlaced, and its container says that it is rotated or mirrored")
+    if len(scan.sizes) > 1:
+        first = scan.sizes[0]
+        if frame.is_rotated or (width, height) != (first.width, first.height):
+            message = "the size of its picture changes on the way, and its container rotates or crops it"
+            raise _unsupported(path, message)
+        largest = max(scan.sizes, key=lambda size: size.width * size.height)
+        # The container's own, if there is one, holds for all pictures.
+        aspect = largest.sample_aspect_ratio if aspect == first.sample_aspect_ratio else aspect
+        width, height = largest.width, largest.height
+    if min(width, height) // 2 * 2 < MIN_SIDE:
+        message = f"it has only {width}×{height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
         raise InputError("picture-too-small", message, hint="Use a larger one", path=path)
-    aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-    return (height, width, 1 / aspect) if swap else (width, height, aspect)
+    return width // 2 * 2, height // 2 * 2, aspect
+
+
+def _unsupported(path: Path, message: str) -> InputError:
+    hint = "Convert it first: ffmpeg -i IN -c:v libx264 -crf 16 OUT.mp4"
+    return InputError("unsupported-picture", message, hint=hint, path=path)
 
 
 @dataclass(frozen=True)
 class _VideoScan:
-    frame: av.VideoFrame
     start: Fraction
     packets: int
     timing: Timing
+    sizes: list[PictureSize]
 
 
-def _scan_video(container: av.container.InputContainer, stream: av.VideoStream, path: Path) -> _VideoScan:
-    frame: av.VideoFrame | None = None
+def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) -> _VideoScan:
     stamps: list[float] = []
     start = Fraction(0)
     packets = 0
-    stream.codec_context.options = DECODER_OPTIONS
+    sizes = SizeScanner(stream)
     for packet in read_packets(container, stream):
         if packet.size and not packet.is_discard:
             packets += 1
+            sizes.add(packet)
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
                 start = stamp * packet.time_base if not stamps else min(start, stamp * packet.time_base)
                 stamps.append(float(stamp * packet.time_base))
-        if frame is None:
-            frame = next(iter(decode(packet)), None)
-        elif packets >= MAX_SCANNED_PACKETS:
+        if packets >= MAX_SCANNED_PACKETS:
             break
-    if frame is None:
-        hint = "Convert it to MP4 if it is an animated WebP" if container.format.name == "webp_pipe" else ""
-        raise no_frames(path, hint)
-    if frame.pts is not None and frame.time_base is not None:
-        start = frame.pts * frame.time_base
     rates = [None if rate is None else Fraction(rate) for rate in _declared_rates(stream)]
     seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
-    return _VideoScan(frame, start, packets, measure(np.array(stamps), packets, rates, seconds))
+    timing = measure(np.array(stamps), packets, rates, seconds)
+    return _VideoScan(start, packets, timing, sizes.sizes)
 
 
 def _declared_rates(stream: av.VideoStream) -> tuple[Fraction | None, ...]:
@@ -174,11 +204,3 @@ def _declared_seconds(container: av.container.InputContainer, stream: av.VideoSt
     if stream.duration is not None and stream.time_base is not None:
         return stream.duration * stream.time_base
     return Fraction(container.duration or 0, av.time_base)
-
-
-def _color_tags(frame: av.VideoFrame, *, from_rgb: bool) -> ColorTags:
-    return ColorTags(
-        primaries=_PRIMARIES.get(frame.color_primaries),
-        transfer=_TRANSFERS.get(frame.color_trc),
-        matrix="bt709" if from_rgb else _MATRICES.get(frame.colorspace),
-    )

@@ -26,12 +26,29 @@ class ColorTags:
 
 
 @dataclass(frozen=True)
+class VideoStream:
+    """How ffmpeg finds and decodes a video in its file.
+
+    Attributes:
+        demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
+        specifier: ffmpeg's stream specifier: ``v:1`` is the second video stream, attached pictures included, ``g:0``
+            the picture whose tiles are streams.
+        decoder: ffmpeg's name of the decoder; empty: the default one of the codec.
+    """
+
+    demuxer: str = ""
+    specifier: str = "v:0"
+    decoder: str = ""
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A face video or a still image, as :func:`heygem_cli.media.read.read_frames` decodes it.
 
     Attributes:
         path: The file.
-        width: Width of the decoded frames, after rotation; an odd last column is cropped, since yuv420p has none.
+        width: Width of the decoded frames, upright; an odd last column is cropped, since yuv420p has none. If the size
+            changes on the way, that of the largest picture.
         height: Height of the decoded frames, likewise.
         fps: Constant frame rate of the decoded frames: of a variable rate that of its busiest parts; 25 for an image.
         frames: Number of frames: exact for a still image (1), otherwise an estimate.
@@ -40,14 +57,16 @@ class VideoInfo:
         codec: ffmpeg's name of the codec.
         pixel_format: ffmpeg's name of the pixel format in the file.
         color: Colour description of the decoded frames; RGB is converted with the BT.709 matrix.
-        sample_aspect_ratio: Width of a pixel divided by its height, after rotation.
-        demuxer: ffmpeg's name of the container format; empty: let ffmpeg guess.
-        orientation: How to rotate and flip the frames of the file, as an EXIF orientation (1 to 8).
+        sample_aspect_ratio: Width of a pixel divided by its height, upright.
+        stream: How ffmpeg finds and decodes it.
         start: Timestamp of the first frame in seconds.
-        is_rgb: Whether the pixels in the file are RGB, or indices into a palette.
+        size_varies: Whether the size or the shape of the pixels changes on the way.
+        is_interlaced: Whether frames consist of two fields, which are then deinterlaced.
+        is_rgb: Whether the pixels in the file are RGB, grey with transparency, or indices into a palette.
+        full_range: Whether black is 0 in the file.
         has_alpha: Whether the pixels in the file may be transparent.
+        background: Red, green and blue, 0 to 255, behind transparent parts.
         reliable_times: Whether the timestamps are used; otherwise the frames follow each other at ``fps``.
-        stream: Which of the file's video streams it is, attached pictures included, counted from 0.
         notes: What the user should know about it.
     """
 
@@ -61,14 +80,16 @@ class VideoInfo:
     pixel_format: str
     color: ColorTags
     sample_aspect_ratio: Fraction = Fraction(1)
-    demuxer: str = ""
-    orientation: int = 1
+    stream: VideoStream = VideoStream()
     start: Fraction = Fraction(0)
+    size_varies: bool = False
+    is_interlaced: bool = False
     is_rgb: bool = False
     is_converted: bool = False
+    full_range: bool = False
     has_alpha: bool = False
+    background: tuple[int, int, int] = (255, 255, 255)
     reliable_times: bool = True
-    stream: int = 0
     notes: tuple[str, ...] = ()
 
 
