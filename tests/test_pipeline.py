@@ -246,6 +246,26 @@ def test_damaged_audio_is_encoded_anew_and_the_result_says_so(pipeline, tmp_path
     assert strict_messages(result.output) == ""
 
 
+def test_mouth_follows_sound_that_is_out_of_phase_and_the_result_says_so(pipeline, tmp_path, face, voice):
+    inverted = tmp_path / "inverted.wav"
+    ffmpeg("-i", voice, "-af", "pan=stereo|c0=c0|c1=-1*c0", inverted)
+    result = render(pipeline, job(tmp_path, inverted, face))
+    assert max(openings(result.output)) > 0.05
+    message = "channels of the audio are out of phase: where it is played in mono, little is heard"
+    assert result.warnings == (f"{inverted}: {message}",)
+
+
+def test_lips_are_closed_until_the_sound_of_a_video_starts(pipeline, tmp_path, face, voice):
+    late = tmp_path / "late.mp4"
+    ffmpeg("-f", "lavfi", "-i", "color=size=64x64:duration=2", "-itsoffset", 1, "-i", voice, "-map", 0, "-map", 1,
+           "-c:a", "aac", late)  # fmt: skip
+    result = render(pipeline, job(tmp_path, late, face))
+    opening = openings(result.output)
+    assert result.frames == len(opening) == pytest.approx(50, abs=1)  # AAC ends at a packet
+    assert max(opening[:20]) < 0.025
+    assert max(opening[25:]) > 0.05
+
+
 def strict_messages(path):
     command = [find_ffmpeg(), "-v", "error", "-xerror", "-i", path, "-f", "null", "-"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr

@@ -17,6 +17,7 @@ from heygem_cli.media.read import has_damaged_audio
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
 from heygem_cli.runtime import Settings
+from heygem_cli.speech.channels import listen
 
 
 def check_job(job: RenderJob) -> Inputs:
@@ -113,12 +114,12 @@ class Pipeline:
             HeygemError: The job failed; nothing half-written is left.
         """
         engine = self.engine(job.options.engine)
-        damaged = has_damaged_audio(
-            inputs.audio,
-            lambda: on_progress(Progress("speech", 0, inputs.audio.duration or None)),
-            output_format(job.output),
-        )
-        inputs = replace(inputs, audio=replace(inputs.audio, damaged=damaged))
+
+        def tick() -> None:
+            on_progress(Progress("speech", 0, inputs.audio.duration or None))
+
+        damaged = has_damaged_audio(inputs.audio, tick, output_format(job.output))
+        inputs = replace(inputs, audio=replace(listen(inputs.audio, tick), damaged=damaged))
         result = engine.render(job, inputs, on_progress)
         return replace(result, warnings=(*_warnings(inputs), *result.warnings))
 

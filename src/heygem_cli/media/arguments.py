@@ -26,7 +26,6 @@ _METADATA = {
 }
 
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-_AAC_MAX_CHANNELS = 8
 
 _FILL_GAPS = f"asetpts=PTS-STARTPTS,aresample=async=1:min_hard_comp={MAX_AUDIO_JITTER}"
 """Start at zero, and fill gaps in the timestamps with silence."""
@@ -74,6 +73,17 @@ def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     return [*_COMMON, *_mono_args(audio, rate), "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"]
 
 
+def decode_channels_args(audio: AudioInfo, rate: int) -> list[str]:
+    """Build the arguments that write the audio to stdout, as float samples of all its channels."""
+    # Unlike -ac, which may mix, it keeps every channel as it is, and their number where that changes on the way.
+    same = "|".join(f"c{channel}=c{channel}" for channel in range(audio.channels))
+    filters = f"{_audio_times(audio)},aresample={rate},pan={audio.channels}C|{same}"
+    return [
+        *_COMMON, *_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-filter:a", filters,
+        "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1",
+    ]  # fmt: skip
+
+
 def encode_args(
     video: VideoInfo,
     audio: AudioInfo,
@@ -112,7 +122,7 @@ def can_copy_audio(audio: AudioInfo, seconds: float | None = None, container: Ou
 
     Without ``seconds`` it is assumed that all of it is.
     """
-    intact = audio.reliable_times and audio.seamless and not audio.damaged
+    intact = audio.reliable_times and audio.seamless and not audio.damaged and not audio.downmix
     whole = seconds is None or abs(audio.duration - seconds) < 0.1
     return container.can_copy(audio.codec, audio.sample_rate) and intact and whole
 
@@ -189,7 +199,8 @@ def _picture_args(video: VideoInfo) -> list[str]:
 
 
 def _mono_args(audio: AudioInfo, rate: int) -> list[str]:
-    filters = f"{_audio_times(audio)},aresample={rate}"
+    mix = f"{_mix_filter(audio, 'mono', 1)}," if audio.mix else ""
+    filters = f"{_audio_times(audio)},{mix}aresample={rate}"
     return [*_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-filter:a", filters, "-ac", "1"]
 
 
@@ -233,13 +244,23 @@ def _tag_filters(video: VideoInfo) -> list[str]:
 
 def _aac_args(audio: AudioInfo, seconds: float) -> list[str]:
     rate = next((rate for rate in _AAC_RATES if rate >= audio.sample_rate), _AAC_RATES[-1])
-    channels = audio.channels if 1 <= audio.channels <= _AAC_MAX_CHANNELS else 2
+    downmix = audio.downmix or audio.too_many_channels
+    channels = 2 if downmix else max(1, audio.channels)
+    mix = f"{_mix_filter(audio, 'stereo', 2)}," if downmix else ""
     # Only floating-point samples can be NaN or beyond full scale.
     sanitize = f"{_SANITIZE}," if audio.codec.startswith("pcm_f") else ""
     return [
-        "-filter:a", f"{sanitize}{_audio_times(audio)},atrim=end={seconds:.6f}",
+        "-filter:a", f"{sanitize}{mix}{_audio_times(audio)},atrim=end={seconds:.6f}",
         "-c:a", "aac", "-ar", str(rate), "-ac", str(channels), "-b:a", f"{96 * channels}k",
     ]  # fmt: skip
+
+
+def _mix_filter(audio: AudioInfo, layout: str, count: int) -> str:
+    """Return the filter that mixes all channels into each of ``count`` channels."""
+    weights = audio.mix or (1 / audio.channels,) * audio.channels
+    mixed = "".join(f"{weight:+.6f}*c{channel}" for channel, weight in enumerate(weights) if weight).lstrip("+")
+    outputs = "|".join(f"c{channel}={mixed}" for channel in range(count))
+    return f"aformat=sample_fmts=fltp,pan={layout}|{outputs}"
 
 
 def _audio_times(audio: AudioInfo) -> str:

@@ -44,6 +44,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
+            low_frequencies=_low_frequencies(stream),
             demuxer=demuxer_name(container),
             stream=streams.index(stream),
             start=scan.start,
@@ -68,6 +69,11 @@ class _AudioScan:
     reliable: bool
     seamless: bool
     skipped: float
+
+
+def _low_frequencies(stream: av.AudioStream) -> int | None:
+    names = [channel.name for channel in stream.codec_context.layout.channels]
+    return names.index("LFE") if "LFE" in names else None
 
 
 def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) -> Fraction:

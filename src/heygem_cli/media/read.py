@@ -17,7 +17,7 @@ from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.still import opened_pixels
-from heygem_cli.media.types import AudioInfo, Frame, Samples, VideoInfo
+from heygem_cli.media.types import AudioInfo, ChannelSamples, Frame, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 
 _Item = TypeVar("_Item")
@@ -125,10 +125,25 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         InputError: ``no-samples`` when nothing can be decoded.
         HeygemError: The decoder failed.
     """
-    with ffmpeg.running(arguments.decode_audio_args(audio, rate), stdout=True) as decoder:
+    return _read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)
+
+
+def read_channels(audio: AudioInfo, rate: int, multiple: int) -> Generator[ChannelSamples, None, None]:
+    """Decode all channels of the audio, in chunks of a multiple of ``multiple`` samples (the last one may be shorter).
+
+    Otherwise as :func:`read_audio`.
+    """
+    size = max(1, AUDIO_BLOCK // multiple // audio.channels) * multiple
+    with closing(_read_samples(audio, arguments.decode_channels_args(audio, rate), size * audio.channels)) as chunks:
+        for chunk in chunks:
+            yield chunk.reshape(-1, audio.channels)
+
+
+def _read_samples(audio: AudioInfo, args: list[str], block: int) -> Generator[Samples, None, None]:
+    with ffmpeg.running(args, stdout=True) as decoder:
         done = 0
         while True:
-            chunk = np.empty(AUDIO_BLOCK, dtype=np.float32)
+            chunk = np.empty(block, dtype=np.float32)
             size = _fill(decoder.stdout, chunk.data.cast("B")) // chunk.itemsize
             if size == 0:
                 break

@@ -15,6 +15,11 @@ Frame = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.float32]
 """Mono audio in -1 … 1, shape (samples,)."""
 
+ChannelSamples = npt.NDArray[np.float32]
+"""Audio of several channels in -1 … 1, shape (samples, channels)."""
+
+AAC_MAX_CHANNELS = 8
+
 
 @dataclass(frozen=True)
 class ColorTags:
@@ -110,6 +115,9 @@ class AudioInfo:
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
         seamless: Whether packets that are copied sound the same: none is missing, and none has to be skipped.
         damaged: Whether decoding it is known to give errors.
+        low_frequencies: The channel of the subwoofer, counted from 0, which players of stereo leave out.
+        mix: The weight of each channel in the mono mix that the mouth follows; empty for ffmpeg's own mix.
+        downmix: Whether the output has this mix instead of the channels.
         stream: Which of the file's audio streams it is, counted from 0.
         notes: What the user should know about it.
     """
@@ -125,8 +133,16 @@ class AudioInfo:
     reliable_times: bool = True
     seamless: bool = True
     damaged: bool = False
+    low_frequencies: int | None = None
+    mix: tuple[float, ...] = ()
+    downmix: bool = False
     stream: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def too_many_channels(self) -> bool:
+        """Whether AAC cannot have so many."""
+        return self.channels > AAC_MAX_CHANNELS
 
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:

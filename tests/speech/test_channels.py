@@ -1,0 +1,160 @@
+"""The mouth follows what is heard, on whichever channels it is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_speech import babble
+
+from heygem_cli.media.arguments import can_copy_audio
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
+from heygem_cli.media.read import read_audio
+from heygem_cli.media.types import AudioInfo, Samples
+from heygem_cli.media.write import encode_video
+from heygem_cli.options import EncodeOptions
+from heygem_cli.speech.channels import listen
+from media_factory import ffmpeg, make_image
+from portrait import make_voice
+
+SPEECH = 0.7 * babble(2, seed=1) * (np.arange(32000) % 16000 < 14000)
+NOISE = np.asarray(np.random.default_rng(3).normal(0, 0.2, 32000), np.float32)
+NOTHING = np.zeros(32000, np.float32)
+
+
+def music() -> Samples:
+    """Return steady chords that change every half second."""
+    hertz = np.repeat([220, 262, 196, 330], 8000)
+    return np.asarray(0.2 * sum(np.sin(2 * np.pi * k * np.cumsum(hertz) / 16000) for k in (1, 1.25, 1.5, 2)))
+
+
+def write(path: Path, *channels: Samples, codec: str = "pcm_f32le", extra: tuple[str, ...] = ()) -> AudioInfo:
+    """Write a file of these channels, at 16 kHz."""
+    raw = path.with_suffix(".raw")
+    np.stack(channels, axis=1).astype("<f4").tofile(raw)
+    ffmpeg("-f", "f32le", "-ar", 16000, "-ac", len(channels), "-i", raw, "-c:a", codec, *extra, path)
+    return probe_audio(path)
+
+
+def samples_of(audio: AudioInfo) -> Samples:
+    return np.concatenate(list(read_audio(audio)))
+
+
+def likeness(samples: Samples, original: Samples) -> float:
+    """Return the correlation of what is heard with the original, after the delay of an encoder."""
+    common = min(len(samples), len(original))
+    return float(np.corrcoef(samples[:common], original[:common])[0, 1])
+
+
+def test_mono_and_ordinary_stereo_are_mixed_by_ffmpeg_as_ever(tmp_path: Path):
+    mono = write(tmp_path / "mono.wav", SPEECH)
+    stereo = write(tmp_path / "stereo.wav", SPEECH + 0.05 * NOISE, 0.5 * SPEECH)
+    for audio in (mono, stereo):
+        assert listen(audio) == audio
+    assert np.array_equal(samples_of(mono), SPEECH)
+    assert np.allclose(samples_of(stereo), (1.5 * SPEECH + 0.05 * NOISE) * 0.5**0.5, atol=1e-6)
+
+
+def test_stereo_that_is_out_of_phase_is_heard(tmp_path: Path):
+    audio = write(tmp_path / "a.wav", SPEECH, -SPEECH)
+    assert not samples_of(audio).any()
+    heard = listen(audio)
+    assert np.allclose(samples_of(heard), SPEECH, atol=1e-4)
+    assert heard.notes == ("channels of the audio are out of phase: where it is played in mono, little is heard",)
+    assert not heard.downmix
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 7, 8, 9, 12, 16])
+def test_speech_on_any_channel_is_heard_and_is_in_the_output(count: int, tmp_path: Path):
+    still = probe_video(make_image(tmp_path / "a.png", size=(16, 16)))
+    for channel in range(count) if count in (2, 3, 6) else (0, count // 2, count - 1):
+        audio = write(tmp_path / "a.wav", *(SPEECH if each == channel else NOTHING for each in range(count)))
+        heard = listen(audio)
+        assert np.allclose(samples_of(heard), SPEECH, atol=1e-4)
+        frame = np.zeros((24, 16), np.uint8)
+        with encode_video(tmp_path / "out.mp4", still, heard, seconds=2, options=EncodeOptions()) as writer:
+            for _ in range(50):
+                writer.write(frame)
+        output = probe_audio(tmp_path / "out.mp4")
+        ffmpeg("-i", tmp_path / "out.mp4", "-ac", 2, tmp_path / "played.wav")  # as a player with two loudspeakers
+        assert likeness(samples_of(listen(probe_audio(tmp_path / "played.wav"))), SPEECH) > 0.9
+        mixed = count > 8 or channel == audio.low_frequencies
+        assert (output.channels, heard.downmix) == ((2, True) if mixed else (count, False))
+        assert [note for note in heard.notes if "in stereo" in note] == list(heard.notes)
+        assert bool(heard.notes) == mixed
+
+
+@pytest.mark.parametrize("other", [2 * NOISE, music(), 3 * music()], ids=["noise", "music", "loud music"])
+def test_quiet_speech_beside_loud_noise_or_music_is_followed(other: Samples, tmp_path: Path):
+    heard = listen(write(tmp_path / "a.wav", other.clip(-1, 1), 0.05 * SPEECH))
+    assert likeness(samples_of(heard), SPEECH) > 0.99
+    (note,) = heard.notes
+    assert note.startswith("the mouth follows channel 2, which is ")
+    assert note.endswith(" dB softer than channel 1")
+
+
+def test_speech_on_the_center_of_a_film_is_followed(tmp_path: Path):
+    around = [0.5 * music() + 0.2 * NOISE for _ in range(5)]
+    heard = listen(write(tmp_path / "a.wav", *around[:2], SPEECH, *around[2:]))
+    assert likeness(samples_of(heard), SPEECH) > 0.99
+
+
+def test_two_people_on_two_channels_are_both_heard(tmp_path: Path):
+    other = 0.7 * babble(2, seed=2) * (np.arange(32000) % 16000 >= 8000)
+    for channels in ((SPEECH, other), (NOTHING, SPEECH, NOTHING, other)):
+        samples = samples_of(listen(write(tmp_path / "a.wav", *channels)))
+        assert likeness(samples, SPEECH + other) > 0.99
+
+
+def test_one_channel_out_of_phase_among_many_does_not_cancel(tmp_path: Path):
+    heard = listen(write(tmp_path / "a.wav", SPEECH, NOTHING, -SPEECH, SPEECH, -SPEECH))
+    assert likeness(samples_of(heard), SPEECH) > 0.99
+    assert np.abs(samples_of(heard)).max() == pytest.approx(np.abs(SPEECH).max(), rel=0.05)
+
+
+def test_invalid_samples_on_one_channel_do_not_matter(tmp_path: Path):
+    broken = np.full(32000, np.nan, np.float32)
+    heard = listen(write(tmp_path / "a.wav", broken, SPEECH, -1e30 * NOTHING))
+    assert np.allclose(samples_of(heard), SPEECH, atol=1e-4)
+
+
+def test_silence_is_reported(tmp_path: Path):
+    (note,) = listen(write(tmp_path / "a.wav", NOTHING)).notes
+    assert note == "the audio is silent, so the mouth stays closed"
+    (note,) = listen(write(tmp_path / "a.wav", 0.01 * SPEECH, 0.01 * SPEECH)).notes
+    assert note.startswith("the audio is nearly silent (-")
+    assert listen(write(tmp_path / "a.wav", 0.05 * SPEECH)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [("a.wav", "pcm_s16le", 8000), ("a.wav", "pcm_s24le", 48000), ("a.wav", "pcm_s32le", 44100),
+     ("a.wav", "pcm_f64le", 22050), ("a.wav", "pcm_s16le", 192000), ("a.wav", "pcm_alaw", 8000),
+     ("a.wav", "pcm_mulaw", 8000), ("a.wav", "pcm_u8", 16000), ("a.aiff", "pcm_s16be", 44100),
+     ("a.flac", "flac", 96000), ("a.w64", "pcm_s16le", 44100), ("a.au", "pcm_mulaw", 8000),
+     ("a.wav", "adpcm_ms", 22050)],
+)  # fmt: skip
+def test_formats_are_heard_alike(name: str, codec: str, rate: int, tmp_path: Path):
+    heard = listen(write(tmp_path / name, NOTHING, SPEECH, codec=codec, extra=("-ar", str(rate))))
+    assert likeness(samples_of(heard), SPEECH) > (0.99 if codec != "adpcm_ms" else 0.95)
+
+
+def test_copied_sound_is_encoded_where_it_has_to_be_mixed(tmp_path: Path):
+    channels = [SPEECH if each == 3 else NOTHING for each in range(6)]
+    audio = write(tmp_path / "a.m4a", *channels, codec="alac")
+    assert can_copy_audio(audio)
+    assert not can_copy_audio(listen(audio))
+
+
+def test_samples_are_checked_often(tmp_path: Path):
+    calls: list[None] = []
+    listen(probe_audio(make_voice(tmp_path / "long.wav", 60)), lambda: calls.append(None))
+    assert len(calls) > 10
+
+
+def test_sound_of_a_video_is_heard_from_the_start_of_the_file(tmp_path: Path):
+    audio = write(tmp_path / "a.wav", SPEECH, -SPEECH)
+    heard = samples_of(replace(listen(audio), delay=replace(audio).start + 1))
+    assert not heard[:16000].any()
+    assert np.allclose(heard[16000:], SPEECH, atol=1e-4)
