@@ -58,6 +58,21 @@ def test_missing_cuda_is_an_error_if_it_was_given():
     assert caught.value.exit_code == 4
 
 
+@pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has a GPU")  # noqa: PTH110
+@pytest.mark.parametrize("variables", [{}, {"CUDA_PATH": "/usr/local/cuda"}])
+def test_cuda_that_fails_after_all_is_noticed(monkeypatch, capfd, variables):
+    """ONNX Runtime falls back to the CPU without an error, or raises one if ``CUDA_PATH`` is set."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("heygem_cli.onnx.cuda_usable", lambda: True)
+    with pytest.raises(NotCapableError) as caught:
+        make_session(model_path("mouth_painter.onnx"), "cuda", Settings())
+    assert caught.value.code == "cuda-unavailable"
+    session = make_session(model_path("mouth_painter.onnx"), "auto", Settings())
+    assert session_provider(session) == "CPUExecutionProvider"
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense", bytes(100), "half"])
 def test_damaged_model_is_an_error(tmp_path, content):
     model = tmp_path / "net.onnx"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import io
 import subprocess
 from collections.abc import Iterable
 from functools import cache
@@ -102,7 +104,11 @@ def open_session(model: Path, provider: Provider, settings: Settings) -> Inferen
     # Threads that wait in a loop would take the cores that ffmpeg needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     cuda = [("CUDAExecutionProvider", CUDA_OPTIONS)] if provider == "CUDAExecutionProvider" else []
-    return onnxruntime.InferenceSession(str(model), options, [*cuda, "CPUExecutionProvider"])
+    # After an error of CUDA, ONNX Runtime prints it to stdout and tries again with other options.
+    with contextlib.redirect_stdout(io.StringIO()):
+        session = onnxruntime.InferenceSession(str(model), options, [*cuda, "CPUExecutionProvider"])
+    session.disable_fallback()
+    return session
 
 
 def run_once(session: InferenceSession) -> list[Array]:
@@ -122,7 +128,8 @@ def _errors() -> tuple[type[Exception], ...]:
     """Return the errors of ONNX Runtime, which have no class in common."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return tuple(each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
+    own = (each for each in vars(state).values() if isinstance(each, type) and issubclass(each, Exception))
+    return (RuntimeError, *own)
 
 
 def session_provider(session: InferenceSession) -> Provider:
