@@ -79,7 +79,7 @@ def decode_channels_args(audio: AudioInfo, rate: int) -> list[str]:
     same = "|".join(f"c{channel}=c{channel}" for channel in range(audio.channels))
     filters = f"{_audio_times(audio)},aresample={rate},pan={audio.channels}C|{same}"
     return [
-        *_COMMON, *_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-filter:a", filters,
+        *_COMMON, *_audio_input_args(audio), "-map", f"0:a:{audio.stream}", "-filter:a", filters,
         "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1",
     ]  # fmt: skip
 
@@ -100,7 +100,7 @@ def encode_args(
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", "yuv420p",
         "-video_size", f"{video.width}x{video.height}", "-r", _ratio(video.fps), "-i", "pipe:0",
-        *_input_args(audio.path, audio.demuxer, start=audio.start - audio.delay), "-map", "0:v:0",
+        *_audio_input_args(audio, start=audio.start - audio.delay), "-map", "0:v:0",
         "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", "yuv420p",
         *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def mux_args(
     """Build the arguments that mux an encoded video stream, which is copied, with the audio."""
     return [
         *_COMMON, "-y", "-copyts", *_input_args(video.path, video.stream.demuxer, start=video.start),
-        *_input_args(audio.path, audio.demuxer, start=audio.start - audio.delay),
+        *_audio_input_args(audio, start=audio.start - audio.delay),
         "-map", f"0:{video.stream.specifier}", "-c:v", "copy", *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
 
@@ -132,14 +132,14 @@ def copy_audio_args(audio: AudioInfo, container: OutputFormat = MP4) -> list[str
     # In a file, ffmpeg itself removes the headers of raw AAC; in a stream it does not.
     headers = ["-bsf:a", "aac_adtstoasc"] if audio.codec == "aac" else []
     return [
-        *_COMMON, *_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-c:a", "copy", *headers,
+        *_COMMON, *_audio_input_args(audio), "-map", f"0:a:{audio.stream}", "-c:a", "copy", *headers,
         *container.stream_options, "-f", container.muxer, "pipe:1",
     ]  # fmt: skip
 
 
 def check_audio_args(audio: AudioInfo | None, container: OutputFormat = MP4) -> list[str]:
     """Build the arguments that decode audio, or that of a file on stdin, up to the first error."""
-    source = ["-f", container.demuxer, "-i", "pipe:0"] if audio is None else _input_args(audio.path, audio.demuxer)
+    source = ["-f", container.demuxer, "-i", "pipe:0"] if audio is None else _audio_input_args(audio)
     stream = 0 if audio is None else audio.stream
     return [*_COMMON, "-xerror", *source, "-map", f"0:a:{stream}", "-f", "null", "-"]
 
@@ -198,10 +198,15 @@ def _picture_args(video: VideoInfo) -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", video.pixel_format, "-video_size", size, "-i", "pipe:0"]
 
 
+def _audio_input_args(audio: AudioInfo, *, start: Fraction | None = None) -> list[str]:
+    length = ["-ignore_length", "1"] if audio.ignores_length else []
+    return [*length, *_input_args(audio.path, audio.demuxer, start=start)]
+
+
 def _mono_args(audio: AudioInfo, rate: int) -> list[str]:
     mix = f"{_mix_filter(audio, 'mono', 1)}," if audio.mix else ""
     filters = f"{_audio_times(audio)},{mix}aresample={rate}"
-    return [*_input_args(audio.path, audio.demuxer), "-map", f"0:a:{audio.stream}", "-filter:a", filters, "-ac", "1"]
+    return [*_audio_input_args(audio), "-map", f"0:a:{audio.stream}", "-filter:a", filters, "-ac", "1"]
 
 
 def _output_args(audio: AudioInfo, output: Path, seconds: float, container: OutputFormat) -> list[str]:

@@ -20,14 +20,12 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
 from heygem_cli.media.source import open_source
+from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
 
 DECODER_OPTIONS = {"max_pixels": str(2 * MAX_PIXELS)}
 """Guard decoders against sizes that only the data itself has; decoders round sizes up."""
-
-UNKNOWN_RIFF_SIZE = 0x7FFF_F000
-"""A RIFF header (WAV, AVI) with a size of at least this was written as a stream of unknown length."""
 
 
 @contextmanager
@@ -40,10 +38,12 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
     with open_source(path) as file, _read_errors(path):
         # Without a name libavformat detects the format from the content alone.
         unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
+        whole = {"ignore_length": "1"} if has_more_samples(file) else {}
+        file.seek(0)
         try:
             # Without any protocol the files that a playlist names are never opened.
             container = av.open(
-                unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS}, buffer_size=1 << 18
+                unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS, **whole}, buffer_size=1 << 18
             )
         except (av.FFmpegError, ValueError) as error:
             raise _unreadable(path, file) from error
@@ -97,10 +97,12 @@ def check_end(stream: av.VideoStream | av.AudioStream, path: Path) -> tuple[str,
     size = path.stat().st_size
     expected = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     with path.open("rb") as file:
-        head = file.read(8)
-    if head[:4] == b"RIFF":
+        head, data = file.read(8), find_data(file)
+    if data is not None:
+        expected = data.start + (data.size or 0) if data.is_cut_off else 0
+    elif head[:4] == b"RIFF":
         chunk = int.from_bytes(head[4:8], "little")
-        expected = max(expected, chunk + 8 if chunk < UNKNOWN_RIFF_SIZE else 0)
+        expected = max(expected, chunk + 8 if chunk < UNKNOWN_SIZE else 0)
     if expected > size:
         message = f"the file is truncated: only {size / expected:.0%} of it is there"
         raise InputError("cut-off-file", message, hint="Copy, download or export it again", path=path)

@@ -15,6 +15,7 @@ from heygem_cli.media.container import check_end, decode, demuxer_name, no_sampl
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
+from heygem_cli.media.wav import has_more_samples
 
 MAX_PRIMING = 4500
 """Samples that encoders add before the first one, at the most (HE-AAC), and that decoders skip."""
@@ -44,6 +45,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
+            ignores_length=_has_more_samples(path),
             low_frequencies=_low_frequencies(stream),
             demuxer=demuxer_name(container),
             stream=streams.index(stream),
@@ -69,6 +71,11 @@ class _AudioScan:
     reliable: bool
     seamless: bool
     skipped: float
+
+
+def _has_more_samples(path: Path) -> bool:
+    with path.open("rb") as file:
+        return has_more_samples(file)
 
 
 def _low_frequencies(stream: av.AudioStream) -> int | None:

@@ -115,6 +115,7 @@ class AudioInfo:
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
         seamless: Whether packets that are copied sound the same: none is missing, and none has to be skipped.
         damaged: Whether decoding it is known to give errors.
+        ignores_length: Whether the demuxer has to read beyond the length that the header says.
         low_frequencies: The channel of the subwoofer, counted from 0, which players of stereo leave out.
         mix: The weight of each channel in the mono mix that the mouth follows; empty for ffmpeg's own mix.
         downmix: Whether the output has this mix instead of the channels.
@@ -133,6 +134,7 @@ class AudioInfo:
     reliable_times: bool = True
     seamless: bool = True
     damaged: bool = False
+    ignores_length: bool = False
     low_frequencies: int | None = None
     mix: tuple[float, ...] = ()
     downmix: bool = False
