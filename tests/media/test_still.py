@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from color_profiles import ADOBE_RGB, DISPLAY_P3, SRGB, as_srgb, cmyk_profile, grey_profile, rgb_profile
+from heif_factory import write_heic
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
-from heygem_cli.media import still
+from heygem_cli.media import image, still
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_frames
@@ -25,8 +26,8 @@ SIZE = (64, 48)
 EXACT = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
 
 
-def save(path: Path, image: Image.Image, **options: object) -> Path:
-    image.save(path, **{**EXACT.get(Image.registered_extensions()[path.suffix], {}), **options})
+def save(path: Path, picture: Image.Image, **options: object) -> Path:
+    picture.save(path, **{**EXACT.get(Image.registered_extensions()[path.suffix], {}), **options})
     return path
 
 
@@ -36,9 +37,9 @@ def plain(color: object = COLOR, mode: str = "RGB") -> Image.Image:
 
 def halves(*colors: tuple[int, int, int]) -> Image.Image:
     """Return an image that has one colour in its upper half and another one below."""
-    image = Image.new("RGB", SIZE, colors[0])
-    image.paste(colors[1], (0, SIZE[1] // 2, *SIZE))
-    return image
+    picture = Image.new("RGB", SIZE, colors[0])
+    picture.paste(colors[1], (0, SIZE[1] // 2, *SIZE))
+    return picture
 
 
 def colors(video: VideoInfo, *places: tuple[int, int]) -> list[list[int]]:
@@ -94,8 +95,8 @@ def test_sixteen_bits_are_rounded_to_eight_not_clipped(tmp_path):
     assert_close(colors(video)[0], [188] * 3)
     source = f"color=0x{bytes(COLOR).hex()}:size=64x48,format=rgb48be"
     ffmpeg("-f", "lavfi", "-i", source, "-frames:v", 1, "-update", 1, tmp_path / "deep.png")
-    with Image.open(tmp_path / "deep.png") as image:
-        save(tmp_path / "p3.png", image, icc_profile=P3)
+    with Image.open(tmp_path / "deep.png") as deep:
+        save(tmp_path / "p3.png", deep, icc_profile=P3)
     assert_close(colors(probe_video(tmp_path / "p3.png"))[0], as_srgb(COLOR, DISPLAY_P3, None))
 
 
@@ -106,9 +107,9 @@ def test_palettes(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".avif", ".tif"])
 def test_transparency_is_kept(suffix, tmp_path):
-    image = plain((*COLOR, 255), "RGBA")
-    image.paste((*COLOR, 0), (0, 0, 32, 48))
-    video = probe_video(save(tmp_path / f"picture{suffix}", image, icc_profile=P3))
+    picture = plain((*COLOR, 255), "RGBA")
+    picture.paste((*COLOR, 0), (0, 0, 32, 48))
+    video = probe_video(save(tmp_path / f"picture{suffix}", picture, icc_profile=P3))
     assert video.has_alpha
     clear, opaque = colors(video, (8, 24), (56, 24))
     assert_close(clear, [255] * 3)
@@ -144,9 +145,7 @@ def test_tags_in_the_file_do_not_describe_the_converted_colours(tmp_path):
     )  # fmt: skip
     assert probe_video(tmp_path / "tagged.png").color.primaries == "smpte432"
     data = (tmp_path / "tagged.png").read_bytes()
-    with Image.open(save(tmp_path / "icc.png", plain(), icc_profile=P3)) as image:
-        assert image.info["icc_profile"] == P3
-    other = (tmp_path / "icc.png").read_bytes()
+    other = save(tmp_path / "icc.png", plain(), icc_profile=P3).read_bytes()
     start = other.index(b"iCCP") - 4
     chunk = other[start : start + 12 + int.from_bytes(other[start : start + 4], "big")]
     place = data.index(b"cHRM") - 4
@@ -155,6 +154,32 @@ def test_tags_in_the_file_do_not_describe_the_converted_colours(tmp_path):
     assert video.color == still.probe_still(tmp_path / "icc.png").color
     assert video.color.primaries == "bt709"
     assert_close(colors(video)[0], as_srgb(COLOR, DISPLAY_P3, None))
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_photographs_of_phones(turns, tmp_path):
+    path = write_heic(tmp_path / "p3.heic", color=f"0x{bytes(COLOR).hex()}", profile=P3, turns=turns, columns=3)
+    video = probe_video(path)
+    assert (video.is_still, video.is_converted, video.frames) == (True, True, 1)
+    assert (video.width, video.height) == ((64, 192) if turns % 2 else (192, 64))
+    for place in ((5, 5), (video.width - 5, video.height - 5)):
+        assert_close(colors(video, place)[0], as_srgb(COLOR, DISPLAY_P3, None))
+
+
+@pytest.mark.parametrize("profile", [b"", rgb_profile(SRGB), b"damaged" * 40])
+def test_photographs_of_phones_without_another_profile(profile, tmp_path):
+    video = probe_video(write_heic(tmp_path / "plain.heic", profile=profile))
+    assert (video.is_still, video.is_converted, video.width, video.height) == (True, False, 128, 64)
+
+
+def test_photographs_of_phones_that_are_too_large_or_damaged(tmp_path, monkeypatch):
+    path = write_heic(tmp_path / "p3.heic", profile=P3)
+    monkeypatch.setattr(image, "MAX_PIXELS", 5000)
+    with pytest.raises(InputError, match="it has 128×64 pixels"):
+        probe_video(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match="the image is truncated"):
+        probe_video(path)
 
 
 def test_large_photograph_keeps_its_details(tmp_path):

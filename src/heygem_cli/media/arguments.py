@@ -68,6 +68,14 @@ def first_frame_args(path: Path, stream: VideoStream) -> list[str]:
     ]  # fmt: skip
 
 
+def decode_heic_args(path: Path) -> list[str]:
+    """Build the arguments that write the picture of a HEIC file, upright, to stdout as PPM."""
+    return [
+        *_COMMON, *_input_args(path, "mov"), "-frames:v", "1", "-c:v", "ppm", "-pix_fmt", "rgb24",
+        "-f", "image2pipe", "pipe:1",
+    ]  # fmt: skip
+
+
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the audio to stdout, as mono float samples."""
     return [*_COMMON, *_mono_args(audio, rate), "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"]

@@ -43,6 +43,16 @@ def is_unfinished_mp4(file: BinaryIO) -> bool:
     return b"mdat" in kinds and not kinds & {b"moov", b"meta"}
 
 
+def is_cut_off_picture(file: BinaryIO) -> bool:
+    """Return whether a file is a HEIC or AVIF image of which the end is missing."""
+    if _read(file, 4, 4) != b"ftyp":
+        return False
+    size = os.fstat(file.fileno()).st_size
+    boxes = list(_boxes(file, size))
+    kinds = {kind for kind, _ in boxes}
+    return b"meta" in kinds and b"moov" not in kinds and _ends_within(boxes, size)
+
+
 def _ends_within(parts: Iterator[Part] | list[Part], size: int) -> bool:
     end = size
     for _, end in parts:  # noqa: B007

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,7 +18,9 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from heygem_cli.errors import HeygemError
-from heygem_cli.media.image import check_size, cut_off_image
+from heygem_cli.media import arguments, ffmpeg
+from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image
+from heygem_cli.media.interrupted import is_cut_off_picture
 from heygem_cli.media.timing import DEFAULT_FPS
 from heygem_cli.media.types import ColorTags, VideoInfo
 
@@ -28,6 +31,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "PSD", "TIFF", "ICO", "ICNS")
 _ALWAYS = frozenset({"TIFF", "ICO", "ICNS", "TGA"})
 """Formats that ffmpeg reads wrongly or not at all; of the others only images with a profile are decoded here."""
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"mif1"})
+_HEIC_HEADER = 1 << 20
+"""Bytes in which the description of a HEIC file ends."""
 _ANIMATED = frozenset({"PNG", "WEBP", "AVIF"})
 _SRGB = ColorTags(primaries="bt709", transfer="iec61966-2-1", matrix="bt709")
 _MAX_DIFFERENCE = 2
@@ -42,6 +48,9 @@ def probe_still(path: Path) -> VideoInfo | None:
     Raises:
         InputError: ``cut-off-file``, ``picture-too-large``.
     """
+    with path.open("rb") as file:
+        if is_cut_off_picture(file):
+            raise cut_off_image(path)
     image = _decode(path)
     if image is None:
         return None
@@ -104,6 +113,8 @@ def _open(path: Path) -> Image.Image | None:
     """Open an image; return None if it is none, damaged, an animation, or of a kind that Pillow cannot convert."""
     from PIL import Image
 
+    if profile := _heic_profile(path):
+        return _open_heic(path, profile)
     Image.init()
     formats = ("TGA",) if path.suffix.lower() == ".tga" else _FORMATS  # nothing in a TGA says that it is one
     try:
@@ -115,6 +126,33 @@ def _open(path: Path) -> Image.Image | None:
         return image
     image.close()
     return None
+
+
+def _heic_profile(path: Path) -> bytes:
+    """Return the colour profile of a HEIC file; empty if the file is another one or has none."""
+    with path.open("rb") as file:
+        head = file.read(_HEIC_HEADER)
+    box = re.search(rb"(....)colr(?:prof|rICC)", head, re.DOTALL)
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIC_BRANDS or box is None:
+        return b""
+    return head[box.end() : box.start() + int.from_bytes(box[1], "big")]
+
+
+def _open_heic(path: Path, profile: bytes) -> Image.Image | None:
+    """Let ffmpeg decode a HEIC file, which Pillow cannot; return None if that fails, too."""
+    from PIL import Image
+
+    data = bytearray()
+    with ffmpeg.running(arguments.decode_heic_args(path), stdout=True) as decoder:
+        while len(data) <= 3 * MAX_PIXELS and (block := decoder.stdout.read(1 << 20)):
+            data += block
+    try:
+        image = Image.open(io.BytesIO(data), formats=("PPM",))
+    except OSError:
+        return None
+    check_size(path, *image.size)
+    image.info["icc_profile"] = profile
+    return image
 
 
 def _load(image: Image.Image, path: Path) -> bool:

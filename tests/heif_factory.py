@@ -1,0 +1,76 @@
+"""Photographs in HEIC, made of tiles as those of phones; ffmpeg cannot write them."""
+
+import struct
+from pathlib import Path
+
+from media_factory import ffmpeg
+
+TILE = 64
+GRID = 1
+"""The item that joins the tiles, which are the items after it."""
+
+
+def write_heic(path: Path, *, color: str = "red", profile: bytes = b"", turns: int = 0, columns: int = 2) -> Path:
+    """Write a photograph of one colour, as wide as ``columns`` tiles and one tile high, turned counterclockwise."""
+    configuration, picture = _encode_tile(path.with_suffix(".mp4"), color)
+    properties = [configuration, _full_box(b"ispe", struct.pack(">2I", TILE, TILE))]
+    properties += [_full_box(b"ispe", struct.pack(">2I", columns * TILE, TILE)), _box(b"irot", bytes([turns]))]
+    if profile:
+        properties.append(_box(b"colr", b"prof" + profile))
+    tiles = range(GRID + 1, GRID + 1 + columns)
+    header = _box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
+    meta = _meta(properties, tiles, 0, len(picture))
+    meta = _meta(properties, tiles, len(header) + len(meta) + 8, len(picture))
+    path.write_bytes(header + meta + _box(b"mdat", picture * columns))
+    return path
+
+
+def _encode_tile(scratch: Path, color: str) -> tuple[bytes, bytes]:
+    """Return the configuration of the decoder, and the encoded picture."""
+    ffmpeg(
+        "-f", "lavfi", "-i", f"color={color}:size={TILE}x{TILE}", "-frames:v", 1, "-c:v", "libx265", "-tag:v", "hvc1",
+        "-x265-params", "log-level=none:info=0", "-crf", 4, scratch,
+    )  # fmt: skip
+    data = scratch.read_bytes()
+    scratch.unlink()
+    return _find(data, b"hvcC"), _find(data, b"mdat")[8:]
+
+
+def _find(data: bytes, kind: bytes) -> bytes:
+    start = data.index(kind) - 4
+    return data[start : start + int.from_bytes(data[start : start + 4], "big")]
+
+
+def _meta(properties: list[bytes], tiles: range, offset: int, size: int) -> bytes:
+    items = [(GRID, b"grid"), *((tile, b"hvc1") for tile in tiles)]
+    infos = b"".join(_full_box(b"infe", struct.pack(">2H4sx", item, 0, kind), version=2) for item, kind in items)
+    of_grid, of_tile = bytes(range(3, len(properties) + 1)), b"\x01\x02"
+    associations = b"".join(
+        struct.pack(">HB", item, len(own)) + own for item, own in [(GRID, of_grid), *((t, of_tile) for t in tiles)]
+    )
+    places = struct.pack(">4H2I", GRID, 1, 0, 1, 0, 8)  # in the box idat
+    for index, tile in enumerate(tiles):
+        places += struct.pack(">4H2I", tile, 0, 0, 1, offset + index * size, size)
+    grid = struct.pack(">4B2H", 0, 0, 0, len(tiles) - 1, len(tiles) * TILE, TILE)
+    references = _box(b"dimg", struct.pack(f">2H{len(tiles)}H", GRID, len(tiles), *tiles))
+    content = (
+        _full_box(b"hdlr", bytes(4) + b"pict" + bytes(13))
+        + _full_box(b"pitm", struct.pack(">H", GRID))
+        + _full_box(b"iinf", struct.pack(">H", len(items)) + infos)
+        + _full_box(b"iref", references)
+        + _box(
+            b"iprp",
+            _box(b"ipco", b"".join(properties)) + _full_box(b"ipma", struct.pack(">I", len(items)) + associations),
+        )
+        + _box(b"idat", grid)
+        + _full_box(b"iloc", struct.pack(">2BH", 0x44, 0, len(items)) + places, version=1)
+    )
+    return _full_box(b"meta", content)
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _full_box(kind: bytes, content: bytes, version: int = 0) -> bytes:
+    return _box(kind, bytes([version, 0, 0, 0]) + content)
