@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import signal
+import sys
 from types import FrameType
 
 
@@ -16,10 +17,16 @@ def main() -> None:
             signal.signal(number, _exit)
     # Imported here because it takes a moment, in which Ctrl-C may come. Garbage collection would make it longer.
     gc.disable()
-    from heygem_cli.cli.main import run
+    try:
+        from heygem_cli.cli.main import run
 
-    gc.enable()
-    run()
+        gc.enable()
+        run()
+    except (ImportError, MemoryError) as error:  # commands report their own errors
+        from heygem_cli.errors import from_exception
+
+        os.write(2, f"error: {from_exception(error)}\n".encode())
+        sys.exit(4)
 
 
 def _exit(signum: int, _frame: FrameType | None) -> None:

@@ -99,6 +99,20 @@ def from_os_error(error: OSError, hint: str = "", path: Path | None = None) -> H
     return HeygemError("system-error", error.strerror or str(error), path=named, hint=hint)
 
 
+def from_exception(error: BaseException) -> HeygemError | None:
+    """Convert an exception that says what the machine lacks, or is an error of the operating system; else None."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
+        message = "there is not enough memory" if isinstance(error, MemoryError) else "no thread can be started"
+        return NotCapableError("out-of-memory", message, hint="Close other programs, or raise the limits (ulimit -a)")
+    if isinstance(error, ImportError) or (isinstance(error, OSError) and error.errno is None and ".so" in str(error)):
+        while isinstance(error.__cause__, ImportError | OSError):  # libraries put advice of their own around it
+            error = error.__cause__
+        reason = str(error).strip().partition("\n")[0]
+        message = f"a library cannot be loaded: {reason}"
+        return NotCapableError("library-broken", message, hint="Install heygem-cli again")
+    return from_os_error(error) if isinstance(error, OSError) else None
+
+
 def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
     """Convert an error of the operating system that came while a file of a folder was created, written or renamed."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

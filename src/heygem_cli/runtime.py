@@ -6,12 +6,34 @@ Nothing heavy is imported at the top: :func:`apply_settings` must run before num
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from heygem_cli.errors import InputError
+from heygem_cli.errors import InputError, NotCapableError
+
+ADDRESS_SPACE = 2 * 10**9
+"""Bytes that the libraries need. With less they fail in many ways: some abort the process, some hang."""
+ADDRESS_SPACE_PER_THREAD = 64 << 20
+"""What the C library reserves for the memory that a thread allocates."""
+
+
+def check_address_space(threads: int | None = None) -> None:
+    """Check that the address space is not limited too much for the libraries, before they are loaded.
+
+    Args:
+        threads: Threads of the networks; None for the default. Other libraries start one for each processor.
+
+    Raises:
+        NotCapableError: ``address-space-limit``.
+    """
+    limit, _hard = resource.getrlimit(resource.RLIMIT_AS)
+    needed = ADDRESS_SPACE + ADDRESS_SPACE_PER_THREAD * ((threads or _default_threads()) + (os.cpu_count() or 1))
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        message = f"the address space is limited to {limit // 10**6:,} MB, {needed // 10**6:,} MB are needed"
+        raise NotCapableError("address-space-limit", message, hint="Raise the limit: ulimit -v unlimited")
 
 
 @dataclass(frozen=True)
@@ -40,13 +62,19 @@ def read_settings(environment: Mapping[str, str], threads: int | None = None) ->
 
     Raises:
         InputError: A variable is not a whole number.
+        NotCapableError: See :func:`check_address_space`.
     """
+    check_address_space(threads)
     return Settings(
         omp_threads=_whole_number(environment, "OMP_NUM_THREADS", 1, minimum=1),
         torch_threads=_whole_number(environment, "TORCH_NUM_THREADS", 1, minimum=1),
-        onnx_threads=threads or min(4, len(os.sched_getaffinity(0))),
+        onnx_threads=threads or _default_threads(),
         parallel=_whole_number(environment, "ORT_PARALLEL", 0, minimum=0) > 0,
     )
+
+
+def _default_threads() -> int:
+    return min(4, len(os.sched_getaffinity(0)))
 
 
 def _whole_number(environment: Mapping[str, str], name: str, default: int, *, minimum: int) -> int:

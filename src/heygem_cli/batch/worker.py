@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
-from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_os_error
+from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_exception
 from heygem_cli.files import delete_parts_of, file_digest
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
 from heygem_cli.options import EngineOptions
@@ -109,14 +109,13 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
 def to_failure(error: Exception) -> Failure:
     """Convert an exception to the failure of a job."""
     trace = "".join(traceback.format_exception(error))
-    if isinstance(error, OSError):
-        error = from_os_error(error)
-    if isinstance(error, HeygemError):
-        retryable = not isinstance(error, InputError | NotCapableError | JobTimeoutError)
-        return Failure(error.code, error.message, error.hint, retryable=retryable, trace=trace)
     if isinstance(error, MemoryError):
         hint = "Close other programs, or run fewer renders at the same time"
         return Failure("out-of-memory", "there is not enough memory", hint, retryable=True, trace=trace)
+    known = error if isinstance(error, HeygemError) else from_exception(error)
+    if known is not None:
+        retryable = not isinstance(known, InputError | NotCapableError | JobTimeoutError)
+        return Failure(known.code, known.message, known.hint, retryable=retryable, trace=trace)
     message = f"{type(error).__name__}: {error}"
     return Failure("internal-error", message, "This is a bug in heygem: report it with --debug", trace=trace)
 
@@ -320,7 +319,10 @@ def serve(descriptor: int, parent: int) -> None:
     options, settings, engines = connection.recv()
     try:
         pipeline = _load_pipeline(options, settings, engines)
-    except HeygemError as error:
+    except Exception as caught:
+        error = caught if isinstance(caught, HeygemError) else from_exception(caught)
+        if error is None:
+            raise
         connection.send((type(error), error.code, error.message, error.hint))
         return
     connection.send(None)

@@ -23,6 +23,7 @@ from heygem_cli.cli.parameters import command, only
 from heygem_cli.cli.watch import watch
 from heygem_cli.errors import InputError
 from heygem_cli.options import ContainerOptions, DisplayOptions, DoctorOptions, EngineOptions
+from heygem_cli.runtime import check_address_space
 
 if TYPE_CHECKING:
     from heygem_cli.doctor.check import Check
@@ -47,6 +48,7 @@ def doctor(
 
     Reports what is wrong, why it matters and what to do; changes nothing. Exit 0: nothing failed, 1: something did.
     """
+    check_address_space()
     from heygem_cli.doctor.container import GROUPS_OF_THE_HOST
     from heygem_cli.doctor.registry import select
     from heygem_cli.doctor.runner import run_checks

@@ -11,6 +11,7 @@ from rich.text import Text
 from heygem_cli.cli.output import console, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.options import DisplayOptions, EngineOptions
+from heygem_cli.runtime import check_address_space
 
 if TYPE_CHECKING:
     from heygem_cli.engines import EngineEntry
@@ -31,6 +32,7 @@ def engines(
 
     Nothing is started or loaded. The exit status is 0 whether engines are ready or not.
     """
+    check_address_space()
     from heygem_cli.engines import ENGINES
 
     with spinner("checking"):

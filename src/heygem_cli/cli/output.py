@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.errors import HeygemError, from_os_error, printable
+from heygem_cli.errors import HeygemError, from_exception, printable
 
 SCHEMA = 1
 
@@ -113,8 +113,10 @@ def report_errors(*, as_json: bool = False, one_line: bool = False, debug: bool 
     """Report an error as one line on stderr, with ``--json`` also as an object on stdout, and exit with its status."""
     try:
         yield
-    except (HeygemError, OSError) as caught:
-        error = caught if isinstance(caught, HeygemError) else from_os_error(caught)
+    except Exception as caught:
+        error = caught if isinstance(caught, HeygemError) else from_exception(caught)
+        if error is None:
+            raise
         if debug:
             traceback.print_exc()
         print_error(error)
