@@ -79,7 +79,7 @@ def _flatten_filter(video: VideoInfo) -> str:
         fill = f"lutrgb=r={red}:g={green}:b={blue}"
     else:
         y, u, v = _yuv(video)
-        start, opaque, flat = "", video.pixel_format.replace("yuva", "yuv"), "auto"
+        start, opaque, flat = f"format={video.pixel_format},", video.pixel_format.replace("yuva", "yuv"), "auto"
         # maxval is 235 or 240, or as many times more as the pixels have more than 8 bits.
         fill = f"lutyuv=y={y:.3f}/235*maxval:u={u:.3f}/240*maxval:v={v:.3f}/240*maxval"
     return (
