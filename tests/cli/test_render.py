@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from heygem_cli.cli.render import summary
 from heygem_cli.job import RenderResult
 from heygem_cli.media.probe_video import probe_video
+from media_factory import ffmpeg
 from portrait import make_face_video, make_voice, scene
 
 
@@ -113,6 +116,25 @@ def test_error_is_one_line_and_with_json_an_object(heygem, face):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert set(error) == {"code", "message", "hint"}
+
+
+def test_files_are_found_as_other_programs_name_them(heygem, face, voice):
+    composed, decomposed = (unicodedata.normalize(form, "Zoë.mp4") for form in ("NFC", "NFD"))
+    shutil.copy(face, heygem.folder / composed)
+    done = heygem("render", voice.as_uri(), decomposed, "-o", "made.mp4", "--quiet")
+    assert (done.returncode, done.stderr, left_in(heygem.folder)) == (0, "", [composed, "made.mp4"])
+    missing = heygem("render", "file:///no%20such.wav", decomposed)
+    assert "/no such.wav: there is no such file" in missing.stderr
+
+
+def test_recording_that_a_crash_cut_off_is_rendered_with_a_note(heygem, face, voice):
+    ffmpeg("-i", face, "-c:v", "libx264", "-g", 2, heygem.folder / "whole.flv")
+    recording = (heygem.folder / "whole.flv").read_bytes()
+    (heygem.folder / "obs.flv").write_bytes(recording[: len(recording) * 2 // 3])
+    done = heygem("render", voice, "obs.flv", "-o", "made.mp4", "--json")
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert warning == "obs.flv: the file breaks off, as after a crash or an incomplete copy; it was used up to there"
+    assert warning in " ".join(done.stderr.split())
 
 
 def test_video_without_a_face_is_an_error(heygem, voice, clip):

@@ -9,7 +9,7 @@ from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
-from media_factory import X264, ffmpeg, make_video
+from media_factory import X264, ffmpeg, make_audio, make_video
 
 AAC = ("-c:a", "aac")
 VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus")
@@ -60,6 +60,16 @@ def test_recording_that_breaks_off_is_used_up_to_there(name, share, recordings, 
     seconds = sum(map(len, read_audio(audio))) / 16000
     assert seconds == pytest.approx(2 * share, abs=0.5)
     assert seconds == pytest.approx(audio.duration, abs=0.05)
+
+
+@pytest.mark.parametrize("codec", ["libopus", "libvorbis", "flac"])
+def test_sound_in_ogg(codec, tmp_path):
+    whole = make_audio(tmp_path / "whole.ogg", seconds=4, extra=("-c:a", codec))
+    assert probe_audio(whole).notes == ()
+    assert probe_audio(cut(whole, 0.7, tmp_path / "..").rename(tmp_path / "cut.ogg")).notes == (NOTE,)
+    with (tmp_path / "tagged.ogg").open("wb+") as file:
+        file.write(whole.read_bytes() + b"TAG" + bytes(125))
+        assert not is_interrupted(file)
 
 
 @pytest.mark.parametrize("name", ["obs.flv", "obs.mkv", "browser.webm"])

@@ -36,7 +36,9 @@ def render(
     ] = None,
     face: Annotated[
         Path | None,
-        typer.Argument(metavar="FACE", readable=False, help="Who speaks: a video, or a still image (jpg, png, webp)."),
+        typer.Argument(
+            metavar="FACE", readable=False, help="Who speaks: a video, or a still image (jpg, png, heic, …)."
+        ),
     ] = None,
     *,
     output: Annotated[

@@ -19,7 +19,7 @@ Part = tuple[bytes, int]
 def is_interrupted(file: BinaryIO) -> bool:
     """Return whether a file that is written in small parts, each complete in itself, ends within one of them.
 
-    These are fragmented MP4, Matroska and WebM, FLV and MPEG-TS.
+    These are fragmented MP4, Matroska and WebM, FLV, MPEG-TS and Ogg.
     """
     head, size = _read(file, 0, 400), os.fstat(file.fileno()).st_size
     if head[4:8] in _BOXES:
@@ -29,6 +29,8 @@ def is_interrupted(file: BinaryIO) -> bool:
         return _ends_within(_elements(file, size), size)
     if head.startswith(b"FLV\1"):
         return _ends_within(_tags(file, size), size)
+    if head.startswith(b"OggS"):
+        return _ends_within(_pages(file, size), size)
     for length, start in ((188, 0), (192, 4)):
         if len(head) > 2 * length and head[start] == head[start + length] == _TS_SYNC:
             return size % length != 0
@@ -103,6 +105,18 @@ def _tags(file: BinaryIO, size: int) -> Iterator[Part]:
         end = start + 11 + int.from_bytes(header[1:4], "big")
         yield header[:1], end
         start = end + 4
+
+
+def _pages(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the pages of an Ogg file, up to anything else that was appended to it."""
+    end = 0
+    while end < size:
+        header = _read(file, end, 27 + 255)
+        if len(header) >= 4 and not header.startswith(b"OggS"):
+            return
+        count = header[26] if len(header) > 26 else 0
+        end += 27 + count + sum(header[27 : 27 + count])
+        yield header[:4], end
 
 
 def _read(file: BinaryIO, position: int, count: int) -> bytes:
