@@ -180,13 +180,16 @@ def check_options(options: RenderOptions) -> None:
     """Check that a job's engine can use every option that differs from its default.
 
     Raises:
-        InputError: ``unknown-engine`` or ``unheeded-option``.
+        InputError: ``unknown-engine``, ``unheeded-option`` or ``no-10-bits``.
     """
     usable = find_engine(options.engine).uses | OF_ANY_ENGINE
     for each in declared(RenderOptions):
         value = value_of(options, each)
         if value != each.default and each.name not in usable:
             raise _unusable(each, f"{each.flags[-1]} {value}", [options.engine])
+    if options.encode.pixel_format == "10bit" and options.encode.encoder == "h264_nvenc":
+        message = "--pixel-format 10bit: the encoder h264_nvenc has only 8 bits"
+        raise InputError("no-10-bits", message, hint="Use --encoder auto or libx264, or --pixel-format 8bit")
 
 
 def check_engine_options(engines: Iterable[str], given: frozenset[str]) -> None:

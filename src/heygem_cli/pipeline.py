@@ -14,8 +14,9 @@ from heygem_cli.media.output_format import output_format
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
+from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
-from heygem_cli.options import EngineOptions
+from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
 
@@ -32,7 +33,7 @@ def check_job(job: RenderJob) -> Inputs:
     audio = probe_audio(job.audio, job.options.audio_track)
     video = probe_video(job.face, job.options.video_track)
     check_output_path(job)
-    choose_encoder(job.options.encode.encoder, video)
+    choose_encoder(job.options.encode, video)
     return Inputs(audio, video)
 
 
@@ -61,8 +62,8 @@ def check_current_folder() -> None:
         raise InputError("no-current-folder", message, hint="Change into one that exists: cd ~") from error
 
 
-def _warnings(inputs: Inputs) -> Iterator[str]:
-    """Yield what was done about inputs that are not as they should be."""
+def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
+    """Yield what was done about inputs that are not as they should be, and what the output lacks of them."""
     audio, video = inputs.audio, inputs.video
     # Both may be the same file.
     yield from dict.fromkeys(f"{printable(each.path)}: {note}" for each in (audio, video) for note in each.notes)
@@ -74,6 +75,18 @@ def _warnings(inputs: Inputs) -> Iterator[str]:
     if not video.reliable_times:
         message = "the timestamps of the video are impossible, so its frames follow each other at"
         yield f"{printable(video.path)}: {message} {float(video.fps):.4g} fps"
+    yield from _lost_bits(video, options)
+
+
+def _lost_bits(video: VideoInfo, options: RenderOptions) -> Iterator[str]:
+    bits = 10 if options.encode.pixel_format == "10bit" else 8
+    if video.source_bits <= bits:
+        return
+    banding = ", in which HDR shows bands" if video.is_hdr and bits == 8 else ""
+    can_keep = bits == 8 and "pixel_format" in find_engine(options.engine).uses
+    remedy = "; --pixel-format 10bit keeps 10" if can_keep else ""
+    message = f"it has {video.source_bits} bits per colour, the output has {bits}{banding}{remedy}"
+    yield f"{printable(video.path)}: {message}"
 
 
 class Pipeline:
@@ -121,7 +134,7 @@ class Pipeline:
         damaged = has_damaged_audio(inputs.audio, tick, output_format(job.output))
         inputs = replace(inputs, audio=replace(listen(inputs.audio, tick), damaged=damaged))
         result = engine.render(job, inputs, on_progress)
-        return replace(result, warnings=(*_warnings(inputs), *result.warnings))
+        return replace(result, warnings=(*_warnings(inputs, job.options), *result.warnings))
 
     def close(self) -> None:
         """Close all engines."""

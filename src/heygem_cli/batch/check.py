@@ -166,6 +166,6 @@ def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[T
     for name in {row.job.options.engine for row in rows}:
         check_engine(name, options)
     for row in rows:
-        encoder = row.job.options.encode.encoder
-        if encoder != "auto" and _face_track(row.job) in faces:
-            choose_encoder(encoder, faces[_face_track(row.job)])
+        encode = row.job.options.encode
+        if (encode.encoder, encode.pixel_format) != ("auto", "8bit") and _face_track(row.job) in faces:
+            choose_encoder(encode, faces[_face_track(row.job)])

@@ -10,11 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli import __version__
-from heygem_cli.media.frame_filters import frame_filters, is_seekable
+from heygem_cli.media.frame_filters import frame_filters, is_seekable, raw_format
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.timing import MAX_AUDIO_JITTER
-from heygem_cli.media.types import AudioInfo, VideoInfo, VideoStream
+from heygem_cli.media.types import AudioInfo, HdrMetadata, VideoInfo, VideoStream
 
 _MAX_PIXELS = ("-max_pixels", str(2 * MAX_PIXELS))
 """Guard decoders against a size that a video changes to on the way; decoders round sizes up."""
@@ -42,14 +42,14 @@ _COMMON = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", 
 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:
-    """Build the arguments that write ``count`` frames from frame ``start`` on to stdout, as raw yuv420p."""
+    """Build the arguments that write ``count`` frames from frame ``start`` on to stdout, as :func:`raw_format`."""
     seek = _seek_args(video, start) if is_seekable(video) else []
     if video.is_still:
         count = 1
     limit = [] if count is None else ["-frames:v", str(count)]
     return [
         *_COMMON, *seek, *_video_args(video, frame_filters(video, start)), *limit,
-        "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
+        "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", raw_format(video), "pipe:1",
     ]  # fmt: skip
 
 
@@ -101,15 +101,15 @@ def encode_args(
     codec: list[str],
     container: OutputFormat = MP4,
 ) -> list[str]:
-    """Build the arguments that encode raw yuv420p frames from stdin, and mux them with the audio.
+    """Build the arguments that encode raw frames from stdin, and mux them with the audio.
 
     ``codec`` are the arguments of :func:`encoder_args`; ``seconds`` of the audio are used.
     """
     return [
-        *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", "yuv420p",
+        *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", raw_format(video),
         "-video_size", f"{video.width}x{video.height}", "-r", _ratio(video.fps), "-i", "pipe:0",
         *_audio_input_args(audio, start=audio.start - audio.delay), "-map", "0:v:0",
-        "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", "yuv420p",
+        "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", raw_format(video),
         *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
 
@@ -185,9 +185,23 @@ def encoder_args(encoder: str, crf: int, preset: str, threads: int) -> list[str]
     return ["-c:v", encoder, "-preset", preset, "-crf", str(crf), "-threads", str(threads)]
 
 
-def encoder_test_args(encoder: str, width: int, height: int) -> list[str]:
-    """Build the arguments that encode a few frames of this size and discard them."""
-    source = f"color=size={width}x{height}:rate=25:duration=0.2,format=yuv420p"
+def ten_bit_args(encoder: str, hdr: HdrMetadata, threads: int, container: OutputFormat) -> list[str]:
+    """Build the arguments, beyond those of :func:`encoder_args`, with which libx264 or libx265 writes 10 bits."""
+    display = hdr.mastering_display and "G({},{})B({},{})R({},{})WP({},{})L({},{})".format(*hdr.mastering_display)
+    light = hdr.light_level and "{},{}".format(*hdr.light_level)
+    if encoder == "libx264":
+        known = {"mastering-display": display, "cll": light}
+    else:
+        known = {"log-level": "error", "pools": str(threads or "*"), "master-display": display, "max-cll": light}
+    params = ":".join(f"{key}={value}" for key, value in known.items() if value)
+    # Apple's players need this name of HEVC.
+    tag = ["-tag:v", "hvc1"] if encoder == "libx265" and container.demuxer == "mov" else []
+    return [*([f"-{encoder.removeprefix('lib')}-params", params] if params else []), *tag]
+
+
+def encoder_test_args(encoder: str, width: int, height: int, pixel_format: str = "yuv420p") -> list[str]:
+    """Build the arguments that encode a few frames of this size and format, and discard them."""
+    source = f"color=size={width}x{height}:rate=25:duration=0.2,format={pixel_format}"
     return [*_COMMON, "-f", "lavfi", "-i", source, "-c:v", encoder, "-f", "null", "-"]
 
 

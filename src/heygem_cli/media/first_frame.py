@@ -14,7 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.types import ColorTags, VideoStream
+from heygem_cli.media.hdr import parse_hdr
+from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 
 _MESSAGES = 500
 """Lines that are kept: what the program says about the streams, and some for each frame."""
@@ -44,6 +45,7 @@ class FirstFrame:
         start: Timestamp in seconds; None if there is none.
         is_interlaced: Whether one of the first frames consists of two fields.
         is_rotated: Whether the container asks to rotate or mirror it, which has been done.
+        hdr: What a display should know to show HDR.
     """
 
     width: int
@@ -55,6 +57,7 @@ class FirstFrame:
     start: Fraction | None
     is_interlaced: bool
     is_rotated: bool
+    hdr: HdrMetadata
 
 
 @contextmanager
@@ -88,6 +91,7 @@ def _parse(messages: list[str]) -> FirstFrame | None:
         start=None if first["pts"] == "NOPTS" else int(first["pts"]) * Fraction(time_base),
         is_interlaced=any(frame["fields"] in "TB" for frame in frames),
         is_rotated=any("Display Matrix:" in message for message in messages),
+        hdr=parse_hdr(messages),
     )
 
 

@@ -1,4 +1,4 @@
-"""The filters that turn the decoded frames of any video into upright yuv420p frames of one size and rate.
+"""The filters that turn the decoded frames of any video into upright frames of one size and rate.
 
 The program itself rotates, mirrors and crops a picture as its container says, before these filters see it.
 """
@@ -30,7 +30,9 @@ def frame_filters(video: VideoInfo, start: int) -> str:
         filters.append(_flatten_filter(video))
     if not video.size_varies:
         filters.append("crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0")
-    filters += _fit_filters(video, ":out_range=tv" + (":out_color_matrix=bt709" if video.is_rgb else ""), "yuv420p")
+    filters += _fit_filters(
+        video, ":out_range=tv" + (":out_color_matrix=bt709" if video.is_rgb else ""), raw_format(video)
+    )
     if not video.is_still:
         # After the conversion: repeated frames then share their memory.
         filters.append(f"fps={_ratio(video.fps)}")
@@ -38,6 +40,11 @@ def frame_filters(video: VideoInfo, start: int) -> str:
         absolute = _round_half_away(video.start * video.fps) + start
         filters.append(f"trim=start_pts={absolute}" if is_seekable(video) else f"trim=start_frame={start}")
     return ",".join(filters)
+
+
+def raw_format(video: VideoInfo) -> str:
+    """Return ffmpeg's name of the pixel format of decoded frames."""
+    return "yuv420p10le" if video.bits == 10 else "yuv420p"
 
 
 def is_seekable(video: VideoInfo) -> bool:

@@ -131,6 +131,8 @@ def _video_info(
         full_range=frame.full_range,
         has_alpha=pixels.has_palette or any(component.is_alpha for component in pixels.components),
         reliable_times=timing.reliable,
+        source_bits=max(component.bits for component in pixels.components),
+        hdr=frame.hdr,
     )
 
 

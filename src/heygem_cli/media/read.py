@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from typing import IO, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.still import opened_pixels
-from heygem_cli.media.types import AudioInfo, ChannelSamples, Frame, Samples, VideoInfo
+from heygem_cli.media.types import AudioInfo, ChannelSamples, Frame, Frame10, Samples, VideoInfo
 from heygem_cli.options import LoopMode
 
 _Item = TypeVar("_Item")
@@ -32,7 +33,7 @@ AUDIO_BLOCK = 1 << 16
 
 
 def read_frames(video: VideoInfo, start: int = 0, count: int | None = None) -> Generator[Frame, None, None]:
-    """Decode ``count`` frames from frame ``start`` on (without ``count``: all) at the rate ``video.fps``.
+    """Decode ``count`` frames of 8 bits from frame ``start`` on (without ``count``: all) at the rate ``video.fps``.
 
     Frame n is bit-identical wherever reading starts. Each frame is a new array. Damaged parts of a file are skipped, as
     ffmpeg does. Closing the generator ends the decoder.
@@ -41,6 +42,13 @@ def read_frames(video: VideoInfo, start: int = 0, count: int | None = None) -> G
         InputError: ``no-frames`` when reading from the beginning yields none.
         HeygemError: The decoder failed.
     """
+    with closing(_decode(replace(video, bits=8), start, count)) as frames:
+        for frame in frames:
+            yield np.asarray(frame, np.uint8)
+
+
+def _decode(video: VideoInfo, start: int = 0, count: int | None = None) -> Generator[Frame | Frame10, None, None]:
+    """Do what :func:`read_frames` does, with as many bits as ``video`` says."""
     if count == 0:
         return
     args = arguments.decode_video_args(video, start, count)
@@ -80,8 +88,8 @@ def loop_index(i: int, n: int, mode: LoopMode) -> int:
     return i % n if mode == "forward" else n - 1
 
 
-def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple[int, Frame], None, None]:
-    """Yield exactly ``total`` frames, each with its index in the video, looped as :func:`loop_index` defines.
+def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple[int, Frame | Frame10], None, None]:
+    """Yield exactly ``total`` frames of ``video.bits``, each with its index in the video, looped by :func:`loop_index`.
 
     Frames are read-only, since one may be repeated. Memory is bounded by :data:`LOOP_BYTES`. A still image is repeated
     in every mode.
@@ -91,9 +99,9 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
     """
     capacity = min(total - 1, _max_frames_in_memory(video))
     keep = mode in ("pingpong", "forward") and video.frames <= capacity
-    kept: list[Frame] = []
+    kept: list[Frame | Frame10] = []
     n = 0
-    with closing(read_frames(video, count=total)) as frames:
+    with closing(_decode(video, count=total)) as frames:
         for frame in frames:
             frame.flags.writeable = False
             if keep and n < capacity:
@@ -191,10 +199,10 @@ def has_damaged_audio(
 
 
 def _max_frames_in_memory(video: VideoInfo) -> int:
-    return max(1, LOOP_BYTES // (video.width * video.height * 3 // 2))
+    return max(1, LOOP_BYTES // (video.width * video.height * 3 // 2 * (1 if video.bits == 8 else 2)))
 
 
-def _decode_again(video: VideoInfo, n: int, mode: LoopMode) -> Generator[tuple[int, Frame], None, None]:
+def _decode_again(video: VideoInfo, n: int, mode: LoopMode) -> Generator[tuple[int, Frame | Frame10], None, None]:
     """Continue endlessly after the first pass over a video that is too large to keep in memory."""
     while True:
         if mode == "pingpong":
@@ -202,9 +210,9 @@ def _decode_again(video: VideoInfo, n: int, mode: LoopMode) -> Generator[tuple[i
         yield from _read_forwards(video, 1 if mode == "pingpong" else 0, n)
 
 
-def _read_forwards(video: VideoInfo, start: int, stop: int) -> Generator[tuple[int, Frame], None, None]:
+def _read_forwards(video: VideoInfo, start: int, stop: int) -> Generator[tuple[int, Frame | Frame10], None, None]:
     index = start
-    with closing(read_frames(video, start, stop - start)) as frames:
+    with closing(_decode(video, start, stop - start)) as frames:
         for frame in frames:
             frame.flags.writeable = False
             yield index, frame
@@ -214,7 +222,7 @@ def _read_forwards(video: VideoInfo, start: int, stop: int) -> Generator[tuple[i
         raise HeygemError("reading-failed", message, hint="Do not change it while it is rendered", path=video.path)
 
 
-def _read_backwards(video: VideoInfo, last: int) -> Iterator[tuple[int, Frame]]:
+def _read_backwards(video: VideoInfo, last: int) -> Iterator[tuple[int, Frame | Frame10]]:
     """Yield the frames ``last`` … 0, which are decoded forwards in chunks that fit into memory."""
     stop = last + 1
     while stop > 0:
@@ -225,8 +233,9 @@ def _read_backwards(video: VideoInfo, last: int) -> Iterator[tuple[int, Frame]]:
         stop = start
 
 
-def _read_frame(pipe: IO[bytes], video: VideoInfo) -> Frame | None:
-    frame = np.empty((video.height * 3 // 2, video.width), dtype=np.uint8)
+def _read_frame(pipe: IO[bytes], video: VideoInfo) -> Frame | Frame10 | None:
+    shape = video.height * 3 // 2, video.width
+    frame = np.empty(shape, np.uint8) if video.bits == 8 else np.empty(shape, np.uint16)
     return frame if _fill(pipe, frame.data.cast("B")) == frame.nbytes else None
 
 

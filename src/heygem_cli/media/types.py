@@ -12,6 +12,9 @@ import numpy.typing as npt
 Frame = npt.NDArray[np.uint8]
 """One video frame: I420 (yuv420p) planes in OpenCV's layout, shape (height * 3 // 2, width), limited range."""
 
+Frame10 = npt.NDArray[np.uint16]
+"""Likewise with 10 bits, 0 … 1023."""
+
 Samples = npt.NDArray[np.float32]
 """Mono audio in -1 … 1, shape (samples,)."""
 
@@ -47,6 +50,20 @@ class VideoStream:
 
 
 @dataclass(frozen=True)
+class HdrMetadata:
+    """What a display should know to show HDR, in the units of H.264 and HEVC.
+
+    Attributes:
+        mastering_display: The display on which the video was made: x and y of green, blue, red and white in 0.00002,
+            the highest and the lowest luminance in 0.0001 cd/m². None where the file does not say it.
+        light_level: The highest luminance of a pixel, and of a frame on average, in cd/m²; None likewise.
+    """
+
+    mastering_display: tuple[int, ...] | None = None
+    light_level: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class VideoInfo:
     """A face video or a still image, as :func:`heygem_cli.media.read.read_frames` decodes it.
 
@@ -73,6 +90,9 @@ class VideoInfo:
         background: Red, green and blue, 0 to 255, behind transparent parts.
         reliable_times: Whether the timestamps are used; otherwise the frames follow each other at ``fps``.
         notes: What the user should know about it.
+        source_bits: Bits of a sample in the file.
+        bits: Bits of a sample of the decoded frames, 8 or 10.
+        hdr: What a display should know if it is HDR.
     """
 
     path: Path
@@ -96,6 +116,14 @@ class VideoInfo:
     background: tuple[int, int, int] = (255, 255, 255)
     reliable_times: bool = True
     notes: tuple[str, ...] = ()
+    source_bits: int = 8
+    bits: int = 8
+    hdr: HdrMetadata = HdrMetadata()
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its brightness is coded for HDR displays, as PQ or HLG."""
+        return self.color.transfer in ("smpte2084", "arib-std-b67")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
-from heygem_cli.media.types import AudioInfo, Frame, VideoInfo
-from heygem_cli.options import EncodeOptions, Encoder
+from heygem_cli.media.types import AudioInfo, Frame, Frame10, VideoInfo
+from heygem_cli.options import EncodeOptions
 
 
 @dataclass
@@ -30,8 +30,8 @@ class VideoWriter:
     thread: ThreadPoolExecutor
     _pending: Future[None] | None = None
 
-    def write(self, frame: Frame) -> None:
-        """Append one frame, I420 of shape (height * 3 // 2, width), which must not be changed afterwards.
+    def write(self, frame: Frame | Frame10) -> None:
+        """Append one frame of ``video.bits``, I420 of shape (height * 3 // 2, width), which must not change afterwards.
 
         It is written in a thread while the caller prepares the next one; the next call raises what failed.
         """
@@ -79,7 +79,7 @@ def encode_video(
 
     Args:
         output: The file to create or replace; its name says which container it has.
-        video: The size, frame rate, sample aspect ratio and colour tags of the frames.
+        video: The size, bits, frame rate, sample aspect ratio, colour tags and HDR metadata of the frames.
         audio: The audio: copied where players of the container support its codec, else encoded to AAC.
         seconds: How much of the audio to use.
         options: How to encode.
@@ -92,9 +92,11 @@ def encode_video(
         HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        encoder = choose_encoder(options.encoder, video)
-        codec = arguments.encoder_args(encoder, options.crf, options.preset, options.threads or 0)
-        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec, container=output_format(output))
+        encoder, container, threads = choose_encoder(options, video), output_format(output), options.threads or 0
+        codec = arguments.encoder_args(encoder, options.crf, options.preset, threads)
+        if video.bits == 10:
+            codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
+        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec, container=container)
         # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
         with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
             writer = VideoWriter(output, process, thread)
@@ -186,30 +188,39 @@ def _check_file_name(output: Path, suffixes: Collection[str] | None) -> None:
         raise InputError("not-an-mp4", message, hint="Use a name that ends in .mp4, .mov or .mkv", path=output)
 
 
-def choose_encoder(encoder: Encoder, video: VideoInfo) -> str:
-    """Return the encoder to use; ``auto`` is NVENC if it can encode frames of this size here, else libx264.
+def choose_encoder(options: EncodeOptions, video: VideoInfo) -> str:
+    """Return the encoder to use.
+
+    ``auto`` is NVENC if it can encode frames of this size here, else libx264; for 10 bits it is libx265, since hardly
+    any player supports H.264 of 10 bits.
 
     Raises:
-        NotCapableError: ``no-encoder``: the requested one does not work.
+        NotCapableError: ``no-encoder``: it does not work.
     """
-    if encoder == "auto":
-        return "h264_nvenc" if encoder_available("h264_nvenc", video.width, video.height) else "libx264"
-    if not encoder_available(encoder, video.width, video.height):
-        message = f"the encoder {encoder} does not work on this machine at {video.width}×{video.height}"
+    size = video.width, video.height
+    if options.pixel_format == "8bit" and options.encoder == "auto":
+        return "h264_nvenc" if encoder_available("h264_nvenc", *size) else "libx264"
+    pixel_format = "yuv420p" if options.pixel_format == "8bit" else "yuv420p10le"
+    return _checked_encoder("libx265" if options.encoder == "auto" else options.encoder, *size, pixel_format)
+
+
+def _checked_encoder(encoder: str, width: int, height: int, pixel_format: str) -> str:
+    if not encoder_available(encoder, width, height, pixel_format):
+        message = f"the encoder {encoder} does not work on this machine at {width}×{height}"
         raise NotCapableError("no-encoder", message, hint="Use --encoder libx264")
     return encoder
 
 
 @functools.cache
-def encoder_available(encoder: str, width: int = 1280, height: int = 720) -> bool:
+def encoder_available(encoder: str, width: int = 1280, height: int = 720, pixel_format: str = "yuv420p") -> bool:
     """Return whether the encoder works on this machine: ffmpeg lists NVENC even without a GPU, so try it.
 
     Raises:
         HeygemError: ffmpeg was killed, which says nothing about the encoder.
     """
-    if encoder == "libx264":
+    if (encoder, pixel_format) == ("libx264", "yuv420p"):
         return True
-    with ffmpeg.running(arguments.encoder_test_args(encoder, width, height)) as process:
+    with ffmpeg.running(arguments.encoder_test_args(encoder, width, height, pixel_format)) as process:
         if (signum := process.signal()) in (signal.SIGKILL, signal.SIGTERM):
             message = f"ffmpeg was killed by signal {signum} while it tried the encoder {encoder}"
             raise HeygemError("ffmpeg-killed", message, hint="Run again, or use --encoder libx264")

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -20,8 +21,9 @@ from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.files import temporary_folder
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.arguments import decoding_key
+from heygem_cli.media.depth import to_8_bits, with_changes
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
-from heygem_cli.media.types import Frame, VideoInfo
+from heygem_cli.media.types import Frame, Frame10, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
@@ -75,10 +77,11 @@ class MeshEngine:
             check_track(job, track, video, total)
             with clock.stage("prepare"):
                 renderer = build_renderer(video, track, self.painter)
-            rendered = _render_frames(job, video, motion.offsets, track, renderer)
+            source = replace(video, bits=10) if options.encode.pixel_format == "10bit" else video
+            rendered = _render_frames(job, source, motion.offsets, track, renderer)
             encoder = encode_video(
                 job.output,
-                video,
+                source,
                 audio,
                 seconds=motion.duration,
                 options=options.encode,
@@ -158,17 +161,18 @@ class MeshEngine:
 
 def _render_frames(
     job: RenderJob, video: VideoInfo, offsets: Array, track: FaceTrack, renderer: FaceRenderer
-) -> Generator[tuple[Frame, _Face], None, None]:
+) -> Generator[tuple[Frame | Frame10, _Face], None, None]:
     hold = job.options.on_missing_face == "hold"
-    last: Frame | None = None
+    last: Frame | Frame10 | None = None
     with closing(prefetch(loop_frames(video, len(offsets), job.options.loop))) as frames:
         for (index, frame), motion in zip(frames, offsets, strict=False):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is None:
                 yield last if hold and last is not None else frame, "missing"
                 continue
-            rendered = renderer.render(frame, landmarks, motion)
-            last = frame if rendered is None else rendered
+            shallow = to_8_bits(frame)
+            rendered = renderer.render(shallow, landmarks, motion)
+            last = frame if rendered is None else with_changes(frame, shallow, rendered)
             yield last, "turned away" if rendered is None else "rendered"
 
 
