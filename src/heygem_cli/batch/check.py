@@ -15,7 +15,6 @@ from heygem_cli.files import OwnOutputs, file_identity
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
-from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import check_output_path
@@ -98,7 +97,7 @@ def check_rows(
         if not found:
             inputs = Inputs(audios[audio], faces[face])
             checked.append(CheckedRow(replace(row, job=job), inputs, (identities[job.audio], identities[job.face])))
-    _check_machine(rows, options, faces)
+    _check_machine(rows, checked, options)
     return checked, problems
 
 
@@ -161,11 +160,11 @@ def _check_output(job: RenderJob, inodes: set[FileIdentity]) -> None:
         check_output_path(job)
 
 
-def _check_machine(rows: Iterable[Row], options: EngineOptions, faces: Mapping[Track, VideoInfo]) -> None:
-    """Check the engines and encoders once for all rows."""
+def _check_machine(rows: Iterable[Row], checked: Iterable[CheckedRow], options: EngineOptions) -> None:
+    """Check the engines once for all rows, and the encoders for those that can be rendered."""
     for name in {row.job.options.engine for row in rows}:
         check_engine(name, options)
-    for row in rows:
-        encode = row.job.options.encode
-        if (encode.encoder, encode.pixel_format) != ("auto", "8bit") and _face_track(row.job) in faces:
-            choose_encoder(encode, faces[_face_track(row.job)])
+    for each in checked:
+        encode = each.row.job.options.encode
+        if (encode.encoder, encode.pixel_format) != ("auto", "8bit"):
+            choose_encoder(encode, each.inputs.video)
