@@ -21,6 +21,16 @@ from training import speech_model, whisper  # noqa: E402
 RATE = 16_000
 
 
+@pytest.fixture(scope="module")
+def encoder() -> whisper.WhisperEncoder:
+    return whisper.load_encoder()
+
+
+@pytest.fixture(scope="module")
+def shipped() -> speech_model.SpeechModel:
+    return speech_model.load(model_path(MODEL))
+
+
 def sound(seconds: float, seed: int = 0) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Return chirps with pauses and faint noise: a spectrogram of more than 80 dB."""
     time = np.arange(round(seconds * RATE)) / RATE
@@ -57,25 +67,26 @@ def test_encoder_equals_that_of_ctranslate2(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 800, 31_999, 32_000, 32_001, 192_000])
-def test_features_cover_every_sample(samples: int) -> None:
-    features = whisper.load_encoder().encode(sound(12)[:samples])
+def test_features_cover_every_sample(encoder: whisper.WhisperEncoder, samples: int) -> None:
+    features = encoder.encode(sound(12)[:samples])
     assert features.shape == (2 * -(-samples // 640), whisper.FEATURES)
     assert np.isfinite(features).all()
 
 
-def test_shipped_network_contains_the_original_encoder() -> None:
-    shipped = speech_model.load(model_path(MODEL))
-    for name, weights in whisper.load_encoder().state_dict().items():
+def test_shipped_network_contains_the_original_encoder(
+    encoder: whisper.WhisperEncoder, shipped: speech_model.SpeechModel
+) -> None:
+    for name, weights in encoder.state_dict().items():
         assert torch.equal(shipped.encoder.state_dict()[name], weights), name
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.99, 3.01, 12])
-def test_shipped_network_equals_torch(seconds: float) -> None:
+def test_shipped_network_equals_torch(shipped: speech_model.SpeechModel, seconds: float) -> None:
     samples = sound(seconds)
     session = MotionModel("cpu", Settings()).session
     (offsets,) = session.run(None, {"samples": samples[None]})
     with torch.no_grad():
-        expected = speech_model.load(model_path(MODEL))(torch.from_numpy(samples)[None]).numpy()
+        expected = shipped(torch.from_numpy(samples)[None]).numpy()
     assert np.abs(offsets - expected).max() < 1e-5
 
 
