@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from batch_program import children, command_of
-from heygem_cli.errors import InputError, StoppedError
+from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe_audio import probe_audio
@@ -110,3 +110,23 @@ def test_source_file_is_not_modified(voice, clip, tmp_path):
     before = digest(clip.read_bytes())
     stage(voice, clip, tmp_path)
     assert digest(clip.read_bytes()) == before
+
+
+def test_staged_audio_is_the_default_track_and_starts_where_it_is_in_the_file(clip, voice, tmp_path):
+    film = tmp_path / "film.mkv"
+    ffmpeg("-i", clip, "-itsoffset", 0.5, "-i", voice, "-map", "0:v", "-map", "0:a", "-map", "1:a", "-c:v", "copy",
+           "-disposition:a:0", 0, "-disposition:a:1", "default", film)  # fmt: skip
+    staged, _ = stage(film, clip, tmp_path)
+    assert staged.seconds == pytest.approx(0.5 + 1.23, abs=0.03)
+    with wave.open(str(staged.audio)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 16000)
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert not samples[:7500].any()
+    assert np.abs(samples[8500:16000]).max() > 1000
+
+
+def test_full_disk_while_the_audio_is_staged_is_an_error(clip, voice, tmp_path):
+    (tmp_path / "audio.wav").symlink_to("/dev/full")
+    with pytest.raises(HeygemError, match="the disk is full") as caught:
+        stage(voice, clip, tmp_path)
+    assert (caught.value.code, caught.value.exit_code) == ("disk-full", 1)

@@ -41,6 +41,14 @@ def samples_of(audio: AudioInfo) -> Samples:
     return np.concatenate(list(read_audio(audio)))
 
 
+def write_still(output: Path, audio: AudioInfo, seconds: float) -> None:
+    """Write a video of a small black picture with this audio."""
+    picture = probe_video(make_image(output.with_name("picture.png"), size=(16, 16)))
+    with encode_video(output, picture, audio, seconds=seconds, options=EncodeOptions(encoder="libx264")) as writer:
+        for _ in range(round(25 * seconds)):
+            writer.write(np.zeros((24, 16), np.uint8))
+
+
 def likeness(samples: Samples, original: Samples) -> float:
     """Return the correlation of what is heard with the original, after the delay of an encoder."""
     common = min(len(samples), len(original))
@@ -67,15 +75,11 @@ def test_stereo_that_is_out_of_phase_is_heard(tmp_path: Path):
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 7, 8, 9, 12, 16])
 def test_speech_on_any_channel_is_heard_and_is_in_the_output(count: int, tmp_path: Path):
-    still = probe_video(make_image(tmp_path / "a.png", size=(16, 16)))
     for channel in range(count) if count in (2, 3, 6) else (0, count // 2, count - 1):
         audio = write(tmp_path / "a.wav", *(SPEECH if each == channel else NOTHING for each in range(count)))
         heard = listen(audio)
         assert np.allclose(samples_of(heard), SPEECH, atol=1e-4)
-        frame = np.zeros((24, 16), np.uint8)
-        with encode_video(tmp_path / "out.mp4", still, heard, seconds=2, options=EncodeOptions()) as writer:
-            for _ in range(50):
-                writer.write(frame)
+        write_still(tmp_path / "out.mp4", heard, 2)
         output = probe_audio(tmp_path / "out.mp4")
         ffmpeg("-i", tmp_path / "out.mp4", "-ac", 2, tmp_path / "played.wav")  # as a player with two loudspeakers
         assert likeness(samples_of(listen(probe_audio(tmp_path / "played.wav"))), SPEECH) > 0.9
@@ -158,3 +162,22 @@ def test_sound_of_a_video_is_heard_from_the_start_of_the_file(tmp_path: Path):
     heard = samples_of(replace(listen(audio), delay=replace(audio).start + 1))
     assert not heard[:16000].any()
     assert np.allclose(heard[16000:], SPEECH, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [(1, 2), (2, 1), (2, 6), (6, 2)])
+def test_number_of_channels_may_change_on_the_way(channels: tuple[int, int], tmp_path: Path):
+    data = b""
+    for count, hertz in zip(channels, (500, 1000), strict=True):
+        ffmpeg("-f", "lavfi", "-i", f"sine=frequency={hertz}:duration=1:sample_rate=48000",
+               "-af", f"pan={count}c|{'|'.join(f'c{each}=c0' for each in range(count))}", "-c:a", "aac",
+               tmp_path / "part.aac")  # fmt: skip
+        data += (tmp_path / "part.aac").read_bytes()
+    (tmp_path / "both.aac").write_bytes(data)
+    heard = replace(listen(probe_audio(tmp_path / "both.aac")), damaged=True)  # so that it is encoded
+    seconds = len(samples_of(heard)) / 16000
+    write_still(tmp_path / "out.mp4", heard, seconds)
+    for audio in (heard, probe_audio(tmp_path / "out.mp4")):
+        samples = samples_of(audio)
+        assert len(samples) / 16000 == pytest.approx(2, abs=0.06)
+        halves = [np.abs(np.fft.rfft(samples[start : start + 8000])) for start in (4000, 20000)]
+        assert [2 * int(half.argmax()) for half in halves] == [500, 1000]

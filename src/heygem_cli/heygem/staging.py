@@ -17,14 +17,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from heygem_cli.errors import InputError
+import numpy as np
+
+from heygem_cli.errors import InputError, write_error
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.container import no_frames, no_samples
+from heygem_cli.media.container import no_frames
 from heygem_cli.media.probe_output import probe_output
+from heygem_cli.media.read import read_audio
 from heygem_cli.media.still import opened_pixels
 
 if TYPE_CHECKING:
     from heygem_cli.job import Inputs
+    from heygem_cli.media.types import AudioInfo
     from heygem_cli.options import LoopMode
 
 Tick = Callable[[], None]
@@ -75,10 +79,7 @@ def stage_inputs(
         HeygemError: ``disk-full``, ``no-permission``, ``writing-failed``.
     """
     audio, video = folder / "audio.wav", folder / "video.mp4"
-    _run_ffmpeg(arguments.stage_audio_args(inputs.audio, audio, SAMPLE_RATE), audio, tick)
-    seconds = _wav_seconds(audio)
-    if not seconds:
-        raise no_samples(inputs.audio.path)
+    seconds = _write_wav(inputs.audio, audio, tick)
     source = replace(inputs.video, fps=Fraction(round(inputs.video.fps)))
     count = math.ceil((seconds + EXTRA_SECONDS) * source.fps)
     hold = loop == "hold" or source.is_still
@@ -104,6 +105,16 @@ def _run_ffmpeg(args: list[str], output: Path, tick: Tick, stdin: IO[bytes] | No
             raise process.error(output, "writing")
 
 
-def _wav_seconds(path: Path) -> float:
-    with wave.open(str(path), "rb") as file:
-        return file.getnframes() / file.getframerate()
+def _write_wav(audio: AudioInfo, path: Path, tick: Tick) -> float:
+    """Write the audio as 16-bit samples and return its length in seconds."""
+    count = 0
+    try:
+        with wave.open(str(path), "wb") as file, contextlib.closing(read_audio(audio, SAMPLE_RATE)) as chunks:
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+            for chunk in chunks:
+                file.writeframes(np.rint(chunk * 32768).clip(-32768, 32767).astype("<i2").tobytes())
+                count += len(chunk)
+                tick()
+    except OSError as error:
+        raise write_error(error, path, path.parent) from error
+    return count / SAMPLE_RATE

@@ -27,8 +27,9 @@ _METADATA = {
 
 _AAC_RATES = (7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 
-_FILL_GAPS = f"asetpts=PTS-STARTPTS,aresample=async=1:min_hard_comp={MAX_AUDIO_JITTER}"
-"""Start at zero, and fill gaps in the timestamps with silence."""
+# These filters start anew, where the number of channels changes on the way, so they must not depend on their start.
+_FILL_GAPS = f"aresample=async=1:min_hard_comp={MAX_AUDIO_JITTER}"
+"""Fill gaps in the timestamps with silence."""
 _IGNORE_TIMES = "asetpts=N/SR/TB"
 
 _SANITIZE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
@@ -78,18 +79,15 @@ def decode_heic_args(path: Path) -> list[str]:
 
 def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the audio to stdout, as mono float samples."""
-    return [*_COMMON, *_mono_args(audio, rate), "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1"]
+    mix = f"{_mix_filter(audio, 'mono', 1)}," if audio.mix else ""
+    return _decode_args(audio, f"{mix}aresample={rate}", "-ac", "1")
 
 
 def decode_channels_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the audio to stdout, as float samples of all its channels."""
     # Unlike -ac, which may mix, it keeps every channel as it is, and their number where that changes on the way.
     same = "|".join(f"c{channel}=c{channel}" for channel in range(audio.channels))
-    filters = f"{_audio_times(audio)},aresample={rate},pan={audio.channels}C|{same}"
-    return [
-        *_COMMON, *_audio_input_args(audio), "-map", f"0:a:{audio.stream}", "-filter:a", filters,
-        "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1",
-    ]  # fmt: skip
+    return _decode_args(audio, f"aresample={rate},pan={audio.channels}C|{same}")
 
 
 def encode_args(
@@ -108,7 +106,7 @@ def encode_args(
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", raw_format(video),
         "-video_size", f"{video.width}x{video.height}", "-r", _ratio(video.fps), "-i", "pipe:0",
-        *_audio_input_args(audio, start=audio.start - audio.delay), "-map", "0:v:0",
+        *_timed_audio_args(audio), "-map", "0:v:0",
         "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", raw_format(video),
         *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
@@ -120,7 +118,7 @@ def mux_args(
     """Build the arguments that mux an encoded video stream, which is copied, with the audio."""
     return [
         *_COMMON, "-y", "-copyts", *_input_args(video.path, video.stream.demuxer, start=video.start),
-        *_audio_input_args(audio, start=audio.start - audio.delay),
+        *_timed_audio_args(audio),
         "-map", f"0:{video.stream.specifier}", "-c:v", "copy", *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
 
@@ -150,14 +148,6 @@ def check_audio_args(audio: AudioInfo | None, container: OutputFormat = MP4) -> 
     source = ["-f", container.demuxer, "-i", "pipe:0"] if audio is None else _audio_input_args(audio)
     stream = 0 if audio is None else audio.stream
     return [*_COMMON, "-xerror", *source, "-map", f"0:a:{stream}", "-f", "null", "-"]
-
-
-def stage_audio_args(audio: AudioInfo, output: Path, rate: int) -> list[str]:
-    """Build the arguments that convert the audio to a WAV file of 16-bit mono samples."""
-    return [
-        *_COMMON, "-y", *_mono_args(audio, rate), "-map_metadata", "-1", "-c:a", "pcm_s16le", "-f", "wav",
-        f"file:{output}",
-    ]  # fmt: skip
 
 
 def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) -> list[str]:
@@ -220,15 +210,21 @@ def _picture_args(video: VideoInfo) -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", video.pixel_format, "-video_size", size, "-i", "pipe:0"]
 
 
+def _decode_args(audio: AudioInfo, filters: str, *form: str) -> list[str]:
+    return [
+        *_COMMON, "-copyts", *_timed_audio_args(audio), "-map", f"0:a:{audio.stream}",
+        "-filter:a", f"{_audio_times(audio)},{filters}", *form, "-f", "f32le", "-c:a", "pcm_f32le", "pipe:1",
+    ]  # fmt: skip
+
+
+def _timed_audio_args(audio: AudioInfo) -> list[str]:
+    """Build the arguments of the audio as input, with timestamps from the start of the output."""
+    return _audio_input_args(audio, start=audio.start - audio.delay)
+
+
 def _audio_input_args(audio: AudioInfo, *, start: Fraction | None = None) -> list[str]:
     length = ["-ignore_length", "1"] if audio.ignores_length else []
     return [*length, *_input_args(audio.path, audio.demuxer, start=start)]
-
-
-def _mono_args(audio: AudioInfo, rate: int) -> list[str]:
-    mix = f"{_mix_filter(audio, 'mono', 1)}," if audio.mix else ""
-    filters = f"{_audio_times(audio)},{mix}aresample={rate}"
-    return [*_audio_input_args(audio), "-map", f"0:a:{audio.stream}", "-filter:a", filters, "-ac", "1"]
 
 
 def _output_args(audio: AudioInfo, output: Path, seconds: float, container: OutputFormat) -> list[str]:
@@ -292,9 +288,7 @@ def _mix_filter(audio: AudioInfo, layout: str, count: int) -> str:
 
 def _audio_times(audio: AudioInfo) -> str:
     times = _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
-    if audio.delay < 0:
-        return f"{times},atrim=start={-float(audio.delay):.6f},asetpts=PTS-STARTPTS"
-    return f"{times},adelay={float(1000 * audio.delay):.6f}:all=1" if audio.delay else times
+    return f"{times},atrim=start=0" if audio.delay < 0 else times
 
 
 def _ratio(value: Fraction) -> str:

@@ -127,19 +127,23 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
 def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, None]:
     """Decode the audio as mono samples at ``rate``, in chunks of at most :data:`AUDIO_BLOCK`.
 
-    Decoding starts with the first sample, whatever its timestamp; gaps in the timestamps, and NaN, become silence.
+    The first sample follows the audio's delay; gaps in the timestamps, and NaN, become silence.
 
     Raises:
         InputError: ``no-samples`` when nothing can be decoded.
         HeygemError: The decoder failed.
     """
-    return _read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)
+    silence = max(0, round(audio.delay * rate))
+    for start in range(0, silence, AUDIO_BLOCK):
+        yield np.zeros(min(AUDIO_BLOCK, silence - start), np.float32)
+    with closing(_read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)) as chunks:
+        yield from chunks
 
 
 def read_channels(audio: AudioInfo, rate: int, multiple: int) -> Generator[ChannelSamples, None, None]:
     """Decode all channels of the audio, in chunks of a multiple of ``multiple`` samples (the last one may be shorter).
 
-    Otherwise as :func:`read_audio`.
+    Otherwise as :func:`read_audio`, but without the delay.
     """
     size = max(1, AUDIO_BLOCK // multiple // audio.channels) * multiple
     with closing(_read_samples(audio, arguments.decode_channels_args(audio, rate), size * audio.channels)) as chunks:
