@@ -1,11 +1,14 @@
 """Tests of recordings that a crash, an empty battery or an incomplete copy cut off."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
+from heygem_cli.media.interrupted import is_cut_off_picture, is_interrupted, is_unfinished_mp4
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
@@ -21,6 +24,7 @@ RECORDERS = {
     "browser.webm": (*VP8, "-live", "1"),  # as MediaRecorder: nothing in it has a known size
     "copied.webm": VP8,
     "obs.ts": (*X264, *AAC),
+    "capture.avi": ("-c:v", "mjpeg", "-c:a", "pcm_s16le"),
     "camera.m2ts": (*X264, *AAC, "-mpegts_m2ts_mode", "1"),
 }
 NOTE = "the file breaks off, as after a crash or an incomplete copy; it was used up to there"
@@ -29,10 +33,15 @@ NOTE = "the file breaks off, as after a crash or an incomplete copy; it was used
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("recordings")
-    return {
+    paths = {
         name: make_video(folder / name, seconds=2, codec=codec, audio=True, extra=("-g", "10"))
         for name, codec in RECORDERS.items()
     }
+    data = bytearray(paths["capture.avi"].read_bytes())
+    for end_of_size in (8, data.index(b"movi")):
+        data[end_of_size - 4 : end_of_size] = bytes(4)  # as until the recording ends
+    paths["capture.avi"].write_bytes(data)
+    return paths
 
 
 def cut(path: Path, share: float, folder: Path) -> Path:
@@ -110,3 +119,15 @@ def test_other_files_are_not_taken_for_recordings(tmp_path):
         (tmp_path / name).write_bytes(content)
         with (tmp_path / name).open("rb") as file:
             assert (is_interrupted(file), is_unfinished_mp4(file)) == (False, False)
+
+
+@given(
+    st.sampled_from([b"\0\0\0\x08moof", b"\x1a\x45\xdf\xa3", b"FLV\1", b"OggS", b"RIFF\0\0\0\0AVI ", b"G" * 400, b""]),
+    st.binary(max_size=200),
+)
+def test_any_bytes_are_handled(head, rest):
+    with tempfile.TemporaryFile() as file:
+        file.write(head + rest)
+        is_interrupted(file)
+        is_unfinished_mp4(file)
+        is_cut_off_picture(file)

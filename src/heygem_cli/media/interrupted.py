@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 _BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"meta", b"pnot", b"uuid"})
 _EBML = b"\x1a\x45\xdf\xa3"
 _TS_SYNC = 0x47
+_NO_SIZE = (bytes(4), b"\xff" * 4)
+"""Sizes of a RIFF file, such as AVI, while it is being written."""
 _ZEROS = b"\0"
 """The type of what a recorder reserved on the disk but never wrote."""
 
@@ -19,22 +21,27 @@ Part = tuple[bytes, int]
 def is_interrupted(file: BinaryIO) -> bool:
     """Return whether a file that is written in small parts, each complete in itself, ends within one of them.
 
-    These are fragmented MP4, Matroska and WebM, FLV, MPEG-TS and Ogg.
+    These are fragmented MP4, Matroska and WebM, FLV, MPEG-TS, Ogg, and AVI whose size was never written.
     """
-    head, size = _read(file, 0, 400), os.fstat(file.fileno()).st_size
+    size = os.fstat(file.fileno()).st_size
+    return _ends_within(_find_parts(file, size), size)
+
+
+def _find_parts(file: BinaryIO, size: int) -> Iterable[Part]:
+    """Return the parts of a file; none if it is of another kind."""
+    head = _read(file, 0, 400)
     if head[4:8] in _BOXES:
         boxes = list(_boxes(file, size))
-        return _ends_within(boxes, size) and b"moof" in {kind for kind, _ in boxes}
-    if head.startswith(_EBML):
-        return _ends_within(_elements(file, size), size)
-    if head.startswith(b"FLV\1"):
-        return _ends_within(_tags(file, size), size)
-    if head.startswith(b"OggS"):
-        return _ends_within(_pages(file, size), size)
-    for length, start in ((188, 0), (192, 4)):
-        if len(head) > 2 * length and head[start] == head[start + length] == _TS_SYNC:
-            return size % length != 0
-    return False
+        return boxes if b"moof" in {kind for kind, _ in boxes} else ()
+    is_unfinished_avi = head[:4] == b"RIFF" and head[8:12] == b"AVI " and head[4:8] in _NO_SIZE
+    kinds = (
+        (head.startswith(_EBML), _elements),
+        (head.startswith(b"FLV\1"), _tags),
+        (head.startswith(b"OggS"), _pages),
+        (is_unfinished_avi, _chunks),
+    )
+    find = next((find for is_of_kind, find in kinds if is_of_kind), None)
+    return _packets(head, size) if find is None else find(file, size)
 
 
 def is_unfinished_mp4(file: BinaryIO) -> bool:
@@ -55,7 +62,7 @@ def is_cut_off_picture(file: BinaryIO) -> bool:
     return b"meta" in kinds and b"moov" not in kinds and _ends_within(boxes, size)
 
 
-def _ends_within(parts: Iterator[Part] | list[Part], size: int) -> bool:
+def _ends_within(parts: Iterable[Part], size: int) -> bool:
     end = size
     for _, end in parts:  # noqa: B007
         pass
@@ -107,6 +114,17 @@ def _tags(file: BinaryIO, size: int) -> Iterator[Part]:
         start = end + 4
 
 
+def _chunks(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the chunks of an AVI file; a list that has no size yet is entered."""
+    end = 12
+    while end < size:
+        header = _read(file, end, 8)
+        length = int.from_bytes(header[4:], "little")
+        is_open = header[:4] == b"LIST" and (header[4:] in _NO_SIZE or end + 8 + length > size)
+        end += 12 if is_open else 8 + length + length % 2
+        yield header[:4], end
+
+
 def _pages(file: BinaryIO, size: int) -> Iterator[Part]:
     """Yield the pages of an Ogg file, up to anything else that was appended to it."""
     end = 0
@@ -117,6 +135,14 @@ def _pages(file: BinaryIO, size: int) -> Iterator[Part]:
         count = header[26] if len(header) > 26 else 0
         end += 27 + count + sum(header[27 : 27 + count])
         yield header[:4], end
+
+
+def _packets(head: bytes, size: int) -> Iterator[Part]:
+    """Yield the last packet of an MPEG-TS file."""
+    for length, start in ((188, 0), (192, 4)):
+        if len(head) > 2 * length and head[start] == head[start + length] == _TS_SYNC:
+            yield b"", size + -size % length
+            return
 
 
 def _read(file: BinaryIO, position: int, count: int) -> bytes:
