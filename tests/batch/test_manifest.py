@@ -129,7 +129,14 @@ def test_error_lists_problems_as_text_and_as_json():
     assert str(error) == "m.csv: 1 problem, nothing was started:\n  row 1 (line 2), column audio: gone. Look"
     (problem,) = error.to_dict()["problems"]
     assert problem == {"message": "gone", "hint": "Look", "row": 1, "line": 2, "column": "audio"}
+    assert error.to_dict()["problem_count"] == 1
     assert error.exit_code == 2
+
+
+def test_json_lists_the_first_thousand_problems_and_counts_all():
+    content = ManifestError("m.csv", [Problem(f"odd {row}", row=row) for row in range(100_000)]).to_dict()
+    assert (content["problem_count"], len(content["problems"])) == (100_000, 1000)
+    assert content["problems"][-1]["row"] == 999
 
 
 def test_only_the_first_problems_are_listed():

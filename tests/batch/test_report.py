@@ -194,6 +194,27 @@ def test_manifest_of_failed_rows_resolves_to_the_same_rows(suffix):
     assert [row.job.audio for row in again] == [row.job.audio.absolute() for row in rows]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+def test_manifest_of_failed_rows_may_be_replaced(tmp_path, suffix):
+    rows, _ = make_rows([RawRow(1, None, {"audio": "a", "face": "f"})], Path("somewhere"), RenderOptions())
+    path = tmp_path / f"failed{suffix}"
+    for content in ("", format_manifest(rows, suffix)):
+        path.write_text(content)
+        ReportFiles(failed_manifest=path).check((), ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["My notes", "a,b\n1,2\n", "audio,face\na.wav,f.mp4\n", "audio,face,id,output\na,/f,x,/o\n", "\n", "\0", "[1]"],
+)
+def test_other_file_is_not_replaced_by_a_manifest_of_failed_rows(tmp_path, content):
+    path = tmp_path / "failed.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match="is not a manifest of failed rows"):
+        ReportFiles(failed_manifest=path).check((), ())
+    assert path.read_text() == content
+
+
 def test_reports_of_shards_are_merged():
     first = report_of(DONE, FAILED, shard="1/3")
     second = replace(report_of(WAITING, shard="2/3"), began=104.0, seconds=20.0, run="s")

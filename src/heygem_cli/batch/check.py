@@ -21,6 +21,8 @@ from heygem_cli.pipeline import check_output_path
 
 Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
+Message = tuple[str, str]
+"""The message and the hint of an error."""
 Track = tuple[Path, int | None]
 """A file, and the number of the track that is used; None for the one that players choose."""
 HINTS = {
@@ -88,7 +90,7 @@ def check_rows(
         job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
         audio, face = _audio_track(job), _face_track(job)
         found = [
-            row.raw.problem(column, error.message, error.hint or HINTS.get(error.code, ""))
+            row.raw.problem(column, *error)
             for column, error in (("audio", audio_errors.get(audio)), ("face", face_errors.get(face)))
             if error is not None
         ]
@@ -118,24 +120,23 @@ def _identify(path: Path) -> FileIdentity:
 
 def _probe(
     tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], on_progress: Callable[[int], None]
-) -> tuple[dict[Track, Info], dict[Track, HeygemError]]:
+) -> tuple[dict[Track, Info], dict[Track, Message]]:
     infos: dict[Track, Info] = {}
-    errors: dict[Track, HeygemError] = {}
+    errors: dict[Track, Message] = {}
     for number, track in enumerate(tracks, 1):
         try:
             infos[track] = probe(*track)
         except InputError as error:
-            errors[track] = _without_trace(error)
+            errors[track] = _message(error)
         except OSError as error:
-            errors[track] = from_os_error(error, path=track[0])
+            errors[track] = _message(from_os_error(error, path=track[0]))
         on_progress(number)
     return infos, errors
 
 
-def _without_trace(error: InputError) -> InputError:
-    """Let go of the frames that an error keeps alive: a manifest can have a hundred thousand."""
-    error.__cause__ = error.__context__ = None
-    return error.with_traceback(None)
+def _message(error: HeygemError) -> Message:
+    """Keep only the texts of an error: a manifest can have a hundred thousand."""
+    return error.message, error.hint or HINTS.get(error.code, "")
 
 
 def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Iterator[Problem]:

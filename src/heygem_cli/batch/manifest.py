@@ -18,6 +18,8 @@ from heygem_cli.errors import InputError, plural, printable
 
 MAX_LINES = 50
 """Number of different problems that are listed; the others are counted."""
+MAX_LISTED = 1000
+"""Number of problems in ``--json``; all are counted."""
 SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 """A first line that tells Excel the separator."""
@@ -64,7 +66,8 @@ class ManifestError(InputError):
 
     def to_dict(self) -> dict[str, object]:
         """Return what ``--json`` prints."""
-        return {**super().to_dict(), "problems": [asdict(problem) for problem in self.problems]}
+        listed = [asdict(problem) for problem in self.problems[:MAX_LISTED]]
+        return {**super().to_dict(), "problem_count": len(self.problems), "problems": listed}
 
 
 def format_problems(problems: Sequence[Problem]) -> list[str]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from heygem_cli.batch.columns import COLUMNS
+from heygem_cli.batch.columns import COLUMNS, FILES
+from heygem_cli.batch.manifest import parse_manifest
 from heygem_cli.batch.report import BatchReport, JobReport
 from heygem_cli.batch.rows import Row, canonical_path, portable_values
+from heygem_cli.batch.text_file import read_text_file
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.files import write_atomically
 from heygem_cli.media.write import check_output
@@ -61,6 +63,8 @@ class ReportFiles:
                 message = "this batch writes another file of this name"
                 raise InputError("same-file", message, hint="Choose another name for the report", path=path)
             taken.add(canonical)
+        if self.failed_manifest is not None:
+            _check_failed_manifest(self.failed_manifest)
 
     def write(self, report: BatchReport, rows: Iterable[Row] = ()) -> list[HeygemError]:
         """Write the files; delete an old manifest of failed rows if no row failed.
@@ -92,6 +96,20 @@ class ReportFiles:
             failed_rows = [row for row in rows if row.id in failed_ids]
             suffix = self.failed_manifest.suffix
             yield self.failed_manifest, format_manifest(failed_rows, suffix) if failed_rows else ""
+
+
+def _check_failed_manifest(path: Path) -> None:
+    """Check that a manifest of failed rows, which a run without failures deletes, is not another file."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    rows, problems = parse_manifest(read_text_file(path))
+    written = not problems and all(
+        "id" in row.values and all(Path(row.values.get(name, "")).is_absolute() for name in (*FILES, "output"))
+        for row in rows
+    )
+    if not written:
+        message = "this file exists and is not a manifest of failed rows"
+        raise InputError("not-failed-rows", message, hint="Name another file, or delete it", path=path)
 
 
 def format_json(report: BatchReport) -> str:
