@@ -106,6 +106,10 @@ def test_output_is_named_in_the_same_ways(text, tmp_path, monkeypatch):
     assert FileFinder().find_output(text, tmp_path) == tmp_path / "out/x.mp4"
 
 
+def test_output_with_a_backslash_in_its_name_is_kept_where_folders_are_as_on_linux(tmp_path):
+    assert FileFinder().find_output(f"{tmp_path}/we\\ird.mp4") == tmp_path / "we\\ird.mp4"
+
+
 def test_folder_of_an_output_is_found(tmp_path):
     (tmp_path / NFD).mkdir()
     assert FileFinder().find_output(f"{NFC}/{NFC}", tmp_path) == tmp_path / NFD / NFC

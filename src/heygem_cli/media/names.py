@@ -82,7 +82,7 @@ def _readings(text: str) -> Iterator[str]:
     if url := _FILE_URL.fullmatch(plain):
         plain = os.fsdecode(unquote_to_bytes(url[1].encode("utf-8", "surrogateescape")))
     yield os.path.expanduser(plain)  # noqa: PTH111 - raises nothing for an unknown user
-    if "\\" in plain:
+    if "\\" in plain and "/" not in plain:
         yield plain.replace("\\", "/")
     if (drive := _DRIVE.fullmatch(plain)) and (mounted := Path(MOUNTS, drive[1].lower())).is_dir():
         yield f"{mounted}/{drive[2]}".replace("\\", "/")
