@@ -26,7 +26,8 @@ def test_the_former_name_of_a_column_still_works():
 def test_columns_set_options_and_others_keep_their_defaults():
     values = {
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
-        "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1",
+        "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
+        "video_track": "3", "pixel_format": "10bit",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
@@ -36,7 +37,9 @@ def test_columns_set_options_and_others_keep_their_defaults():
         person=Person(None, point=(10.0, 20.0)),
         loop="hold",
         on_missing_face="fail",
-        encode=EncodeOptions(encoder="libx264", crf=30, preset="slow"),
+        audio_track=2,
+        video_track=3,
+        encode=EncodeOptions(encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
         no_cache=True,
     )
     assert plain.job.options == RenderOptions()
