@@ -12,7 +12,7 @@ import numpy as np
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import check_end, decode, demuxer_name, no_samples, open_media, read_packets, timestamp
-from heygem_cli.media.streams import choose_track, track_note, tracks_of
+from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
 from heygem_cli.media.wav import has_more_samples
@@ -36,6 +36,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             raise _no_audio(container, path)
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
+        channels = channel_names(stream.codec_context)
         scan = _scan_audio(container, stream, path)
         delay = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path)
@@ -44,9 +45,9 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
-            channels=stream.codec_context.channels,
+            channels=len(channels),
             ignores_length=_has_more_samples(path),
-            low_frequencies=_low_frequencies(stream),
+            low_frequencies=channels.index("LFE") if "LFE" in channels else None,
             demuxer=demuxer_name(container),
             stream=streams.index(stream),
             start=scan.start,
@@ -78,11 +79,6 @@ def _has_more_samples(path: Path) -> bool:
         return has_more_samples(file)
 
 
-def _low_frequencies(stream: av.AudioStream) -> int | None:
-    names = [channel.name for channel in stream.codec_context.layout.channels]
-    return names.index("LFE") if "LFE" in names else None
-
-
 def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) -> Fraction:
     """Return how long after the picture of a file its sound begins, in seconds; 0 where no picture would be shown.
 
@@ -100,6 +96,14 @@ def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) 
     return delay if -Fraction(MAX_PRIMING, rate) <= delay <= MAX_AUDIO_GAP else Fraction(0)
 
 
+def _first_sample(packet: av.Packet[av.AudioStream], codec: str) -> Fraction | None:
+    """Return the time of the first sample that a packet yields; None if it yields none."""
+    if codec.startswith("pcm_"):
+        # Any bytes are samples, and a frame frees the order of its channels twice, see channel_names.
+        return timestamp(packet) if packet.size else None
+    return next((timestamp(frame) for frame in decode(packet)), None)
+
+
 def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:
     start: Fraction | None = None
     stamps: list[float] = []
@@ -107,7 +111,7 @@ def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, 
     seamless = True
     for packet in read_packets(container, stream):
         if start is None:
-            start = next((timestamp(frame) for frame in decode(packet)), None)
+            start = _first_sample(packet, stream.codec_context.name)
         # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
         ticks = packet.duration if packet.duration and packet.duration < 1 << 31 else 0
         length = Fraction(ticks) * (packet.time_base or 0)

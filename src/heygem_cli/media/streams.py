@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -69,6 +70,14 @@ def _has_decoder(stream: av.VideoStream | av.AudioStream) -> bool:
     return stream.codec_context is not None
 
 
+def channel_names(context: av.AudioCodecContext) -> list[str]:
+    """Return ffmpeg's names of the channels, in their order, such as ``FL`` and ``LFE``."""
+    layout = context.layout
+    # Never freed: PyAV would free an order of the channels that is the file's own twice, as of eight in AIFF or CAF.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return [channel.name for channel in layout.channels]
+
+
 def _has_parameters(stream: av.VideoStream | av.AudioStream) -> bool:
     """Return whether the file has data of the stream, from which its parameters were found."""
     context = stream.codec_context
@@ -80,7 +89,7 @@ def _describe(stream: av.VideoStream | av.AudioStream) -> str:
     if not _has_decoder(stream):
         size = "unknown codec"
     elif isinstance(context, av.AudioCodecContext):
-        size = f"{context.name}, {plural(context.channels, 'channel')}"
+        size = f"{context.name}, {plural(len(channel_names(context)), 'channel')}"
     else:
         size = f"{context.name}, {context.width}×{context.height}"
     language = stream.metadata.get("language", "")

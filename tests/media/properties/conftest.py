@@ -1,0 +1,23 @@
+"""Count what the random files were, and say so at the end, so that tests which no longer test anything are noticed."""
+
+import itertools
+from collections import Counter
+
+import pytest
+
+MADE = pytest.StashKey[Counter[str]]()
+
+
+@pytest.fixture(scope="session")
+def made(pytestconfig: pytest.Config) -> Counter[str]:
+    """How many files were made, by container and codec, and how many could not be made."""
+    return pytestconfig.stash.setdefault(MADE, Counter())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    counts = config.stash.get(MADE, Counter())
+    if counts:
+        terminalreporter.section("random files")
+    for kind, group in itertools.groupby(sorted(counts.items()), lambda item: item[0].partition(": ")[0]):
+        listed = ", ".join(f"{count} {name.partition(': ')[2]}" for name, count in group)
+        terminalreporter.write_line(f"{kind}: {listed}")
