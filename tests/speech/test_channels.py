@@ -14,7 +14,7 @@ from heygem_cli.media.read import read_audio
 from heygem_cli.media.types import AudioInfo, Samples
 from heygem_cli.media.write import encode_video
 from heygem_cli.options import EncodeOptions
-from heygem_cli.speech.channels import listen
+from heygem_cli.speech.channels import Heard, listen, select
 from media_factory import ffmpeg, make_image
 from portrait import make_voice
 
@@ -181,3 +181,13 @@ def test_number_of_channels_may_change_on_the_way(channels: tuple[int, int], tmp
         assert len(samples) / 16000 == pytest.approx(2, abs=0.06)
         halves = [np.abs(np.fft.rfft(samples[start : start + 8000])) for start in (4000, 20000)]
         assert [2 * int(half.argmax()) for half in halves] == [500, 1000]
+
+
+def test_channels_that_are_alike_are_treated_alike():
+    nearly = Heard(np.array([-20.0, -20.0]), np.array([-32.1, -31.9]), np.eye(2))
+    assert sorted(select(nearly)) == [0, 1]
+
+
+def test_note_about_several_soft_channels(tmp_path: Path):
+    (note,) = listen(write(tmp_path / "a.wav", 4 * NOISE.clip(-0.25, 0.25), 0.1 * SPEECH, 0.1 * SPEECH)).notes
+    assert note.startswith("the mouth follows channels 2, 3, which are ")

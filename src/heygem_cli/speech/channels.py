@@ -33,7 +33,7 @@ LOUDER = 6.0
 """Decibels by which a channel without speech is louder than the one with speech, so that the user is told."""
 QUIET = -50.0
 """Decibels of full scale below which speech is hardly heard."""
-OUT_OF_PHASE = -0.3
+OUT_OF_PHASE = -0.5
 """Correlation with the channels before it below which a channel is inverted."""
 
 
@@ -100,8 +100,12 @@ def select(channels: Heard) -> list[int]:
     """Return the channels with speech, the loudest first; those with any sound if none has speech, else all."""
     loud = channels.loud.tolist()
     audible = [index for index, level in enumerate(loud) if level > FLOOR]
-    speech = [index for index in audible if loud[index] - channels.soft[index] >= SPEECH_RANGE]
-    found = sorted(speech or audible or range(len(loud)), key=lambda index: -loud[index])
+    ranges = (channels.loud - channels.soft).tolist()
+    widest = max((ranges[index] for index in audible), default=0.0)
+    # Channels that are alike are not told apart by a fraction of a decibel.
+    least = min(SPEECH_RANGE, widest / 2) if widest >= SPEECH_RANGE else 0
+    speech = [index for index in audible if ranges[index] >= least]
+    found = sorted(speech or range(len(loud)), key=lambda index: -loud[index])
     return [index for index in found if loud[index] > loud[found[0]] - LEVEL_RANGE]
 
 
@@ -128,8 +132,8 @@ def _notes(audio: AudioInfo, channels: Heard, used: list[int]) -> Iterator[str]:
     difference = float(channels.loud[loudest]) - speech
     if difference > LOUDER:
         names = ", ".join(str(index + 1) for index in sorted(used))
-        kind = "channels" if len(used) > 1 else "channel"
-        yield f"the mouth follows {kind} {names}, which is {difference:.0f} dB softer than channel {loudest + 1}"
+        channel = f"channels {names}, which are" if len(used) > 1 else f"channel {names}, which is"
+        yield f"the mouth follows {channel} {difference:.0f} dB softer than channel {loudest + 1}"
     if min(audio.mix, default=0) < 0:
         yield "channels of the audio are out of phase: where it is played in mono, little is heard"
     if audio.too_many_channels:
