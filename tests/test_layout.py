@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "heygem_cli"
 LAYERS = [
     ["errors"],
     ["http_client", "processes"],
-    ["files", "locks", "runtime", "option_fields"],
+    ["files", "locks", "runtime", "option_fields", "color"],
     ["options"],
     ["onnx"],
     ["media"],

@@ -117,8 +117,8 @@ def _load_service(options: EngineOptions, _settings: Settings) -> Engine:
     return ServiceEngine(options)
 
 
-_OF_INPUTS = frozenset({"audio_track", "video_track"})
-"""Options that say what of the inputs is used."""
+_OF_INPUTS = frozenset({"audio_track", "video_track", "background"})
+"""Options that say what of the inputs is used, and how."""
 
 _ENTRIES = (
     EngineEntry(

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from heygem_cli.color import Color, parse_color
 from heygem_cli.errors import InputError, printable
 from heygem_cli.option_fields import Declared, declared, option, value_of
 
@@ -169,6 +170,13 @@ class RenderOptions:
     )
     on_missing_face: MissingFace = option(
         "pass", "Frames without the face: `pass` them unchanged, `hold` the last frame that has it, or `fail`."
+    )
+    background: Color = option(
+        Color(255, 255, 255),
+        "The colour behind transparent parts of FACE: a name of CSS such as `green`, or `'#RRGGBB'`.",
+        metavar="COLOR",
+        parse=parse_color,
+        default_text="`white`",
     )
     encode: EncodeOptions = field(default_factory=EncodeOptions)
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)

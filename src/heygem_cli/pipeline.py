@@ -132,7 +132,11 @@ class Pipeline:
             on_progress(Progress("speech", 0, inputs.audio.duration or None))
 
         damaged = has_damaged_audio(inputs.audio, tick, output_format(job.output))
-        inputs = replace(inputs, audio=replace(listen(inputs.audio, tick), damaged=damaged))
+        background = job.options.background
+        inputs = Inputs(
+            audio=replace(listen(inputs.audio, tick), damaged=damaged),
+            video=replace(inputs.video, background=(background.red, background.green, background.blue)),
+        )
         result = engine.render(job, inputs, on_progress)
         return replace(result, warnings=(*_warnings(inputs, job.options), *result.warnings))
 

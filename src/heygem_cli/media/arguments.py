@@ -248,7 +248,7 @@ def _seek_args(video: VideoInfo, start: int) -> list[str]:
 def _video_args(video: VideoInfo, filters: str) -> list[str]:
     """Build the arguments of a video as input, and of the filters that its frames pass."""
     # Configured anew, the filters would drop the frames that they hold.
-    reinit = ["-reinit_filter", "0"] if video.size_varies else []
+    reinit = ["-reinit_filter", "0"] if video.sizes else []
     graph = f"[0:{video.stream.specifier}]{filters}[video]"
     return [*reinit, *_picture_args(video), "-filter_complex", graph, "-map", "[video]"]
 

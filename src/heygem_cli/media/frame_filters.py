@@ -21,14 +21,14 @@ _LUMA_WEIGHTS = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593), "bt202
 def frame_filters(video: VideoInfo, start: int) -> str:
     """Return the filters that yield the frames of a video from frame ``start`` on."""
     # Only the filters that fit a picture can bear a size that changes.
-    filters = [*_fit_filters(video, ":interl=-1")] if video.size_varies else []
+    filters = [*_fit_filters(video, ":interl=-1")] if video.sizes else []
     if not video.is_still:
         filters += _time_filters(video)
     if video.is_interlaced:
         filters.append("bwdif=mode=send_frame:deint=interlaced")
     if video.has_alpha:
         filters.append(_flatten_filter(video))
-    if not video.size_varies:
+    if not video.sizes:
         filters.append("crop=trunc(iw/2)*2:trunc(ih/2)*2:0:0")
     filters += _fit_filters(
         video, ":out_range=tv" + (":out_color_matrix=bt709" if video.is_rgb else ""), raw_format(video)
@@ -66,7 +66,11 @@ def _fit_filters(video: VideoInfo, options: str, pixel_format: str = "") -> list
     A picture that has this size already is passed on as it is.
     """
     width, height = video.width, video.height
-    shape = f"iw*sar/ih/({_ratio(width * video.sample_aspect_ratio / height)})"
+    pixel_shape = "sar"
+    for size in video.sizes:  # ffmpeg gives the shape of the first pictures to all of them
+        is_this = f"eq(iw\\,{size.width})*eq(ih\\,{size.height})"
+        pixel_shape = f"if({is_this}\\,{_ratio(size.sample_aspect_ratio)}\\,{pixel_shape})"
+    shape = f"iw*{pixel_shape}/ih/({_ratio(width * video.sample_aspect_ratio / height)})"
     return [
         f"scale=2*round({width // 2}*min(1\\,{shape})):2*round({height // 2}*min(1\\,1/({shape}))):eval=frame"
         f":flags=bicubic+accurate_rnd{options}",

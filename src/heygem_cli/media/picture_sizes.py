@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 
 from heygem_cli.media.container import DECODER_OPTIONS
 from heygem_cli.media.image import is_too_large
+from heygem_cli.media.types import PictureSize
 
 _HEADER_BYTES = 4096
 """Bytes of a key frame in which its header is."""
@@ -23,17 +23,8 @@ _H264_PARAMETERS, _HEVC_PARAMETERS = {7}, {33}
 """Types of the units that hold a size, the sequence parameter sets."""
 
 
-@dataclass(frozen=True)
-class PictureSize:
-    """The size of a picture, and the shape of its pixels where the video stream itself tells it."""
-
-    width: int
-    height: int
-    sample_aspect_ratio: Fraction
-
-
 class SizeScanner:
-    """Collects the sizes of a stream's pictures, in the order of the file."""
+    """Collects the sizes of a stream's pictures, in the order of the file, and as the stream itself tells them."""
 
     def __init__(self, stream: av.VideoStream) -> None:
         self.sizes: list[PictureSize] = []

@@ -16,11 +16,11 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.container import check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
 from heygem_cli.media.image import check_image_complete, check_size
-from heygem_cli.media.picture_sizes import PictureSize, SizeScanner
+from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
-from heygem_cli.media.types import VideoInfo, VideoStream
+from heygem_cli.media.types import PictureSize, VideoInfo, VideoStream
 from heygem_cli.media.unsupported import check_supported
 
 MIN_SIDE = 16
@@ -67,7 +67,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
         tracks = () if source.specifier == _TILES else track_note(container.streams.video, stream, track)
-        return replace(info, notes=(*tracks, *end, *_picture_notes(info)))
+        return replace(info, notes=(*tracks, *end, *_picture_notes(info, scan.sizes)))
 
 
 def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:
@@ -107,25 +107,26 @@ def _is_still(container: av.container.InputContainer, scan: _VideoScan) -> bool:
 def _video_info(
     path: Path, stream: av.VideoStream, source: VideoStream, scan: _VideoScan, frame: FirstFrame, *, is_still: bool
 ) -> VideoInfo:
-    width, height, aspect = _size(path, scan, frame)
+    sizes = _sizes(path, scan.sizes, frame)
+    size = _even_size(path, frame, sizes)
     timing = Timing(DEFAULT_FPS, 1) if is_still else scan.timing
     pixels = av.VideoFormat(frame.pixel_format)
     # Grey with transparency has no matrix either.
     is_rgb = pixels.is_rgb or pixels.has_palette or frame.pixel_format.startswith("ya")
     return VideoInfo(
         path=path,
-        width=width,
-        height=height,
+        width=size.width,
+        height=size.height,
         fps=timing.fps,
         frames=timing.frames,
         is_still=is_still,
         codec=stream.codec_context.codec.canonical_name,
         pixel_format=frame.pixel_format,
         color=replace(frame.color, matrix="bt709") if is_rgb else frame.color,
-        sample_aspect_ratio=aspect,
+        sample_aspect_ratio=size.sample_aspect_ratio,
         stream=source,
         start=scan.start if frame.start is None else frame.start,
-        size_varies=len(scan.sizes) > 1,
+        sizes=sizes,
         is_interlaced=frame.is_interlaced and not is_still,
         is_rgb=is_rgb,
         full_range=frame.full_range,
@@ -136,32 +137,43 @@ def _video_info(
     )
 
 
-def _picture_notes(info: VideoInfo) -> Iterator[str]:
+def _picture_notes(info: VideoInfo, found: list[PictureSize]) -> Iterator[str]:
     if info.is_interlaced:
         yield "it is interlaced; it was deinterlaced with bwdif"
-    if info.size_varies:
+    if info.sizes:
         message = "the size of its picture changes on the way; smaller pictures were scaled and padded to"
         yield f"{message} {info.width}×{info.height}"
+    if len(found) > max(1, len(info.sizes)):
+        message = "the shape of its pixels changes on the way; all of it was rendered as if it were"
+        yield f"{message} {info.sample_aspect_ratio}"
 
 
-def _size(path: Path, scan: _VideoScan, frame: FirstFrame) -> tuple[int, int, Fraction]:
-    """Return the even width and height, and the sample aspect ratio, of the largest picture."""
-    width, height, aspect = frame.width, frame.height, frame.sample_aspect_ratio
+def _sizes(path: Path, found: list[PictureSize], frame: FirstFrame) -> tuple[PictureSize, ...]:
+    """Return the sizes of the pictures if there are several."""
     if frame.is_interlaced and frame.is_rotated:
         raise _unsupported(path, "it is interlaced, and its container says that it is rotated or mirrored")
-    if len(scan.sizes) > 1:
-        first = scan.sizes[0]
-        if frame.is_rotated or (width, height) != (first.width, first.height):
-            message = "the size of its picture changes on the way, and its container rotates or crops it"
-            raise _unsupported(path, message)
-        largest = max(scan.sizes, key=lambda size: size.width * size.height)
-        # The container's own, if there is one, holds for all pictures.
-        aspect = largest.sample_aspect_ratio if aspect == first.sample_aspect_ratio else aspect
-        width, height = largest.width, largest.height
-    if min(width, height) // 2 * 2 < MIN_SIDE:
-        message = f"it has only {width}×{height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
+    sizes = {(size.width, size.height): size for size in reversed(found)}
+    if len(sizes) < 2:
+        return ()
+    first, aspect = found[0], frame.sample_aspect_ratio
+    if frame.is_rotated or (frame.width, frame.height) != (first.width, first.height):
+        message = "the size of its picture changes on the way, and its container rotates or crops it"
+        raise _unsupported(path, message)
+    if first.sample_aspect_ratio == aspect:
+        return tuple(sizes.values())
+    # That of the container holds for all pictures.
+    return tuple(replace(size, sample_aspect_ratio=aspect) for size in sizes.values())
+
+
+def _even_size(path: Path, frame: FirstFrame, sizes: tuple[PictureSize, ...]) -> PictureSize:
+    """Return the even size of the output, which is that of the largest picture."""
+    first = PictureSize(frame.width, frame.height, frame.sample_aspect_ratio)
+    largest = max(reversed(sizes), key=lambda size: size.width * size.height, default=first)
+    width, height = largest.width // 2 * 2, largest.height // 2 * 2
+    if min(width, height) < MIN_SIDE:
+        message = f"it has only {largest.width}×{largest.height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
         raise InputError("picture-too-small", message, hint="Use a larger one", path=path)
-    return width // 2 * 2, height // 2 * 2, aspect
+    return replace(largest, width=width, height=height)
 
 
 def _unsupported(path: Path, message: str) -> InputError:

@@ -34,6 +34,15 @@ class ColorTags:
 
 
 @dataclass(frozen=True)
+class PictureSize:
+    """The size of a picture in pixels, and the width of a pixel divided by its height."""
+
+    width: int
+    height: int
+    sample_aspect_ratio: Fraction
+
+
+@dataclass(frozen=True)
 class VideoStream:
     """How ffmpeg finds and decodes a video in its file.
 
@@ -82,7 +91,7 @@ class VideoInfo:
         sample_aspect_ratio: Width of a pixel divided by its height, upright.
         stream: How ffmpeg finds and decodes it.
         start: Timestamp of the first frame in seconds.
-        size_varies: Whether the size or the shape of the pixels changes on the way.
+        sizes: The sizes that the picture has on the way; empty if there is only one.
         is_interlaced: Whether frames consist of two fields, which are then deinterlaced.
         is_rgb: Whether the pixels in the file are RGB, grey with transparency, or indices into a palette.
         full_range: Whether black is 0 in the file.
@@ -107,7 +116,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     stream: VideoStream = VideoStream()
     start: Fraction = Fraction(0)
-    size_varies: bool = False
+    sizes: tuple[PictureSize, ...] = ()
     is_interlaced: bool = False
     is_rgb: bool = False
     is_converted: bool = False
