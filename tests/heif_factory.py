@@ -1,6 +1,7 @@
 """Photographs in HEIC, made of tiles as those of phones; ffmpeg cannot write them."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from media_factory import ffmpeg
@@ -10,18 +11,35 @@ GRID = 1
 """The item that joins the tiles, which are the items after it."""
 
 
-def write_heic(path: Path, *, color: str = "red", profile: bytes = b"", turns: int = 0, columns: int = 2) -> Path:
-    """Write a photograph of one colour, as wide as ``columns`` tiles and one tile high, turned counterclockwise."""
-    configuration, picture = _encode_tile(path.with_suffix(".mp4"), color)
+def write_heic(
+    path: Path,
+    *,
+    color: str = "red",
+    colors: Sequence[str] = (),
+    profile: bytes = b"",
+    turns: int = 0,
+    mirror: int | None = None,
+    columns: int = 2,
+) -> Path:
+    """Write a photograph of one colour, as wide as ``columns`` tiles and one tile high, or of tiles with ``colors``.
+
+    It is turned counterclockwise, and then mirrored: 0 exchanges top and bottom, 1 left and right.
+    """
+    names = colors or [color] * columns
+    encoded = {name: _encode_tile(path.with_suffix(".mp4"), name) for name in dict.fromkeys(names)}
+    configuration = next(iter(encoded.values()))[0]
+    size = (columns * TILE, len(names) // columns * TILE)
     properties = [configuration, _full_box(b"ispe", struct.pack(">2I", TILE, TILE))]
-    properties += [_full_box(b"ispe", struct.pack(">2I", columns * TILE, TILE)), _box(b"irot", bytes([turns]))]
+    properties += [_full_box(b"ispe", struct.pack(">2I", *size)), _box(b"irot", bytes([turns]))]
+    if mirror is not None:
+        properties.append(_box(b"imir", bytes([mirror])))
     if profile:
         properties.append(_box(b"colr", b"prof" + profile))
-    tiles = range(GRID + 1, GRID + 1 + columns)
+    pictures = [encoded[name][1] for name in names]
     header = _box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
-    meta = _meta(properties, tiles, 0, len(picture))
-    meta = _meta(properties, tiles, len(header) + len(meta) + 8, len(picture))
-    path.write_bytes(header + meta + _box(b"mdat", picture * columns))
+    meta = _meta(properties, pictures, 0, columns)
+    meta = _meta(properties, pictures, len(header) + len(meta) + 8, columns)
+    path.write_bytes(header + meta + _box(b"mdat", b"".join(pictures)))
     return path
 
 
@@ -41,7 +59,8 @@ def _find(data: bytes, kind: bytes) -> bytes:
     return data[start : start + int.from_bytes(data[start : start + 4], "big")]
 
 
-def _meta(properties: list[bytes], tiles: range, offset: int, size: int) -> bytes:
+def _meta(properties: list[bytes], pictures: list[bytes], offset: int, columns: int) -> bytes:
+    rows, tiles = len(pictures) // columns, range(GRID + 1, GRID + 1 + len(pictures))
     items = [(GRID, b"grid"), *((tile, b"hvc1") for tile in tiles)]
     infos = b"".join(_full_box(b"infe", struct.pack(">2H4sx", item, 0, kind), version=2) for item, kind in items)
     of_grid, of_tile = bytes(range(3, len(properties) + 1)), b"\x01\x02"
@@ -49,9 +68,10 @@ def _meta(properties: list[bytes], tiles: range, offset: int, size: int) -> byte
         struct.pack(">HB", item, len(own)) + own for item, own in [(GRID, of_grid), *((t, of_tile) for t in tiles)]
     )
     places = struct.pack(">4H2I", GRID, 1, 0, 1, 0, 8)  # in the box idat
-    for index, tile in enumerate(tiles):
-        places += struct.pack(">4H2I", tile, 0, 0, 1, offset + index * size, size)
-    grid = struct.pack(">4B2H", 0, 0, 0, len(tiles) - 1, len(tiles) * TILE, TILE)
+    for tile, picture in zip(tiles, pictures, strict=True):
+        places += struct.pack(">4H2I", tile, 0, 0, 1, offset, len(picture))
+        offset += len(picture)
+    grid = struct.pack(">4B2H", 0, 0, rows - 1, columns - 1, columns * TILE, rows * TILE)
     references = _box(b"dimg", struct.pack(f">2H{len(tiles)}H", GRID, len(tiles), *tiles))
     content = (
         _full_box(b"hdlr", bytes(4) + b"pict" + bytes(13))
