@@ -7,6 +7,7 @@ import pytest
 from heygem_cli.batch.columns import COLUMNS, NAMES, column_name
 from heygem_cli.batch.manifest import RawRow, format_problems, parse_manifest
 from heygem_cli.batch.rows import make_rows, portable_values
+from heygem_cli.color import Color
 from heygem_cli.options import EncodeOptions, Person, RenderOptions
 
 
@@ -27,7 +28,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
     values = {
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
-        "video_track": "3", "pixel_format": "10bit",
+        "video_track": "3", "pixel_format": "10bit", "background": "lime",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
@@ -39,6 +40,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         on_missing_face="fail",
         audio_track=2,
         video_track=3,
+        background=Color(0, 255, 0),
         encode=EncodeOptions(encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
         no_cache=True,
     )
