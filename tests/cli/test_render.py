@@ -82,7 +82,7 @@ def test_quiet_prints_nothing(heygem, face, voice):
         (["FACE", "FACE"], 2, "no audio stream"),
         (["VOICE", "VOICE"], 2, "half a second.wav: "),
         (["VOICE", "FACE", "-o", "no/folder/out.mp4"], 2, "no/folder"),
-        (["VOICE", "FACE", "-o", "out.mkv"], 2, "ends in .mp4"),
+        (["VOICE", "FACE", "-o", "out.webm"], 2, "ends in .mp4, .mov or .mkv"),
         (["VOICE", "FACE", "--person", "biggest"], 2, "largest, left, center, right"),
         (["VOICE", "FACE", "--crf", "99"], 2, "crf"),
         (["VOICE", "FACE", "--loop", "sideways"], 2, "pingpong"),
