@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from types import FrameType
@@ -314,14 +314,17 @@ def serve(descriptor: int, parent: int) -> None:
     for signum in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to both; the parent decides
         signal.signal(signum, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
-    signal.signal(signal.SIGTERM, exit_once)
-    connection = Connection(descriptor)
+    with exit_on_sigterm() as stopped:
+        _run_jobs(Connection(descriptor), stopped)
+
+
+def _run_jobs(connection: Connection, stopped: Sequence[int]) -> None:
     options, settings, engines = connection.recv()
     try:
         pipeline = _load_pipeline(options, settings, engines)
     except Exception as caught:
         error = caught if isinstance(caught, HeygemError) else from_exception(caught)
-        if error is None:
+        if error is None or stopped:
             raise
         connection.send((type(error), error.code, error.message, error.hint))
         return
@@ -335,11 +338,27 @@ def serve(descriptor: int, parent: int) -> None:
             connection.send(run_job(pipeline, item, _throttle(connection.send)))
 
 
-def exit_once(signum: int, _frame: FrameType | None) -> None:
-    """Exit on a signal, and ignore it from then on."""
-    # The process group may get the signal too: it must not interrupt the deletion of temporary files.
-    signal.signal(signum, signal.SIG_IGN)
-    sys.exit()
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[Sequence[int]]:
+    """Exit with status 0 on the first SIGTERM, and ignore all others: they would interrupt the clean-up.
+
+    Yields a list that contains the signal once it has come.
+    """
+    stopped: list[int] = []
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)
+        stopped.append(signum)
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped
+    except Exception as error:
+        # A library that is interrupted while it is imported may raise an error of its own.
+        if stopped:
+            raise SystemExit from error
+        raise
 
 
 def _throttle(send: Callable[[Progress], None]) -> ProgressCallback:
