@@ -37,8 +37,7 @@ def frame_filters(video: VideoInfo, start: int) -> str:
         # After the conversion: repeated frames then share their memory.
         filters.append(f"fps={_ratio(video.fps)}")
     if start:
-        absolute = _round_half_away(video.start * video.fps) + start
-        filters.append(f"trim=start_pts={absolute}" if is_seekable(video) else f"trim=start_frame={start}")
+        filters.append(f"trim=start_pts={start}" if is_seekable(video) else f"trim=start_frame={start}")
     return ",".join(filters)
 
 
@@ -57,7 +56,9 @@ def _time_filters(video: VideoInfo) -> list[str]:
         return [f"settb={_ratio(1 / video.fps)}", "setpts=N"]
     # A gap that was not found, beyond the packets that are read first, is shortened to one frame.
     step = f"if(gt(PTS-PREV_INPTS\\,{MAX_VIDEO_GAP}/TB)\\,max(1\\,1/({_ratio(video.fps)})/TB)\\,PTS-PREV_INPTS)"
-    return [f"setpts=if(isnan(PREV_OUTPTS)\\,PTS\\,PREV_OUTPTS+{step})"]
+    # The first frame has time 0: of rounded times that start between two frames, some would be moved to the wrong one.
+    first = f"round(PTS-({_ratio(video.start)})/TB)" if is_seekable(video) else "0"
+    return [f"setpts=if(isnan(PREV_OUTPTS)\\,{first}\\,PREV_OUTPTS+{step})"]
 
 
 def _fit_filters(video: VideoInfo, options: str, pixel_format: str = "") -> list[str]:
@@ -108,12 +109,6 @@ def _yuv(video: VideoInfo) -> tuple[float, float, float]:
     if video.full_range:
         return 255 * luma, 128 + 255 * u, 128 + 255 * v
     return 16 + 219 * luma, 128 + 224 * u, 128 + 224 * v
-
-
-def _round_half_away(value: Fraction) -> int:
-    """Round halves away from zero, as ffmpeg's fps filter does."""
-    rounded = int(abs(value) + Fraction(1, 2))
-    return rounded if value >= 0 else -rounded
 
 
 def _ratio(value: Fraction) -> str:
