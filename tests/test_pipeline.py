@@ -93,7 +93,8 @@ def test_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, vo
     speaking = replace(job(tmp_path, voice, face), output=tmp_path / "speaking.mp4")
     silent = replace(job(tmp_path, make_silence(tmp_path / "silence.wav"), face), output=tmp_path / "silent.mp4")
     render(pipeline, speaking)
-    render(pipeline, silent)
+    result = render(pipeline, silent)
+    assert result.warnings == (f"{silent.audio}: the audio is silent, so the mouth stays closed",)
     assert max(openings(speaking.output)) > 0.05
     assert max(openings(silent.output)) < 0.025
 

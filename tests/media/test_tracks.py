@@ -110,3 +110,13 @@ def test_attached_picture_before_the_video_is_not_counted(clip: Path, tmp_path: 
         assert (found.codec, found.width, next(read_frames(found)).shape, found.notes) == ("h264", 160, (180, 160), ())
     with pytest.raises(InputError, match="no video track 2"):
         probe_video(path, 2)
+
+
+def test_empty_track_that_is_the_default_is_an_error_that_names_the_option(clip: Path, tmp_path: Path):
+    path = tmp_path / "a.mkv"
+    ffmpeg("-i", clip, "-f", "lavfi", "-i", "sine=duration=1,atrim=end=0", "-map", 0, "-map", 1, "-c:v", "copy",
+           "-disposition:a:0", 0, "-disposition:a:1", "default", path)  # fmt: skip
+    with pytest.raises(InputError, match="It has other audio tracks: choose one with --audio-track") as caught:
+        probe_audio(path)
+    assert caught.value.code == "no-samples"
+    assert probe_audio(path, 1).duration == pytest.approx(1, abs=0.05)

@@ -67,9 +67,9 @@ def no_frames(path: Path, hint: str = "") -> InputError:
     return InputError("no-frames", "no frame of it can be decoded", hint=hint, path=path)
 
 
-def no_samples(path: Path) -> InputError:
+def no_samples(path: Path, hint: str = "") -> InputError:
     """Return the error for an audio stream of which nothing can be decoded."""
-    return InputError("no-samples", "no sample of the audio stream can be decoded", path=path)
+    return InputError("no-samples", "no sample of the audio stream can be decoded", hint=hint, path=path)
 
 
 def _unreadable(path: Path, file: BinaryIO) -> InputError:

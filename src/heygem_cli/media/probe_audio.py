@@ -122,7 +122,8 @@ def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, 
         if packet.size and packet.dts is not None:
             stamps.append(float(timestamp(packet)))
     if start is None:
-        raise no_samples(path)
+        several = len(container.streams.audio) > 1
+        raise no_samples(path, "It has other audio tracks: choose one with --audio-track" if several else "")
     reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
     skipped = max(0.0, float(start) - stamps[0]) if stamps else 0.0
     return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable, seamless, skipped)
