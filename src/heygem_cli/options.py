@@ -116,11 +116,13 @@ class EncodeOptions:
     """How the output is encoded."""
 
     crf: int = option(18, "Quality of the video, 0 to 51: lower is better, in a larger file.", minimum=0, maximum=51)
-    preset: Preset = option("veryfast", "Speed of libx264, `ultrafast` to `placebo`: slower makes smaller files.")
+    preset: Preset = option(
+        "veryfast", "Speed of libx264 and libx265, `ultrafast` to `placebo`: slower makes smaller files."
+    )
     encoder: Encoder = option("auto", "The video encoder: `libx264`, `h264_nvenc`, or `auto`: NVENC where it works.")
     pixel_format: PixelFormat = option(
         "8bit",
-        "Bits per colour of the output: `8bit`, or `10bit`, which keeps 10 bits and HDR, as HEVC (with "
+        "Bits per colour of the output: `8bit`, or `10bit`, which keeps 10 bits and HDR, as HEVC by libx265 (with "
         "`--encoder libx264` as H.264, which few players support).",
     )
     threads: int | None = run_option(

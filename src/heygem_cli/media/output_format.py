@@ -40,7 +40,9 @@ OUTPUT_FORMATS = {
     ".mp4": MP4,
     # Without the flag a MOV has no place for the description.
     ".mov": OutputFormat("mov", "mov", _MP4_CODECS | _PCM, ("-movflags", "+faststart+use_metadata_tags"), _FRAGMENTS),
-    ".mkv": OutputFormat("matroska", "matroska", _MP4_CODECS | _PCM | {"flac", "opus", "vorbis"}),
+    ".mkv": OutputFormat(
+        "matroska", "matroska", _MP4_CODECS | _PCM | {"flac", "opus", "vorbis"}, ("-cues_to_front", "1")
+    ),
 }
 """The containers by the extension of the file name."""
 
