@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from container_crop import add_pixel_crop
+from heygem_cli.color import parse_color
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.track import read_track, write_track
@@ -282,3 +284,61 @@ def test_impossible_timestamps_are_reported(pipeline, tmp_path, face, voice):
     result = render(pipeline, job(tmp_path, voice, jumping, loop="hold"))
     message = "the timestamps of the video are impossible, so its frames follow each other at 25 fps"
     assert result.warnings == (f"{jumping}: {message}",)
+
+
+def signpost(images):
+    """Paint a square of another colour into each of three corners."""
+    for image in images:
+        places = ((slice(60), slice(60)), (slice(60), slice(-60, None)), (slice(-60, None), slice(60)))
+        for color, (rows, columns) in enumerate(places):
+            image[rows, columns] = 0
+            image[rows, columns, color] = 255
+    return images
+
+
+def stored_mirrored(path, images):
+    stored = make_face_video(path.with_suffix(".mp4"), [image.transpose(1, 0, 2) for image in images])
+    ffmpeg("-display_rotation", 90, "-display_vflip", "-i", stored, "-c", "copy", path)
+
+
+def stored_with_borders(path, images):
+    make_face_video(path, [cv2.copyMakeBorder(image, 20, 40, 60, 80, cv2.BORDER_CONSTANT) for image in images])
+    add_pixel_crop(path, 60, 80, 20, 40)
+
+
+def stored_in_two_sizes(path, images):
+    small = [cv2.resize(image, (SIZE[0] // 2, SIZE[1] // 2), interpolation=cv2.INTER_AREA) for image in images]
+    parts = [make_face_video(path.with_name(f"{len(each[0])}.mp4"), each) for each in (small, images)]
+    (path.parent / "list.txt").write_text("\n".join(f"file {part.name}" for part in parts))
+    ffmpeg("-f", "concat", "-i", path.parent / "list.txt", "-c", "copy", path)
+
+
+@pytest.mark.parametrize("store", [stored_mirrored, stored_with_borders, stored_in_two_sizes])
+def test_picture_is_rendered_as_players_show_it(store, pipeline, tmp_path, voice):
+    images = signpost([scene(*SIZE, (240, 180, 330)) for _ in range(6)])
+    plain, odd = make_face_video(tmp_path / "plain.mp4", images), tmp_path / "odd.mkv"
+    store(odd, images)
+    results = [
+        render(pipeline, replace(job(tmp_path, voice, face, loop="forward"), output=tmp_path / f"{face.stem}-out.mp4"))
+        for face in (plain, odd)
+    ]
+    assert [(each.width, each.height, each.frames_with_face) for each in results] == [(*SIZE, 25)] * 2
+    expected, actual = (frames_of(each.output) for each in results)
+    for one, other in zip(expected, actual, strict=True):
+        outside = (cv2.resize(each[:120], (24, 6), interpolation=cv2.INTER_AREA) for each in (one, other))
+        assert np.abs(np.subtract(*(each.astype(int) for each in outside))).mean() < 2
+        for corner in ((slice(60), slice(60)), (slice(60), slice(-60, None)), (slice(300, 360), slice(60))):
+            assert abs(one[corner].mean() - other[corner].mean()) < 2
+
+
+def test_background_is_behind_a_transparent_face_video(pipeline, tmp_path, voice):
+    opaque = make_face_video(tmp_path / "opaque.mp4", [scene(*SIZE, (240, 180, 330))] * 6)
+    face = tmp_path / "face.webm"
+    alpha = "format=yuva420p,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='255*lt(hypot(2*X/W-1,2*Y/H-1),1)'"
+    ffmpeg("-i", opaque, "-vf", alpha, "-c:v", "libvpx-vp9", "-cpu-used", 8, "-deadline", "realtime", face)
+    options = {"background": parse_color("#0000ff")}
+    result = render(pipeline, job(tmp_path, voice, face, **options))
+    assert result.frames_with_face == 25
+    for frame in frames_of(result.output)[::8]:
+        red, green, blue = cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420)[5, 5]
+        assert (red < 15, green < 15, blue > 240) == (True, True, True)

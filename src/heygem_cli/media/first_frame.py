@@ -20,13 +20,13 @@ from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 _MESSAGES = 500
 """Lines that are kept: what the program says about the streams, and some for each frame."""
 
-_TIME_BASE = re.compile(r"showinfo.* config in time_base: (\d+/\d+)")
+_TIME_BASE = re.compile(r"\[Parsed_showinfo.* config in time_base: (\d+/\d+)")
 _FRAME = re.compile(
-    r"showinfo.* pts: *(?P<pts>-?\d+|NOPTS) .* fmt:(?P<format>\w+) .*"
+    r"\[Parsed_showinfo.* pts: *(?P<pts>-?\d+|NOPTS) .* fmt:(?P<format>\w+) .*"
     r" sar:(?P<aspect>\d+/\d+) s:(?P<width>\d+)x(?P<height>\d+) i:(?P<fields>\w)"
 )
 _COLOR = re.compile(
-    r"showinfo.* color_range:(?P<range>\S+) color_space:(?P<matrix>\S+)"
+    r"\[Parsed_showinfo.* color_range:(?P<range>\S+) color_space:(?P<matrix>\S+)"
     r" color_primaries:(?P<primaries>\S+) color_trc:(?P<transfer>\S+)"
 )
 
@@ -67,7 +67,8 @@ def reading_first_frame(path: Path, stream: VideoStream) -> Iterator[Callable[[]
     with ffmpeg.running(args, messages=_MESSAGES) as process:
 
         def result() -> FirstFrame | None:
-            if process.signal():
+            # After a signal that asks it to end, it says so and ends as if the input did.
+            if process.signal() or any("received signal" in message for message in process.messages[-3:]):
                 raise process.error(path, "reading")
             return _parse(process.messages)
 
@@ -75,9 +76,9 @@ def reading_first_frame(path: Path, stream: VideoStream) -> Iterator[Callable[[]
 
 
 def _parse(messages: list[str]) -> FirstFrame | None:
-    frames = [match for match in map(_FRAME.search, messages) if match]
-    color = next((match for match in map(_COLOR.search, messages) if match), None)
-    time_base = next((match[1] for match in map(_TIME_BASE.search, messages) if match), None)
+    frames = [match for match in map(_FRAME.match, messages) if match]
+    color = next((match for match in map(_COLOR.match, messages) if match), None)
+    time_base = next((match[1] for match in map(_TIME_BASE.match, messages) if match), None)
     if not frames or color is None or time_base is None:
         return None
     first = frames[0]
@@ -90,7 +91,7 @@ def _parse(messages: list[str]) -> FirstFrame | None:
         full_range=color["range"] == "pc",
         start=None if first["pts"] == "NOPTS" else int(first["pts"]) * Fraction(time_base),
         is_interlaced=any(frame["fields"] in "TB" for frame in frames),
-        is_rotated=any("Display Matrix:" in message for message in messages),
+        is_rotated=any(message.startswith("Display Matrix:") for message in messages),
         hdr=parse_hdr(messages),
     )
 

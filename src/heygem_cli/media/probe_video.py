@@ -110,7 +110,7 @@ def _video_info(
     sizes = _sizes(path, scan.sizes, frame)
     size = _even_size(path, frame, sizes)
     timing = Timing(DEFAULT_FPS, 1) if is_still else scan.timing
-    pixels = av.VideoFormat(frame.pixel_format)
+    pixels = _pixels(path, frame)
     # Grey with transparency has no matrix either.
     is_rgb = pixels.is_rgb or pixels.has_palette or frame.pixel_format.startswith("ya")
     return VideoInfo(
@@ -146,6 +146,13 @@ def _picture_notes(info: VideoInfo, found: list[PictureSize]) -> Iterator[str]:
     if len(found) > max(1, len(info.sizes)):
         message = "the shape of its pixels changes on the way; all of it was rendered as if it were"
         yield f"{message} {info.sample_aspect_ratio}"
+
+
+def _pixels(path: Path, frame: FirstFrame) -> av.VideoFormat:
+    try:
+        return av.VideoFormat(frame.pixel_format)
+    except ValueError as error:  # in PyAV, which may be older than the program
+        raise _unsupported(path, f"its pixel format {frame.pixel_format} is not known") from error
 
 
 def _sizes(path: Path, found: list[PictureSize], frame: FirstFrame) -> tuple[PictureSize, ...]:
