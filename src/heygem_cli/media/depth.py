@@ -24,5 +24,5 @@ def with_changes(frame: Frame | Frame10, source: Frame, rendered: Frame) -> Fram
     """
     if frame.dtype == np.uint8:
         return rendered
-    changed = frame + 4 * (rendered.astype(np.int16) - source)
+    changed = frame.astype(np.int16) + 4 * (rendered.astype(np.int16) - source)
     return np.clip(changed, 0, 1023).astype(np.uint16)
