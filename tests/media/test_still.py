@@ -284,3 +284,15 @@ def test_pdf_of_a_photograph_is_no_video(tmp_path):
     (tmp_path / "picture.pdf").write_bytes(data.getvalue())
     with pytest.raises(InputError, match="this is a PDF document"):
         probe_video(tmp_path / "picture.pdf")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "CMYK"])
+def test_uncompressed_tiff_is_turned(mode: str, tmp_path: Path):
+    image = Image.new("RGB", (120, 80), (20, 20, 20))
+    image.paste((220, 220, 220), (0, 0, 60, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.convert(mode).save(tmp_path / "turned.tif", exif=exif)
+    frame = next(read_frames(probe_video(tmp_path / "turned.tif")))
+    assert frame.shape == (180, 80)
+    assert (frame[:60, 40:].mean() > 150, frame[:60, :40].mean() < 60) == (True, True)
