@@ -70,13 +70,13 @@ VIDEO_CODECS = {
     "mpeg4": VideoCodec(("mpeg4", "-q:v", "2")),
     "mpeg4-bframes": VideoCodec(("mpeg4", "-q:v", "2", "-bf", "2")),
     # The codecs before MPEG-4 cannot store coefficients as large as those of the cells with a finer quantizer.
-    "msmpeg4v3": VideoCodec(("msmpeg4", "-q:v", "7")),
+    "msmpeg4v3": VideoCodec(("msmpeg4", "-q:v", "5")),
     "mpeg1": VideoCodec(("mpeg1video", "-q:v", "2"), max_rate=60, aspect=False),
     "mpeg2": VideoCodec(("mpeg2video", "-q:v", "2", "-bf", "2"), ("yuv420p", "yuv422p"), tags=True, max_rate=60,
                         aspect=False),
-    "h263": VideoCodec(("h263", "-q:v", "7"), sizes=((176, 144), (352, 288)), max_rate=30),
-    "flv1": VideoCodec(("flv", "-q:v", "7")),
-    "wmv2": VideoCodec(("wmv2", "-q:v", "7")),
+    "h263": VideoCodec(("h263", "-q:v", "5"), sizes=((176, 144), (352, 288)), max_rate=30),
+    "flv1": VideoCodec(("flv", "-q:v", "5")),
+    "wmv2": VideoCodec(("wmv2", "-q:v", "5")),
     "theora": VideoCodec(("libtheora", "-q:v", "9"), ("yuv420p", "yuv444p")),
     "mjpeg": VideoCodec(("mjpeg", "-q:v", "2"), ("yuvj420p", "yuvj422p", "yuvj444p"), matrices=(None,)),
     "prores": VideoCodec(("prores_ks", "-profile:v", "3"), ("yuv422p10le",), tags=True, even=True),
@@ -86,7 +86,7 @@ VIDEO_CODECS = {
     "ffv1": VideoCodec(("ffv1",), ("yuv420p", "yuv422p10le", "yuv444p", "bgr0", "yuva420p", "gbrp")),
     "huffyuv": VideoCodec(("huffyuv",), ("yuv422p", "rgb24", "bgra")),
     "utvideo": VideoCodec(("utvideo",), ("yuv420p", "yuv422p", "gbrp", "gbrap")),
-    "rawvideo": VideoCodec(("rawvideo",), ("yuv420p", "uyvy422", "bgr24")),
+    "rawvideo": VideoCodec(("rawvideo",), ("yuv420p", "uyvy422")),
     "y4m": VideoCodec(("wrapped_avframe",), ("yuv420p", "yuv422p", "yuv444p")),
     "png": VideoCodec(("png",), ("rgb24", "rgba", "gray", "rgb48be")),
     "qtrle": VideoCodec(("qtrle",), ("rgb24", "argb")),
@@ -115,13 +115,13 @@ class AudioCodec:
 
 PCM_RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000)
 AUDIO_CODECS = {
-    "aac": AudioCodec(("aac", "-b:a", "192k"), (8000, 16000, 22050, 44100, 48000, 96000), (1, 2, 6, 8), delay=1024),
+    "aac": AudioCodec(("aac", "-b:a", "512k"), (8000, 16000, 22050, 44100, 48000, 96000), (1, 2, 6, 8), delay=1024),
     "mp3": AudioCodec(("libmp3lame", "-b:a", "128k"), (16000, 22050, 24000, 32000, 44100, 48000), delay=1105),
     "mp2": AudioCodec(("mp2", "-b:a", "192k"), (32000, 44100, 48000), delay=481),
     "ac3": AudioCodec(("ac3", "-b:a", "448k"), (32000, 44100, 48000), (1, 2, 6), delay=256),
     "eac3": AudioCodec(("eac3", "-b:a", "448k"), (44100, 48000), (2, 6), delay=256),
     "opus": AudioCodec(("libopus", "-b:a", "128k"), (48000,), (1, 2, 6, 8), delay=312),
-    "vorbis": AudioCodec(("libvorbis", "-q:a", "6"), (22050, 44100, 48000), (1, 2, 6), delay=128),
+    "vorbis": AudioCodec(("libvorbis", "-q:a", "6"), (22050, 44100, 48000), (1, 2, 6)),
     "flac": AudioCodec(("flac",), (8000, 44100, 48000), (1, 2, 6, 8)),
     "alac": AudioCodec(("alac",), (44100, 48000, 96000), (1, 2, 6)),
     "wmav2": AudioCodec(("wmav2", "-b:a", "192k"), delay=-2048),
@@ -179,10 +179,13 @@ class Container:
 
 _BROADCAST = tuple(map(Fraction, ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60")))
 
+_EXACT_TIMES = ("-movie_timescale", "48000")
+"""Else edit lists are rounded to milliseconds."""
+
 CONTAINERS = {
     "mp4": Container(
         "mp4", ("h264", "h264", "h264-bframes", "hevc", "mpeg4", "av1", "vp9", "mjpeg"),
-        ("aac", "aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"),
+        ("aac", "aac", "mp3", "ac3", "eac3", "alac", "flac", "opus"), _EXACT_TIMES,
         aspect=True, orientation=True, tags=True, default=True, offset=True, holes=True,
     ),
     "mp4-fragmented": Container(
@@ -192,6 +195,7 @@ CONTAINERS = {
     "mov": Container(
         "mov", ("h264", "hevc", "prores", "prores4444", "dnxhr", "mjpeg", "qtrle", "png", "rawvideo", "mpeg4"),
         ("pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_f32le", "aac", "alac", "mp3", "ac3", "adpcm_ima_qt", "pcm_u8"),
+        _EXACT_TIMES,
         aspect=True, orientation=True, tags=True, default=True, offset=True, holes=True,
     ),
     "mkv": Container(
@@ -225,8 +229,9 @@ CONTAINERS = {
     "mxf": Container("mxf", ("mpeg2", "dnxhr"), ("pcm_s16le",), rates=_BROADCAST, sound_rates=(48000,), max_channels=2,
                      whole=True),
     "wmv": Container("wmv", ("wmv2", "msmpeg4v3"), ("wmav2",), ("-f", "asf")),
-    "3gp": Container("3gp", ("h263", "h264", "mpeg4"), ("aac", "amr_nb"), aspect=True, orientation=True, offset=True),
-    "ogv": Container("ogv", ("theora",), ("vorbis", "opus", "flac"), aspect=True, delayed=("vorbis",)),
+    "3gp": Container("3gp", ("h263", "h264", "mpeg4"), ("aac", "amr_nb"), _EXACT_TIMES, aspect=True, orientation=True,
+                     offset=True),
+    "ogv": Container("ogv", ("theora",), ("vorbis", "opus", "flac"), aspect=True),
     "gif": Container("gif", ("gif",), rates=tuple(Fraction(100, n) for n in (10, 5, 4, 3, 2))),
     "y4m": Container("y4m", ("y4m",)),
 }  # fmt: skip
@@ -245,12 +250,12 @@ SOUND_FILES = {
     "aac": Container("aac", (), ("aac",), ("-f", "adts"), delayed=("aac",), max_channels=6),
     "ac3": Container("ac3", (), ("ac3",), delayed=("ac3",)),
     "wma": Container("wma", (), ("wmav2",), ("-f", "asf"), delayed=("wmav2",)),
-    "aiff": Container("aiff", (), ("pcm_s16be", "pcm_s24be")),
-    "caf": Container("caf", (), ("pcm_s16le", "pcm_f32le")),
+    "aiff": Container("aiff", (), ("pcm_s16be", "pcm_s24be"), max_channels=6),
+    "caf": Container("caf", (), ("pcm_s16le", "pcm_f32le"), max_channels=6),
     "mka": Container("mka", (), ("aac", "flac", "opus", "vorbis", "pcm_s16le"), ("-f", "matroska")),
     "amr": Container("amr", (), ("amr_nb",), delayed=("amr_nb",)),
     "au": Container("au", (), ("pcm_s16be", "pcm_mulaw")),
-    "w64": Container("w64", (), ("pcm_s16le", "pcm_f32le")),
+    "w64": Container("w64", (), ("pcm_s16le", "pcm_f32le"), max_channels=6),
     "mp2": Container("mp2", (), ("mp2",), delayed=("mp2",)),
     "tta": Container("tta", (), ("tta",)),
     "wv": Container("wv", (), ("wavpack",)),
@@ -290,5 +295,5 @@ STILLS = {
     ),
     "bmp": Still(("RGB", "L", "P"), {"plain": {}}),
     "tif": Still(("RGB", "L"), {"plain": {}, "LZW": {"compression": "tiff_lzw"}}, orientation=True),
-    "avif": Still(("RGB", "RGBA"), {"plain": {"quality": 95}}, orientation=True),
+    "avif": Still(("RGB",), {"plain": {"quality": 95}}, orientation=True),
 }

@@ -11,7 +11,7 @@ import numpy as np
 from formats import AUDIO_CODECS, CONTAINERS, SOUND_FILES, STILLS, VIDEO_CODECS
 from PIL import Image
 from recipe import Recipe, Sound
-from sound import click
+from sound import click, noise
 
 from heygem_cli.media.ffmpeg import find_ffmpeg
 
@@ -126,8 +126,10 @@ def _sound_inputs(sounds: tuple[Sound, ...], folder: Path, offset: float) -> lis
 
 
 def _channel(sound: Sound, channel: int) -> np.ndarray:
-    at = sound.click if sound.channel in (None, channel) else -1.0
-    return click(sound.seconds, sound.rate, at, seed=channel)
+    samples = noise(sound.seconds, sound.rate, seed=channel)
+    if sound.channel in (None, channel):
+        samples += click(sound.seconds, sound.rate, sound.click)
+    return samples
 
 
 def _picture_outputs(recipe: Recipe) -> list[object]:

@@ -16,7 +16,7 @@ COLORS = (
 )  # fmt: skip
 """RGB, all of them inside every limited range, and each far from what a wrong matrix would make of another."""
 
-BLACK, WHITE = 25, 230
+BLACK, WHITE = 50, 205
 INSET, THICKNESS = 12, 6
 """The black frame: its distance from the edges of the picture, and how thick it is, in pixels."""
 CELLS = 8

@@ -11,7 +11,7 @@ from picture import Picture
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound track: a click at ``click`` seconds in one of its channels (None: in all), otherwise faint noise."""
+    """A sound track: a voice with a click at ``click`` seconds in one of its channels (None: in all), else noise."""
 
     codec: str
     rate: int

@@ -9,11 +9,20 @@ WIDTH = 0.0015
 """A click is a short burst of this tone in hertz, in a Gaussian window of this width in seconds: any codec keeps it."""
 
 
-def click(seconds: float, rate: int, at: float, seed: int = 0) -> np.ndarray:
-    """Return mono samples of faint noise with a click, whose centre lies at ``at`` seconds."""
+VOICE, SYLLABLES = 170.0, 4.0
+"""A tone in hertz that becomes louder and softer as often a second, as a voice does: the mouth follows the channel."""
+
+
+def noise(seconds: float, rate: int, seed: int) -> np.ndarray:
+    """Return mono samples of faint noise."""
+    return np.random.default_rng(seed).uniform(-0.004, 0.004, round(seconds * rate))
+
+
+def click(seconds: float, rate: int, at: float) -> np.ndarray:
+    """Return mono samples of a quiet voice with a click, whose centre lies at ``at`` seconds."""
     time = np.arange(round(seconds * rate)) / rate - at
-    noise = np.random.default_rng(seed).uniform(-0.004, 0.004, time.size)
-    return 0.7 * np.cos(2 * np.pi * TONE * time) * np.exp(-((time / WIDTH) ** 2) / 2) + noise
+    voice = 0.1 * np.sin(2 * np.pi * VOICE * time) * np.sin(np.pi * SYLLABLES * time) ** 2
+    return 0.7 * np.cos(2 * np.pi * TONE * time) * np.exp(-((time / WIDTH) ** 2) / 2) + voice
 
 
 def find_click(samples: np.ndarray, rate: int) -> float:

@@ -15,6 +15,8 @@ MAX_CLICK_ERROR = 0.001
 MAX_GEOMETRY_ERROR = 0.7
 MAX_RATE_ERROR = 1e-6
 """Matroska stores how long a frame lasts in nanoseconds."""
+SAMPLE_RATE = 16000
+"""Of what the mouth follows, in hertz."""
 LOSSLESS = ("pcm", "flac", "alac", "tta", "wavpack")
 
 
@@ -26,7 +28,13 @@ def differences(recipe: Recipe, shown: Shown, heard: np.ndarray) -> list[str]:
         shown: The video.
         heard: The samples that the mouth follows, 16 kHz mono.
     """
-    return [*_size(recipe, shown), *_picture(recipe, shown), *_timing(recipe, shown), *_sound(recipe, shown, heard)]
+    return [
+        *_size(recipe, shown),
+        *_picture(recipe, shown),
+        *_timing(recipe, shown),
+        *_length(recipe, shown, heard),
+        *_sound(recipe, shown, heard),
+    ]
 
 
 def _size(recipe: Recipe, shown: Shown) -> Iterator[str]:
@@ -67,25 +75,28 @@ def _timing(recipe: Recipe, shown: Shown) -> Iterator[str]:
 def _sound(recipe: Recipe, shown: Shown, heard: np.ndarray) -> Iterator[str]:
     sound = recipe.sound
     codec = AUDIO_CODECS[sound.codec]
+    channels = shown.samples.shape[1]
+    if channels != sound.channels:
+        yield f"{channels} channels instead of {sound.channels}"
+        return
     delay = codec.delay / sound.rate if sound.codec in recipe.sound_container.delayed else 0.0
     expected = sound.click + recipe.offset + delay
-    seconds = len(heard) / 16000 - recipe.offset
-    padding = 0.0 if sound.codec.startswith(LOSSLESS) else 0.06 + 2048 / sound.rate
-    if abs(seconds - sound.seconds) > padding + 0.001:
-        yield f"{seconds:.3f} s of sound instead of {sound.seconds}"
-    if abs(len(shown.frames) - len(heard) / 16000 * recipe.rate) > 1:
-        yield f"{len(shown.frames)} frames for {len(heard) / 16000:.3f} s"
-    length = shown.sound_start - shown.times[0] + len(shown.samples) / shown.sample_rate
-    if not -0.001 < length - len(heard) / 16000 < 2048 / shown.sample_rate:
-        yield f"{length:.3f} s of sound in the output"
-    channels = shown.samples.shape[1]
-    if channels != min(sound.channels, channels if sound.channels > 8 else 8):
-        yield f"{channels} channels instead of {sound.channels}"
-    channel = sound.channel if sound.channel is not None and sound.channel < channels else 0
     start = shown.sound_start - shown.times[0]
     for kind, time in (
-        ("the click", start + find_click(shown.samples[:, channel], shown.sample_rate)),
-        ("the click that the mouth follows", find_click(heard, 16000)),
+        ("the click", start + find_click(shown.samples[:, sound.channel or 0], shown.sample_rate)),
+        ("the click that the mouth follows", find_click(heard, SAMPLE_RATE)),
     ):
         if abs(time - expected) > max(MAX_CLICK_ERROR, codec.blur):
             yield f"{kind} is {1000 * (time - expected):+.1f} ms off"
+
+
+def _length(recipe: Recipe, shown: Shown, heard: np.ndarray) -> Iterator[str]:
+    sound, seconds = recipe.sound, len(heard) / SAMPLE_RATE
+    padding = 0.001 if sound.codec.startswith(LOSSLESS) else 0.06 + 2048 / sound.rate
+    if abs(seconds - recipe.offset - sound.seconds) > padding:
+        yield f"{seconds:.3f} s of sound instead of {recipe.offset + sound.seconds}"
+    if abs(len(shown.frames) - seconds * recipe.rate) > 1:
+        yield f"{len(shown.frames)} frames for {seconds:.3f} s"
+    end = shown.sound_start - shown.times[0] + len(shown.samples) / shown.sample_rate
+    if not -0.001 < end - seconds < 2048 / shown.sample_rate:
+        yield f"the sound of the output ends at {end:.3f} s instead of {seconds:.3f} s"
