@@ -153,3 +153,10 @@ def test_click_after_a_gap_stays_where_it_is(codec: str, lost: int, sound: Path,
     tolerance = 0.03 if lost == 1 else 0.001  # a single packet cannot be told from jitter
     assert (click_in_samples(tmp_path / "gap.mkv"), click) == pytest.approx((0.8, 0.8), abs=tolerance)
     assert copied == (lost == 1)
+
+
+def test_delay_that_cannot_be_meant_is_not_used_and_is_told(sound: Path, tmp_path: Path):
+    path = make_movie(tmp_path / "late.mkv", sound, 400, "aac")
+    assert click_in_samples(path) == pytest.approx(CLICK, abs=0.0015)
+    note = "its sound starts 400 s after the picture, which was taken for an error: it starts at once"
+    assert probe_audio(path).notes == (note,)

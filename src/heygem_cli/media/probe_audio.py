@@ -38,7 +38,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         stream = choose_track(streams, track, path)
         channels = channel_names(stream.codec_context)
         scan = _scan_audio(container, stream, path)
-        delay = _delay(container, scan, stream.codec_context.sample_rate)
+        delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path)
         return AudioInfo(
             path=path,
@@ -55,7 +55,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             reliable_times=scan.reliable,
             # An MP4 cannot skip the beginning of a stream that starts late.
             seamless=scan.seamless and not (delay and scan.skipped * stream.codec_context.sample_rate > MAX_PRIMING),
-            notes=(*track_note(streams, stream, track), *end_note),
+            notes=(*track_note(streams, stream, track), *delay_note, *end_note),
         )
 
 
@@ -79,8 +79,10 @@ def _has_more_samples(path: Path) -> bool:
         return has_more_samples(file)
 
 
-def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) -> Fraction:
+def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) -> tuple[Fraction, tuple[str, ...]]:
     """Return how long after the picture of a file its sound begins, in seconds; 0 where no picture would be shown.
+
+    The second value are notes about a delay that is not used.
 
     Negative if the sound begins earlier by no more than what an encoder adds: some containers cannot say that this is
     not to be heard, and the picture starts later instead.
@@ -91,9 +93,14 @@ def _delay(container: av.container.InputContainer, scan: _AudioScan, rate: int) 
         if stream.start_time is not None and stream.time_base is not None
     ]
     if not starts or not scan.reliable:
-        return Fraction(0)
+        return Fraction(0), ()
     delay = scan.start - min(starts)
-    return delay if -Fraction(MAX_PRIMING, rate) <= delay <= MAX_AUDIO_GAP else Fraction(0)
+    if delay > MAX_AUDIO_GAP:
+        note = (
+            f"its sound starts {float(delay):.0f} s after the picture, which was taken for an error: it starts at once"
+        )
+        return Fraction(0), (note,)
+    return max(delay, Fraction(0)) if delay < -Fraction(MAX_PRIMING, rate) else delay, ()
 
 
 def _first_sample(packet: av.Packet[av.AudioStream], codec: str) -> Fraction | None:
