@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from corner_picture import corner_picture, corners_of
 from heygem_cli.color import parse_color
@@ -22,7 +23,7 @@ VIDEOS = {
     "vp9.mkv": (("-c:v", "libvpx-vp9", "-b:v", "4M"), "yuva420p"),
     "prores.mov": (("-c:v", "prores_ks", "-profile:v", "4444"), "yuva444p10le"),
     "untagged.mkv": (("-c:v", "ffv1"), "yuva420p"),
-    "full.mkv": (("-c:v", "ffv1"), "yuva444p"),
+    "full.mkv": (("-c:v", "ffv1", "-color_range", "pc"), "yuva444p"),
     "animation.mov": (("-c:v", "qtrle"), "argb"),
     "a.png": (("-frames:v", "1", "-update", "1"), "rgba"),
     "deep.png": (("-frames:v", "1", "-update", "1"), "rgba64be"),
@@ -62,6 +63,18 @@ def test_transparent_parts_have_the_colour_of_the_background(name: str, color: s
         for row, column in ((1, 1), (-2, 1), (1, -2), (-2, -2)):
             actual = [int(plane[row, column]) for plane in planes(frame)]
             assert actual == pytest.approx(yuv(COLORS[color], video.color.matrix), abs=2)
+
+
+@pytest.mark.parametrize("suffix", ["avif", "webp", "png", "tiff", "ico"])
+def test_transparent_images_of_pillow(suffix: str, tmp_path: Path):
+    image = Image.fromarray(corner_picture())
+    mask = np.zeros((96, 160), np.uint8)
+    mask[20:76, 30:130] = 255
+    image.putalpha(Image.fromarray(mask))
+    image.save(tmp_path / f"a.{suffix}", **({"sizes": [(160, 96)]} if suffix == "ico" else {}))
+    video = replace(probe_video(tmp_path / f"a.{suffix}"), background=(0, 0, 0))
+    (frame,) = read_frames(video)
+    assert (corners_of(frame), corners_of(frame, margin=0.3), video.notes) == ("KKKK", "WRBG", ())
 
 
 @pytest.mark.parametrize("matrix", ["", "bt709", "smpte170m"])

@@ -66,7 +66,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         if is_still:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
-        tracks = () if source.specifier == _TILES else track_note(container.streams.video, stream, track)
+        tracks = () if is_still else track_note(container.streams.video, stream, track)
         return replace(info, notes=(*tracks, *end, *_picture_notes(info, scan.sizes)))
 
 

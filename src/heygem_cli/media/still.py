@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "PSD", "TIFF", "ICO", "ICNS")
 _ALWAYS = frozenset({"TIFF", "ICO", "ICNS", "TGA"})
-"""Formats that ffmpeg reads wrongly or not at all; of the others only images with a profile are decoded here."""
+"""Formats that ffmpeg reads wrongly or not at all; of most others only images with a profile are decoded here."""
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"mif1"})
 _HEIC_HEADER = 1 << 20
@@ -104,7 +104,7 @@ def _decode(path: Path) -> Image.Image | None:
             return None
         stack.enter_context(image)
         transform = _to_srgb(image)
-        if (transform is None and image.format not in _ALWAYS) or not _load(image, path):
+        if (transform is None and not _needs_pillow(image)) or not _load(image, path):
             return None
         return _converted(image, transform)
 
@@ -156,6 +156,11 @@ def _open_heic(path: Path, profile: bytes) -> Image.Image | None:
     check_size(path, *image.size)
     image.info["icc_profile"] = profile
     return image
+
+
+def _needs_pillow(image: Image.Image) -> bool:
+    """Return whether ffmpeg would show the image wrongly: of AVIF it does not apply the transparency."""
+    return image.format in _ALWAYS or (image.format == "AVIF" and image.mode == "RGBA")
 
 
 def _load(image: Image.Image, path: Path) -> bool:
