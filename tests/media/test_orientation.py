@@ -151,6 +151,26 @@ def test_crop_of_the_video_stream_itself(codec: tuple[str, ...], tmp_path: Path)
     assert shown(path) == ("WRBG", (154, 90))
 
 
+def test_angle_that_is_no_quarter_turn(tmp_path: Path):
+    """The program says something about it, without ending the line."""
+    ffmpeg("-display_rotation", 45, "-i", make_corner_video(tmp_path / "a.mp4"), "-c", "copy", tmp_path / "b.mp4")
+    video = probe_video(tmp_path / "b.mp4")
+    assert (video.width, video.height, len(list(read_frames(video)))) == (160, 96, 5)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_size_in_the_container_does_not_count(suffix: str, tmp_path: Path):
+    path = make_corner_video(tmp_path / f"a.{suffix}")
+    data = path.read_bytes()
+    right, wrong = {
+        "mkv": (b"\xb0\x81\xa0\xba\x81\x60", b"\xb0\x81\x50\xba\x81\x30"),
+        "mp4": (struct.pack(">HHI", 160, 96, 72 << 16), struct.pack(">HHI", 80, 48, 72 << 16)),
+    }[suffix]
+    assert data.count(right) == 1
+    path.write_bytes(data.replace(right, wrong))
+    assert shown(path) == ("WRBG", (160, 96))
+
+
 def test_interlaced_and_rotated_is_refused(tmp_path: Path):
     fields = ("-flags", "+ildct+ilme", "-x264opts", "tff=1")
     path = make_video(tmp_path / "a.mp4", filters="setfield=tff", codec=(*X264, *fields), seconds=0.2)

@@ -20,13 +20,13 @@ from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 _MESSAGES = 500
 """Lines that are kept: what the program says about the streams, and some for each frame."""
 
-_TIME_BASE = re.compile(r"\[Parsed_showinfo.* config in time_base: (\d+/\d+)")
+_TIME_BASE = re.compile(r"config in time_base: (\d+/\d+)")
 _FRAME = re.compile(
-    r"\[Parsed_showinfo.* pts: *(?P<pts>-?\d+|NOPTS) .* fmt:(?P<format>\w+) .*"
+    r"n: *\d+ pts: *(?P<pts>-?\d+|NOPTS) .* fmt:(?P<format>\w+) .*"
     r" sar:(?P<aspect>\d+/\d+) s:(?P<width>\d+)x(?P<height>\d+) i:(?P<fields>\w)"
 )
 _COLOR = re.compile(
-    r"\[Parsed_showinfo.* color_range:(?P<range>\S+) color_space:(?P<matrix>\S+)"
+    r"color_range:(?P<range>\S+) color_space:(?P<matrix>\S+)"
     r" color_primaries:(?P<primaries>\S+) color_trc:(?P<transfer>\S+)"
 )
 
@@ -76,9 +76,11 @@ def reading_first_frame(path: Path, stream: VideoStream) -> Iterator[Callable[[]
 
 
 def _parse(messages: list[str]) -> FirstFrame | None:
-    frames = [match for match in map(_FRAME.match, messages) if match]
-    color = next((match for match in map(_COLOR.match, messages) if match), None)
-    time_base = next((match[1] for match in map(_TIME_BASE.match, messages) if match), None)
+    # A message before may end without a newline; the first one of all has the name of the file.
+    said = [message for message in messages if not message.startswith("Input #")]
+    frames = [match for match in map(_FRAME.search, said) if match]
+    color = next((match for match in map(_COLOR.search, said) if match), None)
+    time_base = next((match[1] for match in map(_TIME_BASE.search, said) if match), None)
     if not frames or color is None or time_base is None:
         return None
     first = frames[0]

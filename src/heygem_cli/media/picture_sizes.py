@@ -72,7 +72,7 @@ def _header_reader(codec: str, extradata: bytes | None) -> Callable[[bytes], byt
     if codec == "vp9":
         return lambda data: data[:10]
     if codec == "av1":
-        return lambda data: data[:16]
+        return _av1_sequence_header
     if codec in ("mpeg1video", "mpeg2video"):
         return lambda data: b"".join(re.findall(rb"\x00\x00\x01\xb3(.{4})", data, re.DOTALL))
     if codec in ("h264", "hevc"):
@@ -84,6 +84,13 @@ def _header_reader(codec: str, extradata: bytes | None) -> Callable[[bytes], byt
             if unit and (unit[0] & 31 in _H264_PARAMETERS if is_h264 else unit[0] >> 1 & 63 in _HEVC_PARAMETERS)
         )
     return None
+
+
+def _av1_sequence_header(data: bytes) -> bytes:
+    start = 2 if data.startswith(b"\x12\x00") else 0  # after a temporal delimiter
+    head = data[start : start + 2]
+    is_sequence_header = len(head) == 2 and head[0] >> 3 & 15 == 1
+    return data[start : start + 2 + head[1]] if is_sequence_header else b""
 
 
 def _length_size(extradata: bytes | None, at: int) -> int:
