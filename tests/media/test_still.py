@@ -296,3 +296,20 @@ def test_uncompressed_tiff_is_turned(mode: str, tmp_path: Path):
     frame = next(read_frames(probe_video(tmp_path / "turned.tif")))
     assert frame.shape == (180, 80)
     assert (frame[:60, 40:].mean() > 150, frame[:60, :40].mean() < 60) == (True, True)
+
+
+@pytest.mark.parametrize("profile", [b"", P3])
+@pytest.mark.parametrize("size", [(4000, 3000), (2999, 4001), (9001, 1001), (3840, 2160)])
+def test_large_photograph_is_scaled_down(tmp_path, size, profile):
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", size, COLOR).save(path, icc_profile=profile or None)
+    video = probe_video(path)
+    assert video.is_converted == bool(profile)
+    assert video.width / video.height == pytest.approx(size[0] / size[1], rel=0.003)
+    assert 0.99 < video.width * video.height / min(size[0] * size[1], 3840 * 2160) <= 1
+    assert [f"scaled down to {video.width}×{video.height}" in note for note in video.notes] == [True] * (
+        size != (3840, 2160)
+    )
+    (frame,) = read_frames(video)
+    assert frame.shape == (video.height * 3 // 2, video.width)
+    assert np.ptp(frame[: video.height]) <= 2  # no black border

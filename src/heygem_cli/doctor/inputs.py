@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from heygem_cli.doctor.log_file import LogText
 from heygem_cli.doctor.machine import Machine
 from heygem_cli.face.cache import default_cache_folder
+from heygem_cli.files import temporary_folder
 from heygem_cli.onnx import models_folder
 from heygem_cli.options import FolderMap
 from heygem_cli.processes import import_folders
@@ -53,7 +53,7 @@ class Inputs:
     models: Path = field(default_factory=models_folder)
     output: Path = field(default_factory=Path.cwd)
     cache: Path = field(default_factory=default_cache_folder)
-    temporary: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    temporary: Path = field(default_factory=temporary_folder)
     user_home: Path = field(default_factory=Path.home)
     home: Path | None = None
     home_python: str | None = None

@@ -76,14 +76,15 @@ def restart_process(home: Path, url: str | None, proc: Path = Path("/proc")) -> 
         raise InputError("not-running", "HeyGem does not run there", path=home, hint=hint)
     pids = [each.pid for each in running]
     address = url or next(iter(_addresses(_with_descendants(pids), proc)), None)
-    unit = _unit(pids, proc)
+    systemctl = find_program("systemctl")
+    unit = None if systemctl is None else _unit(systemctl, pids, proc)
 
     def alive() -> bool:
         return bool(main_processes(home, proc))
 
-    if unit is not None:
-        command = ["systemctl", "restart", unit]
-        return Restart((shlex.join(command),), lambda: _run(command), alive, address)
+    if systemctl is not None and unit is not None:
+        command = [systemctl, "restart", unit]
+        return Restart((shlex.join(["systemctl", *command[1:]]),), lambda: _run(command), alive, address)
     return _replace(home, pids, address, proc, alive)
 
 
@@ -205,14 +206,13 @@ def _start(
         raise HeygemError("not-started", message, hint=hint) from error
 
 
-def _unit(pids: Sequence[int], proc: Path) -> str | None:
+def _unit(systemctl: str, pids: Sequence[int], proc: Path) -> str | None:
     """Return the systemd unit whose main process is one of these."""
-    systemctl = find_program("systemctl")
-    for pid in pids if systemctl else ():
+    for pid in pids:
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             match = _UNIT.search((proc / str(pid) / "cgroup").read_text())
             if match is not None:
-                command = [str(systemctl), "show", "-p", "MainPID", "--value", match[1]]
+                command = [systemctl, "show", "-p", "MainPID", "--value", match[1]]
                 done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
                 if done.stdout.strip() == str(pid):
                     return match[1]

@@ -67,6 +67,9 @@ def _fit_filters(video: VideoInfo, options: str, pixel_format: str = "") -> list
     A picture that has this size already is passed on as it is.
     """
     width, height = video.width, video.height
+    formats = [f"format={pixel_format}"] if pixel_format else []
+    if video.is_still and not video.sizes:  # its shape is that of the output but for an odd row
+        return [f"scale={width}:{height}:flags=bicubic+accurate_rnd{options}", *formats]
     pixel_shape = "sar"
     for size in video.sizes:  # ffmpeg gives the shape of the first pictures to all of them
         is_this = f"eq(iw\\,{size.width})*eq(ih\\,{size.height})"
@@ -75,7 +78,7 @@ def _fit_filters(video: VideoInfo, options: str, pixel_format: str = "") -> list
     return [
         f"scale=2*round({width // 2}*min(1\\,{shape})):2*round({height // 2}*min(1\\,1/({shape}))):eval=frame"
         f":flags=bicubic+accurate_rnd{options}",
-        *([f"format={pixel_format}"] if pixel_format else []),
+        *formats,
         f"pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame",
     ]
 

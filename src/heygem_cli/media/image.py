@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
 from heygem_cli.errors import InputError
 
 MAX_SIDE = 16384
+MAX_STILL_PIXELS = 3840 * 2160
+"""Larger photographs are scaled down to as many pixels as 4K has: at 48 million the encoder would take 4 GB of memory,
+and hardly any player shows such a video."""
 MAX_PIXELS = 50_000_000
 """A photograph of a phone has up to 48 million; no level of H.264 allows more than 8192×4352, but players show it."""
 
@@ -15,6 +19,21 @@ MAX_PIXELS = 50_000_000
 def is_too_large(width: int, height: int) -> bool:
     """Return whether a picture is larger than any that is used."""
     return max(width, height) > MAX_SIDE or width * height > MAX_PIXELS
+
+
+def still_size(width: int, height: int) -> tuple[int, int]:
+    """Return the even size in which a still image is rendered: that of the image, unless it is too large to encode."""
+    width, height = width // 2 * 2, height // 2 * 2
+    scale = min(1.0, math.sqrt(MAX_STILL_PIXELS / (width * height)))
+    return int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
+
+
+def still_notes(width: int, height: int) -> tuple[str, ...]:
+    """Return what the user should know about the size of a still image."""
+    if width * height <= MAX_STILL_PIXELS:
+        return ()
+    scaled_width, scaled_height = still_size(width, height)
+    return (f"it has {width}×{height} pixels; it was scaled down to {scaled_width}×{scaled_height}",)
 
 
 def check_size(path: Path, width: int, height: int) -> None:

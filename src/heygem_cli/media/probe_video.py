@@ -15,7 +15,7 @@ from av.stream import Disposition
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
-from heygem_cli.media.image import check_image_complete, check_size
+from heygem_cli.media.image import check_image_complete, check_size, still_notes, still_size
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
@@ -67,7 +67,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
         tracks = () if is_still else track_note(container.streams.video, stream, track)
-        return replace(info, notes=(*tracks, *end, *_picture_notes(info, scan.sizes)))
+        return replace(info, notes=(*tracks, *end, *_picture_notes(info, frame, scan.sizes)))
 
 
 def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:
@@ -109,6 +109,9 @@ def _video_info(
 ) -> VideoInfo:
     sizes = _sizes(path, scan.sizes, frame)
     size = _even_size(path, frame, sizes)
+    if is_still:
+        width, height = still_size(size.width, size.height)
+        size = replace(size, width=width, height=height)
     timing = Timing(DEFAULT_FPS, 1) if is_still else scan.timing
     pixels = _pixels(path, frame)
     # Grey with transparency has no matrix either.
@@ -137,7 +140,9 @@ def _video_info(
     )
 
 
-def _picture_notes(info: VideoInfo, found: list[PictureSize]) -> Iterator[str]:
+def _picture_notes(info: VideoInfo, frame: FirstFrame, found: list[PictureSize]) -> Iterator[str]:
+    if info.is_still:
+        yield from still_notes(frame.width, frame.height)
     if info.is_interlaced:
         yield "it is interlaced; it was deinterlaced with bwdif"
     if info.sizes:

@@ -19,7 +19,7 @@ import numpy as np
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image
+from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image, still_notes, still_size
 from heygem_cli.media.interrupted import is_cut_off_picture
 from heygem_cli.media.timing import DEFAULT_FPS
 from heygem_cli.media.types import ColorTags, VideoInfo
@@ -54,10 +54,11 @@ def probe_still(path: Path) -> VideoInfo | None:
     image = _decode(path)
     if image is None:
         return None
+    width, height = still_size(*image.size)
     return VideoInfo(
         path=path,
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         fps=DEFAULT_FPS,
         frames=1,
         is_still=True,
@@ -68,6 +69,7 @@ def probe_still(path: Path) -> VideoInfo | None:
         sample_aspect_ratio=Fraction(1),
         is_rgb=True,
         has_alpha=image.mode == "RGBA",
+        notes=still_notes(*image.size),
     )
 
 
@@ -82,9 +84,12 @@ def opened_pixels(video: VideoInfo) -> Iterator[IO[bytes] | None]:
         yield None
         return
     image = _decode(video.path)
-    if image is None or image.size != (video.width, video.height) or (image.mode == "RGBA") != video.has_alpha:
+    size = (video.width, video.height)
+    if image is None or still_size(*image.size) != size or (image.mode == "RGBA") != video.has_alpha:
         message = "it was another image when it was first read"
         raise HeygemError("reading-failed", message, hint="Do not change it while it is rendered", path=video.path)
+    if image.size != size:
+        image = image.resize(size, reducing_gap=2)
     with os.fdopen(os.memfd_create("pixels"), "w+b") as file:
         for top in range(0, image.height, _ROWS):
             file.write(image.crop((0, top, image.width, min(top + _ROWS, image.height))).tobytes())
