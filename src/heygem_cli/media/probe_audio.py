@@ -36,8 +36,8 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             raise _no_audio(container, path)
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
-        channels = channel_names(stream.codec_context)
         scan = _scan_audio(container, stream, path)
+        channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path)
         return AudioInfo(

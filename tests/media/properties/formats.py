@@ -76,7 +76,7 @@ VIDEO_CODECS = {
                         aspect=False),
     "h263": VideoCodec(("h263", "-q:v", "5"), sizes=((176, 144), (352, 288)), max_rate=30),
     "flv1": VideoCodec(("flv", "-q:v", "5")),
-    "wmv2": VideoCodec(("wmv2", "-q:v", "5")),
+    "wmv2": VideoCodec(("wmv2", "-q:v", "5"), even=True),
     "theora": VideoCodec(("libtheora", "-q:v", "9"), ("yuv420p", "yuv444p")),
     "mjpeg": VideoCodec(("mjpeg", "-q:v", "2"), ("yuvj420p", "yuvj422p", "yuvj444p"), matrices=(None,)),
     "prores": VideoCodec(("prores_ks", "-profile:v", "3"), ("yuv422p10le",), tags=True, even=True),
@@ -85,7 +85,7 @@ VIDEO_CODECS = {
                         sizes=((256, 128), (320, 240))),
     "ffv1": VideoCodec(("ffv1",), ("yuv420p", "yuv422p10le", "yuv444p", "bgr0", "yuva420p", "gbrp")),
     "huffyuv": VideoCodec(("huffyuv",), ("yuv422p", "rgb24", "bgra")),
-    "utvideo": VideoCodec(("utvideo",), ("yuv420p", "yuv422p", "gbrp", "gbrap")),
+    "utvideo": VideoCodec(("utvideo",), ("yuv420p", "yuv422p", "gbrp", "gbrap"), even=True),
     "rawvideo": VideoCodec(("rawvideo",), ("yuv420p", "uyvy422")),
     "y4m": VideoCodec(("wrapped_avframe",), ("yuv420p", "yuv422p", "yuv444p")),
     "png": VideoCodec(("png",), ("rgb24", "rgba", "gray", "rgb48be")),
@@ -102,7 +102,8 @@ class AudioCodec:
         args: The encoder and its options.
         rates: Sample rates.
         channels: Numbers of channels.
-        blur: Seconds by which it may move a click: a speech codec keeps the sound of words, not their samples.
+        blur: Seconds by which it may move a click: a speech codec keeps words, not samples, and where a short Vorbis
+            stream begins is not clear.
         delay: Samples at ``rate`` that the decoder puts before the sound, where the container does not say so.
     """
 
@@ -121,7 +122,7 @@ AUDIO_CODECS = {
     "ac3": AudioCodec(("ac3", "-b:a", "448k"), (32000, 44100, 48000), (1, 2, 6), delay=256),
     "eac3": AudioCodec(("eac3", "-b:a", "448k"), (44100, 48000), (2, 6), delay=256),
     "opus": AudioCodec(("libopus", "-b:a", "128k"), (48000,), (1, 2, 6, 8), delay=312),
-    "vorbis": AudioCodec(("libvorbis", "-q:a", "6"), (22050, 44100, 48000), (1, 2, 6)),
+    "vorbis": AudioCodec(("libvorbis", "-q:a", "6"), (22050, 44100, 48000), (1, 2, 6), blur=0.006),
     "flac": AudioCodec(("flac",), (8000, 44100, 48000), (1, 2, 6, 8)),
     "alac": AudioCodec(("alac",), (44100, 48000, 96000), (1, 2, 6)),
     "wmav2": AudioCodec(("wmav2", "-b:a", "192k"), delay=-2048),

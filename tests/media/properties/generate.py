@@ -66,6 +66,7 @@ def _video(pick: random.Random, name: str, container: Container) -> Recipe:
         sound_file=sound_file,
         output=pick.choice(OUTPUTS),
         offset=pick.choice(OFFSETS) if container.offset and not sound_file and pick.random() < 0.3 else 0.0,
+        bits=10 if pick.random() < 0.05 else 8,
     )
 
 

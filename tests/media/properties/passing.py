@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from heygem_cli.job import RenderJob, RenderResult
+from heygem_cli.job import RenderJob
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh import engine as mesh
 from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
@@ -18,9 +19,8 @@ from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import SAMPLE_RATE, MouthMotion, frame_count
 
-OPTIONS = RenderOptions(
-    overwrite=True, no_cache=True, encode=EncodeOptions(encoder="libx264", crf=4, preset="ultrafast", threads=1)
-)
+ENCODE = EncodeOptions(encoder="libx264", crf=4, preset="ultrafast", threads=1)
+OPTIONS = RenderOptions(overwrite=True, no_cache=True, encode=ENCODE)
 
 
 class SilentMouth:
@@ -64,8 +64,9 @@ class PassingPipeline(Pipeline):
         self.mouth = PassingEngine()
         self._engines["mesh"] = self.mouth
 
-    def run(self, face: Path, audio: Path, output: Path) -> tuple[RenderResult, np.ndarray]:
-        """Render, and return the result and the samples that the mouth follows, 16 kHz mono."""
-        job = RenderJob(audio, face, output, OPTIONS)
-        result = self.render(job, check_job(job))
-        return result, self.mouth.motion_model.samples
+    def run(self, face: Path, audio: Path, output: Path, bits: int) -> np.ndarray:
+        """Render, and return the samples that the mouth follows, 16 kHz mono."""
+        encode = replace(ENCODE, pixel_format="10bit") if bits == 10 else ENCODE
+        job = RenderJob(audio, face, output, replace(OPTIONS, encode=encode))
+        self.render(job, check_job(job))
+        return self.mouth.motion_model.samples

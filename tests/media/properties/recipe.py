@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from typing import Literal
 
 from formats import CONTAINERS, SOUND_FILES, STILLS, Container
 from picture import Picture
@@ -45,6 +46,7 @@ class Recipe:
         sound_file: A key of SOUND_FILES if the sound has its own file, empty if it is that of the video.
         offset: When the sound starts, in seconds after the picture.
         output: The file name extension of the output.
+        bits: Bits per colour of the output.
     """
 
     container: str
@@ -66,6 +68,7 @@ class Recipe:
     sound_file: str = ""
     offset: float = 0.0
     output: str = "mp4"
+    bits: Literal[8, 10] = 8
 
     def __str__(self) -> str:
         """Return what differs from the plainest file."""

@@ -43,7 +43,7 @@ def test_output_is_what_a_player_shows(seed: int, pipeline: PassingPipeline, fol
         pytest.skip(f"{recipe}: {error}")
     made.update(kinds(recipe))
     output = folder / f"output.{recipe.output}"
-    _, heard = pipeline.run(face, audio, output)
+    heard = pipeline.run(face, audio, output, recipe.bits)
     wrong = differences(recipe, shown.read(output), heard)
     assert not wrong, "\n".join([str(recipe), *wrong])
 
@@ -55,7 +55,7 @@ def kinds(recipe: Recipe) -> Iterator[str]:
     yield f"pixel format: {recipe.pixel_format}"
     yield f"sound codec: {recipe.sound.codec}"
     yield f"sound file: {recipe.sound_file or 'the video'}"
-    yield f"output: {recipe.output}"
+    yield f"output: {recipe.output} {recipe.bits} bit"
     yield from (
         f"feature: {name}"
         for name, present in (
