@@ -52,8 +52,9 @@ def test_rotated_video_becomes_upright(voice, clip, tmp_path):
     assert np.abs(expected - actual).mean() < 2
 
 
-def test_late_start_of_the_video_stream_is_removed(voice, clip, tmp_path):
-    late = tmp_path / "late.mp4"
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_late_start_of_the_video_stream_is_removed(suffix, voice, clip, tmp_path):
+    late = tmp_path / f"late.{suffix}"
     ffmpeg("-itsoffset", "3.3", "-i", clip, "-f", "lavfi", "-i", "sine=duration=8", "-map", "0:v", "-map", "1:a",
            "-c:v", "copy", late)  # fmt: skip
     _, video = stage(voice, late, tmp_path)

@@ -6,6 +6,7 @@ demuxer is given explicitly, ``%d`` in the name of an image is not a pattern.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -155,7 +156,8 @@ def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) 
 
     With ``hold`` the last frame is repeated until there are ``count``.
     """
-    filters = ["setpts=PTS-STARTPTS", frame_filters(video, 0)]
+    # The first frame comes at 0, whatever its timestamp in the file.
+    filters = ["setpts=PTS-STARTPTS", frame_filters(replace(video, start=Fraction(0)), 0)]
     if video.is_still:
         filters.append(f"fps={_ratio(video.fps)}")
     if hold:
