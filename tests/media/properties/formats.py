@@ -60,7 +60,7 @@ VIDEO_CODECS = {
         ("yuv420p",), tags=True, full_range=True,
     ),
     "vp8": VideoCodec(
-        ("libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M", "-qmin", "2", "-qmax", "12"),
+        ("libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M", "-qmin", "2", "-qmax", "12", "-threads", "1"),
         matrices=(None,),
     ),
     "vp9": VideoCodec(
@@ -296,5 +296,5 @@ STILLS = {
     ),
     "bmp": Still(("RGB", "L", "P"), {"plain": {}}),
     "tif": Still(("RGB", "L"), {"plain": {}, "LZW": {"compression": "tiff_lzw"}}, orientation=True),
-    "avif": Still(("RGB",), {"plain": {"quality": 95}}, orientation=True),
+    "avif": Still(("RGB", "RGBA"), {"plain": {"quality": 95}}, orientation=True),
 }

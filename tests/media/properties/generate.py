@@ -61,7 +61,7 @@ def _video(pick: random.Random, name: str, container: Container) -> Recipe:
         full_range=is_yuv and ("j" in pixel_format or (video.full_range and pick.random() < 0.3)),
         matrix=_matrix(pick, container, video) if is_yuv else None,
         transparent=pick.randrange(4) if "a" in pixel_format.replace("gray", "") else None,
-        other_video=container.default and container.orientation and pick.random() < 0.1,
+        other_video=container.default and pick.random() < 0.2,
         heard=pick.randrange(len(sounds)),
         sound_file=sound_file,
         output=pick.choice(OUTPUTS),

@@ -40,7 +40,7 @@ def make(recipe: Recipe, folder: Path) -> tuple[Path, Path]:
     Raises:
         CannotMakeError: ffmpeg cannot.
     """
-    face = make_still(recipe, folder) if recipe.is_still else _make_video(recipe, folder)
+    face = _make_still(recipe, folder) if recipe.is_still else _make_video(recipe, folder)
     if not recipe.sound_file:
         return face, face
     audio = folder / f"sound.{SOUND_FILES[recipe.sound_file].suffix}"
@@ -49,7 +49,7 @@ def make(recipe: Recipe, folder: Path) -> tuple[Path, Path]:
     return face, audio
 
 
-def make_still(recipe: Recipe, folder: Path) -> Path:
+def _make_still(recipe: Recipe, folder: Path) -> Path:
     """Write a still image."""
     face = folder / f"face.{recipe.container}"
     exif = Image.Exif()
@@ -93,7 +93,9 @@ def _picture_inputs(recipe: Recipe, folder: Path) -> list[object]:
     raw = folder / "frames.raw"
     raw.write_bytes(b"".join(frame.tobytes() for frame in frames))
     size, pixels = f"{width}x{height}", "rgba" if channels == 4 else "rgb24"
-    other = ["-f", "lavfi", "-i", f"color=gray:size={size}:rate={recipe.rate}:duration=1"] if recipe.other_video else []
+    other = (
+        ["-f", "lavfi", "-i", f"color=gray:size={size}:rate={recipe.rate}:duration=0.2"] if recipe.other_video else []
+    )
     return [
         *other, "-noautorotate", *ROTATIONS[recipe.orientation], "-f", "rawvideo", "-pixel_format", pixels,
         "-video_size", size, "-r", recipe.rate, "-i", raw,
