@@ -60,7 +60,8 @@ VIDEO_CODECS = {
         ("yuv420p",), tags=True, full_range=True,
     ),
     "vp8": VideoCodec(
-        ("libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M", "-qmin", "2", "-qmax", "12", "-threads", "1"),
+        ("libvpx", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M", "-qmin", "2", "-qmax", "12",
+         "-threads", "1"),
         matrices=(None,),
     ),
     "vp9": VideoCodec(
