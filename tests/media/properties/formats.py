@@ -87,7 +87,7 @@ VIDEO_CODECS = {
     "ffv1": VideoCodec(("ffv1",), ("yuv420p", "yuv422p10le", "yuv444p", "bgr0", "yuva420p", "gbrp")),
     "huffyuv": VideoCodec(("huffyuv",), ("yuv422p", "rgb24", "bgra")),
     "utvideo": VideoCodec(("utvideo",), ("yuv420p", "yuv422p", "gbrp", "gbrap"), even=True),
-    "rawvideo": VideoCodec(("rawvideo",), ("yuv420p", "uyvy422")),
+    "rawvideo": VideoCodec(("rawvideo",), ("uyvy422",)),
     "y4m": VideoCodec(("wrapped_avframe",), ("yuv420p", "yuv422p", "yuv444p")),
     "png": VideoCodec(("png",), ("rgb24", "rgba", "gray", "rgb48be")),
     "qtrle": VideoCodec(("qtrle",), ("rgb24", "argb")),

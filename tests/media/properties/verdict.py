@@ -12,6 +12,8 @@ from sound import find_click
 
 MAX_COLOR_ERROR = 2.0
 MAX_CLICK_ERROR = 0.001
+ROUNDING = 0.0005
+"""Of the time at which late sound starts: Matroska and FLV store milliseconds."""
 MAX_GEOMETRY_ERROR = 0.7
 MAX_RATE_ERROR = 1e-6
 """Matroska stores how long a frame lasts in nanoseconds."""
@@ -86,7 +88,7 @@ def _sound(recipe: Recipe, shown: Shown, heard: np.ndarray) -> Iterator[str]:
         ("the click", start + find_click(shown.samples[:, sound.channel or 0], shown.sample_rate)),
         ("the click that the mouth follows", find_click(heard, SAMPLE_RATE)),
     ):
-        if abs(time - expected) > max(MAX_CLICK_ERROR, codec.blur):
+        if abs(time - expected) > max(MAX_CLICK_ERROR + (ROUNDING if recipe.offset else 0.0), codec.blur):
             yield f"{kind} is {1000 * (time - expected):+.1f} ms off"
 
 
