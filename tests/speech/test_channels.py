@@ -151,6 +151,14 @@ def test_copied_sound_is_encoded_where_it_has_to_be_mixed(tmp_path: Path):
     assert not can_copy_audio(listen(audio))
 
 
+def test_speech_on_the_subwoofer_of_channels_without_names_is_played_in_stereo(tmp_path: Path):
+    speech = write(tmp_path / "mono.wav", SPEECH).path
+    ffmpeg("-i", speech, "-af", "pan=6C|c3=c0", tmp_path / "a.wav")  # its mask of channels is 0
+    heard = listen(probe_audio(tmp_path / "a.wav"))
+    assert heard.downmix
+    assert likeness(samples_of(heard), SPEECH) > 0.99
+
+
 def test_samples_are_checked_often(tmp_path: Path):
     calls: list[None] = []
     listen(probe_audio(make_voice(tmp_path / "long.wav", 60)), lambda: calls.append(None))

@@ -47,7 +47,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             sample_rate=stream.codec_context.sample_rate,
             channels=len(channels),
             ignores_length=_has_more_samples(path),
-            low_frequencies=channels.index("LFE") if "LFE" in channels else None,
+            low_frequencies=_low_frequencies(channels),
             demuxer=demuxer_name(container),
             stream=streams.index(stream),
             start=scan.start,
@@ -72,6 +72,13 @@ class _AudioScan:
     reliable: bool
     seamless: bool
     skipped: float
+
+
+def _low_frequencies(channels: list[str]) -> int | None:
+    """Return the channel of the subwoofer; where channels have no names it is the one that ffmpeg takes for it."""
+    if set(channels) == {"NONE"}:
+        return {3: 2, 6: 3, 7: 3, 8: 3}.get(len(channels))
+    return channels.index("LFE") if "LFE" in channels else None
 
 
 def _has_more_samples(path: Path) -> bool:
