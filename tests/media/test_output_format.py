@@ -156,3 +156,10 @@ def test_damaged_audio_is_found_whatever_the_container(name: str, tmp_path: Path
     for output in map(Path, NAMES):
         assert has_damaged_audio(probe_audio(path), container=output_format(output))
         assert not has_damaged_audio(probe_audio(Path(whole)), container=output_format(output))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("source", ["aac", "ts"])
+def test_sound_of_a_stream_is_not_taken_for_damaged(source: str, suffix: str, tmp_path: Path):
+    audio = probe_audio(make_audio(tmp_path / f"voice.{source}", extra=("-c:a", "aac")))
+    assert not has_damaged_audio(audio, container=output_format(Path(f"out{suffix}")))

@@ -186,8 +186,10 @@ def has_damaged_audio(
     with contextlib.ExitStack() as stack:
         processes = []
         if arguments.can_copy_audio(audio, container=container):
-            copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio, container), stdout=True))
-            check = stack.enter_context(ffmpeg.running(arguments.check_audio_args(None, container), stdin=copy.stdout))
+            # Matroska as a stream begins with parameters that are not yet known of AAC from a transport stream.
+            stream = MP4 if MP4.can_copy(audio.codec, audio.sample_rate) else container
+            copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio, stream), stdout=True))
+            check = stack.enter_context(ffmpeg.running(arguments.check_audio_args(None, stream), stdin=copy.stdout))
             copy.stdout.close()  # else the first would not notice that the second has ended
             processes = [copy, check]
         else:
