@@ -50,6 +50,6 @@ def minimums(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks; they print tables and check nothing."""
-    session.install(".[test]")
+    session.install(".[test,train]")
     for name in ("speed", "memory", "lipsync"):
         session.run("python", "-m", f"benchmarks.{name}", *session.posargs)

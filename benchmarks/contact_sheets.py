@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +12,7 @@ from benchmarks.evaluate import ClipResult
 from benchmarks.metrics import opening
 from benchmarks.tracked_video import TrackedVideo, select_frames
 from heygem_cli.face.geometry import LEFT_EYE, LIPS, RIGHT_EYE, Array, interocular
-from heygem_cli.face.tracker import crop_rgb
+from heygem_cli.face.region import Region
 from heygem_cli.media.types import Frame
 
 Picture = npt.NDArray[np.uint8]
@@ -38,10 +37,7 @@ def mouth_crop(frame: Frame, landmarks: Array, side: int = CELL) -> Picture:
 
 
 def _square(frame: Frame, center: Array, width: float, side: int) -> Picture:
-    size = max(16, int(width) // 2 * 2)
-    left, top = (int(value) // 2 * 2 for value in center - size / 2)
-    interpolation = cv2.INTER_AREA if size > side else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(crop_rgb(frame, left, top, size), (side, side), interpolation=interpolation), np.uint8)
+    return Region(float(center[0]), float(center[1]), width).picture(frame, side, black_outside=True)
 
 
 def draw_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], heads: Sequence[str] = ()) -> Image.Image:

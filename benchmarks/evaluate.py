@@ -11,9 +11,9 @@ from training.clips import read_samples
 from benchmarks import metrics
 from benchmarks.clips import reverse
 from benchmarks.image_quality import image_quality
+from benchmarks.mediapipe_tracker import MediaPipeTracker
 from benchmarks.tracked_video import TrackedVideo, load_tracked
 from heygem_cli.errors import InputError
-from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.job import RenderJob
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video

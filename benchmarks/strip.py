@@ -21,7 +21,7 @@ from benchmarks.metrics import lip_shapes
 from benchmarks.tracked_video import TrackedVideo, load_tracked, select_frames
 from heygem_cli.cli.output import report_errors
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.job import RenderJob
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.pipeline import Pipeline, check_job
@@ -101,7 +101,8 @@ def main(
     with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
         hide_native_output()
         rendered = Path(temporary) / "rendered.mp4"
-        pipeline, tracker = Pipeline(EngineOptions(), read_settings(os.environ)), MediaPipeTracker()
+        settings = read_settings(os.environ)
+        pipeline, tracker = Pipeline(EngineOptions(), settings), FaceTracker("cpu", settings)
         job = RenderJob(audio, face, rendered, options=RenderOptions(no_cache=True))
         pipeline.render(job, check_job(job))
         source, output = (load_tracked(tracker, path) for path in (face, rendered))

@@ -7,10 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.clips import track_video
+from training.clips import Tracker, track_video
 
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo
@@ -24,7 +23,7 @@ class TrackedVideo:
     landmarks: Array
 
 
-def load_tracked(tracker: MediaPipeTracker, path: Path) -> TrackedVideo:
+def load_tracked(tracker: Tracker, path: Path) -> TrackedVideo:
     """Probe and track a video."""
     video = probe_video(path)
     return TrackedVideo(video, track_video(video, tracker))

@@ -1,14 +1,14 @@
 """Make ``audio.wav`` and ``face.mp4``: ``python examples/make_examples.py [FOLDER]``.
 
-Requires, in addition to heygem's dependencies, a speech synthesizer whose wheel contains its voice::
+Requires, in addition to heygem and its extra ``train``, a speech synthesizer whose wheel contains its voice::
 
     pip install --no-deps hibari-tts==0.2.1
 
 ``--no-deps`` prevents ``onnxruntime`` from overwriting ``onnxruntime-gpu``, which works as well.
 
-The face is a photograph from matplotlib's sample data, animated like a person sitting still: the head turns as a height
-map in front of a static background, the shoulders move with the breath, the eyes blink, and the mouth stays closed. The
-same versions of the libraries produce the same files.
+The face is the photograph that ``heygem doctor`` renders, animated like a person sitting still: the head turns as a
+height map in front of a static background, the shoulders move with the breath, the eyes blink, and the mouth stays
+closed. The same versions of the libraries produce the same files.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from typing import Any, TypeAlias
 
 import cv2
 import imageio_ffmpeg
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from mediapipe.python.solutions.face_mesh import FaceMesh
+
+from heygem_cli.doctor.sample import PORTRAIT
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -156,12 +157,11 @@ def load_photograph() -> Pixels:
     """Read the photograph and remove the JPEG artefacts on the skin.
 
     Raises:
-        ValueError: matplotlib contains another picture than the one that was traced.
+        ValueError: The package contains another picture than the one that was traced.
     """
-    path = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    data = path.read_bytes()
+    data = PORTRAIT.read_bytes()
     if hashlib.sha256(data).hexdigest() != PORTRAIT_SHA256:
-        raise ValueError(f"{path} is not the picture that the outline was traced from")
+        raise ValueError(f"{PORTRAIT} is not the picture that the outline was traced from")
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return np.asarray(cv2.bilateralFilter(picture, 5, 18, 1.5), np.uint8)
 

@@ -1,26 +1,35 @@
-"""A real face: a public-domain portrait that is part of Matplotlib."""
+"""A real face: a public-domain portrait that is part of the package."""
 
 import subprocess
 import wave
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import cv2
-import matplotlib.cbook
 import numpy as np
 
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.doctor.sample import PORTRAIT
+from heygem_cli.face.geometry import mouth_opening
+from heygem_cli.face.region import face_region
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.options import Person
+from heygem_cli.runtime import Settings
 
 EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
 
 
 @cache
+def face_tracker() -> FaceTracker:
+    """Return a tracker, which tests share because it takes a while to load."""
+    return FaceTracker("cpu", Settings())
+
+
+@cache
 def portrait() -> np.ndarray:
     """Return the portrait of Grace Hopper (US Navy), BGR (600, 512, 3), with a closed mouth."""
-    with matplotlib.cbook.get_sample_data("grace_hopper.jpg") as file:
-        return cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_COLOR)
+    return cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR)
 
 
 def scene(width: int, height: int, *faces: tuple[float, float, float]) -> np.ndarray:
@@ -41,8 +50,16 @@ def i420(image: np.ndarray) -> np.ndarray:
 
 
 def track_frame(frame: np.ndarray, person: Person | None = None) -> np.ndarray | None:
-    """Return the landmarks that MediaPipe finds in one frame."""
-    return next(iter(MediaPipeTracker().track([frame], person or Person())))
+    """Return the landmarks that the tracker finds in one frame."""
+    return next(iter(face_tracker().track([frame], person or Person())))
+
+
+def measured_opening(frame: np.ndarray) -> float:
+    """Return the opening of the mouth in a frame, the mean of several measurements of it: a single one is noisy."""
+    around = face_region(track_frame(frame))
+    sides = (around.side * scale for scale in (0.9, 0.95, 1, 1.05, 1.1))
+    measured = [face_tracker().landmarks(frame, replace(around, side=side)) for side in sides]
+    return float(np.mean([mouth_opening(landmarks) for landmarks in measured]))
 
 
 def make_face_video(path: Path, images: list[np.ndarray], rate: int = 25) -> Path:

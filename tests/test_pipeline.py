@@ -14,7 +14,7 @@ from heygem_cli.color import parse_color
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.track import read_track, write_track
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.job import RenderJob
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe_video import probe_video
@@ -87,7 +87,7 @@ def render(pipeline, job, *on_progress):
 
 
 def openings(path):
-    tracked = MediaPipeTracker().track(frames_of(path), Person())
+    tracked = FaceTracker("cpu", Settings()).track(frames_of(path), Person())
     return [float(mouth_opening(landmarks)) for landmarks in tracked]
 
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from heygem_cli.face.geometry import CHIN, LANDMARKS, LIPS, Array, head_pose, mouth_opening
 from heygem_cli.face.neutral import closed_mouth
 from heygem_cli.face.smooth import bridge_gaps, smooth
-from heygem_cli.face.tracker import MediaPipeTracker
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
-from heygem_cli.media.types import Samples, VideoInfo
+from heygem_cli.media.types import Frame, Samples, VideoInfo
 from heygem_cli.options import Person
+
+
+class Tracker(Protocol):
+    """What finds the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
+
+    def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
+        """Yield the landmarks for each frame."""
+        ...
+
 
 MAX_MISSING = 0.3
 """Largest share of frames without a face in a usable clip."""
@@ -55,14 +64,14 @@ def speaker_of(clip: str) -> str:
     return clip.split("_", maxsplit=1)[0]
 
 
-def load_clips(folder: Path, tracker: MediaPipeTracker, cache: Path) -> list[Clip]:
+def load_clips(folder: Path, tracker: Tracker, cache: Path) -> list[Clip]:
     """Load all usable clips of a folder, sorted by name; their tracks are cached in ``cache``."""
     cache.mkdir(parents=True, exist_ok=True)
     clips = (load_clip(path, tracker, cache / f"{path.name}.npy") for path in sorted(folder.iterdir()))
     return [clip for clip in clips if clip is not None]
 
 
-def load_clip(path: Path, tracker: MediaPipeTracker, cached: Path) -> Clip | None:
+def load_clip(path: Path, tracker: Tracker, cached: Path) -> Clip | None:
     """Load one clip; None if too many frames have no face."""
     video = probe_video(path)
     if cached.is_file():
@@ -76,7 +85,7 @@ def load_clip(path: Path, tracker: MediaPipeTracker, cached: Path) -> Clip | Non
     return Clip(path.name, float(video.fps), read_samples(path), interpolate_missing(landmarks, present))
 
 
-def track_video(video: VideoInfo, tracker: MediaPipeTracker) -> Array:
+def track_video(video: VideoInfo, tracker: Tracker) -> Array:
     """Return landmarks (frames, 478, 3) in pixels with gaps bridged, not smoothed; NaN without a face."""
     missing = np.full((LANDMARKS, 3), np.nan, np.float32)
     with closing(read_frames(video)) as frames:

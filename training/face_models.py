@@ -66,10 +66,10 @@ def convert_landmarks(source: TfliteFile, path: Path) -> None:
     order[468:] = 468 + len(replaced) + np.arange(10)
     flat = graph.add("Gather", every, graph.constant(order, np.int64))
     # The points of an iris are as far away as the first 16 of its eye, the edge of the lids, on average.
-    depths = np.eye(478, 468)
-    depths[468:473, left_eye[:16]] = depths[473:, right_eye[:16]] = 1 / 16
-    depth = graph.add("MatMul", graph.constant(depths), graph.slice(coarse, 1, 2, 3))
-    landmarks = graph.add("Concat", flat, depth, axis=1)
+    depth = graph.slice(coarse, 1, 2, 3)
+    lids = graph.constant([left_eye[:16]] * 5 + [right_eye[:16]] * 5, np.int64)
+    irises = graph.add("ReduceMean", graph.add("Gather", depth, lids), axes=[1], keepdims=0)
+    landmarks = graph.add("Concat", flat, graph.add("Concat", depth, irises, axis=0), axis=1)
     present = graph.reshape(graph.add("Sigmoid", conversion.names[presence]), 1)
     graph.save(path, INPUTS, {"landmarks": (landmarks, (478, 3)), "presence": (present, (1,))})
 
@@ -90,7 +90,8 @@ def convert_detector(source: TfliteFile, path: Path) -> None:
 
 def _normalized(graph: Graph, *, zero: float, unit: float) -> str:
     floats = graph.add("Transpose", graph.add("Cast", "picture", to=TensorProto.FLOAT), perm=(0, 3, 1, 2))
-    return graph.add("Div", graph.add("Sub", floats, graph.constant([zero])), graph.constant([unit]))
+    shifted = graph.add("Sub", floats, graph.constant([zero])) if zero else floats
+    return graph.add("Mul", shifted, graph.constant([1 / unit]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import MotionModel
@@ -45,7 +45,7 @@ def main() -> None:
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    tracker = MediaPipeTracker()
+    tracker = FaceTracker("cpu", settings)
     present = [name for name in SETS if (options.data / name).is_dir()]
     sets = {name: load_clips(options.data / name, tracker, options.work / name) for name in present}
     measure(sets, models_folder(), settings)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.mesh.painter import MODEL, Painter
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
@@ -28,7 +28,7 @@ from training.painter_examples import make_examples
 from training.painter_train import STEPS, export_painter, train_painter
 
 
-def load_mouths(data: Path, name: str, work: Path, tracker: MediaPipeTracker) -> list[list[Mouth]]:
+def load_mouths(data: Path, name: str, work: Path, tracker: FaceTracker) -> list[list[Mouth]]:
     """Read the mouths of all clips of a set; tracks are cached in ``work``."""
     clips = load_clips(data / name, tracker, work / name)
     return [read_mouths(data / name / clip.name, clip.landmarks) for clip in clips]
@@ -53,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(settings.torch_threads)
     cv2.setNumThreads(1)
     hide_native_output()
-    tracker = MediaPipeTracker()
+    tracker = FaceTracker("cpu", settings)
     if not options.measure:
         clips = load_mouths(options.data, TRAIN, options.work, tracker)
         examples = list(make_examples(clips, np.random.default_rng(0)))

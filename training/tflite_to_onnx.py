@@ -175,12 +175,14 @@ def _prelu(conversion: Conversion, operator: Operator) -> str:
     # As s * x + (1 - s) * Relu(x): ONNX Runtime's fast memory layout on CPUs has no PRelu, and converting there and
     # back takes longer.
     graph, picture = conversion.graph, conversion.names[operator.inputs[0]]
-    slopes = graph.weights(conversion.constant(operator.inputs[1]).reshape(-1, 1, 1, 1))
-    channels = conversion.source.shape(operator.inputs[0])[3]
-    scaled = graph.add("Conv", picture, slopes, group=channels)
-    positive = graph.add(
-        "Conv", graph.add("Relu", picture), graph.add("Sub", graph.constant([1.0]), slopes), group=channels
-    )
+    values = conversion.constant(operator.inputs[1]).reshape(-1, 1, 1, 1)
+    slopes = graph.weights(values)
+    rest = graph.add("Sub", graph.constant([1.0]), slopes)
+    scaled = graph.add("Conv", picture, slopes, group=len(values))
+    if (values <= 1).all():  # Relu((1 - s) * x) is the same then, and is computed with the convolution
+        positive = graph.add("Relu", graph.add("Conv", picture, rest, group=len(values)))
+    else:
+        positive = graph.add("Conv", graph.add("Relu", picture), rest, group=len(values))
     return graph.add("Add", scaled, positive)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import MODEL
@@ -77,7 +77,7 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
         models: Folder to write to, from which the program reads its models.
         settings: See :mod:`heygem_cli.runtime`.
     """
-    tracker = MediaPipeTracker()
+    tracker = FaceTracker("cpu", settings)
     present = [name for name in (TRAIN, *SETS) if (data / name).is_dir()]
     sets = {name: load_clips(data / name, tracker, work / name) for name in present}
     print("tracked", {name: len(clips) for name, clips in sets.items()}, flush=True)

@@ -101,14 +101,12 @@ def apply_settings(settings: Settings, environment: MutableMapping[str, str]) ->
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         environment[name] = threads
     environment.setdefault("CUDA_LAUNCH_BLOCKING", "0")
-    environment.setdefault("GLOG_minloglevel", "2")
-    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def hide_native_output() -> Callable[[], None]:
     """Discard what native code writes to file descriptor 2.
 
-    MediaPipe, ONNX Runtime and others write there, past ``sys.stderr``, some from threads that outlive their work.
+    ONNX Runtime and others write there, past ``sys.stderr``, some from threads that outlive their work.
     Python's own ``sys.stderr`` still reaches the terminal.
 
     Returns:

@@ -4,11 +4,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.face.geometry import INNER_LOWER_MID, canonical_face
+
+pytest.importorskip("mediapipe", reason="the benchmark needs the extra `train`")
+
 from benchmarks.lipsync import BASELINE, ClipScores, combine_scores, group_clips, make_targets, mean, read_scores
 
 from benchmarks import image_quality
-from heygem_cli.errors import InputError
-from heygem_cli.face.geometry import INNER_LOWER_MID, canonical_face
 
 SCORES = {"correlation": 0.9, "lag": 0, "best": 0.9, "silent": 9, "closure": 0.0, "sharpness": 1.0, "jitter": 1.0}
 

@@ -63,7 +63,7 @@ def test_real_container_with_python(podman, home):
     assert found["service.process"]["found"] == "1: python3 app.py"
     assert found["gpu.devices"]["status"] == "warn"
     assert found["log.queue-full"]["found"] == "none"
-    assert "runtime.mediapipe" not in found
+    assert "runtime.models" not in found
     assert "/heygem-container-" not in json.dumps(report)
 
 

@@ -3,7 +3,6 @@
 import ast
 import shutil
 import subprocess
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -115,7 +114,6 @@ def test_import_error_of_numpy_is_reported(tmp_path, monkeypatch):
     inputs = Inputs()
     finding = runtime_checks.onnx_session(inputs, probes.onnx_session(inputs))
     assert finding.found == "no session: ImportError: built for numpy 1"
-    assert runtime_checks.mediapipe(inputs, probes.mediapipe(inputs)).status == "fail"
 
 
 def test_real_torch():
@@ -209,10 +207,6 @@ def test_real_models():
     assert (finding.status, finding.found.partition("; ")[2]) == ("ok", "every network runs")
 
 
-def test_real_mediapipe():
-    assert runtime_checks.mediapipe(INPUTS, probes.mediapipe(INPUTS)).status == "ok"
-
-
 def test_real_ffmpeg():
     assert runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS)).status == "ok"
 
@@ -249,25 +243,6 @@ def test_failing_render(tmp_path):
     inputs = Inputs(deep=True, temporary=tmp_path, python=fake_python(tmp_path, script))
     finding = runtime_checks.render(inputs, probes.render(inputs))
     assert (finding.status, finding.found) == ("fail", "failed: error: no such engine. Use mesh")
-
-
-@pytest.mark.parametrize(
-    ("spec", "found"),
-    [
-        (None, "matplotlib, which contains the sample portrait, is not installed"),
-        (ModuleSpec("matplotlib", None, origin="/missing/__init__.py"), "matplotlib's sample portrait is missing"),
-    ],
-)
-def test_render_is_not_tested_without_the_sample(tmp_path, monkeypatch, spec, found):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
-    inputs = Inputs(deep=True, temporary=tmp_path)
-    finding = runtime_checks.render(inputs, probes.render(inputs))
-    assert finding.status == "warn"
-    assert finding.found.startswith("not tested: ")
-    assert finding.found.endswith(found)
-    assert finding.why
-    assert "matplotlib" in finding.fix
-    assert not list(tmp_path.iterdir())
 
 
 def test_render_is_skipped_without_deep():

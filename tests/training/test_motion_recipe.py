@@ -9,8 +9,9 @@ import onnxruntime
 import pytest
 
 from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, Array, canonical_face
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.files import sha256
+from heygem_cli.runtime import Settings
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("librosa", reason="training needs the extra `train`")
@@ -168,7 +169,7 @@ def test_command_has_help(recipe: str) -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the corpus")
 def test_real_clip_is_loaded_and_its_track_cached(tmp_path: Path) -> None:
     source = DATA / "grid" / "dev" / "bbaf2n.mpg"
-    tracker = MediaPipeTracker()
+    tracker = FaceTracker("cpu", Settings())
     clip = clips.load_clip(source, tracker, tmp_path / "track.npy")
     assert clip is not None
     assert clip.landmarks.shape == (75, 478, 3)

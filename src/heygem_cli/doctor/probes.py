@@ -32,7 +32,6 @@ def _script(name: str, *arguments: str) -> Callable[[Inputs], ProbeResult]:
 
 interpreter = _script("probe_interpreter")
 onnx_session = _script("probe_onnx", "--preload")
-mediapipe = _script("probe_mediapipe")
 
 
 def models(inputs: Inputs) -> ProbeResult:
@@ -60,10 +59,7 @@ def render(inputs: Inputs) -> ProbeResult:
     if not inputs.deep:
         return ProbeResult()
     with tempfile.TemporaryDirectory(prefix="heygem-doctor-", dir=inputs.temporary) as name:
-        try:
-            audio, face = make_sample(Path(name))
-        except NotCapableError as error:
-            return ProbeResult({"no_sample": error.message})
+        audio, face = make_sample(Path(name))
         output = str(Path(name) / "out.mp4")
         arguments = ["render", str(audio), str(face), "-o", output, "--json", "--no-cache"]
         command = isolated_python("from heygem_cli.__main__ import main; main()", *arguments)

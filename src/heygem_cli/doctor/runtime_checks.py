@@ -24,7 +24,7 @@ def python_version(_inputs: Inputs, result: ProbeResult) -> Finding:
     version = tuple(int(part) for part in str(result.facts["version"]).split(".")[:2])
     if (3, 10) <= version < (3, 13) and result.facts["implementation"] == "CPython":
         return ok(found)
-    why = f"both onnxruntime-gpu {ONNXRUNTIME} and MediaPipe 0.10.21 have wheels only for CPython 3.10 to 3.12"
+    why = f"heygem supports CPython 3.10 to 3.12; onnxruntime-gpu {ONNXRUNTIME} has no wheels for later ones"
     return fail(found, why, "python3.11 -m venv heygem-venv && heygem-venv/bin/pip install heygem-cli")
 
 
@@ -161,15 +161,6 @@ def models(inputs: Inputs, result: ProbeResult) -> Finding:
     return ok(f"{len(digests)} files with correct SHA-256; every network runs")
 
 
-@check("runtime.mediapipe", "MediaPipe", probes.mediapipe)
-def mediapipe(_inputs: Inputs, result: ProbeResult) -> Finding:
-    """Check whether MediaPipe and its models can be loaded."""
-    if result.failure:
-        fix = "python -m pip install --force-reinstall mediapipe==0.10.21 'numpy<2'"
-        return fail(f"cannot be loaded: {result.failure}", "heygem cannot find faces, so it cannot render", fix)
-    return ok("loads, with its face models")
-
-
 @check("runtime.ffmpeg", "ffmpeg with libx264 and aac", probes.ffmpeg)
 def ffmpeg(_inputs: Inputs, result: ProbeResult) -> Finding:
     """Check whether heygem's ffmpeg runs and has the encoders."""
@@ -193,7 +184,4 @@ def render(inputs: Inputs, result: ProbeResult) -> Finding:
         why = "heygem cannot render on this machine"
         return fail(f"failed: {result.failure}", why, "heygem doctor --report --deep")
     facts = result.facts
-    if "no_sample" in facts:
-        fix = "python -m pip install --force-reinstall matplotlib"
-        return warn(f"not tested: {facts['no_sample']}", "whether heygem can render is unknown", fix)
     return ok(f"{facts['frames']} frames, {facts['real_time_factor']} s per second of video, {facts['provider']}")

@@ -10,11 +10,15 @@ from heygem_cli.options import Person
 
 @dataclass(frozen=True)
 class Box:
-    """A face in pixels: the centre of its bounding box, and the longer side of it."""
+    """A face in pixels: the centre of its bounding box, and the longer side of it.
+
+    The angle is that of the line between the eyes, in radians, clockwise.
+    """
 
     x: float
     y: float
     size: float
+    angle: float = 0.0
 
     def matches(self, other: Box) -> bool:
         """Return whether boxes of successive frames can be the same face: they overlap and have a similar size."""

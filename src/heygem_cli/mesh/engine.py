@@ -17,7 +17,7 @@ from heygem_cli.face.cache import cache_errors, cached_track, default_cache_fold
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.files import temporary_folder
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.arguments import decoding_key
@@ -60,7 +60,7 @@ class MeshEngine:
     def __init__(self, device: Device, settings: Settings) -> None:
         self.motion_model = MotionModel(device, settings)
         self.painter = Painter(device, settings)
-        self.tracker = MediaPipeTracker()
+        self.tracker = FaceTracker(device, settings)
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""

@@ -6,11 +6,13 @@ import hashlib
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.face.tracker import MediaPipeTracker
+from heygem_cli.face import detector, tracker
 from heygem_cli.files import file_digest
 from heygem_cli.mesh import painter
 from heygem_cli.onnx import model_path
 from heygem_cli.speech import motion
+
+MODELS = (motion.MODEL, painter.MODEL, detector.MODEL, tracker.MODEL, "canonical_face.npy")
 
 
 def model_files() -> list[Path]:
@@ -19,7 +21,7 @@ def model_files() -> list[Path]:
     Raises:
         NotCapableError: A model is missing.
     """
-    return [model_path(name) for name in (motion.MODEL, painter.MODEL, "canonical_face.npy")]
+    return [model_path(name) for name in MODELS]
 
 
 def model_problems() -> list[HeygemError]:
@@ -38,4 +40,4 @@ def models_digest() -> str:
         NotCapableError: A model is missing.
     """
     digests = [file_digest(path) for path in model_files()]
-    return hashlib.sha256("\n".join([*digests, MediaPipeTracker.version]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join([*digests, tracker.FaceTracker.version]).encode()).hexdigest()[:32]
