@@ -20,7 +20,8 @@ from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 _MESSAGES = 500
 """Lines that are kept: what the program says about the streams, and some for each frame."""
 
-_TIME_BASE = re.compile(r"config in time_base: (\d+/\d+)")
+_STREAM = re.compile(r"Stream #0:(\d+) .*-> ")
+_TIMES = re.compile(r"config in time_base: (\d+/\d+), frame_rate: (\d+/\d+)")
 _FRAME = re.compile(
     r"n: *\d+ pts: *(?P<pts>-?\d+|NOPTS) .* fmt:(?P<format>\w+) .*"
     r" sar:(?P<aspect>\d+/\d+) s:(?P<width>\d+)x(?P<height>\d+) i:(?P<fields>\w)"
@@ -46,6 +47,8 @@ class FirstFrame:
         is_interlaced: Whether one of the first frames consists of two fields.
         is_rotated: Whether the container asks to rotate or mirror it, which has been done.
         hdr: What a display should know to show HDR.
+        stream: Index of the stream in the file; None if the frame consists of several.
+        rate: Frame rate in the file; 0 if it has none.
     """
 
     width: int
@@ -58,6 +61,8 @@ class FirstFrame:
     is_interlaced: bool
     is_rotated: bool
     hdr: HdrMetadata
+    stream: int | None
+    rate: Fraction
 
 
 @contextmanager
@@ -80,8 +85,9 @@ def _parse(messages: list[str]) -> FirstFrame | None:
     said = [message for message in messages if not message.startswith("Input #")]
     frames = [match for match in map(_FRAME.search, said) if match]
     color = next((match for match in map(_COLOR.search, said) if match), None)
-    time_base = next((match[1] for match in map(_TIME_BASE.search, said) if match), None)
-    if not frames or color is None or time_base is None:
+    times = next((match for match in map(_TIMES.search, said) if match), None)
+    stream = next((int(match[1]) for match in map(_STREAM.match, said) if match), None)
+    if not frames or color is None or times is None:
         return None
     first = frames[0]
     return FirstFrame(
@@ -91,10 +97,12 @@ def _parse(messages: list[str]) -> FirstFrame | None:
         pixel_format=first["format"],
         color=ColorTags(*(_tag(color[name]) for name in ("primaries", "transfer", "matrix"))),
         full_range=color["range"] == "pc",
-        start=None if first["pts"] == "NOPTS" else int(first["pts"]) * Fraction(time_base),
+        start=None if first["pts"] == "NOPTS" else int(first["pts"]) * Fraction(times[1]),
         is_interlaced=any(frame["fields"] in "TB" for frame in frames),
         is_rotated=any(message.startswith("Display Matrix:") for message in messages),
         hdr=parse_hdr(messages),
+        stream=stream,
+        rate=_ratio(times[2]),
     )
 
 

@@ -62,6 +62,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             hint = "Convert it to MP4 if it is an animated WebP" if source.demuxer == "webp_pipe" else ""
             raise no_frames(path, hint)
         check_size(path, frame.width, frame.height)
+        if frame.stream not in (None, stream.index):
+            raise _unsupported(path, "its tracks can be counted in two ways, so it is not clear which one is meant")
         is_still = _is_still(container, scan)
         if is_still:
             check_image_complete(path)
@@ -112,7 +114,7 @@ def _video_info(
     if is_still:
         width, height = still_size(size.width, size.height)
         size = replace(size, width=width, height=height)
-    timing = Timing(DEFAULT_FPS, 1) if is_still else scan.timing
+    timing = Timing(DEFAULT_FPS, 1) if is_still else _timing(scan, stream, frame)
     pixels = _pixels(path, frame)
     # Grey with transparency has no matrix either.
     is_rgb = pixels.is_rgb or pixels.has_palette or frame.pixel_format.startswith("ya")
@@ -197,7 +199,8 @@ def _unsupported(path: Path, message: str) -> InputError:
 class _VideoScan:
     start: Fraction
     packets: int
-    timing: Timing
+    stamps: list[float]
+    seconds: Fraction | None
     sizes: list[PictureSize]
 
 
@@ -216,14 +219,13 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
                 stamps.append(float(stamp * packet.time_base))
         if packets >= MAX_SCANNED_PACKETS:
             break
-    rates = [None if rate is None else Fraction(rate) for rate in _declared_rates(stream)]
     seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
-    timing = measure(np.array(stamps), packets, rates, seconds)
-    return _VideoScan(start, packets, timing, sizes.sizes)
+    return _VideoScan(start, packets, stamps, seconds, sizes.sizes)
 
 
-def _declared_rates(stream: av.VideoStream) -> tuple[Fraction | None, ...]:
-    return stream.guessed_rate, stream.average_rate, stream.base_rate
+def _timing(scan: _VideoScan, stream: av.VideoStream, frame: FirstFrame) -> Timing:
+    declared = [Fraction(rate) if rate else None for rate in (frame.rate, stream.average_rate, stream.base_rate)]
+    return measure(np.array(scan.stamps), scan.packets, declared, scan.seconds)
 
 
 def _declared_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:
