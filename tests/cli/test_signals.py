@@ -1,5 +1,6 @@
 """Tests of signals while a command is loaded, and of signals that a library hides."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import typer
 
 from heygem_cli.cli.signals import raise_on_signal
-from heygem_cli.errors import StoppedError
+from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.files import delete_parts_of
 
 
@@ -48,6 +49,16 @@ def test_signal_that_a_library_turns_into_another_error_is_reported_as_a_signal(
             raise typer.Exit(143) from None
     with pytest.raises(ImportError), raise_on_signal():
         raise ImportError("a real one")
+
+
+@pytest.mark.parametrize("end", [typer.Exit(0), typer.Exit(3), HeygemError("disk-full", "the disk is full")])
+def test_command_that_ends_after_a_swallowed_signal_has_its_status(end):
+    with pytest.raises(StoppedError) as found, raise_on_signal():
+        with contextlib.suppress(StoppedError):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        raise end
+    assert found.value.exit_code == 130
 
 
 SWALLOWED = """

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-import typer
-
-from heygem_cli.errors import HeygemError, StoppedError
+from heygem_cli.errors import StoppedError
 from heygem_cli.files import delete_parts_of
 from heygem_cli.processes import (
     SIGNALS,
@@ -49,8 +47,8 @@ def raise_on_signal() -> Iterator[None]:
         with _deadline_after_signal(_exit), _hidden_tracebacks(stopped):
             yield
     except Exception as error:
-        # A library that is interrupted while it is imported may raise an error of its own.
-        if stopped and not isinstance(error, HeygemError | typer.Exit):
+        # A library that is interrupted may raise an error of its own, or none, and the command goes on to its end.
+        if stopped and getattr(error, "exit_code", None) != 128 + stopped[0]:
             raise StoppedError(stopped[0]) from error
         raise
     finally:

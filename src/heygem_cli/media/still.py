@@ -128,9 +128,8 @@ def _open(path: Path) -> Image.Image | None:
     except Exception:  # noqa: BLE001 - of a damaged file Pillow raises errors of any kind
         return None
     if image.mode in _MODES and not animated:
-        image.filename = (
-            ""  # else Pillow maps the pixels of an uncompressed TIFF, and garbles one that has to be turned
-        )
+        # Else Pillow maps the pixels of an uncompressed TIFF, and garbles one that has to be turned.
+        image.filename = ""
         return image
     image.close()
     return None
