@@ -102,7 +102,7 @@ def test_an_added_field_is_checked_and_read_from_the_environment(with_added_fiel
     done = run_in(with_added_field, "-m", "heygem_cli", "render", "a.wav", "f.mp4", *given, **environment)
     assert done.returncode == 2
     assert "Invalid value for '--sharpness' (env var: 'HEYGEM_SHARPNESS')" in done.stderr
-    assert "less than or equal to 2" in done.stderr
+    assert "3.0 is not in the range 0<=x<=2." in done.stderr
 
 
 def parameters(command):

@@ -69,6 +69,14 @@ class PartFile:
     path: Path
     descriptor: int
 
+    @property
+    def open_path(self) -> Path:
+        """Its path for a program that inherits the descriptor.
+
+        ffmpeg opens its output late: by the other path it would create it again if it was deleted meanwhile.
+        """
+        return Path(f"/proc/self/fd/{self.descriptor}")
+
 
 @contextlib.contextmanager
 def part_file(target: Path) -> Iterator[PartFile]:

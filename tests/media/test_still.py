@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from color_profiles import ADOBE_RGB, DISPLAY_P3, SRGB, as_srgb, cmyk_profile, grey_profile, rgb_profile
 from heif_factory import write_heic
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
 from heygem_cli.media import image, still
@@ -313,3 +313,16 @@ def test_large_photograph_is_scaled_down(tmp_path, size, profile):
     (frame,) = read_frames(video)
     assert frame.shape == (video.height * 3 // 2, video.width)
     assert np.ptp(frame[: video.height]) <= 2  # no black border
+
+
+@pytest.mark.parametrize("step", ["open", "load"])
+def test_signal_while_pillow_reads_an_image_stops_the_run(step, tmp_path, monkeypatch):
+    path = tmp_path / "a.tif"
+    Image.new("RGB", (64, 64)).save(path)
+
+    def interrupted(*_args, **_options):
+        raise StoppedError(15)
+
+    monkeypatch.setattr(Image if step == "open" else TiffImagePlugin.TiffImageFile, step, interrupted)
+    with pytest.raises(StoppedError):
+        probe_video(path)

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -296,17 +297,18 @@ from heygem_cli.media.write import encode_video; from heygem_cli.options import 
 video, audio = probe_video(Path(sys.argv[1])), probe_audio(Path(sys.argv[2]))
 with encode_video(Path("out.mp4"), video, audio, seconds=1.23, options=EncodeOptions()) as writer:
     for i, (_, frame) in enumerate(loop_frames(video, 1000000, "pingpong")):
-        writer.write(frame)
-        if i == 30:
+        if i == int(sys.argv[3]):
             print("writing", flush=True)
             sys.stdin.read(1)
+        writer.write(frame)
 """
 
 
+@pytest.mark.parametrize("frames", [0, 30])
 def test_killed_run_leaves_no_output_and_its_part_file_is_removed(
-    clip: Path, voice: Path, small: VideoInfo, tmp_path: Path
+    frames: int, clip: Path, voice: Path, small: VideoInfo, tmp_path: Path
 ):
-    command = [sys.executable, "-c", WRITER, str(clip), str(voice)]
+    command = [sys.executable, "-c", WRITER, str(clip), str(voice), str(frames)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as run:
         try:
             assert run.stdout is not None
@@ -319,6 +321,20 @@ def test_killed_run_leaves_no_output_and_its_part_file_is_removed(
     assert list(tmp_path.iterdir()) == [part]
     render(tmp_path / "other.mp4", small, probe_audio(voice))
     assert [path.name for path in tmp_path.iterdir()] == ["other.mp4"]
+
+
+def test_encoder_does_not_create_a_file_that_was_deleted_before_it_opened_it(clip: Path, voice: Path, tmp_path: Path):
+    command = [sys.executable, "-c", WRITER, str(clip), str(voice), "0"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"writing\n"
+        for part in tmp_path.iterdir():
+            part.unlink()
+        run.kill()  # which ends the input of the encoder: it opens its output now
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        assert list(tmp_path.iterdir()) == []
+        time.sleep(0.02)
 
 
 def test_only_unlocked_part_files_of_ours_are_removed(tmp_path: Path):
@@ -361,7 +377,7 @@ def limit_file_size(size: int):
 
 
 def test_full_disk_is_an_error(clip: Path, voice: Path, tmp_path: Path):
-    command = [sys.executable, "-c", WRITER.replace("sys.stdin.read(1)", ""), str(clip), str(voice)]
+    command = [sys.executable, "-c", WRITER.replace("sys.stdin.read(1)", ""), str(clip), str(voice), "30"]
     run = subprocess.run(
         command,
         cwd=tmp_path,

@@ -109,16 +109,22 @@ class FFmpegProcess:
 
 @contextlib.contextmanager
 def running(
-    args: list[str], *, stdin: bool | IO[bytes] = False, stdout: bool = False, messages: int = 20
+    args: list[str],
+    *,
+    stdin: bool | IO[bytes] = False,
+    stdout: bool = False,
+    messages: int = 20,
+    inherited: tuple[int, ...] = (),
 ) -> Iterator[FFmpegProcess]:
     """Run ffmpeg while the block lasts; it is killed if it still runs at the end.
 
-    It reads from a new pipe, from an open file, or from nothing. Its last ``messages`` are kept.
+    It reads from a new pipe, from an open file, or from nothing. Its last ``messages`` are kept. Files that it is to
+    open as ``/proc/self/fd/N`` are ``inherited``.
 
     Ctrl-C in the terminal does not reach it, since it has a session of its own. If this process is killed, the pipes
     break, which ends ffmpeg too.
     """
-    with _start(args, stdin=stdin, stdout=stdout) as popen:
+    with _start(args, stdin=stdin, stdout=stdout, inherited=inherited) as popen:
         last_messages: deque[str] = deque(maxlen=messages)
         # The thread closes it: a signal may raise here before the thread runs.
         stderr, popen.stderr = popen.stderr, None
@@ -136,7 +142,9 @@ def running(
                 stderr_reader.join()
 
 
-def _start(args: list[str], *, stdin: bool | IO[bytes], stdout: bool) -> subprocess.Popen[bytes]:
+def _start(
+    args: list[str], *, stdin: bool | IO[bytes], stdout: bool, inherited: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             [find_ffmpeg(), *args],
@@ -144,6 +152,7 @@ def _start(args: list[str], *, stdin: bool | IO[bytes], stdout: bool) -> subproc
             stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pass_fds=inherited,
             start_new_session=True,
             restore_signals=False,  # ffmpeg reports broken pipes and full disks, unless a signal kills it
         )

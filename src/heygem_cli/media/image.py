@@ -6,7 +6,7 @@ import math
 import warnings
 from pathlib import Path
 
-from heygem_cli.errors import InputError
+from heygem_cli.errors import InputError, StoppedError
 
 MAX_SIDE = 16384
 MAX_STILL_PIXELS = 3840 * 2160
@@ -59,6 +59,8 @@ def check_size(path: Path, width: int, height: int) -> None:
                     size = f"{width}×{height}"
             except Image.DecompressionBombError:
                 width, size = MAX_SIDE + 1, "far too many"
+            except StoppedError:
+                raise
             except Exception:  # noqa: BLE001 - a damaged file, or a format that Pillow does not know
                 return
     if is_too_large(width, height):
@@ -78,6 +80,8 @@ def check_image_complete(path: Path) -> None:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")  # about damaged metadata
             image.load()
+    except StoppedError:
+        raise
     except Exception as error:
         if "truncated" in str(error):
             raise cut_off_image(path) from error

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image, still_notes, still_size
 from heygem_cli.media.interrupted import is_cut_off_picture
@@ -125,6 +125,8 @@ def _open(path: Path) -> Image.Image | None:
     try:
         image = Image.open(path, formats=formats)
         animated = image.format in _ANIMATED and getattr(image, "is_animated", False)
+    except StoppedError:
+        raise
     except Exception:  # noqa: BLE001 - of a damaged file Pillow raises errors of any kind
         return None
     if image.mode in _MODES and not animated:
@@ -171,6 +173,8 @@ def _load(image: Image.Image, path: Path) -> bool:
     """Decode the pixels; return whether that was possible."""
     try:
         image.load()
+    except StoppedError:
+        raise
     except Exception as error:
         if "truncated" in str(error):
             raise cut_off_image(path) from error
@@ -193,6 +197,8 @@ def _upright(image: Image.Image) -> Image.Image:
 
     try:
         return ImageOps.exif_transpose(image)
+    except StoppedError:
+        raise
     except Exception:  # noqa: BLE001 - damaged EXIF data, which browsers ignore
         return image
 

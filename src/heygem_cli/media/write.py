@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
-from heygem_cli.files import OwnOutputs, part_file, publish, remove_stale_parts
+from heygem_cli.files import OwnOutputs, PartFile, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
@@ -96,13 +96,13 @@ def encode_video(
         codec = arguments.encoder_args(encoder, options.crf, options.preset, threads)
         if video.bits == 10:
             codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
-        args = arguments.encode_args(video, audio, part, seconds=seconds, codec=codec, container=container)
+        args = arguments.encode_args(video, audio, part.open_path, seconds=seconds, codec=codec, container=container)
         # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
-        with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True) as process:
+        with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True, inherited=(part.descriptor,)) as process:
             writer = VideoWriter(output, process, thread)
             yield writer
             writer.close()
-        probe_output(part).check(output, seconds=seconds, fps=video.fps)
+        probe_output(part.path).check(output, seconds=seconds, fps=video.fps)
 
 
 def mux_audio(
@@ -119,17 +119,17 @@ def mux_audio(
     The arguments, the errors, and how the output appears, are those of :func:`encode_video`.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        args = arguments.mux_args(video, audio, part, seconds=seconds, container=output_format(output))
-        with ffmpeg.running(args) as muxer:
+        args = arguments.mux_args(video, audio, part.open_path, seconds=seconds, container=output_format(output))
+        with ffmpeg.running(args, inherited=(part.descriptor,)) as muxer:
             if muxer.wait() != 0:
                 raise muxer.error(output, "writing")
         length = float(video.frames / video.fps)
-        probe_output(part).check(output, seconds=seconds, fps=video.fps, video_seconds=length)
+        probe_output(part.path).check(output, seconds=seconds, fps=video.fps, video_seconds=length)
 
 
 @contextlib.contextmanager
-def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[Path]:
-    """Check that the output can be created, yield the path of a part file, and rename it when the block ends."""
+def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[PartFile]:
+    """Check that the output can be created, yield a part file, and rename it when the block ends."""
     check_output(output)
     remove_stale_parts(output.parent)
     with contextlib.ExitStack() as stack:
@@ -137,7 +137,7 @@ def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[P
             part = stack.enter_context(part_file(output))
         except OSError as error:
             raise write_error(error, output, output.parent) from error
-        yield part.path
+        yield part
         try:
             with own.publishing(part.path):
                 publish(part, output, overwrite=overwrite or own.include(output))
@@ -147,6 +147,7 @@ def _new_output(output: Path, own: OwnOutputs, *, overwrite: bool) -> Iterator[P
             raise HeygemError("output-exists", message, hint=hint, path=output) from error
         except OSError as error:
             raise write_error(error, output, output.parent) from error
+    remove_stale_parts(output.parent)  # the encoder of a killed run may have ended only now
 
 
 def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection[str] | None = OUTPUT_FORMATS) -> None:
