@@ -94,18 +94,19 @@ def _inject_faults(batch: BatchFolder, process: subprocess.Popen[str], bad: dict
         with contextlib.suppress(OSError), (batch.folder / "disk-full" / "filler").open("wb", buffering=0) as file:
             while True:
                 file.write(b"x" * 4096)
-    victims = [f".{name}.".encode() for name, fault in bad.items() if fault == "child-killed"]
+    victims = [f"/.{name}." for name, fault in bad.items() if fault == "child-killed"]
     while process.poll() is None:
         _kill_encoders(victims)
         time.sleep(0.005)
 
 
-def _kill_encoders(victims: list[bytes]) -> None:
-    """Kill the ffmpeg processes whose command line contains one of the names."""
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command = (path / "cmdline").read_bytes()
+def _kill_encoders(victims: list[str]) -> None:
+    """Kill the ffmpeg processes that have a file open whose path contains one of the names."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            command = (process / "cmdline").read_bytes()
             if command.startswith(sys.executable.encode()) or b"ffmpeg" not in command:
                 continue
-            if any(victim in command for victim in victims):
-                os.kill(int(path.name), signal.SIGKILL)
+            files = [str(link.readlink()) for link in (process / "fd").iterdir()]
+            if any(victim in file for victim in victims for file in files):
+                os.kill(int(process.name), signal.SIGKILL)

@@ -1,5 +1,6 @@
 """``heygem batch`` as a process in its own folder, its child processes, and inputs of jobs."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -81,10 +82,11 @@ class Batch:
             time.sleep(0.01)
 
     def _encoders(self, job: str) -> list[int]:
-        """Return the processes that run in this folder and write the output of a job."""
-        folder = self.folder.resolve()
+        """Return the ffmpeg processes that write the output of a job in this folder."""
+        name = str(self.folder.resolve() / f".{job}.")
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        return [pid for pid in pids if f":.{job}.".encode() in command_of(pid) and folder_of(pid) == folder]
+        encoders = [pid for pid in pids if b"file:/proc/self/fd/" in command_of(pid)]
+        return [pid for pid in encoders if any(path.startswith(name) for path in open_files_of(pid))]
 
 
 def is_complete(path: Path, seconds: float) -> bool:
@@ -104,11 +106,12 @@ def command_of(pid: int) -> bytes:
         return b""
 
 
-def folder_of(pid: int) -> Path | None:
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink()
-    except OSError:
-        return None
+def open_files_of(pid: int) -> list[str]:
+    files = []
+    with contextlib.suppress(OSError):  # it has ended
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            files.append(str(link.readlink()))
+    return files
 
 
 def worker_of(process: subprocess.Popen) -> int:
