@@ -67,12 +67,13 @@ class Batch:
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
 
-    def signal_encoder(self, process: subprocess.Popen, job: str, signum: int) -> None:
-        """Send a signal to the ffmpeg that writes the output of a job."""
+    def signal_encoder(self, process: subprocess.Popen, job: str, signum: int) -> int:
+        """Send a signal to the ffmpeg that writes the output of a job, and return its process id."""
         while not (pids := self._encoders(job)):
             assert process.poll() is None, process.communicate()
             time.sleep(0.005)
         os.kill(pids[0], signum)
+        return pids[0]
 
     def wait_for_encoder_exit(self, job: str) -> None:
         """Wait until the ffmpeg of a killed process has exited too."""

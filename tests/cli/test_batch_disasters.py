@@ -279,13 +279,14 @@ def test_file_system_without_locks(batch, tmp_path):
     batch.environment["LD_PRELOAD"] = str(tmp_path / "noflock.so")
     batch.rows("audio,face,id\nlong.wav,face.mp4,long")
     process = batch.start()
-    batch.signal_encoder(process, "long", signal.SIGSTOP)
+    encoder = batch.signal_encoder(process, "long", signal.SIGSTOP)
     process.send_signal(signal.SIGSTOP)
     second = batch.run()
     assert second.returncode == 5
     assert f"another run of this manifest is in progress: process {process.pid} on " in second.stderr
     process.kill()
     process.communicate()
+    os.kill(encoder, signal.SIGKILL)  # stopped, it would stay for ever
     assert batch.statuses() == {"long": "done"}
     assert not [name for name in batch.files() if name.endswith(".holder")]
 
