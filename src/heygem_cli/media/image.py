@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from heygem_cli.errors import InputError, StoppedError
@@ -76,16 +78,25 @@ def check_image_complete(path: Path) -> None:
     """
     from PIL import Image
 
+    with ignoring_damage(path), warnings.catch_warnings(), Image.open(path) as image:
+        warnings.simplefilter("ignore")  # about damaged metadata
+        image.load()
+
+
+@contextmanager
+def ignoring_damage(path: Path) -> Iterator[None]:
+    """Ignore the errors of any kind that Pillow raises for a damaged image, or one that it does not support.
+
+    Raises:
+        InputError: ``cut-off-file``.
+    """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")  # about damaged metadata
-            image.load()
+        yield
     except StoppedError:
         raise
     except Exception as error:
         if "truncated" in str(error):
             raise cut_off_image(path) from error
-        # Else it has a format that Pillow does not support.
 
 
 def cut_off_image(path: Path) -> InputError:

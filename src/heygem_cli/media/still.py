@@ -19,7 +19,7 @@ import numpy as np
 
 from heygem_cli.errors import HeygemError, StoppedError
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image, still_notes, still_size
+from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image, ignoring_damage, still_notes, still_size
 from heygem_cli.media.interrupted import is_cut_off_picture
 from heygem_cli.media.timing import DEFAULT_FPS
 from heygem_cli.media.types import ColorTags, VideoInfo
@@ -171,15 +171,10 @@ def _needs_pillow(image: Image.Image) -> bool:
 
 def _load(image: Image.Image, path: Path) -> bool:
     """Decode the pixels; return whether that was possible."""
-    try:
+    with ignoring_damage(path):
         image.load()
-    except StoppedError:
-        raise
-    except Exception as error:
-        if "truncated" in str(error):
-            raise cut_off_image(path) from error
-        return False
-    return True
+        return True
+    return False
 
 
 def _converted(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Image.Image:
