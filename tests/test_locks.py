@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from heygem_cli import locks
+from heygem_cli import lock_holder, locks
 from heygem_cli.errors import LockedError
 from heygem_cli.locks import FileLock, FolderLock, SoftLock, hold
 
@@ -114,7 +114,7 @@ def test_pid_that_belongs_to_another_process_now_is_no_obstacle(path):
 def test_command_that_was_restarted_in_place_gets_its_lock_again(path, monkeypatch):
     refuse_flock(monkeypatch)
     assert FileLock(path).try_acquire()
-    monkeypatch.setattr(locks, "_tokens", set())
+    monkeypatch.setattr(lock_holder, "_PROGRAM", "another")
     assert FileLock(path).try_acquire()
 
 

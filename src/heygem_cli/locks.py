@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import functools
-import json
 import os
 import stat
 import time
-import typing
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from heygem_cli.errors import LockedError, printable
+from heygem_cli.lock_holder import KEY, MAX_BYTES, Holder, current_scope, parse_holder, read_holder, write_holder
 
 POLL_INTERVAL = 0.1
 ALIVE_INTERVAL = 1.0
@@ -23,41 +20,6 @@ SILENT_SECONDS = 60.0
 """Time without a sign of life after which a holder is no longer waited for."""
 WRITING_SECONDS = 2.0
 """Time within which a new lock names its holder."""
-MAX_BYTES = 4096
-KEY = "heygem lock"
-_tokens: set[str] = set()
-"""Of the locks that this process holds."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The process that holds a lock.
-
-    Attributes:
-        since: When it got the lock, in seconds since the epoch.
-        scope: The boot and the process namespace in which ``pid`` means something.
-        started: When the process started, in clock ticks since the boot.
-        token: Tells this lock from any other.
-    """
-
-    pid: int
-    host: str
-    since: float
-    scope: str
-    started: int
-    token: str
-
-    def __str__(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        return f"process {self.pid} on {printable(self.host)}, since {since}"
-
-    @property
-    def is_known_dead(self) -> bool:
-        """Whether the process has ended; False also where only another machine or container could tell."""
-        if self.scope != _scope():
-            return False
-        # After the command was restarted in place, it is the same process, but without its locks.
-        return _start_time(self.pid) != self.started or (self.pid == os.getpid() and self.token not in _tokens)
 
 
 class SoftLock:
@@ -81,7 +43,7 @@ class SoftLock:
                     return False
                 continue
             try:
-                self._token = _write_holder(descriptor)
+                self._token = write_holder(descriptor)
             except OSError:
                 self.path.unlink(missing_ok=True)
                 raise
@@ -91,7 +53,7 @@ class SoftLock:
 
     def holder(self) -> Holder | None:
         """Return who holds the lock; None if nobody does, or if the file does not tell."""
-        holder = _read_holder(self.path)[0]
+        holder = read_holder(self.path)[0]
         return None if holder is None or holder.is_known_dead else holder
 
     def keep_alive(self) -> None:
@@ -101,8 +63,7 @@ class SoftLock:
 
     def release(self) -> None:
         """Let others have the lock."""
-        _tokens.discard(self._token)
-        holder = _read_holder(self.path)[0]
+        holder = read_holder(self.path)[0]
         if holder is not None and holder.token == self._token:
             self.path.unlink(missing_ok=True)
 
@@ -110,7 +71,7 @@ class SoftLock:
         """Remove the file if its process has ended; return False if it holds the lock."""
         deadline = time.monotonic() + WRITING_SECONDS
         while True:
-            holder, content = _read_holder(self.path)
+            holder, content = read_holder(self.path)
             if content is None:  # it was released
                 return True
             if holder is not None:
@@ -126,7 +87,7 @@ class SoftLock:
         aside = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}")
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(aside)
-            if _read_holder(aside)[1] != content:
+            if read_holder(aside)[1] != content:
                 aside.rename(self.path)
                 return False
             aside.unlink()
@@ -168,13 +129,13 @@ class FileLock:
 
     def holder(self) -> Holder | None:
         """Return who holds the lock; None if nobody is known to."""
-        holder = self._soft.holder() or _read_holder(self.path)[0]
+        holder = self._soft.holder() or read_holder(self.path)[0]
         return None if holder is None or holder.is_known_dead else holder
 
     def locked_error(self, message: str, hint: str, path: Path) -> LockedError:
         """Return an error that says who holds the lock, and what to do if that is not true any more."""
         soft, holder = self._soft.holder(), self.holder()
-        if soft is not None and soft.scope != _scope():
+        if soft is not None and soft.scope != current_scope():
             hint += f". If that process has ended, delete {printable(self._soft.path)}"
         elif holder is None and os.path.lexists(self._soft.path):
             hint += f". If there is none, move {printable(self._soft.path)} away"
@@ -217,7 +178,7 @@ class FileLock:
         """Let others have the lock."""
         if self._is_soft:
             self._soft.release()
-        elif _parse(os.pread(self._descriptor, MAX_BYTES, 0)) is not None:
+        elif parse_holder(os.pread(self._descriptor, MAX_BYTES, 0)) is not None:
             os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
 
@@ -334,61 +295,6 @@ def _name_holder(descriptor: int) -> None:
     """Write into a locked file who holds it, unless it has content that is not ours."""
     with contextlib.suppress(OSError):  # read-only, or the disk is full: the lock holds anyway
         content = os.pread(descriptor, MAX_BYTES, 0)
-        if not content or _parse(content) is not None:
+        if not content or parse_holder(content) is not None:
             os.ftruncate(descriptor, 0)
-            _write_holder(descriptor)
-
-
-def _write_holder(descriptor: int) -> str:
-    token = os.urandom(8).hex()
-    pid = os.getpid()
-    holder = Holder(pid, os.uname().nodename, round(time.time(), 3), _scope(), _start_time(pid) or 0, token)
-    _tokens.add(token)
-    os.pwrite(descriptor, json.dumps({KEY: asdict(holder)}).encode() + b"\n", 0)
-    return token
-
-
-def _read_holder(path: Path) -> tuple[Holder | None, bytes | None]:
-    """Return whom a file names, and its content; None instead of the content if there is no file."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None, None
-    except OSError:
-        return None, b"?"
-    try:
-        content = os.read(descriptor, MAX_BYTES)
-    except OSError:  # it is a folder
-        content = b"?"
-    finally:
-        os.close(descriptor)
-    return _parse(content), content
-
-
-def _parse(content: bytes) -> Holder | None:
-    try:
-        fields = json.loads(content)[KEY]
-        kinds = typing.get_type_hints(Holder)
-        holder = Holder(**{name: kind(fields[name]) for name, kind in kinds.items()})
-        str(holder)  # the time may be absurd
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
-        return None
-    return holder
-
-
-@functools.cache
-def _scope() -> str:
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return os.urandom(8).hex()
-
-
-def _start_time(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since the boot; None if it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+            write_holder(descriptor)
