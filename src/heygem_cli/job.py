@@ -16,6 +16,12 @@ from heygem_cli.options import RenderOptions
 
 Stage = Literal["speech", "track", "prepare", "start", "render"]
 """``start``: waiting until an engine of another process is ready."""
+FrameState = Literal["rendered", "no face", "other person", "covered", "turned away", "outside"]
+"""What became of the person who speaks in a frame: ``rendered``, or why the frame was left unchanged.
+
+``other person``: faces are there, but not surely the person's; ``covered``: the whole mouth is; ``outside``: the lips
+are outside the picture.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,12 @@ class RenderJob:
     output: Path
     options: RenderOptions = field(default_factory=RenderOptions)
     own: OwnOutputs = field(default_factory=OwnOutputs)
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files that are read: the audio, the face video, and the picture that says who speaks."""
+        picture = self.options.person.picture
+        return (self.audio, self.face) if picture is None else (self.audio, self.face, picture)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,25 @@ ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
+class Span:
+    """Successive frames of the output in which the same happened.
+
+    Attributes:
+        first: The first frame, from 0.
+        last: The last frame.
+        shot: The shot of the face video that they show, from 1.
+        person: The number of the person who speaks, as ``heygem faces`` counts.
+        state: What became of the person in them.
+    """
+
+    first: int
+    last: int
+    shot: int
+    person: int
+    state: FrameState
+
+
+@dataclass(frozen=True)
 class RenderResult:
     """The result of a job.
 
@@ -73,11 +104,18 @@ class RenderResult:
         frames_with_face: Frames in which the person was found; None where the engine does not know.
         frames_without_face: The others.
         frames_turned_away: Of the frames with the person, those left unchanged since the head is turned too far.
+        frames_covered: Likewise, since the whole mouth is covered.
+        frames_outside: Likewise, since the lips are outside the picture.
+        frames_other_person: Of the frames without the person, those that show somebody else.
+        shots: Number of shots of the face video, as far as it is used; None where the engine does not know.
+        people: Number of people in it; None where the engine does not know.
         seconds: Wall-clock time of each stage.
         track_cached: Whether the track came from the cache.
         engine: Name of the engine.
         provider: The execution provider that ONNX Runtime really used; None where that is unknown.
         warnings: What the user should know about the inputs, such as that they are damaged.
+        spans: The timeline: what became of the person, from the first frame to the last; empty where the engine does
+            not know.
     """
 
     output: Path
@@ -95,6 +133,12 @@ class RenderResult:
     engine: str
     provider: str | None
     warnings: tuple[str, ...] = ()
+    frames_covered: int | None = None
+    frames_outside: int | None = None
+    frames_other_person: int | None = None
+    shots: int | None = None
+    people: int | None = None
+    spans: tuple[Span, ...] = ()
 
     @property
     def real_time_factor(self) -> float:
@@ -115,6 +159,11 @@ class RenderResult:
             "frames_with_face": self.frames_with_face,
             "frames_without_face": self.frames_without_face,
             "frames_turned_away": self.frames_turned_away,
+            "frames_covered": self.frames_covered,
+            "frames_outside": self.frames_outside,
+            "frames_other_person": self.frames_other_person,
+            "shots": self.shots,
+            "people": self.people,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "real_time_factor": round(self.real_time_factor, 3),
             "track_cached": self.track_cached,

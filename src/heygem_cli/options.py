@@ -28,7 +28,8 @@ Preset = Literal[
 ]
 PixelFormat = Literal["8bit", "10bit"]
 Device = Literal["auto", "cpu", "cuda"]
-Rule = Literal["largest", "left", "center", "right"]
+Rule = Literal["main", "largest", "left", "center", "right"]
+"""``main``: who is in most frames."""
 
 MAP_EXAMPLE = "--map ~/heygem_data/face2face:/code/data"
 
@@ -37,20 +38,23 @@ run_option = partial(option, scope="run", changes_output=False)
 
 @dataclass(frozen=True)
 class Person:
-    """Who speaks: a rule, the number of a face counted from the left (1 is the leftmost), or a point in pixels."""
+    """Who speaks: a rule, a number of ``heygem faces``, a point in pixels, or the file of a picture of the person."""
 
-    rule: Rule | None = "largest"
+    rule: Rule | None = "main"
     number: int | None = None
     point: tuple[float, float] | None = None
+    picture: Path | None = None
 
     def __str__(self) -> str:
+        if self.picture is not None:
+            return str(self.picture)
         if self.point is not None:
             return f"{self.point[0]:g},{self.point[1]:g}"
         return str(self.number) if self.number is not None else str(self.rule)
 
 
 def parse_person(text: str) -> Person:
-    """Read ``largest``, ``left``, ``center``, ``right``, a number from 1, or ``X,Y`` in pixels.
+    """Read a rule such as ``left``, a number from 1, ``X,Y`` in pixels, or the name of a picture, with its extension.
 
     Raises:
         InputError: ``bad-face-choice``.
@@ -63,7 +67,12 @@ def parse_person(text: str) -> Person:
         return Person(None, number=int(cleaned))
     if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
         return Person(None, point=(float(point[1]), float(point[2])))
-    hint = "Use largest, left, center, right, a number counted from the left (1, 2, …), or a point X,Y in pixels"
+    if re.search(r"\.[a-z]\w*\s*$", text, re.IGNORECASE):
+        return Person(None, picture=Path(text))
+    hint = (
+        "Use a number of heygem faces (1, 2, …), a picture such as anna.jpg, a point X,Y in pixels, or main, "
+        "largest, left, center, right"
+    )
     raise InputError("bad-face-choice", f"person {text!r} is not understood", hint=hint)
 
 
@@ -144,9 +153,9 @@ class RenderOptions:
     )
     person: Person = option(
         Person(),
-        "Who speaks: the `largest`, `left`, `center` or `right` face, a number counted from the left, or a point `X,Y` "
-        "in pixels.",
-        metavar="largest|left|center|right|N|X,Y",
+        "Who speaks: a number of `heygem faces`, a picture of the person, a point `X,Y` in pixels, `left`, `center`, "
+        "`right`, the `largest` face, or `main`, who is in most frames.",
+        metavar="N|PICTURE|X,Y|left|center|right|largest|main",
         hidden_flag="--face",
         hidden_column="face_choice",
         parse=parse_person,

@@ -67,7 +67,7 @@ def test_paths_are_relative_to_the_manifest_and_ids_and_outputs_have_defaults():
         ({"crf": "²"}, "column crf: '²' is not a whole number"),
         ({"loop": "never"}, "column loop: 'never' is not one of pingpong, forward, hold, none"),
         ({"engine": "wav2lib"}, "column engine: --engine 'wav2lib' is not known. There are: mesh, heygem, heygem-http"),
-        ({"person": "biggest"}, "column person: person 'biggest' is not understood. Use largest"),
+        ({"person": "biggest"}, "column person: person 'biggest' is not understood. Use a number of heygem faces"),
         ({"no_cache": "maybe"}, "column no_cache: 'maybe' is not one of true, yes, 1, false, no, 0"),
         ({"overwrite": "maybe"}, "column overwrite: 'maybe' is not one of true, yes, 1, false, no, 0"),
         ({"audio": "a\0.wav"}, "column audio: it contains invalid characters"),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def test_choose_returns_the_selected_face(text, expected):
     assert choose(ALL, parse_person(text), 1280) == expected
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2"])
+@pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2", "1.5", "a.", "."])
 def test_invalid_person_is_rejected_with_the_valid_values(text):
     with pytest.raises(InputError, match="largest, left, center, right"):
         parse_person(text)
@@ -65,8 +67,15 @@ def test_follow_returns_a_face_that_is_alone():
 
 
 def test_persons_have_distinct_text_forms():
-    assert {str(person) for person in (Person(), Person(None, 2), Person(None, None, (3, 4.5)))} == {
-        "largest",
+    persons = (Person(), Person(None, 2), Person(None, None, (3, 4.5)), parse_person("Anna.JPG"))
+    assert {str(person) for person in persons} == {
+        "main",
         "2",
         "3,4.5",
+        "Anna.JPG",
     }
+
+
+@pytest.mark.parametrize("text", ["anna.jpg", "/photos/Anna B.PNG", "2.jpg", "1,2.webp", "~/a.heic", "文件.jpg"])
+def test_name_with_an_extension_is_a_picture(text):
+    assert parse_person(text).picture == Path(text)

@@ -43,7 +43,7 @@ def choose(boxes: Sequence[Box], person: Person, width: int) -> Box | None:
         "center": min(boxes, key=lambda box: abs(box.x - width / 2)),
         "largest": max(boxes, key=lambda box: box.size),
     }
-    return by_rule[person.rule or "largest"]
+    return by_rule.get(person.rule or "main", by_rule["largest"])
 
 
 def follow(boxes: Sequence[Box], last: Box) -> Box | None:

@@ -28,7 +28,7 @@ from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
 from heygem_cli.onnx import session_provider
-from heygem_cli.options import Device
+from heygem_cli.options import Device, Person
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion
 
@@ -199,10 +199,10 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
 
 def _no_face(job: RenderJob, frames: int) -> InputError:
     searched = f" in {frames} frames" if frames > 1 else ""
-    if str(job.options.person) == "largest":
+    if job.options.person == Person():
         message = f"no face found{searched}"
         hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
     else:
         message = f"no face found{searched} that matches --person {job.options.person}"
-        hint = "Choose another one with --person, or leave it out to use the largest"
+        hint = "Choose another one with --person, or leave it out: heygem faces lists who there is"
     return InputError("no-face", message, hint=hint, path=job.face)
