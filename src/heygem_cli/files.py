@@ -82,11 +82,14 @@ class PartFile:
 def part_file(target: Path) -> Iterator[PartFile]:
     """Create a hidden, locked, empty file beside ``target``; delete it afterwards unless it was published.
 
+    A missing folder of ``target`` is created, and stays.
+
     Raises:
         OSError: The folder cannot be written.
     """
     token = os.urandom(8).hex()
     part: PartFile | None = None
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         part = _create_part(target, token)
         yield part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +31,32 @@ def check_job(job: RenderJob) -> Inputs:
     """
     check_current_folder()
     check_options(job.options)
-    audio = probe_audio(job.audio, job.options.audio_track)
-    video = probe_video(job.face, job.options.video_track)
+    inputs = _probe(job)
     check_output_path(job)
-    choose_encoder(job.options.encode, video)
-    return Inputs(audio, video)
+    choose_encoder(job.options.encode, inputs.video)
+    return inputs
+
+
+def _probe(job: RenderJob) -> Inputs:
+    try:
+        audio = probe_audio(job.audio, job.options.audio_track)
+        return Inputs(audio, probe_video(job.face, job.options.video_track))
+    except InputError as error:
+        wrong_kind = error.code in ("no-audio-stream", "picture-not-audio", "no-video-stream", "cover-art-only")
+        if not wrong_kind or not _are_swapped(job):
+            raise
+        message = "the audio and the face video are the wrong way round"
+        hint = f"Give the audio first: {shlex.quote(str(job.face))} {shlex.quote(str(job.audio))}"
+        raise InputError("swapped-inputs", message, hint=hint, path=job.audio) from error
+
+
+def _are_swapped(job: RenderJob) -> bool:
+    try:
+        probe_audio(job.face)
+        probe_video(job.audio)
+    except InputError:
+        return False
+    return True
 
 
 def check_output_path(job: RenderJob) -> None:

@@ -412,7 +412,9 @@ def test_invalid_outputs(clip: Path, small: VideoInfo, voice: Path, tmp_path: Pa
         return caught.value.code
 
     assert code_of(tmp_path) == "output-is-a-directory"
-    assert code_of(tmp_path / "missing" / "out.mp4") == "no-such-folder"
+    assert code_of(clip / "folder" / "out.mp4") == "no-such-folder"
+    (tmp_path / "broken").symlink_to(tmp_path / "missing")
+    assert code_of(tmp_path / "broken" / "out.mp4") == "no-such-folder"
     assert code_of(tmp_path / ("x" * 252 + ".mp4")) == "bad-name"
     with pytest.raises(InputError, match="would replace an input"):
         check_output(clip, [voice, clip])

@@ -42,13 +42,13 @@ def render(
     ] = None,
     *,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
-            metavar="FILE",
+            metavar="FILE|FOLDER/",
             show_default="FACE_AUDIO.mp4 in the current folder",
-            help="The video to write: `.mp4`, `.mov` or `.mkv`.",
+            help="The video to write: `.mp4`, `.mov` or `.mkv`, or the folder for it.",
         ),
     ] = None,
     options: RenderOptions,
@@ -68,7 +68,7 @@ def render(
     from heygem_cli.media.names import FileFinder
 
     audio, face = (FileFinder().find(str(path)) for path in (audio, face))
-    job = RenderJob(audio, face, output or Path(f"{face.stem}_{audio.stem}.mp4"), options)
+    job = RenderJob(audio, face, output_path(output or "", audio, face), options)
     result = _render(job, engines, settings, given, quiet=display.quiet)
     if display.as_json:
         print_json(result.to_dict())
@@ -76,6 +76,12 @@ def render(
         print_facts(summary(result))
     if not display.quiet:
         print_warnings(result.warnings)
+
+
+def output_path(given: str, audio: Path, face: Path) -> Path:
+    """Return the output that ``--output`` names: a file, or a folder, which ends with a slash or exists."""
+    path = Path(given)
+    return path / f"{face.stem}_{audio.stem}.mp4" if given.endswith("/") or path.is_dir() else path
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:

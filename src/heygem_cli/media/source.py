@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,15 @@ from typing import BinaryIO
 
 from heygem_cli.errors import InputError
 
+_URL = re.compile(r"(?:^|/)(https?|ftps?|sftp|rtmps?|rtsp|s3|gs|data):/+(.+)", re.IGNORECASE | re.DOTALL)
+"""A URL that became a path, which has lost one of its slashes."""
 
 @contextmanager
 def open_source(path: Path) -> Iterator[BinaryIO]:
     """Open an input file for reading; nothing that may block is opened.
 
     Raises:
-        InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
+        InputError: ``not-found``, ``is-a-url``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``unreadable-file``.
     """
     try:
@@ -26,8 +29,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         # Non-blocking, in case a pipe has taken its place meanwhile.
         file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - closed below
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a null byte in the name
-        hint = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
-        raise InputError("not-found", "there is no such file", hint=hint, path=path) from error
+        raise _not_found(path) from error
     except IsADirectoryError as error:
         raise InputError("is-a-directory", "this is a folder, not a file", path=path) from error
     except PermissionError as error:
@@ -45,6 +47,14 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
 
 def _open_without_waiting(name: str, flags: int) -> int:
     return os.open(name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _not_found(path: Path) -> InputError:
+    if url := _URL.search(str(path)):
+        hint = "Download it first, for example with curl or yt-dlp"
+        return InputError("is-a-url", "this is a URL, not a file", hint=hint, path=f"{url[1]}://{url[2]}")
+    hint = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
+    return InputError("not-found", "there is no such file", hint=hint, path=path)
 
 
 def _not_a_file(path: Path) -> InputError:

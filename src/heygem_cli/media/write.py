@@ -154,7 +154,7 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection
     """Check that the output can be created, before anything is started.
 
     Args:
-        output: The file to create.
+        output: The file to create; its folder may be missing, too.
         inputs: Files that it must not replace.
         suffixes: The file name extensions that are possible; None for any.
 
@@ -164,13 +164,14 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection
     """
     try:
         _check_file_name(output, suffixes)
-        if not output.parent.is_dir():
-            message = "the folder for the output does not exist"
-            raise InputError("no-such-folder", message, hint="Create it first", path=output.parent)
+        folder = next(each for each in output.absolute().parents if os.path.lexists(each))
+        if not folder.is_dir():
+            message = "this is a file, not a folder" if folder.exists() else "this is a broken link, not a folder"
+            raise InputError("no-such-folder", message, hint="Choose another folder for the output", path=folder)
         if output.exists() and any(source.exists() and source.samefile(output) for source in inputs):
             message = "the output would replace an input"
             raise InputError("output-is-an-input", message, hint="Choose another name", path=output)
-        if not os.access(output.parent, os.W_OK | os.X_OK):
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "no permission")
     except OSError as error:
         raise write_error(error, output, output.parent) from error

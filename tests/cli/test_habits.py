@@ -1,0 +1,90 @@
+"""What users of other programs expect of the command line."""
+
+import shlex
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from heygem_cli.cli.render import output_path
+from media_factory import ffmpeg
+from portrait import make_face_video, make_voice, scene
+
+
+@pytest.fixture(scope="module")
+def face(media):
+    return make_face_video(media / "habit.mp4", [scene(320, 240, (160 + k, 120, 220)) for k in range(3)])
+
+
+@pytest.fixture(scope="module")
+def voice(media):
+    return make_voice(media / "habit.wav", 0.2)
+
+
+@pytest.fixture
+def heygem(tmp_path):
+    """Run heygem in an empty folder."""
+
+    def run(*args):
+        command = [sys.executable, "-m", "heygem_cli", *map(str, args)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+def test_output_may_be_a_folder(tmp_path, face, voice):
+    name = "habit_habit.mp4"
+    assert str(output_path("", voice, face)) == name
+    assert output_path(str(tmp_path), voice, face) == tmp_path / name
+    assert str(output_path("new/folder/", voice, face)) == f"new/folder/{name}"
+    assert str(output_path("new/folder", voice, face)) == "new/folder"
+
+
+def test_missing_folders_of_the_output_are_made(heygem, tmp_path, face, voice):
+    done = heygem("render", voice, face, "-o", "a/b/", "--no-cache")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["habit_habit.mp4"]
+
+
+def test_folder_below_a_file_is_an_error_before_anything_starts(heygem, tmp_path, face, voice):
+    (tmp_path / "taken").touch()
+    failed = heygem("render", voice, face, "-o", "taken/x/y.mp4")
+    assert failed.returncode == 2
+    assert (
+        failed.stderr
+        == f"error: {tmp_path}/taken: this is a file, not a folder. Choose another folder for the output\n"
+    )
+
+
+@pytest.fixture(params=["silent video", "picture", "video with sound"])
+def person(request, media, face, voice):
+    if request.param == "silent video":
+        return face
+    if request.param == "picture":
+        cv2.imwrite(str(media / "one face.png"), scene(320, 240, (160, 120, 220)))
+        return media / "one face.png"
+    ffmpeg("-i", face, "-i", voice, "-c:v", "copy", media / "talks.mp4")
+    return media / "talks.mp4"
+
+
+def test_swapped_files_are_told_in_the_right_order(heygem, person, voice):
+    failed = heygem("render", person, voice)
+    assert failed.returncode == 2
+    order = f"{shlex.quote(str(voice))} {shlex.quote(str(person))}"
+    message = "the audio and the face video are the wrong way round"
+    assert failed.stderr == f"error: {person}: {message}. Give the audio first: {order}\n"
+
+
+def test_files_that_fit_in_neither_order_are_not_swapped(heygem, face, voice):
+    for files, says in (((face, face), "it has no audio stream"), ((voice, voice), "it has no video stream")):
+        failed = heygem("render", *files)
+        assert failed.returncode == 2
+        assert says in failed.stderr
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a b.wav", "s3://bucket/x.wav", "HTTP://h/x"])
+def test_url_is_named_as_such(heygem, face, url):
+    failed = heygem("render", url, face)
+    assert failed.returncode == 2
+    assert failed.stderr.startswith(f"error: {url}: this is a URL, not a file. Download it first")
