@@ -1,12 +1,16 @@
 """What users of other programs expect of the command line."""
 
+import re
 import shlex
 import subprocess
 import sys
 
 import cv2
 import pytest
+from typer.testing import CliRunner
 
+from heygem_cli.cli.examples import EXAMPLES
+from heygem_cli.cli.main import app
 from heygem_cli.cli.render import output_path
 from media_factory import ffmpeg
 from portrait import make_face_video, make_voice, scene
@@ -88,3 +92,52 @@ def test_url_is_named_as_such(heygem, face, url):
     failed = heygem("render", url, face)
     assert failed.returncode == 2
     assert failed.stderr.startswith(f"error: {url}: this is a URL, not a file. Download it first")
+
+
+@pytest.mark.parametrize(("command", "line"), [(name, line) for name, lines in EXAMPLES.items() for line in lines])
+def test_examples_of_help_name_options_that_exist(command, line):
+    arguments = shlex.split(line.rpartition("| ")[2])
+    name = command.replace("_", "-")
+    assert arguments[:2] == ["heygem", name]
+    shown = CliRunner().invoke(app, [name, "--help"]).output
+    assert line in shown
+    known = re.findall(r"(?<![\w-])--?[a-z][a-z-]*", shown.partition("Options:")[2].partition("Examples:")[0])
+    assert {each for each in arguments if each.startswith("-") and each != "-"} <= set(known)
+
+
+def test_help_is_a_command_too(heygem):
+    assert heygem("help").stdout == heygem("--help").stdout
+    assert heygem("help", "fix-config").stdout == heygem("fix-config", "--help").stdout
+    wrong = heygem("help", "fixconfig")
+    assert wrong.returncode == 2
+    assert "No such command 'fixconfig'" in wrong.stderr
+    assert heygem("-V").stdout == heygem("--version").stdout
+
+
+COMPLETIONS = [
+    ("heygem fix", ["fix-config"]),
+    ("heygem render --person", ["--person"]),
+    ("heygem render --loop ", ["pingpong", "forward", "hold", "none"]),
+]
+
+
+@pytest.mark.parametrize(("typed", "offered"), COMPLETIONS)
+def test_bash_completes_commands_options_and_values(heygem, tmp_path, typed, offered):
+    (tmp_path / "completion.sh").write_text(heygem("--show-completion", "bash").stdout)
+    program = tmp_path / "heygem"
+    program.write_text(f"#!{sys.executable}\nfrom heygem_cli.__main__ import main\nmain()\n")
+    program.chmod(0o755)
+    words = typed.split(" ")
+    script = f"""
+        source completion.sh
+        COMP_WORDS=({" ".join(words)} {'""' if not words[-1] else ""}) COMP_CWORD={len(words) - 1}
+        _heygem_completion {program}
+        printf '%s\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == offered
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_completion_scripts(heygem, shell):
+    assert "_HEYGEM_COMPLETE" in heygem("--show-completion", shell).stdout

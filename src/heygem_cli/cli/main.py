@@ -13,6 +13,7 @@ from heygem_cli import __version__
 from heygem_cli.cli.batch import batch
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
+from heygem_cli.cli.examples import examples
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.output import discard, print_error
 from heygem_cli.cli.render import RenderCommand, render
@@ -22,7 +23,6 @@ from heygem_cli.processes import isolated_environment
 app = typer.Typer(
     name="heygem",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -38,15 +38,26 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def heygem(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution."""
 
 
-app.command(cls=RenderCommand)(render)
+def help_(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="COMMAND", show_default="all commands")] = None,
+) -> None:
+    """Show the help of heygem, or of a command."""
+    program = context.find_root()
+    arguments = ["--help"] if name is None else [name, "--help"]
+    program.command.main(arguments, prog_name=program.info_name)
+
+
+app.command(cls=RenderCommand, epilog=examples("render"))(render)
 for command in (batch, engines, doctor, fix_config, restart):
-    app.command()(command)
+    app.command(epilog=examples(command.__name__))(command)
+app.command("help")(help_)
 
 
 def run() -> None:
@@ -55,7 +66,7 @@ def run() -> None:
     find_no_program_in_current_folder()
     try:
         try:
-            app()
+            app(prog_name="heygem")
         finally:
             sys.stdout.flush()
     except OSError as error:  # commands report their own errors; Typer itself writes --help

@@ -46,7 +46,7 @@ def render(
         typer.Option(
             "-o",
             "--output",
-            metavar="FILE|FOLDER/",
+            metavar="PATH",
             show_default="FACE_AUDIO.mp4 in the current folder",
             help="The video to write: `.mp4`, `.mov` or `.mkv`, or the folder for it.",
         ),

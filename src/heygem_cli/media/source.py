@@ -15,6 +15,7 @@ from heygem_cli.errors import InputError
 _URL = re.compile(r"(?:^|/)(https?|ftps?|sftp|rtmps?|rtsp|s3|gs|data):/+(.+)", re.IGNORECASE | re.DOTALL)
 """A URL that became a path, which has lost one of its slashes."""
 
+
 @contextmanager
 def open_source(path: Path) -> Iterator[BinaryIO]:
     """Open an input file for reading; nothing that may block is opened.

@@ -1,0 +1,34 @@
+"""Examples at the end of each command's ``--help``."""
+
+from __future__ import annotations
+
+EXAMPLES = {
+    "render": (
+        "heygem render speech.wav anna.mp4",
+        "heygem render speech.wav photo.jpg -o videos/",
+        "heygem render speech.m4a two-people.mp4 --person left --crf 16",
+    ),
+    "batch": (
+        "heygem batch list.csv --dry-run",
+        "heygem batch list.csv --retries 2 --report report.json",
+        "heygem batch list.csv --shard 1/4",
+    ),
+    "engines": ("heygem engines", "heygem engines --home ~/HeyGem-Linux-Python-Hack"),
+    "doctor": (
+        "heygem doctor",
+        "heygem doctor --home ~/HeyGem-Linux-Python-Hack --require gpu --strict",
+        "docker logs heygem 2>&1 | heygem doctor --log -",
+    ),
+    "fix_config": (
+        "heygem fix-config --home ~/HeyGem-Linux-Python-Hack --dry-run",
+        "heygem fix-config --home ~/HeyGem-Linux-Python-Hack --yes",
+    ),
+    "restart": ("heygem restart --home ~/HeyGem-Linux-Python-Hack --dry-run",),
+}
+"""The command lines, by the name of the command's function."""
+
+
+def examples(function: str) -> str:
+    """Return the examples of a command as the text that follows its options."""
+    # \b keeps the lines of a paragraph.
+    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in EXAMPLES[function])))
