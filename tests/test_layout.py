@@ -16,6 +16,7 @@ LAYERS = [
     ["http_client", "processes", "lock_holder"],
     ["files", "locks", "runtime", "option_fields", "color"],
     ["options"],
+    ["maintenance_options"],
     ["onnx"],
     ["media"],
     ["face"],

@@ -22,7 +22,8 @@ from heygem_cli.cli.output import console, print_facts, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.cli.watch import watch
 from heygem_cli.errors import InputError
-from heygem_cli.options import ContainerOptions, DisplayOptions, DoctorOptions, EngineOptions
+from heygem_cli.maintenance_options import ContainerOptions, DoctorOptions
+from heygem_cli.options import DisplayOptions, EngineOptions
 from heygem_cli.runtime import check_address_space
 
 if TYPE_CHECKING:

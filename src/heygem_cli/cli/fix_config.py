@@ -18,7 +18,8 @@ from rich.text import Text
 from heygem_cli.cli.output import console, print_json
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import HeygemError, InputError, printable
-from heygem_cli.options import ContainerOptions, DisplayOptions, EngineOptions, RepairOptions
+from heygem_cli.maintenance_options import ContainerOptions, RepairOptions
+from heygem_cli.options import DisplayOptions, EngineOptions
 
 if TYPE_CHECKING:
     from heygem_cli.heygem.repair.plan import Edit, Plan

@@ -14,7 +14,8 @@ from rich.text import Text
 from heygem_cli.cli.output import console, print_json, spinner
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError
-from heygem_cli.options import ContainerOptions, DisplayOptions, EngineOptions, RestartOptions
+from heygem_cli.maintenance_options import ContainerOptions, RestartOptions
+from heygem_cli.options import DisplayOptions, EngineOptions
 
 if TYPE_CHECKING:
     from heygem_cli.heygem.restart import Restart

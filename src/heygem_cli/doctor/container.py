@@ -17,7 +17,8 @@ from heygem_cli.heygem.container.client import Container, find_container
 from heygem_cli.heygem.container.conda import conda_library_folder, named_python
 from heygem_cli.heygem.container.snapshot import PRINTED_LOG, Snapshot, take_snapshot
 from heygem_cli.heygem.installation.config_ini import find_log
-from heygem_cli.options import DoctorOptions, EngineOptions
+from heygem_cli.maintenance_options import DoctorOptions
+from heygem_cli.options import EngineOptions
 
 GROUPS_OF_THE_HOST = ("runtime", "engine")
 """Groups of checks that concern heygem itself, which runs outside of the container."""
