@@ -9,10 +9,11 @@ import time
 import pytest
 
 from heygem_cli.errors import HeygemError
+from heygem_cli.folder_map import FolderMap
 from heygem_cli.heygem.service import client
 from heygem_cli.heygem.service.engine import service_problems
 from heygem_cli.http_client import send
-from heygem_cli.options import EngineOptions, FolderMap
+from heygem_cli.options import EngineOptions
 
 # The beginning of an answer, and what follows it again and again.
 ANSWERS = {

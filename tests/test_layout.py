@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "heygem_cli"
 LAYERS = [
     ["errors"],
     ["http_client", "processes", "lock_holder"],
-    ["files", "locks", "runtime", "option_fields", "color"],
+    ["files", "locks", "runtime", "option_fields", "color", "folder_map"],
     ["options"],
     ["maintenance_options"],
     ["onnx"],
@@ -22,6 +22,7 @@ LAYERS = [
     ["face"],
     ["speech"],
     ["job"],
+    ["timeline"],
     ["mesh", "heygem"],
     ["engines"],
     ["pipeline"],

@@ -39,7 +39,7 @@ from heygem_cli.options import RenderOptions
 raw, _ = parse_manifest(b"audio,face,id,sharpness\\na.wav,f.mp4,x,1.5\\na.wav,f.mp4,y,\\na.wav,f.mp4,z,3\\n")
 from pathlib import Path
 rows, problems = make_rows(raw, Path(), RenderOptions())
-keys = [content_key("a", "f", row.job.options, "m") for row in rows]
+keys = [content_key(("a", "f"), row.job.options, "m") for row in rows]
 theirs = RenderOptions(engine="heygem-http", encode=rows[0].job.options.encode)
 try:
     check_options(theirs)

@@ -40,13 +40,20 @@ class RenderJob:
         picture = self.options.person.picture
         return (self.audio, self.face) if picture is None else (self.audio, self.face, picture)
 
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that are written: the video, and the timeline if it is wanted."""
+        timeline = self.options.timeline
+        return (self.output,) if timeline is None else (self.output, timeline)
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """The probed inputs of a job."""
+    """The probed inputs of a job; ``picture`` is the one that says who speaks."""
 
     audio: AudioInfo
     video: VideoInfo
+    picture: VideoInfo | None = None
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,17 @@ documentation are all derived from these fields, see :mod:`heygem_cli.option_fie
 
 from __future__ import annotations
 
-import os
 import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from heygem_cli.color import Color, parse_color
-from heygem_cli.errors import InputError, printable
+from heygem_cli.errors import InputError
+from heygem_cli.folder_map import FolderMap, parse_map
 from heygem_cli.option_fields import Declared, declared, option, value_of
 
 LoopMode = Literal["pingpong", "forward", "hold", "none"]
@@ -30,8 +30,6 @@ PixelFormat = Literal["8bit", "10bit"]
 Device = Literal["auto", "cpu", "cuda"]
 Rule = Literal["main", "largest", "left", "center", "right"]
 """``main``: who is in most frames."""
-
-MAP_EXAMPLE = "--map ~/heygem_data/face2face:/code/data"
 
 run_option = partial(option, scope="run", changes_output=False)
 
@@ -74,39 +72,6 @@ def parse_person(text: str) -> Person:
         "largest, left, center, right"
     )
     raise InputError("bad-face-choice", f"person {text!r} is not understood", hint=hint)
-
-
-@dataclass(frozen=True)
-class FolderMap:
-    """A folder of this machine, and what a container calls it."""
-
-    host: Path
-    container: PurePosixPath
-
-    def to_container(self, path: Path) -> PurePosixPath:
-        """Return the container's name of a file below the folder."""
-        return self.container / path.relative_to(self.host)
-
-    def to_host(self, path: PurePosixPath) -> Path | None:
-        """Return this machine's name of a file of the container; None where it is not below the folder."""
-        if ".." in path.parts or not path.is_relative_to(self.container):
-            return None
-        return self.host / path.relative_to(self.container)
-
-
-def parse_map(text: str) -> FolderMap:
-    """Read ``HOST:CONTAINER``.
-
-    Raises:
-        InputError: ``bad-map``.
-    """
-    host, _, container = text.rpartition(":")
-    path = PurePosixPath(container)
-    if not host or not path.is_absolute() or ".." in path.parts:
-        message = f"--map {printable(text)}: not of the form HOST:CONTAINER, where CONTAINER begins with /"
-        raise InputError("bad-map", message, hint=f"Example: {MAP_EXAMPLE}")
-    # os.path leaves a user that does not exist as it is, where pathlib would raise.
-    return FolderMap(Path(os.path.expanduser(host)).absolute(), path)  # noqa: PTH111
 
 
 @dataclass(frozen=True)
@@ -179,6 +144,13 @@ class RenderOptions:
         default_text="`white`",
     )
     encode: EncodeOptions = field(default_factory=EncodeOptions)
+    timeline: Path | None = option(
+        None,
+        "Write what became of the person in every frame, with times: `.csv` or `.json`.",
+        metavar="FILE",
+        changes_output=False,
+        variable=False,
+    )
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
 
 

@@ -20,6 +20,7 @@ from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
+from heygem_cli.timeline import check_timeline, write_timeline
 
 
 def check_job(job: RenderJob) -> Inputs:
@@ -32,7 +33,7 @@ def check_job(job: RenderJob) -> Inputs:
     check_current_folder()
     check_options(job.options)
     inputs = _probe(job)
-    check_output_path(job)
+    check_outputs(job)
     choose_encoder(job.options.encode, inputs.video)
     return inputs
 
@@ -40,7 +41,7 @@ def check_job(job: RenderJob) -> Inputs:
 def _probe(job: RenderJob) -> Inputs:
     try:
         audio = probe_audio(job.audio, job.options.audio_track)
-        return Inputs(audio, probe_video(job.face, job.options.video_track))
+        inputs = Inputs(audio, probe_video(job.face, job.options.video_track))
     except InputError as error:
         wrong_kind = error.code in ("no-audio-stream", "picture-not-audio", "no-video-stream", "cover-art-only")
         if not wrong_kind or not _are_swapped(job):
@@ -48,6 +49,8 @@ def _probe(job: RenderJob) -> Inputs:
         message = "the audio and the face video are the wrong way round"
         hint = f"Give the audio first: {shlex.quote(str(job.face))} {shlex.quote(str(job.audio))}"
         raise InputError("swapped-inputs", message, hint=hint, path=job.audio) from error
+    picture = job.options.person.picture
+    return inputs if picture is None else replace(inputs, picture=probe_picture(picture))
 
 
 def _are_swapped(job: RenderJob) -> bool:
@@ -59,13 +62,36 @@ def _are_swapped(job: RenderJob) -> bool:
     return True
 
 
+def probe_picture(path: Path, track: int | None = None) -> VideoInfo:
+    """Return the properties of the picture that says who speaks.
+
+    Raises:
+        InputError: ``not-a-picture``, or an error of :func:`heygem_cli.media.probe_video.probe_video`.
+    """
+    picture = probe_video(path, track)
+    if not picture.is_still:
+        hint = "Name a photograph of the person, or choose the person by a number of heygem faces"
+        raise InputError("not-a-picture", "this is a video, and --person takes a picture", hint=hint, path=path)
+    return picture
+
+
+def check_outputs(job: RenderJob) -> None:
+    """Check that the output of a job and its timeline can be created, and do not exist or may be replaced.
+
+    Raises:
+        InputError: One cannot be created, or exists.
+    """
+    check_output_path(job)
+    check_timeline(job)
+
+
 def check_output_path(job: RenderJob) -> None:
     """Check that the output of a job can be created, and does not exist or may be replaced.
 
     Raises:
         InputError: It cannot be created, or exists.
     """
-    check_output(job.output, (job.audio, job.face))
+    check_output(job.output, job.inputs)
     if os.path.lexists(job.output) and not job.options.overwrite and not job.own.include(job.output):
         message = "the output has been edited or replaced since it was made" if job.own.digests else "the output exists"
         raise InputError("output-exists", message, hint="Use --overwrite to replace it", path=job.output)
@@ -155,11 +181,14 @@ class Pipeline:
 
         damaged = has_damaged_audio(inputs.audio, tick, output_format(job.output))
         background = job.options.background
-        inputs = Inputs(
+        inputs = replace(
+            inputs,
             audio=replace(listen(inputs.audio, tick), damaged=damaged),
             video=replace(inputs.video, background=(background.red, background.green, background.blue)),
         )
         result = engine.render(job, inputs, on_progress)
+        if job.options.timeline is not None:
+            write_timeline(job.options.timeline, result)
         return replace(result, warnings=(*_warnings(inputs, job.options), *result.warnings))
 
     def close(self) -> None:

@@ -34,7 +34,7 @@ def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions
 
 
 def planned(row, seconds, face):
-    return PlannedJob(row, make_inputs(seconds), "do", "", face_digest=face)
+    return PlannedJob(row, make_inputs(seconds), "do", "", digests=("audio", face))
 
 
 def done_state(path, run="before"):
@@ -144,38 +144,38 @@ def test_jobs_of_a_face_are_adjacent_and_the_longest_is_first(drawn):
     ]
     ordered = sort_jobs(jobs)
     assert sorted(job.row.id for job in ordered) == sorted(job.row.id for job in jobs)
-    for key in (lambda job: job.face_digest, lambda job: (job.face_digest, str(job.row.job.options.person))):
+    for key in (lambda job: job.digests[1], lambda job: (job.digests[1], str(job.row.job.options.person))):
         runs = [a for a, b in zip([None, *map(key, ordered)], map(key, ordered), strict=False) if a != b]
         assert len(runs) == len(set(map(key, jobs)))  # each face occurs in one sequence
     first = {}
     for job in ordered:
-        face = (job.face_digest, str(job.row.job.options.person))
+        face = (job.digests[1], str(job.row.job.options.person))
         assert job.audio_seconds <= first.setdefault(face, job.audio_seconds)
 
 
 def test_content_key_has_everything_that_the_output_depends_on():
     default = RenderOptions()
-    key = content_key("a", "f", default, "m")
+    key = content_key(("a", "f"), default, "m")
     others = [
-        ("b", "f", default, "m"),
-        ("a", "g", default, "m"),
-        ("a", "f", default, "n"),
-        ("a", "f", replace(default, loop="hold"), "m"),
-        ("a", "f", replace(default, engine="heygem"), "m"),
-        ("a", "f", replace(default, on_missing_face="hold"), "m"),
-        ("a", "f", replace(default, person=Person("left")), "m"),
-        ("a", "f", replace(default, encode=EncodeOptions(crf=19)), "m"),
-        ("a", "f", replace(default, encode=EncodeOptions(preset="slow")), "m"),
-        ("a", "f", replace(default, encode=EncodeOptions(encoder="libx264")), "m"),
+        (("b", "f"), default, "m"),
+        (("a", "g"), default, "m"),
+        (("a", "f"), default, "n"),
+        (("a", "f"), replace(default, loop="hold"), "m"),
+        (("a", "f"), replace(default, engine="heygem"), "m"),
+        (("a", "f"), replace(default, on_missing_face="hold"), "m"),
+        (("a", "f"), replace(default, person=Person("left")), "m"),
+        (("a", "f"), replace(default, encode=EncodeOptions(crf=19)), "m"),
+        (("a", "f"), replace(default, encode=EncodeOptions(preset="slow")), "m"),
+        (("a", "f"), replace(default, encode=EncodeOptions(encoder="libx264")), "m"),
     ]
     assert len({key, *(content_key(*other) for other in others)}) == 1 + len(others)
-    assert content_key("a", "f", replace(default, no_cache=True, encode=EncodeOptions(threads=3)), "m") == key
+    assert content_key(("a", "f"), replace(default, no_cache=True, encode=EncodeOptions(threads=3)), "m") == key
 
 
 def test_content_key_leaves_out_what_the_engine_cannot_use():
     service = RenderOptions(engine="heygem-http")
     other = replace(service, encode=EncodeOptions(crf=19))
-    assert content_key("a", "f", service, "m") == content_key("a", "f", other, "m")
+    assert content_key(("a", "f"), service, "m") == content_key(("a", "f"), other, "m")
 
 
 def test_models_digest_depends_on_the_models(monkeypatch, tmp_path):

@@ -28,7 +28,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
     values = {
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
-        "video_track": "3", "pixel_format": "10bit", "background": "lime",
+        "video_track": "3", "pixel_format": "10bit", "background": "lime", "timeline": "t.csv",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
@@ -43,6 +43,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         background=Color(0, 255, 0),
         encode=EncodeOptions(encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
         no_cache=True,
+        timeline=Path("lists/t.csv"),
     )
     assert plain.job.options == RenderOptions()
 

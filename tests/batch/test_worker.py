@@ -35,7 +35,7 @@ def item(tmp_path):
     for name in ("a.wav", "f.mp4"):
         (tmp_path / name).write_text(name)
     job = RenderJob(tmp_path / "a.wav", tmp_path / "f.mp4", tmp_path / "out.mp4")
-    return WorkItem(job, make_inputs(2), file_digest(job.audio), file_digest(job.face), timeout=60)
+    return WorkItem(job, make_inputs(2), (file_digest(job.audio), file_digest(job.face)), timeout=60)
 
 
 def test_inputs_are_not_probed_again(item):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from heygem_cli.cli.render import summary
-from heygem_cli.job import RenderResult
+from heygem_cli.job import RenderResult, Span
 from heygem_cli.media.probe_video import probe_video
 from media_factory import ffmpeg
 from portrait import make_face_video, make_voice, scene
@@ -56,7 +56,7 @@ def test_default_output_name_and_summary(heygem, face, voice):
     assert (done.returncode, done.stderr) == (0, "")
     assert left_in(heygem.folder) == ["cli face_half a second.mp4"]
     assert "cli face_half a second.mp4" in done.stdout
-    assert "12: 12 with the face" in done.stdout
+    assert "12: 12 rendered" in done.stdout
     made = probe_video(heygem.folder / "cli face_half a second.mp4")
     assert (made.width, made.height) == (320, 240)
 
@@ -320,14 +320,16 @@ def test_full_temporary_folder_is_an_error(heygem, face, voice):
 
 
 @pytest.mark.parametrize(
-    ("without", "turned", "printed"),
+    ("without", "other", "turned", "covered", "printed"),
     [
-        (0, 0, "50: 50 with the face"),
-        (0, 7, "50: 50 with the face (7 turned away, unchanged)"),
-        (5, 7, "50: 45 with the face (7 turned away, unchanged), 5 without"),
+        (0, 0, 0, 0, "50: 50 rendered"),
+        (0, 0, 7, 0, "50: 43 rendered, 7 turned away"),
+        (5, 0, 7, None, "50: 38 rendered, 5 no face, 7 turned away"),
+        (5, 2, 7, 1, "50: 37 rendered, 3 no face, 2 other person, 1 covered, 7 turned away"),
+        (50, 50, 0, 0, "50: 50 other person"),
     ],
 )
-def test_summary_counts_unchanged_frames(without, turned, printed):
+def test_summary_counts_frames_by_reason(without, other, turned, covered, printed):
     result = RenderResult(
         output=Path("out.mp4"),
         width=640,
@@ -343,9 +345,16 @@ def test_summary_counts_unchanged_frames(without, turned, printed):
         track_cached=False,
         engine="mesh",
         provider="CPUExecutionProvider",
+        frames_covered=covered,
+        frames_other_person=other,
+        shots=3,
+        people=2,
+        spans=(Span(0, 49, 1, 2, "rendered"),),
     )
     assert summary(result)["frames"] == printed
+    assert summary(result)["face"] == "3 shots, 2 people, number 2 speaks"
     assert result.to_dict()["frames_turned_away"] == turned
+    assert (result.to_dict()["shots"], result.to_dict()["people"]) == (3, 2)
 
 
 def test_damaged_track_is_replaced_and_the_summary_says_so(heygem, face, voice, tmp_path):

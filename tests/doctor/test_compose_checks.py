@@ -9,7 +9,7 @@ from heygem_cli.doctor import compose_checks as checks
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.installation_checks import home as home_check
-from heygem_cli.options import FolderMap
+from heygem_cli.folder_map import FolderMap
 from heygem_tree import COMPOSE, make_installation
 
 AVATAR = """\

@@ -10,8 +10,8 @@ from heygem_cli.doctor import probes
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.engine_checks import heygem, heygem_http, mesh, official_service
 from heygem_cli.doctor.inputs import Inputs
+from heygem_cli.folder_map import parse_map
 from heygem_cli.heygem.installation.tree import CONFIG_INI, MODEL_FILES, OPT_TXT
-from heygem_cli.options import parse_map
 from heygem_service import Service
 from heygem_tree import DANGEROUS, make_installation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import check_output_path
+from heygem_cli.pipeline import check_output_path, probe_picture
+from heygem_cli.timeline import check_timeline
 
 Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
@@ -43,12 +45,12 @@ class CheckedRow:
     Attributes:
         row: The row; its job has what the batch made under its output.
         inputs: The probed inputs.
-        identities: Of the audio and the face video as they were probed, see :func:`heygem_cli.files.file_identity`.
+        identities: Of the files of the job as they were probed, see :func:`heygem_cli.files.file_identity`.
     """
 
     row: Row
     inputs: Inputs
-    identities: tuple[FileIdentity, FileIdentity]
+    identities: tuple[FileIdentity, ...]
 
 
 def check_rows(
@@ -77,28 +79,33 @@ def check_rows(
     """
     audio_tracks = dict.fromkeys(_audio_track(row.job) for row in rows)
     face_tracks = dict.fromkeys(_face_track(row.job) for row in rows)
-    count = len(audio_tracks) + len(face_tracks)
+    pictures = dict.fromkeys(picture for row in rows if (picture := _picture(row.job)) is not None)
+    count, probed = len(audio_tracks) + len(face_tracks) + len(pictures), itertools.count(1)
     # Before they are probed, so that a change after that is noticed.
-    identities = {path: _identify(path) for path, _ in (*audio_tracks, *face_tracks)}
-    audios, audio_errors = _probe(audio_tracks, probe_audio, lambda done: on_progress(done, count))
-    faces, face_errors = _probe(face_tracks, probe_video, lambda done: on_progress(len(audio_tracks) + done, count))
-    paths = {path for path, _ in (*audios, *faces)}
+    identities = {path: _identify(path) for path, _ in (*audio_tracks, *face_tracks, *pictures)}
+
+    def report() -> None:
+        on_progress(next(probed), count)
+
+    audios, audio_errors = _probe(audio_tracks, probe_audio, report)
+    faces, face_errors = _probe(face_tracks, probe_video, report)
+    persons, person_errors = _probe(pictures, probe_picture, report)
+    paths = {path for path, _ in (*audios, *faces, *persons)}
     inodes = {file_identity(path)[:2] for path in (*paths, *protected)}
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
         job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
-        audio, face = _audio_track(job), _face_track(job)
-        found = [
-            row.raw.problem(column, *error)
-            for column, error in (("audio", audio_errors.get(audio)), ("face", face_errors.get(face)))
-            if error is not None
-        ]
+        audio, face, picture = _audio_track(job), _face_track(job), _picture(job)
+        errors = {"audio": audio_errors.get(audio), "face": face_errors.get(face)}
+        if picture is not None:
+            errors["person"] = person_errors.get(picture)
+        found = [row.raw.problem(column, *error) for column, error in errors.items() if error is not None]
         found += _find_problems(row, job, inodes)
         problems += found
         if not found:
-            inputs = Inputs(audios[audio], faces[face])
-            checked.append(CheckedRow(replace(row, job=job), inputs, (identities[job.audio], identities[job.face])))
+            inputs = Inputs(audios[audio], faces[face], None if picture is None else persons[picture])
+            checked.append(CheckedRow(replace(row, job=job), inputs, tuple(identities[path] for path in job.inputs)))
     _check_machine(rows, checked, options)
     return checked, problems
 
@@ -111,6 +118,11 @@ def _face_track(job: RenderJob) -> Track:
     return job.face, job.options.video_track
 
 
+def _picture(job: RenderJob) -> Track | None:
+    picture = job.options.person.picture
+    return None if picture is None else (picture, None)
+
+
 def _identify(path: Path) -> FileIdentity:
     try:
         return file_identity(path)
@@ -119,18 +131,18 @@ def _identify(path: Path) -> FileIdentity:
 
 
 def _probe(
-    tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], on_progress: Callable[[int], None]
+    tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], report: Callable[[], None]
 ) -> tuple[dict[Track, Info], dict[Track, Message]]:
     infos: dict[Track, Info] = {}
     errors: dict[Track, Message] = {}
-    for number, track in enumerate(tracks, 1):
+    for track in tracks:
         try:
             infos[track] = probe(*track)
         except InputError as error:
             errors[track] = _message(error)
         except OSError as error:
             errors[track] = _message(from_os_error(error, path=track[0]))
-        on_progress(number)
+        report()
     return infos, errors
 
 
@@ -143,6 +155,7 @@ def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Itera
     checks: dict[str, Callable[[], None]] = {
         "engine": lambda: check_options(job.options),
         "output": lambda: _check_output(job, inodes),
+        "timeline": lambda: _check_timeline(job, inodes),
     }
     for column, check in checks.items():
         try:
@@ -152,13 +165,23 @@ def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Itera
 
 
 def _check_output(job: RenderJob, inodes: set[FileIdentity]) -> None:
-    if _identify(job.output)[:2] in inodes:
-        message = "the output is an input or the manifest"
-        raise InputError("output-is-an-input", message, hint="Name another file", path=job.output)
+    _check_is_no_input(job.output, inodes)
     if job.own.digests:  # the plan decides whether the file is still the same
-        check_output(job.output, (job.audio, job.face))
+        check_output(job.output, job.inputs)
     else:
         check_output_path(job)
+
+
+def _check_timeline(job: RenderJob, inodes: set[FileIdentity]) -> None:
+    if job.options.timeline is not None:
+        _check_is_no_input(job.options.timeline, inodes)
+        check_timeline(job)
+
+
+def _check_is_no_input(path: Path, inodes: set[FileIdentity]) -> None:
+    if _identify(path)[:2] in inodes:
+        message = "the output is an input or the manifest"
+        raise InputError("output-is-an-input", message, hint="Name another file", path=path)
 
 
 def _check_machine(rows: Iterable[Row], checked: Iterable[CheckedRow], options: EngineOptions) -> None:

@@ -43,6 +43,12 @@ RESULT_FIELDS = {
     "frame_rate": RATE,
     "frames": int,
     "frames_without_face": int | None,
+    "frames_turned_away": int | None,
+    "frames_covered": int | None,
+    "frames_outside": int | None,
+    "frames_other_person": int | None,
+    "shots": int | None,
+    "people": int | None,
     "warnings": Sequence[str],
 }
 

@@ -20,7 +20,7 @@ from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values
-from heygem_cli.pipeline import check_output_path
+from heygem_cli.pipeline import check_outputs
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -34,6 +34,7 @@ class PlannedJob:
         action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
         reason: The reason for the action.
         key: What the output depends on, see :func:`content_key`.
+        digests: SHA-256 of each input.
         error: Code, message and hint if the output may not be replaced.
     """
 
@@ -42,8 +43,7 @@ class PlannedJob:
     action: Action
     reason: str
     key: str = ""
-    audio_digest: str = ""
-    face_digest: str = ""
+    digests: tuple[str, ...] = ()
     error: Mapping[str, str] | None = None
 
     @property
@@ -84,19 +84,19 @@ def _plan_row(
 ) -> PlannedJob:
     row, job = checked.row, checked.row.job
     try:
-        audio_digest, face_digest = file_digest(job.audio), file_digest(job.face)
-        changed = (file_identity(job.audio), file_identity(job.face)) != checked.identities
+        digests = tuple(file_digest(path) for path in job.inputs)
+        changed = tuple(file_identity(path) for path in job.inputs) != checked.identities
         problem = "an input has changed since it was checked" if changed else ""
     except OSError as error:
         problem = from_os_error(error).message
     if problem:
         return PlannedJob(row, checked.inputs, "failed", problem)
-    key = content_key(audio_digest, face_digest, job.options, engines[job.options.engine])
+    key = content_key(digests, job.options, engines[job.options.engine])
     action, reason = choose_action(row, key, state, run_id, options)
-    planned = PlannedJob(row, checked.inputs, action, reason, key, audio_digest, face_digest)
+    planned = PlannedJob(row, checked.inputs, action, reason, key, digests)
     try:
         if planned.needs_rendering:
-            check_output_path(job)
+            check_outputs(job)
     except InputError as error:
         return replace(planned, action="failed", reason=error.message, error=to_failure(error).to_dict())
     return planned
@@ -109,8 +109,9 @@ def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
 
     def sort_key(job: PlannedJob) -> tuple[int, int, float, int]:
         options = job.row.job.options
-        video = videos.setdefault(job.face_digest, len(videos))
-        face = faces.setdefault((job.face_digest, f"{options.person} {options.video_track}"), len(faces))
+        digest = job.digests[1] if job.digests else ""
+        video = videos.setdefault(digest, len(videos))
+        face = faces.setdefault((digest, f"{options.person} {options.video_track}"), len(faces))
         return video, face, -job.audio_seconds, job.row.raw.number
 
     return sorted(jobs, key=sort_key)
@@ -127,6 +128,8 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
     earlier_run = state.run != run_id
     if state.status == "done":
         reason = "forced" if options.force and earlier_run else output_problem(row.job.output, row.output, state)
+        if not reason and not all(path.exists() for path in row.job.outputs):
+            reason = "the timeline is missing"
         return ("do", reason) if reason else ("done", "")
     if state.status == "failed":
         code = str((state.error or {}).get("code", ""))
@@ -153,8 +156,16 @@ def output_problem(path: Path, name: str, state: JobState) -> str:
     return ""
 
 
-def content_key(audio: str, face: str, options: RenderOptions, identity: str) -> str:
-    """Return a digest of all that an output depends on: two digests, the options that count, the engine's identity."""
+def content_key(digests: Sequence[str], options: RenderOptions, identity: str) -> str:
+    """Return a digest of all that an output depends on: the inputs, the options that count, the engine's identity.
+
+    Args:
+        digests: Of the inputs, see :attr:`heygem_cli.job.RenderJob.inputs`.
+        options: The options of the job.
+        identity: See :class:`heygem_cli.engines.EngineEntry`.
+    """
     used = find_engine(options.engine).uses | OF_ANY_ENGINE
-    content = [audio, face, output_values(options, used), identity]
+    if options.person.picture is not None:  # its content is among the digests
+        options = replace(options, person=replace(options.person, picture=Path()))
+    content = [*digests, output_values(options, used), identity]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

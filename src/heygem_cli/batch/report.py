@@ -35,6 +35,11 @@ class JobReport:
         real_time_factor: Seconds of work per second of video; None if there is no video.
         error: Code, message and hint of a failure.
         frames_turned_away: Number of frames left as they are because the head is turned too far to the side.
+        frames_covered: Likewise, see :class:`heygem_cli.job.RenderResult`.
+        frames_outside: Likewise.
+        frames_other_person: Likewise.
+        shots: Likewise.
+        people: Likewise.
         warnings: See :class:`heygem_cli.job.RenderResult`.
     """
 
@@ -51,6 +56,15 @@ class JobReport:
     error: Mapping[str, str] | None
     frames_turned_away: int | None = None
     warnings: Sequence[str] = ()
+    frames_covered: int | None = None
+    frames_outside: int | None = None
+    frames_other_person: int | None = None
+    shots: int | None = None
+    people: int | None = None
+
+
+FIGURES = ("frames_covered", "frames_outside", "frames_other_person", "shots", "people")
+"""Fields that are those of the result, and that reports of older versions do not have."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +133,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
         error=_complete_error(job.error or state.error or unusable),
         frames_turned_away=result.get("frames_turned_away"),
         warnings=tuple(result.get("warnings", ())),
+        **{name: result.get(name) for name in FIGURES},
     )
 
 
@@ -180,7 +195,7 @@ def _parse_report(content: dict[str, Any]) -> BatchReport:
 
 
 def _parse_job(content: dict[str, Any]) -> JobReport:
-    content = {"warnings": [], **content}  # reports of older versions have none
+    content = {"warnings": [], **dict.fromkeys(FIGURES), **content}
     if not all_match(content, get_type_hints(JobReport)):
         raise ValueError("not a job")
     error, warnings = _complete_error(content["error"]), tuple(content["warnings"])

@@ -29,6 +29,11 @@ JUNIT_PROPERTIES = (
     "frames",
     "frames_without_face",
     "frames_turned_away",
+    "frames_covered",
+    "frames_outside",
+    "frames_other_person",
+    "shots",
+    "people",
 )
 """Fields of a job for which JUnit has no attribute or element of its own."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from heygem_cli.batch.columns import FILES
 from heygem_cli.batch.manifest import Problem, RawRow
@@ -13,7 +14,7 @@ from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob
 from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import with_values
-from heygem_cli.options import ROW_OPTIONS, RenderOptions
+from heygem_cli.options import ROW_OPTIONS, Person, RenderOptions
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions)
     finder = FileFinder()
     for raw in raw_rows:
         cell_problems = list(_cell_problems(raw))
-        options, option_problems = _options(raw, defaults)
+        options, option_problems = _options(raw, folder, defaults, finder)
         problems += cell_problems + option_problems
         if not cell_problems:
             rows.append(_resolve(raw, folder, options, finder))
@@ -61,19 +62,30 @@ def _cell_problems(raw: RawRow) -> Iterable[Problem]:
             yield raw.problem(name, "it contains invalid characters", "Enter the value again")
 
 
-def _options(raw: RawRow, defaults: RenderOptions) -> tuple[RenderOptions, list[Problem]]:
+def _options(
+    raw: RawRow, folder: Path, defaults: RenderOptions, finder: FileFinder
+) -> tuple[RenderOptions, list[Problem]]:
     values, problems = {}, []
     for name in ROW_OPTIONS.keys() & raw.values.keys():
         try:
             value = ROW_OPTIONS[name].read(raw.values[name].strip())
             if name == "engine":
                 find_engine(value)
-            values[name] = value
+            values[name] = _located(value, folder, finder)
         except ValueError as error:
             problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
         except HeygemError as error:
             problems.append(raw.problem(name, error.message, error.hint))
     return with_values(defaults, values), problems
+
+
+def _located(value: Any, folder: Path, finder: FileFinder) -> Any:  # noqa: ANN401 - of any option
+    """Return the value of an option in which a relative path starts at the manifest's folder."""
+    if isinstance(value, Path):
+        return finder.find_output(str(value), folder)
+    if isinstance(value, Person) and value.picture is not None:
+        return replace(value, picture=finder.find(str(value.picture), folder))
+    return value
 
 
 def _resolve(raw: RawRow, folder: Path, options: RenderOptions, finder: FileFinder) -> Row:
@@ -99,10 +111,12 @@ def _duplicates(rows: Iterable[Row]) -> list[Problem]:
     problems: list[Problem] = []
     ids: dict[str, Row] = {}
     outputs: dict[Path, Row] = {}
+    timelines: dict[Path, Row] = {}
     folders: dict[Path, Path] = {}
     for row in rows:
         same_output = outputs.setdefault(canonical_path(row.job.output, folders), row)
         same_id = ids.setdefault(row.id, row)
+        problems += _same_timeline(row, timelines, folders)
         if same_output is not row:
             message = f"{printable(row.job.output)} is also the output of row {same_output.raw.number}"
             problems.append(row.raw.problem("output", message, "Give each row its own output or id"))
@@ -112,7 +126,19 @@ def _duplicates(rows: Iterable[Row]) -> list[Problem]:
     return problems
 
 
+def _same_timeline(row: Row, timelines: dict[Path, Row], folders: dict[Path, Path]) -> Iterable[Problem]:
+    timeline = row.job.options.timeline
+    if timeline is None:
+        return
+    other = timelines.setdefault(canonical_path(timeline, folders), row)
+    if other is not row:
+        message = f"{printable(timeline)} is also the timeline of row {other.raw.number}"
+        yield row.raw.problem("timeline", message, "Give each row its own timeline, in a column of the manifest")
+
+
 def portable_values(row: Row) -> dict[str, str]:
     """Return the values of a row, with absolute paths, its id and its output, for a manifest in any folder."""
     paths = {"audio": row.job.audio, "face": row.job.face, "output": row.job.output}
+    named = {"timeline": row.job.options.timeline, "person": row.job.options.person.picture}
+    paths.update((name, path) for name, path in named.items() if path is not None and name in row.raw.values)
     return {**row.raw.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}

@@ -137,7 +137,7 @@ class BatchRunner:
         made = job.row.job.own.digests | self._journal.states[job.row.id].made
         render_job = replace(job.row.job, own=OwnOutputs(made, self._journal.receipt))
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
-        item = WorkItem(render_job, job.inputs, job.audio_digest, job.face_digest, job_timeout(self._options, job))
+        item = WorkItem(render_job, job.inputs, job.digests, job_timeout(self._options, job))
         self._started_at = time.monotonic()
         self._current = job
         outcome: Result | Failure | None

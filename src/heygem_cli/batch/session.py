@@ -140,9 +140,9 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
     own_outputs = _own_outputs(replay(_existing_journals(request)))
     manifest = [] if request.manifest == STDIN else [request.manifest]
-    inputs = {path for row in rows for path in (row.job.audio, row.job.face)}
+    inputs = {path for row in rows for path in row.job.inputs}
     own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
-    outputs = [*own_files, *(row.job.output for row in rows)]
+    outputs = [*own_files, *(path for row in rows for path in row.job.outputs)]
     request.report_files.check([*manifest, *inputs], outputs)
     check_engine_options({row.job.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(rows, own_outputs, request.engines, protected=manifest, on_progress=on_progress)
@@ -221,7 +221,7 @@ def run_batch(
     ):
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
-        folders = {job.row.job.output.parent for job in jobs}
+        folders = {path.parent for job in jobs for path in job.row.job.outputs}
         for folder in folders:
             remove_stale_parts(folder)
         write_reports = partial(_write_reports, batch, jobs, journal)

@@ -20,7 +20,7 @@ from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedE
 from heygem_cli.files import delete_parts_of, file_digest
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import Pipeline, check_current_folder, check_output_path
+from heygem_cli.pipeline import Pipeline, check_current_folder, check_outputs
 from heygem_cli.processes import (
     become_subreaper,
     children,
@@ -42,14 +42,14 @@ class WorkItem:
     """A job with everything that a worker needs; it can be pickled.
 
     Attributes:
-        inputs: The probed inputs, which have the digests.
+        inputs: The probed inputs.
+        digests: SHA-256 of each input.
         timeout: Limit of wall-clock time in seconds.
     """
 
     job: RenderJob
     inputs: Inputs
-    audio_digest: str
-    face_digest: str
+    digests: tuple[str, ...]
     timeout: float
 
 
@@ -97,7 +97,7 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
         on_progress = _enforce_limits(item, on_progress)
         check_current_folder()
         _check_unchanged(item)
-        check_output_path(item.job)
+        check_outputs(item.job)
         return pipeline.render(item.job, item.inputs, on_progress).to_dict()
     except StoppedError:
         raise
@@ -135,7 +135,7 @@ def _enforce_limits(item: WorkItem, on_progress: ProgressCallback) -> ProgressCa
 
 
 def _check_unchanged(item: WorkItem) -> None:
-    for path, expected in ((item.job.audio, item.audio_digest), (item.job.face, item.face_digest)):
+    for path, expected in zip(item.job.inputs, item.digests, strict=True):
         try:
             digest = file_digest(path)
         except FileNotFoundError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.output import console, format_duration, format_speed, print_error, print_json
+from heygem_cli.cli.output import (
+    console,
+    format_counts,
+    format_duration,
+    format_speed,
+    frames_by_reason,
+    print_error,
+    print_json,
+)
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.errors import InputError, StoppedError, plural, printable
 from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
@@ -168,15 +177,15 @@ def _plan_summary(jobs: Sequence[PlannedJob]) -> str:
     counts = {name: sum(job.action == action for job in jobs) for action, name in names.items()}
     left = sum(job.audio_seconds for job in jobs if job.needs_rendering)
     duration = f"{left:.1f} s" if left < 60 else format_duration(left)
-    return f"{plural(len(jobs), 'job')}: {_format_counts(counts.items())}; {duration} of audio to render"
+    return f"{plural(len(jobs), 'job')}: {format_counts(counts.items())}; {duration} of audio to render"
 
 
 def _report_table(report: BatchReport, *, wide: bool) -> Table:
     table = Table(box=None, pad_edge=False)
-    names = ("row", "id", "status", "attempts", "seconds", "speed", "no face", "turned away", "error")
+    names = ("row", "id", "status", "attempts", "seconds", "speed", "not rendered", "error")
     shown_names = names if wide else names[:5]
     for name in shown_names:
-        table.add_column(name, justify="left" if name in ("id", "status", "error") else "right")
+        table.add_column(name, justify="left" if name in ("id", "status", "not rendered", "error") else "right")
     for job in report.jobs:
         if len(report.jobs) <= ALL_ROWS or job.status != "done":
             cells = (
@@ -186,8 +195,7 @@ def _report_table(report: BatchReport, *, wide: bool) -> Table:
                 str(job.attempts),
                 f"{job.seconds:.1f}",
                 format_speed(job.real_time_factor) if job.real_time_factor else "",
-                "" if job.frames_without_face is None else str(job.frames_without_face),
-                "" if job.frames_turned_away is None else str(job.frames_turned_away),
+                "" if job.frames_without_face is None else format_counts(frames_by_reason(asdict(job)).items()),
                 Text(_format_error(job)),
             )
             table.add_row(*cells[: len(shown_names)])
@@ -209,12 +217,8 @@ def _format_error(job: JobReport) -> str:
 
 
 def _report_summary(report: BatchReport) -> str:
-    counts = _format_counts(report.counts.items())
+    counts = format_counts(report.counts.items())
     return f"{plural(len(report.jobs), 'job')}: {counts}, in {format_duration(report.seconds)}"
-
-
-def _format_counts(counts: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts if count) or "none"
 
 
 def _print_table(table: Table, *texts: str) -> None:

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 from rich.console import Console
@@ -135,6 +135,23 @@ def print_warnings(warnings: Iterable[str]) -> None:
     """Print each warning as one line on stderr."""
     for text in warnings:
         console(stderr=True).print(Text.assemble(("warning: ", "bold yellow"), printable(text)))
+
+
+def format_counts(counts: Iterable[tuple[str, int]]) -> str:
+    """Return those counts that are not 0: ``3 done, 1 failed``."""
+    return ", ".join(f"{count} {name}" for name, count in counts if count) or "none"
+
+
+def frames_by_reason(result: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many frames were not rendered, by the reason, from the fields of a result or of a report."""
+    other_person = result["frames_other_person"] or 0
+    return {
+        "no face": (result["frames_without_face"] or 0) - other_person,
+        "other person": other_person,
+        "covered": result["frames_covered"] or 0,
+        "turned away": result["frames_turned_away"] or 0,
+        "outside": result["frames_outside"] or 0,
+    }
 
 
 def format_speed(real_time_factor: float) -> str:

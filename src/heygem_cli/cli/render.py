@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heygem_cli.cli.output import format_speed, print_facts, print_json, print_warnings
+from heygem_cli.cli.output import format_counts, format_speed, frames_by_reason, print_facts, print_json, print_warnings
 from heygem_cli.cli.parameters import Given, command
-from heygem_cli.errors import InputError, printable
+from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 
@@ -103,15 +103,27 @@ def summary(result: RenderResult) -> dict[str, str]:
         f"{stage}{' (cached)' if stage == 'track' and result.track_cached else ''} {seconds:.1f}"
         for stage, seconds in result.seconds.items()
     )
-    faces = "" if result.frames_with_face is None else f": {result.frames_with_face} with the face"
-    if result.frames_turned_away:
-        faces += f" ({result.frames_turned_away} turned away, unchanged)"
-    if result.frames_without_face:
-        faces += f", {result.frames_without_face} without"
     return {
         "output": printable(result.output),
         "video": f"{result.duration:.2f} s, {result.width}×{result.height}, {float(result.fps):g} fps",
-        "frames": f"{result.frames}{faces}",
+        **_source(result),
+        "frames": f"{result.frames}{_states(result)}",
         "seconds": stages,
         "speed": f"{format_speed(result.real_time_factor)} real time, {result.engine} engine{device}",
     }
+
+
+def _source(result: RenderResult) -> dict[str, str]:
+    if result.shots is None or result.people is None:
+        return {}
+    people = "1 person" if result.people == 1 else f"{result.people} people, number {result.spans[0].person} speaks"
+    return {"face": f"{plural(result.shots, 'shot')}, {people}"}
+
+
+def _states(result: RenderResult) -> str:
+    """Say how many frames were rendered, and why others were not."""
+    if result.frames_with_face is None:
+        return ""
+    others = frames_by_reason(result.to_dict())
+    parts = {"rendered": result.frames - sum(others.values()), **others}
+    return f": {format_counts(parts.items())}"

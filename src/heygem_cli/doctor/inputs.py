@@ -13,8 +13,8 @@ from heygem_cli.doctor.log_file import LogText
 from heygem_cli.doctor.machine import Machine
 from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.files import temporary_folder
+from heygem_cli.folder_map import FolderMap
 from heygem_cli.onnx import models_folder
-from heygem_cli.options import FolderMap
 from heygem_cli.processes import import_folders
 
 

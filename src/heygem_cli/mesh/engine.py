@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from heygem_cli.face.smooth import bridge_gaps, smooth
 from heygem_cli.face.track import FaceTrack, write_track
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.files import temporary_folder
-from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
+from heygem_cli.job import Clock, FrameState, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.arguments import decoding_key
 from heygem_cli.media.depth import to_8_bits, with_changes
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
@@ -31,11 +30,11 @@ from heygem_cli.onnx import session_provider
 from heygem_cli.options import Device, Person
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion
+from heygem_cli.timeline import Timeline
 
 _Item = TypeVar("_Item")
 REACH = 8
 """Picture sides from the upper left corner within which the tracker finds points, with much to spare."""
-_Face = Literal["rendered", "turned away", "missing"]
 
 
 def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
@@ -68,7 +67,7 @@ class MeshEngine:
         with clock.stage("speech"):
             motion = self._predict_motion(inputs, on_progress)
         video, audio, options, total = inputs.video, inputs.audio, job.options, len(motion.offsets)
-        faces = Counter[_Face]()
+        timeline = Timeline(person=1)
         warnings: list[str] = []
         with ExitStack() as scratch:
             with clock.stage("track"):
@@ -89,9 +88,11 @@ class MeshEngine:
                 own=job.own,
             )
             with clock.stage("render"), encoder as writer, closing(rendered):
-                for frame, face in _report(rendered, "render", total, on_progress):
+                for frame, state in _report(rendered, "render", total, on_progress):
                     writer.write(frame)
-                    faces[face] += 1
+                    timeline.add(state, shot=1)
+        frames = timeline.counts
+        frames_without_face = frames["no face"] + frames["other person"]
         return RenderResult(
             output=job.output,
             width=video.width,
@@ -100,14 +101,18 @@ class MeshEngine:
             frames=total,
             duration=motion.duration,
             bytes=job.output.stat().st_size,
-            frames_with_face=total - faces["missing"],
-            frames_without_face=faces["missing"],
-            frames_turned_away=faces["turned away"],
+            frames_with_face=total - frames_without_face,
+            frames_without_face=frames_without_face,
+            frames_turned_away=frames["turned away"],
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
             provider=session_provider(self.motion_model.session),
             warnings=tuple(warnings),
+            frames_covered=frames["covered"],
+            frames_outside=frames["outside"],
+            frames_other_person=frames["other person"],
+            spans=tuple(timeline.spans),
         )
 
     def close(self) -> None:
@@ -161,14 +166,14 @@ class MeshEngine:
 
 def _render_frames(
     job: RenderJob, video: VideoInfo, offsets: Array, track: FaceTrack, renderer: FaceRenderer
-) -> Generator[tuple[Frame | Frame10, _Face], None, None]:
+) -> Generator[tuple[Frame | Frame10, FrameState], None, None]:
     hold = job.options.on_missing_face == "hold"
     last: Frame | Frame10 | None = None
     with closing(prefetch(loop_frames(video, len(offsets), job.options.loop))) as frames:
         for (index, frame), motion in zip(frames, offsets, strict=False):
             landmarks = track.landmarks(index) if index < len(track) else None
             if landmarks is None:
-                yield last if hold and last is not None else frame, "missing"
+                yield last if hold and last is not None else frame, "no face"
                 continue
             shallow = to_8_bits(frame)
             rendered = renderer.render(shallow, landmarks, motion)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import HeygemError, InputError, StoppedError
+from heygem_cli.folder_map import FolderMap, parse_map
 from heygem_cli.heygem.service import client as client_module
 from heygem_cli.heygem.service.client import Client, checked_url, public_url
 from heygem_cli.heygem.service.maps import map_problems, result_candidates, temp_folders
 from heygem_cli.heygem.service.task import time_limit
 from heygem_cli.heygem.service.waiting import call, sleep
-from heygem_cli.options import FolderMap, parse_map
 from heygem_service import Service
 
 NAME = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
 from heygem_cli.files import IN_USE, PREFIX, work_folder
+from heygem_cli.folder_map import FolderMap
 from heygem_cli.heygem.result import build_result, check_result
 from heygem_cli.heygem.service.client import Client, checked_url, public_url
 from heygem_cli.heygem.service.log import ServiceLog
@@ -21,7 +22,7 @@ from heygem_cli.heygem.service.waiting import call
 from heygem_cli.heygem.staging import FRAME_FILE, StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.write import mux_audio
-from heygem_cli.options import HEYGEM_PACE, EngineOptions, FolderMap
+from heygem_cli.options import HEYGEM_PACE, EngineOptions
 
 CODE_PREFIX = "heygem"
 """Task codes are this prefix and the random part of the work folder's name."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from heygem_cli.folder_map import FolderMap
 from heygem_cli.heygem.installation.log_tail import LogTail
 from heygem_cli.heygem.job_log import JobLog
 from heygem_cli.heygem.service.waiting import sleep
 from heygem_cli.heygem.staging import Tick
-from heygem_cli.options import FolderMap
 
 FOLDERS = (PurePosixPath("/code/data/log"), PurePosixPath("/code/log"))
 """Where the official container writes logs."""

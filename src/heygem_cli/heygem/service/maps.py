@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from heygem_cli.errors import HeygemError, InputError, printable
+from heygem_cli.folder_map import MAP_EXAMPLE, FolderMap
 from heygem_cli.heygem.installation.files import is_folder
-from heygem_cli.options import MAP_EXAMPLE, FolderMap
 
 TEMP = PurePosixPath("/code/data/temp")
 """Where the official container writes results."""
