@@ -19,16 +19,16 @@ EXAMPLES = {
         "heygem doctor --home ~/HeyGem-Linux-Python-Hack --require gpu --strict",
         "docker logs heygem 2>&1 | heygem doctor --log -",
     ),
-    "fix_config": (
+    "fix-config": (
         "heygem fix-config --home ~/HeyGem-Linux-Python-Hack --dry-run",
         "heygem fix-config --home ~/HeyGem-Linux-Python-Hack --yes",
     ),
     "restart": ("heygem restart --home ~/HeyGem-Linux-Python-Hack --dry-run",),
 }
-"""The command lines, by the name of the command's function."""
+"""The command lines, by command."""
 
 
-def examples(function: str) -> str:
+def examples(command: str) -> str:
     """Return the examples of a command as the text that follows its options."""
     # \b keeps the lines of a paragraph.
-    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in EXAMPLES[function])))
+    return "\b\n" + "\n".join(("Examples:", *(f"  {line}" for line in EXAMPLES[command])))

@@ -10,12 +10,15 @@ from typing import Annotated
 import typer
 
 from heygem_cli import __version__
+from heygem_cli.cli import config
 from heygem_cli.cli.batch import batch
+from heygem_cli.cli.config_file import read_config
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
 from heygem_cli.cli.examples import examples
 from heygem_cli.cli.fix_config import fix_config
-from heygem_cli.cli.output import discard, print_error
+from heygem_cli.cli.output import discard, print_error, report_errors
+from heygem_cli.cli.parameters import options_of
 from heygem_cli.cli.render import RenderCommand, render
 from heygem_cli.cli.restart import restart
 from heygem_cli.processes import isolated_environment
@@ -37,11 +40,15 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def heygem(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("-V", "--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution."""
+    with report_errors():
+        context.obj = read_config({name: options_of(function) for name, function in COMMANDS.items()}, os.environ)
+    context.default_map = context.obj.defaults()
 
 
 def help_(
@@ -54,9 +61,17 @@ def help_(
     program.command.main(arguments, prog_name=program.info_name)
 
 
-app.command(cls=RenderCommand, epilog=examples("render"))(render)
-for command in (batch, engines, doctor, fix_config, restart):
-    app.command(epilog=examples(command.__name__))(command)
+COMMANDS = {
+    "render": render,
+    "batch": batch,
+    "engines": engines,
+    "doctor": doctor,
+    "fix-config": fix_config,
+    "restart": restart,
+}
+for name, function in COMMANDS.items():
+    app.command(name, cls=RenderCommand if name == "render" else None, epilog=examples(name))(function)
+app.add_typer(config.app, name="config")
 app.command("help")(help_)
 
 

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from heygem_cli.cli.output import report_errors
+from heygem_cli.cli.config_file import Config
+from heygem_cli.cli.output import print_warnings, report_errors
 from heygem_cli.cli.signals import raise_on_signal
 from heygem_cli.errors import InputError
 from heygem_cli.option_fields import Declared, declared, with_values
@@ -35,8 +36,8 @@ def only(*names: str) -> frozenset[str]:
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a Typer command of a function that takes groups of options.
 
-    A parameter whose type is a group is replaced by one parameter for each of its options; one of type :class:`Given`
-    is filled in. Errors are reported in one line, and signals become errors.
+    A parameter whose type is a group is replaced by one parameter for each of its options; those of type :class:`Given`
+    and ``typer.Context`` are filled in. Errors are reported in one line, and signals become errors.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     own = inspect.signature(function).parameters
@@ -45,7 +46,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     for name, parameter in own.items():
         if name in groups:
             flat += [made for each in groups[name] for made in _parameters(each)]
-        elif hints[name] is not Given:
+        elif hints[name] not in (Given, typer.Context):
             flat.append(parameter.replace(annotation=hints[name]))
 
     @functools.wraps(function)
@@ -59,11 +60,27 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             for name in own:
                 if hints[name] is Given:
                     arguments[name] = Given(_given(context, values))
+                elif hints[name] is typer.Context:
+                    arguments[name] = context
+            if not values.get("quiet"):
+                print_warnings(config_of(context).warnings)
             function(**arguments)
 
     run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    run.declared = tuple(each for options in groups.values() for each in options)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     return run
+
+
+def options_of(function: Callable[..., None]) -> dict[str, Declared]:
+    """Return the options of a command that variables and files may set, by the name of their flag."""
+    return {each.flags[-1].removeprefix("--"): each for each in function.declared if each.variable}  # type: ignore[attr-defined]
+
+
+def config_of(context: typer.Context) -> Config:
+    """Return what the files say."""
+    config = context.find_root().obj
+    return config if isinstance(config, Config) else Config({}, {}, ())
 
 
 def _class_of(hint: Any) -> Any:  # noqa: ANN401
