@@ -64,7 +64,8 @@ def test_all_problems_are_reported(rows_of, tmp_path, image):
         "Check the path; in a manifest it is relative to the manifest's folder",
         f"row 1, column face: {tmp_path}/empty.mp4: the file is empty. Copy or export it again",
         f"row 2, column audio: {image}: this is an image, not audio. Give the audio first",
-        f"row 4, column output: {tmp_path}/empty.mp4: this is a file, not a folder. Choose another folder for the output",
+        f"row 4, column output: {tmp_path}/empty.mp4: this is a file, not a folder. "
+        "Choose another folder for the output",
         f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
     ]
 
