@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from mediapipe.python.solutions import face_detection, face_mesh
 
+from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.region import Picture, Region
-from heygem_cli.face.select import Box, choose, follow
-from heygem_cli.face.tracker import face_box
 from heygem_cli.media.types import Frame
-from heygem_cli.options import Person
 
 CROP_SIDE = 320
 CROP_SCALE = 2.0
@@ -30,8 +28,8 @@ class MediaPipeTracker:
         self._detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=0.5)
         self._mesh = face_mesh.FaceMesh(max_num_faces=1, refine_landmarks=True, min_detection_confidence=0.3)
 
-    def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
-        """Yield the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
+    def track(self, frames: Iterable[Frame]) -> Iterator[Array | None]:
+        """Yield the landmarks (478, 3) of one face in pixels for each frame, None where it is not found."""
         last: Box | None = None
         crop: Box | None = None
         moved = False
@@ -40,7 +38,7 @@ class MediaPipeTracker:
             landmarks = self._landmarks(frame, crop, reset=moved) if crop else None
             if landmarks is None or (last and not face_box(landmarks).matches(last)):
                 boxes = self._detect(frame, tiled=missing % TILED_SEARCH_INTERVAL == 0)
-                crop = follow(boxes, last) if last else choose(boxes, person, frame.shape[1])
+                crop = _follow(boxes, last) if last else max(boxes, key=lambda box: box.size, default=None)
                 landmarks = self._landmarks(frame, crop, reset=True) if crop else None
             missing = missing + 1 if landmarks is None else 0
             if crop and landmarks is not None:
@@ -82,6 +80,14 @@ class MediaPipeTracker:
             return None
         points = np.array([(point.x, point.y, point.z) for point in faces[0].landmark], np.float32)
         return region.to_frame(points * CROP_SIDE, CROP_SIDE)
+
+
+def _follow(boxes: list[Box], last: Box) -> Box | None:
+    """Return the face that matches the one in the last frame; a face that is alone in the frame always does."""
+    matching = [box for box in boxes if box.matches(last)]
+    if matching:
+        return min(matching, key=lambda box: (box.x - last.x) ** 2 + (box.y - last.y) ** 2)
+    return boxes[0] if len(boxes) == 1 else None
 
 
 def _fits(face: Box, crop: Box) -> bool:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from heygem_cli.face.box import face_box
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.tracker import face_box
 from heygem_cli.media.types import Frame
 
 SIZE = (1280, 720)

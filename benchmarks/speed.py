@@ -129,7 +129,7 @@ def run_round(pipeline: Pipeline, job: RenderJob, cache: Path) -> Round:
 
 def time_track_check(cache: Path) -> float:
     """Return the seconds that it takes to check the only track of a cache, as a render does."""
-    from heygem_cli.face.track import read_track  # noqa: PLC0415 - after the settings
+    from heygem_cli.face.video_track import read_track  # noqa: PLC0415 - after the settings
 
     (path,) = (cache / "tracks").glob("*.track")
     start = time.perf_counter()

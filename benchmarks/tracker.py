@@ -26,7 +26,6 @@ from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
-from heygem_cli.options import Person
 from heygem_cli.runtime import Settings
 
 POSES: dict[str, Callable[[Frame, Array], Frame]] = {
@@ -76,7 +75,7 @@ class Trackers:
         results, milliseconds = [], []
         for tracker in (self.ours, self.mediapipe):
             started = time.process_time()
-            results.append(list(tracker.track(frames, Person())))
+            results.append(list(tracker.track(frames)))
             milliseconds.append((time.process_time() - started) / len(frames) * 1000)
         return Tracked(results[0], results[1], (milliseconds[0], milliseconds[1]))
 

@@ -14,7 +14,6 @@ from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.face.region import face_region
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.ffmpeg import find_ffmpeg
-from heygem_cli.options import Person
 from heygem_cli.runtime import Settings
 
 EXAMPLE_VOICE = Path(__file__).parents[1] / "examples" / "audio.wav"
@@ -49,9 +48,9 @@ def i420(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420)
 
 
-def track_frame(frame: np.ndarray, person: Person | None = None) -> np.ndarray | None:
+def track_frame(frame: np.ndarray) -> np.ndarray | None:
     """Return the landmarks that the tracker finds in one frame."""
-    return next(iter(face_tracker().track([frame], person or Person())))
+    return next(iter(face_tracker().track([frame])))
 
 
 def measured_opening(frame: np.ndarray) -> float:

@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 import pytest
 
+import tracks
 from container_crop import add_pixel_crop
 from heygem_cli.color import parse_color
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
-from heygem_cli.face.track import read_track, write_track
 from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.face.video_track import read_track, write_track
 from heygem_cli.job import RenderJob
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.options import EngineOptions, Person, RenderOptions, parse_person
+from heygem_cli.options import EngineOptions, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from media_factory import ffmpeg
@@ -87,7 +88,7 @@ def render(pipeline, job, *on_progress):
 
 
 def openings(path):
-    tracked = FaceTracker("cpu", Settings()).track(frames_of(path), Person())
+    tracked = FaceTracker("cpu", Settings()).track(frames_of(path))
     return [float(mouth_opening(landmarks)) for landmarks in tracked]
 
 
@@ -173,11 +174,11 @@ def test_frames_with_the_head_turned_away_pass_and_are_counted(pipeline, tmp_pat
     render(pipeline, job(tmp_path, voice, face))
     (path,) = (tmp_path / "cache").rglob("*.track")
     track = read_track(path, key=path.stem)
-    rows = track.rows(0, 12)
+    rows = track.landmarks(0, 12)
     middle, angle = rows.mean(1, keepdims=True), np.radians(75)
     turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     rows[4:] = ((rows - middle) @ turn.T + middle)[4:]
-    write_track(path, iter(rows), limit=13, key=path.stem)
+    write_track(path, tracks.frames_of(rows), limit=13, key=path.stem)
     result = render(pipeline, overwriting(job(tmp_path, voice, face, loop="hold")))
     assert (result.frames_with_face, result.frames_without_face, result.frames_turned_away) == (25, 0, 21)
     assert max(openings(result.output)[4:]) < 0.02

@@ -17,13 +17,12 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Frame, Samples, VideoInfo
-from heygem_cli.options import Person
 
 
 class Tracker(Protocol):
-    """What finds the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
+    """What finds the landmarks (478, 3) of one face in pixels for each frame, None where it is not found."""
 
-    def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
+    def track(self, frames: Iterable[Frame]) -> Iterator[Array | None]:
         """Yield the landmarks for each frame."""
         ...
 
@@ -89,8 +88,8 @@ def track_video(video: VideoInfo, tracker: Tracker) -> Array:
     """Return landmarks (frames, 478, 3) in pixels with gaps bridged, not smoothed; NaN without a face."""
     missing = np.full((LANDMARKS, 3), np.nan, np.float32)
     with closing(read_frames(video)) as frames:
-        rows = bridge_gaps(tracker.track(frames, Person()))
-        return np.stack([missing if row is None else row for row in rows])
+        rows = [missing if row is None else row for row in tracker.track(frames)]
+    return bridge_gaps(np.stack(rows))
 
 
 def read_samples(path: Path) -> Samples:
@@ -114,7 +113,7 @@ def lip_offsets(landmarks: Array, canonical: Array) -> Array:
         landmarks: (frames, 478, 3) of one person in one clip.
         canonical: The canonical face (478, 3).
     """
-    smoothed = np.array(list(smooth(list(landmarks))))
+    smoothed = smooth(landmarks)
     points = head_pose(smoothed, canonical).to_canonical(smoothed[:, [*LIPS, CHIN]])
     return (points - closed_mouth(points, mouth_opening(smoothed)))[..., :2]
 

@@ -47,7 +47,7 @@ class Mouth:
 
 def read_mouths(path: Path, tracked: Array) -> list[Mouth]:
     """Read the mouths of a clip with landmarks (frames, 478, 3) in pixels, not smoothed yet."""
-    landmarks = np.array(list(smooth(list(tracked))))
+    landmarks = smooth(tracked)
     openings = mouth_opening(landmarks)
     eye_distances = head_pose(landmarks, canonical_face()).scale
     mouths = []

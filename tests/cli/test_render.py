@@ -89,7 +89,7 @@ def test_quiet_prints_nothing(heygem, face, voice):
         (["VOICE", "FACE", "--loop", "none"], 2, "6 frames, the audio needs 12"),
         (["VOICE", "FACE", "--engine", "wav2lip"], 2, "mesh"),
         (["VOICE", "FACE", "--threads", "100000"], 2, "128"),
-        (["VOICE", "FACE", "--person", "7", "--no-cache"], 2, "another one with --person"),
+        (["VOICE", "FACE", "--person", "7", "--no-cache"], 2, "heygem faces"),
         (["VOICE"], 2, "FACE is missing"),
         ([], 2, "AUDIO and FACE are missing"),
         (["VOICE", "--face", "anna.mp4"], 2, "Run: heygem render '"),

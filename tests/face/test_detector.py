@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from heygem_cli.face.box import Box
 from heygem_cli.face.detector import FaceDetector, merge_overlapping
-from heygem_cli.face.select import Box
 from heygem_cli.runtime import Settings
 from portrait import i420, portrait, scene
 

@@ -1,34 +1,72 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from heygem_cli.errors import InputError
-from heygem_cli.face.select import Box, choose, follow
+from heygem_cli.face.geometry import canonical_face
+from heygem_cli.face.people import find_people
+from heygem_cli.face.select import choose
+from heygem_cli.face.video_track import Face, TrackedFrame, write_track
 from heygem_cli.options import Person, parse_person
+from tracks import looks
 
-LEFT, MIDDLE, RIGHT = Box(100, 300, 120), Box(600, 300, 80), Box(1100, 300, 200)
-ALL = [MIDDLE, RIGHT, LEFT]
+LEFT, MIDDLE, RIGHT = (100, 300, 60), (600, 300, 40), (1100, 300, 100)
+
+
+def face(tracklet, kind, place):
+    x, y, size = place
+    landmarks = size * canonical_face() + np.float32([x, y, 0])
+    return Face(tracklet, landmarks.astype(np.float32), looks(kind))
+
+
+@pytest.fixture
+def track(tmp_path):
+    """A shot of somebody in the middle, then three people of whom this is the left one, then the right one alone."""
+    frames = [
+        TrackedFrame(True, (face(0, 0, MIDDLE),)),
+        TrackedFrame(True, (face(1, 0, LEFT), face(2, 1, MIDDLE), face(3, 2, RIGHT))),
+        TrackedFrame(True, (face(4, 2, LEFT),)),
+        TrackedFrame(True, (face(5, 2, LEFT),)),
+    ]
+    return write_track(tmp_path / "a.track", frames, limit=9)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "kind"),
     [
-        ("largest", RIGHT),
-        ("left", LEFT),
-        ("center", MIDDLE),
-        (" Right ", RIGHT),
-        ("1", LEFT),
-        ("2", MIDDLE),
-        ("3", RIGHT),
+        ("main", 2),
+        ("largest", 2),
+        ("left", 0),
+        ("center", 1),
+        (" Right ", 2),
+        ("1", 0),
+        ("2", 1),
+        ("3", 2),
         ("4", None),
-        ("610,310", MIDDLE),
+        ("610,310", 0),
+        ("1100,310", 2),
         ("350,300", None),
     ],
 )
-def test_choose_returns_the_selected_face(text, expected):
-    assert choose(ALL, parse_person(text), 1280) == expected
+def test_choose_returns_the_selected_person(track, text, kind):
+    people = find_people(track)
+    chosen = choose(track, people, parse_person(text), 1280)
+    assert chosen == (None if kind is None else people[kind])
+
+
+def test_person_is_chosen_by_a_picture(track):
+    people = find_people(track)
+    picture = Person(None, picture=Path("anna.jpg"))
+    assert [choose(track, people, picture, 1280, looks(kind)) for kind in range(3)] == list(people)
+    assert choose(track, people, picture, 1280, looks(3)) is None
+
+
+def test_nobody_is_chosen_where_nobody_is(tmp_path):
+    track = write_track(tmp_path / "a.track", [TrackedFrame(True, ())], limit=9)
+    assert choose(track, find_people(track), Person(), 1280) is None
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "biggest", "1,2,3", "1;2", "nan,1", "1e9,2", "1.5", "a.", "."])
@@ -44,26 +82,6 @@ def test_any_text_is_parsed_or_rejected(text):
     except InputError:
         return
     assert parse_person(str(person)) == person
-
-
-@given(st.lists(st.builds(Box, st.floats(0, 2000), st.floats(0, 2000), st.floats(1, 500)), max_size=6))
-def test_chosen_face_is_one_of_the_faces(boxes):
-    for text in ("largest", "left", "center", "right", "1", "500,500"):
-        chosen = choose(boxes, parse_person(text), 2000)
-        assert chosen is None or chosen in boxes
-
-
-def test_follow_returns_overlapping_face():
-    last = Box(610, 305, 82)
-    assert follow(ALL, last) == MIDDLE
-
-
-def test_follow_does_not_switch_to_another_face():
-    assert follow([LEFT, RIGHT], MIDDLE) is None
-
-
-def test_follow_returns_a_face_that_is_alone():
-    assert follow([LEFT], RIGHT) == LEFT
 
 
 def test_persons_have_distinct_text_forms():

@@ -7,7 +7,6 @@ import pytest
 from heygem_cli.face.geometry import LANDMARKS, interocular
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.options import parse_person
 from portrait import face_tracker, i420, portrait, scene, track_frame
 
 GREY = i420(scene(640, 480))
@@ -17,8 +16,8 @@ def with_face(x, y, height=300):
     return i420(scene(640, 480, (x, y, height)))
 
 
-def track(frames, person="largest"):
-    return list(face_tracker().track(frames, parse_person(person)))
+def track(frames):
+    return list(face_tracker().track(frames))
 
 
 def distance(one, other):
@@ -49,14 +48,6 @@ def test_face_that_jumps_is_found_at_once():
     assert distance(second - (430, 240, 0), first - (200, 250, 0)) < 0.02
 
 
-def test_another_person_is_not_taken_for_the_one_who_left():
-    both = i420(scene(640, 480, (150, 250, 280), (480, 250, 280)))
-    three = i420(scene(640, 480, (400, 120, 240), (500, 360, 240)))
-    landmarks = track([both, three], "left")
-    assert landmarks[0][:, 0].max() < 320
-    assert landmarks[1] is None
-
-
 @pytest.mark.parametrize("degrees", [-30, 30])
 def test_tilted_face_has_the_same_landmarks(degrees):
     matrix = cv2.getRotationMatrix2D((256, 200), degrees, 1)
@@ -85,6 +76,6 @@ def test_landmarks_agree_with_those_of_mediapipe():
     from benchmarks.mediapipe_tracker import MediaPipeTracker
 
     frames = [with_face(300 + 2 * step, 240, 330 + 2 * step) for step in range(6)]
-    theirs = list(MediaPipeTracker().track(frames, parse_person("largest")))
+    theirs = list(MediaPipeTracker().track(frames))
     for one, other in zip(track(frames)[1:], theirs[1:], strict=True):
         assert distance(one, other) < 0.012

@@ -13,7 +13,6 @@ from heygem_cli.face.geometry import (
     canonical_face,
     head_pose,
 )
-from heygem_cli.face.track import write_track
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.mesh.person import (
     RANKS,
@@ -24,6 +23,7 @@ from heygem_cli.mesh.person import (
     fit_sway,
 )
 from portrait import make_face_video
+from tracks import face_track
 
 RATE = 25.0
 RANDOM = np.random.default_rng(11)
@@ -34,7 +34,7 @@ def track_of(tmp_path, openings):
     rows = np.repeat(100 * canonical_face()[None] + np.float32([320, 200, 0]), len(openings), 0)
     rows[:, INNER_LOWER_MID, :2] = rows[:, INNER_UPPER_MID, :2]
     rows[:, INNER_LOWER_MID, 1] += 100 * np.asarray(openings, np.float32)
-    return write_track(tmp_path / "face.track", rows, limit=len(rows) + 1)
+    return face_track(tmp_path / "face.track", rows)
 
 
 def speech(opened, seconds=4):
@@ -87,7 +87,7 @@ def test_closed_mouth_follows_a_nodding_head(tmp_path):
         face[list(INNER_LOWER)] = face[list(INNER_UPPER)]
         face[CHIN, 2] += 30  # a chin farther back than that of the mean face
         rows.append((face @ nod.T + [320, 200, 0]) * [1, 1, 0.7])  # and depths too small, as from a tracker
-    closed = estimate_closed_mouth(write_track(tmp_path / "face.track", np.float32(rows), limit=101))
+    closed = estimate_closed_mouth(face_track(tmp_path / "face.track", np.float32(rows)))
     poses = [head_pose(row, canonical_face()) for row in np.float32(rows)]
     expected = np.array([row[CHIN, :2] for row in rows])
     fixed, followed = (

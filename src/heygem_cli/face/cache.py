@@ -14,10 +14,8 @@ from platformdirs import user_cache_path
 
 from heygem_cli import locks
 from heygem_cli.errors import HeygemError, NotCapableError
-from heygem_cli.face.geometry import Array
-from heygem_cli.face.track import FaceTrack, read_track, write_track
+from heygem_cli.face.video_track import TrackedFrame, VideoTrack, read_track, write_track
 from heygem_cli.files import file_digest, part_file, publish, remove_stale_parts
-from heygem_cli.options import Person
 
 SUFFIXES = (".track", ".lock", ".holder")
 MAX_BYTES = 4 << 30
@@ -30,21 +28,21 @@ def default_cache_folder() -> Path:
     return Path(folder) if folder else user_cache_path("heygem")
 
 
-def track_key(face: Path, decoding: str, person: Person, tracker_version: str) -> str:
-    """Return the cache key for the content of a face video, how it is decoded, the person and the tracker's version."""
-    return hashlib.sha256(f"{person} {tracker_version} {file_digest(face)} {decoding}".encode()).hexdigest()[:40]
+def track_key(face: Path, decoding: str, tracker_version: str) -> str:
+    """Return the cache key for the content of a face video, how it is decoded, and the tracker's version."""
+    return hashlib.sha256(f"{tracker_version} {file_digest(face)} {decoding}".encode()).hexdigest()[:40]
 
 
 def cached_track(
     folder: Path,
     key: str,
     needed: int,
-    track: Callable[[], Iterable[Array | None]],
+    track: Callable[[], Iterable[TrackedFrame]],
     on_wait: Callable[[], object] = lambda: None,
     *,
     reach: float = float("inf"),
     on_damage: Callable[[str], object] = lambda _: None,
-) -> tuple[FaceTrack, bool]:
+) -> tuple[VideoTrack, bool]:
     """Return a track of at least ``needed`` frames (or of the whole face video) from the cache, or create it.
 
     If two processes need the same track, one creates it and the other waits.
@@ -87,7 +85,7 @@ def cached_track(
     return written, False
 
 
-def _read_cached(path: Path, key: str, reach: float, on_damage: Callable[[str], object]) -> FaceTrack | None:
+def _read_cached(path: Path, key: str, reach: float, on_damage: Callable[[str], object]) -> VideoTrack | None:
     try:
         return read_track(path, key=key, reach=reach)
     except FileNotFoundError:
@@ -98,7 +96,7 @@ def _read_cached(path: Path, key: str, reach: float, on_damage: Callable[[str], 
         return None
 
 
-def _mark_used(track: FaceTrack) -> None:
+def _mark_used(track: VideoTrack) -> None:
     with suppress(OSError):  # of another user, or on a read-only disk
         os.utime(track.file.fileno())
 
@@ -114,10 +112,10 @@ def _discard_unless_file(path: Path) -> None:
             path.rename(path.with_name(f"{path.name}.{os.urandom(4).hex()}.moved"))
 
 
-def _with_signs_of_life(rows: Iterable[Array | None], lock: locks.FileLock) -> Iterator[Array | None]:
-    for row in rows:
+def _with_signs_of_life(frames: Iterable[TrackedFrame], lock: locks.FileLock) -> Iterator[TrackedFrame]:
+    for frame in frames:
         lock.keep_alive()
-        yield row
+        yield frame
 
 
 @contextmanager

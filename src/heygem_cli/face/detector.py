@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from heygem_cli.face.box import Box
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.region import Region
-from heygem_cli.face.select import Box
 from heygem_cli.media.types import Frame
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device

@@ -1,54 +1,76 @@
-"""Choose the person who speaks among several faces, and follow that face from frame to frame."""
+"""Choose the person who speaks among the people of a face video."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from heygem_cli.options import Person
+import numpy as np
+
+from heygem_cli.face.box import Box
+from heygem_cli.face.geometry import Array
+from heygem_cli.face.people import SeenPerson, likeness, sightings
+from heygem_cli.face.video_track import VideoTrack
+from heygem_cli.options import Person, Rule
 
 
-@dataclass(frozen=True)
-class Box:
-    """A face in pixels: the centre of its bounding box, and the longer side of it.
+def choose(
+    track: VideoTrack, people: Sequence[SeenPerson], person: Person, width: int, reference: Array | None = None
+) -> SeenPerson | None:
+    """Return the person who speaks; None if it is not there, or not surely.
 
-    The angle is that of the line between the eyes, in radians, clockwise.
+    Args:
+        track: All faces of the face video.
+        people: The people in it.
+        person: Who speaks.
+        width: Width of the picture in pixels.
+        reference: (LENGTH,) the appearance of the face in the picture that ``person`` names, if it names one.
     """
-
-    x: float
-    y: float
-    size: float
-    angle: float = 0.0
-
-    def matches(self, other: Box) -> bool:
-        """Return whether boxes of successive frames can be the same face: they overlap and have a similar size."""
-        distance = max(abs(self.x - other.x), abs(self.y - other.y))
-        return distance < 0.6 * max(self.size, other.size) and 0.5 < self.size / other.size < 2
-
-
-def choose(boxes: Sequence[Box], person: Person, width: int) -> Box | None:
-    """Return the face of the person who speaks, among all faces of a frame of this width; None if it is not there."""
-    if not boxes:
+    if not people:
         return None
-    from_left = sorted(boxes, key=lambda box: box.x)
+    if reference is not None:
+        nearest = min(people, key=lambda each: likeness(track, each, reference))
+        return nearest if likeness(track, nearest, reference) < 1 else None
     if person.number is not None:
-        return from_left[person.number - 1] if person.number <= len(boxes) else None
+        return people[person.number - 1] if person.number <= len(people) else None
     if person.point is not None:
-        x, y = person.point
-        hits = [box for box in boxes if max(abs(box.x - x), abs(box.y - y)) < 0.75 * box.size]
-        return min(hits, key=lambda box: (box.x - x) ** 2 + (box.y - y) ** 2, default=None)
+        return _at_point(track, people, person.point)
+    return _by_rule(track, people, person.rule or "main", width)
+
+
+def _at_point(track: VideoTrack, people: Sequence[SeenPerson], point: tuple[float, float]) -> SeenPerson | None:
+    """Return who is the first to be at a point."""
+    x, y = point
+    hits = [
+        (frame, (box.x - x) ** 2 + (box.y - y) ** 2, each.number)
+        for each in people
+        for frame, box in sightings(track, each.pieces)
+        if max(abs(box.x - x), abs(box.y - y)) < 0.75 * box.size
+    ]
+    return people[min(hits)[2] - 1] if hits else None
+
+
+def _by_rule(track: VideoTrack, people: Sequence[SeenPerson], rule: Rule, width: int) -> SeenPerson:
+    """Apply a rule; one about place or size to the first of the frames that show most people."""
+    if rule == "main":
+        return max(people, key=lambda each: (each.frames, -each.number))
+    boxes = _together(track, people)
     by_rule = {
-        "left": from_left[0],
-        "right": from_left[-1],
-        "center": min(boxes, key=lambda box: abs(box.x - width / 2)),
-        "largest": max(boxes, key=lambda box: box.size),
+        "left": min(boxes, key=lambda number: boxes[number].x),
+        "right": max(boxes, key=lambda number: boxes[number].x),
+        "center": min(boxes, key=lambda number: abs(boxes[number].x - width / 2)),
+        "largest": max(boxes, key=lambda number: boxes[number].size),
     }
-    return by_rule.get(person.rule or "main", by_rule["largest"])
+    return people[by_rule[rule] - 1]
 
 
-def follow(boxes: Sequence[Box], last: Box) -> Box | None:
-    """Return the face that matches the one in the last frame; a face that is alone in the frame always does."""
-    matching = [box for box in boxes if box.matches(last)]
-    if matching:
-        return min(matching, key=lambda box: (box.x - last.x) ** 2 + (box.y - last.y) ** 2)
-    return boxes[0] if len(boxes) == 1 else None
+def _together(track: VideoTrack, people: Sequence[SeenPerson]) -> dict[int, Box]:
+    """Return where people are, by their numbers, in the first of the frames that show most of them."""
+    shown = np.zeros((len(people), len(track)), bool)
+    for each in people:
+        for piece in each.pieces:
+            shown[each.number - 1, piece.first : piece.last + 1] = True
+    frame = int(np.argmax(shown.sum(0)))
+    present = (each for each in people if shown[each.number - 1, frame])
+    return {
+        each.number: min(sightings(track, each.pieces), key=lambda seen: abs(seen[0] - frame))[1] for each in present
+    }

@@ -1,177 +1,112 @@
-"""The track of one face through a face video, stored in a file so that memory does not grow with its length."""
+"""The track of one person through a face video."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import stat
-import struct
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.errors import HeygemError
 from heygem_cli.face.geometry import LANDMARKS, Array
+from heygem_cli.face.smooth import MAX_GAP, RADIUS, bridge_gaps, smooth
+from heygem_cli.face.video_track import VideoTrack
 
-_HEADER = struct.Struct("<8sII16s")
-_MAGIC = b"hgtrack2"
-_ROW = LANDMARKS * 3
-_CHUNK = 1000
-"""Frames that are checked at a time."""
+Absence = Literal["no face", "other person"]
+_CHUNK = 64
+"""Frames that are read at a time where single ones are asked for."""
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Successive frames, from ``first`` to ``last``, in which a tracklet shows the same person."""
+
+    tracklet: int
+    first: int
+    last: int
+
+
 class FaceTrack:
     """Landmarks of one person in every frame of a face video.
 
-    The file has a header with a checksum, and for each frame 478 × (x, y, z) as little-endian float32 in pixels, NaN
-    without a face.
+    Within each piece short gaps are bridged and jitter is removed, but never across a cut, or from one person to
+    another.
+
+    Args:
+        video: All faces.
+        pieces: Those of the person, at most one in a frame.
 
     Attributes:
-        file: The open file, which may have been deleted or replaced under its name.
-        present: bool (frames,), whether the face was found.
-        complete: Whether the track covers the whole face video, rather than only what a job needed.
+        video: All faces.
+        present: bool (frames,), whether the person was found.
     """
 
-    file: BinaryIO
-    present: npt.NDArray[np.bool_]
-    complete: bool
+    def __init__(self, video: VideoTrack, pieces: Sequence[Piece]) -> None:
+        self.video = video
+        self.present: npt.NDArray[np.bool_] = np.zeros(len(video), bool)
+        self._pieces = sorted(pieces, key=lambda piece: piece.first)
+        self._row = np.full(len(video), -1)
+        for piece in self._pieces:
+            self.present[piece.first : piece.last + 1] = True
+            rows = _rows_of(video, piece)
+            self._row[video.row_frames[rows]] = rows
+        self._chunk: tuple[int, Array] = (-1, np.zeros((0, LANDMARKS, 3), np.float32))
 
     def __len__(self) -> int:
-        return len(self.present)
+        return len(self.video)
+
+    def absence(self, index: int) -> Absence | None:
+        """Return why a frame does not show the person; None where it does."""
+        if self.present[index]:
+            return None
+        row = int(np.searchsorted(self.video.row_frames, index))
+        shows_someone = row < len(self.video.row_frames) and self.video.row_frames[row] == index
+        return "other person" if shows_someone else "no face"
 
     def landmarks(self, index: int) -> Array | None:
-        """Read the landmarks (478, 3) of one frame, None without a face."""
-        return self.rows(index, 1)[0] if self.present[index] else None
+        """Read the landmarks (478, 3) of one frame, None without the person."""
+        if not self.present[index]:
+            return None
+        start = index // _CHUNK * _CHUNK
+        if self._chunk[0] != start:
+            self._chunk = start, self.rows(start, _CHUNK)
+        return np.asarray(self._chunk[1][index - start])
 
     def rows(self, start: int, count: int) -> Array:
-        """Read the landmarks (count, 478, 3) of successive frames, NaN without a face.
+        """Read the landmarks (count, 478, 3) of successive frames, NaN without the person.
 
         Raises:
             HeygemError: ``bad-track``: the file has become shorter.
         """
-        rows = np.empty((max(0, min(count, len(self) - start)), LANDMARKS, 3), "<f4")
-        if os.preadv(self.file.fileno(), [rows.data.cast("B")], _HEADER.size + start * _ROW * 4) != rows.nbytes:
-            raise _damaged(Path(self.file.name), "cut off while it was used")
-        return rows
+        stop = max(start, min(start + count, len(self)))
+        result = np.full((stop - start, LANDMARKS, 3), np.nan, np.float32)
+        for piece in self._pieces:
+            first, last = max(start, piece.first), min(stop - 1, piece.last)
+            if first <= last:
+                before = max(piece.first, first - RADIUS - MAX_GAP)
+                known = self._read(before, min(piece.last, last + RADIUS + MAX_GAP))
+                result[first - start : last + 1 - start] = _filtered(known)[first - before : last + 1 - before]
+        return result
 
-    def truncated(self, count: int) -> FaceTrack:
-        """Return the track of the first ``count`` frames, so that results do not depend on how much is cached."""
-        if count >= len(self):
-            return self
-        return FaceTrack(self.file, self.present[:count], complete=False)
+    def _read(self, first: int, last: int) -> Array:
+        numbers = self._row[first : last + 1]
+        found = numbers >= 0
+        rows = np.full((len(numbers), LANDMARKS, 3), np.nan, np.float32)
+        if found.any():
+            start = int(numbers[found][0])
+            rows[found] = self.video.landmarks(start, int(numbers[found][-1]) + 1 - start)[numbers[found] - start]
+        return rows
 
     def close(self) -> None:
         """Close the file."""
-        self.file.close()
+        self.video.close()
 
 
-def write_track(path: Path, landmarks: Iterable[Array | None], *, limit: int, key: str = "") -> FaceTrack:
-    """Write landmarks to a file as they arrive.
-
-    Args:
-        path: The new file.
-        landmarks: (478, 3) for each frame, None without a face.
-        limit: The largest possible number of frames; with fewer the track is complete.
-        key: What :func:`read_track` must be given.
-    """
-    missing = np.full((LANDMARKS, 3), np.nan, "<f4").tobytes()
-    present: list[bool] = []
-    digest = hashlib.blake2b(digest_size=16)
-    file = path.open("w+b")
-    try:
-        file.write(bytes(_HEADER.size))
-        for row in landmarks:
-            data = missing if row is None else row.astype("<f4").tobytes()
-            file.write(data)
-            digest.update(data)
-            present.append(row is not None)
-        complete = len(present) < limit
-        file.seek(0)
-        file.write(_header(digest, len(present), complete, key))
-        file.flush()
-    except BaseException:
-        file.close()
-        raise
-    return FaceTrack(file, np.array(present, bool), complete)
+def _filtered(rows: Array) -> Array:
+    return smooth(bridge_gaps(rows, max_jump=np.inf))  # the tracker has made sure that it is one face
 
 
-def _header(rows: hashlib.blake2b, count: int, complete: bool, key: str) -> bytes:
-    whole = rows.copy()
-    whole.update(f"{count} {complete:d} {key}".encode())
-    return _HEADER.pack(_MAGIC, count, complete, whole.digest())
-
-
-def read_track(path: Path, *, key: str = "", reach: float = np.inf) -> FaceTrack:
-    """Open the file of a track, and check all of it.
-
-    Args:
-        path: The file.
-        key: What it was written with, such as a digest of the face video.
-        reach: How far from the upper left corner of the picture points can lie, in pixels.
-
-    Raises:
-        FileNotFoundError: There is none.
-        HeygemError: ``bad-track``: it is not a track with this key, or is damaged.
-    """
-    try:
-        file = open(path, "rb", buffering=0, opener=_open_file)  # noqa: SIM115 - closed with the track
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _damaged(path, f"unreadable ({error.strerror})") from error
-    try:
-        return _checked(file, path, key, reach)
-    except OSError as error:
-        file.close()
-        raise _damaged(path, f"unreadable ({error.strerror})") from error
-    except BaseException:
-        file.close()
-        raise
-
-
-def _open_file(name: str, flags: int) -> int:
-    # Not through a link; non-blocking, so that opening a pipe returns.
-    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-
-
-def _checked(file: BinaryIO, path: Path, key: str, reach: float) -> FaceTrack:
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        raise _damaged(path, "not a file")
-    header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        raise _damaged(path, "cut off")
-    magic, count, complete, _ = _HEADER.unpack(header)
-    if magic != _MAGIC:
-        raise _damaged(path, "of another version or kind")
-    if not count or status.st_size != _HEADER.size + count * _ROW * 4:
-        raise _damaged(path, "cut off")
-    track = FaceTrack(file, np.zeros(count, bool), bool(complete))
-    digest = hashlib.blake2b(digest_size=16)
-    for start in range(0, count, _CHUNK):
-        rows = track.rows(start, _CHUNK)
-        digest.update(rows.data.cast("B"))
-        track.present[start : start + len(rows)] = _present(rows, path, reach)
-    if header != _header(digest, count, bool(complete), key):
-        raise _damaged(path, "damaged, or that of another face")
-    return track
-
-
-def _present(rows: Array, path: Path, reach: float) -> npt.NDArray[np.bool_]:
-    """Return in which frames there is a face; a row without one is all NaN."""
-    missing = np.isnan(rows).all((1, 2))
-    with np.errstate(invalid="ignore"):
-        possible = (np.abs(rows) <= reach).all((1, 2)) & np.isfinite(rows).all((1, 2))
-    if not (missing | possible).all():
-        raise _damaged(path, "impossible: a point is not in the picture")
-    return np.asarray(~missing)
-
-
-def _damaged(path: Path, what: str) -> HeygemError:
-    hint = "Run again: it will be computed again"
-    return HeygemError("bad-track", f"the cached face track is {what}", path=path, hint=hint)
+def _rows_of(video: VideoTrack, piece: Piece) -> npt.NDArray[np.int64]:
+    start, stop = np.searchsorted(video.row_frames, [piece.first, piece.last + 1])
+    return np.asarray(np.flatnonzero(video.row_tracklets[start:stop] == piece.tracklet) + start, np.int64)

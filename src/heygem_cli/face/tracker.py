@@ -1,36 +1,71 @@
-"""Find the faces in a video, choose one, and track its landmarks."""
+"""Find the faces of a video and follow each of them through its shot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from heygem_cli.face.appearance import describe
+from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.detector import FaceDetector
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.region import MARGIN, Region, face_region
-from heygem_cli.face.select import Box, choose, follow
+from heygem_cli.face.shots import ShotDetector
+from heygem_cli.face.smooth import MAX_GAP
+from heygem_cli.face.video_track import Face, TrackedFrame
 from heygem_cli.media.types import Frame
 from heygem_cli.onnx import make_session, model_path
-from heygem_cli.options import Device, Person
+from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
 
 MODEL = "face_landmarks.onnx"
 MIN_PRESENCE = 0.5
 REFINEMENTS = 2
 """How often the landmarks of a new face are computed again: they say more exactly than the detector where it is."""
+MAX_FACES = 6
+"""Faces that are followed at a time, the largest ones."""
+MIN_SHARE = 0.2
+"""Size of the smallest face that is followed, relative to the largest."""
+SEARCH_INTERVAL = 12
+"""Frames between two searches for faces that have appeared."""
 TILED_SEARCH_INTERVAL = 8
-"""Frames between two tiled searches for a missing face."""
+"""Frames between two tiled searches where there is no face at all."""
+SAMPLE_INTERVAL = 12
+"""Frames between two descriptions of a face."""
+SAME_FACE = 0.35
+"""Distance of two boxes, relative to the smaller one, within which they are the same face."""
+
+
+@dataclass
+class _Tracklet:
+    """A face that is followed.
+
+    Attributes:
+        number: Its number.
+        box: Where it was seen last.
+        region: Where its landmarks are searched.
+        described: Frames until it is described again.
+        missing: Frames since it was seen.
+    """
+
+    number: int
+    box: Box
+    region: Region
+    described: int = 0
+    missing: int = 0
 
 
 class FaceTracker:
-    """A tracker that finds faces with a detector, and follows one from where its landmarks were in the last frame.
+    """A tracker that finds faces with a detector, and follows each from where its landmarks were in the last frame.
 
     Raises:
         NotCapableError: A model is missing, or ``cuda`` is not available.
     """
 
-    version = "face-mesh/1"
-    """Part of the cache key; changes whenever the landmarks would."""
+    version = "face-mesh/2"
+    """Part of the cache key; changes whenever the track would."""
 
     def __init__(self, device: Device, settings: Settings) -> None:
         # The networks are so small that more threads would mostly wait for each other.
@@ -38,46 +73,53 @@ class FaceTracker:
         self._detector = FaceDetector(device, single)
         self._session = make_session(model_path(MODEL), device, single)
 
-    def track(self, frames: Iterable[Frame], person: Person) -> Iterator[Array | None]:
-        """Yield the landmarks (478, 3) of one person in pixels for each frame, None where the face is not found."""
-        last: Box | None = None
-        region: Region | None = None
-        missing = 0
+    def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+        """Yield the faces of each frame. What it finds in a frame does not depend on later frames."""
+        shots, shot = ShotDetector(), _Shot(self, 0)
         for frame in frames:
-            landmarks = self.landmarks(frame, region) if region else None
-            if landmarks is None or (last and not face_box(landmarks).matches(last)):
-                landmarks = self._find(frame, person, last, tiled=missing % TILED_SEARCH_INTERVAL == 0)
-            missing = missing + 1 if landmarks is None else 0
-            region = None if landmarks is None else face_region(landmarks)
-            last = last if landmarks is None else face_box(landmarks)
-            yield landmarks
+            cut = shots.is_cut(frame)
+            if cut:
+                shot = _Shot(self, shot.next_number)
+            yield TrackedFrame(cut, tuple(shot.faces(frame)))
+
+    def track(self, frames: Iterable[Frame]) -> Iterator[Array | None]:
+        """Yield the landmarks (478, 3) of one face in pixels for each frame, None where there is none.
+
+        It is the largest one, and remains the same as long as it is followed.
+        """
+        followed = -1
+        for frame in self.follow(frames):
+            by_number = {face.tracklet: face for face in frame.faces}
+            if followed not in by_number and frame.faces:
+                followed = max(frame.faces, key=lambda face: face_box(face.landmarks).size).tracklet
+            yield by_number[followed].landmarks if followed in by_number else None
 
     def landmarks(self, frame: Frame, region: Region) -> Array | None:
         """Return the landmarks (478, 3) of the face in a region, None if there is none."""
         landmarks, presence = self._session.run(None, {"picture": region.picture(frame)[None]})
         return region.to_frame(landmarks) if presence[0] >= MIN_PRESENCE else None
 
-    def _find(self, frame: Frame, person: Person, last: Box | None, *, tiled: bool) -> Array | None:
-        """Find the person, or the face that was followed, without knowing exactly where it was in the last frame."""
-        near = self._detector.detect_near(frame, last) if last else None
-        landmarks = self._refined(frame, near) if near else None
-        if landmarks is not None:
-            return landmarks
-        faces = self._faces(frame, self._detector.detect(frame, tiled=tiled))
-        face = follow(list(faces), last) if last else choose(list(faces), person, frame.shape[1])
-        return faces[face] if face else None
+    def find_near(self, frame: Frame, face: Box) -> Array | None:
+        """Return the landmarks (478, 3) of a face that was or may be at a place."""
+        near = self._detector.detect_near(frame, face)
+        return self._refined(frame, near) if near else None
 
-    def _faces(self, frame: Frame, boxes: Iterable[Box]) -> dict[Box, Array | None]:
-        """Return the boxes that are faces, with their landmarks, or None for one that is turned away.
+    def find_new(self, frame: Frame, known: Sequence[Box], *, tiled: bool) -> list[Array]:
+        """Return the landmarks (478, 3) of each face that is not known, the largest first.
 
         In the whole frame the detector takes other small things for faces, but rarely in an enlarged part of it.
         """
-        faces: dict[Box, Array | None] = {}
+        boxes = sorted(self._detector.detect(frame, tiled=tiled), key=lambda box: box.size, reverse=True)
+        found: list[Array] = []
+        taken = list(known)
         for box in boxes:
-            near = self._detector.detect_near(frame, box)
-            if near is not None and not any(near.matches(known) for known in faces):
-                faces[near] = self._refined(frame, near)
-        return faces
+            if any(is_same_face(box, face) for face in taken):
+                continue
+            landmarks = self.find_near(frame, box)
+            if landmarks is not None and not any(is_same_face(face_box(landmarks), face) for face in taken):
+                found.append(landmarks)
+                taken.append(face_box(landmarks))
+        return found
 
     def _refined(self, frame: Frame, face: Box) -> Array | None:
         """Return the landmarks (478, 3) of a face that was detected, None if there is none."""
@@ -87,8 +129,83 @@ class FaceTracker:
         return landmarks
 
 
-def face_box(landmarks: Array) -> Box:
-    """Return the box of landmarks (478, 3)."""
-    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
-    center = (low + high) / 2
-    return Box(float(center[0]), float(center[1]), float((high - low).max()))
+class _Shot:
+    """Follows the faces of one shot."""
+
+    def __init__(self, tracker: FaceTracker, next_number: int) -> None:
+        self.next_number = next_number
+        self._tracker = tracker
+        self._tracklets: list[_Tracklet] = []
+        self._frames = 0
+        self._empty = 0
+
+    def faces(self, frame: Frame) -> list[Face]:
+        """Return the faces of the next frame."""
+        seen = [(each, landmarks) for each in self._tracklets if (landmarks := self._again(frame, each)) is not None]
+        seen = self._separate(seen)
+        lost = len(seen) < len(self._tracklets)
+        self._tracklets = [each for each in self._tracklets if each.missing <= MAX_GAP]
+        if not seen or lost or self._frames % SEARCH_INTERVAL == 0:
+            seen += self._find(frame, [face_box(landmarks) for _, landmarks in seen])
+        self._frames += 1
+        self._empty = 0 if seen else self._empty + 1
+        return [self._face(frame, each, landmarks) for each, landmarks in sorted(seen, key=lambda one: one[0].number)]
+
+    def _again(self, frame: Frame, tracklet: _Tracklet) -> Array | None:
+        """Return the landmarks of a face that was followed; None if it is not where it was."""
+        landmarks = self._tracker.landmarks(frame, tracklet.region) if not tracklet.missing else None
+        if landmarks is None or not face_box(landmarks).matches(tracklet.box):
+            landmarks = self._tracker.find_near(frame, tracklet.box)
+        if landmarks is None or not face_box(landmarks).matches(tracklet.box):
+            tracklet.missing += 1
+            return None
+        return landmarks
+
+    def _separate(self, seen: list[tuple[_Tracklet, Array]]) -> list[tuple[_Tracklet, Array]]:
+        """Where several tracklets have come to the same face, begin a new one: nobody knows whose face it is."""
+        result: list[tuple[_Tracklet, Array]] = []
+        for tracklet, landmarks in seen:
+            box = face_box(landmarks)
+            same = [pair for pair in result if is_same_face(face_box(pair[1]), box)]
+            if not same:
+                result.append((tracklet, landmarks))
+                continue
+            ended = {tracklet.number, *(each.number for each, _ in same)}
+            self._tracklets = [each for each in self._tracklets if each.number not in ended]
+            result = [pair for pair in result if pair[0].number not in ended]
+            result.append((self._begin(landmarks), landmarks))
+        return result
+
+    def _find(self, frame: Frame, known: list[Box]) -> list[tuple[_Tracklet, Array]]:
+        """Find faces that nobody follows; one that was lost a moment ago is followed again."""
+        tiled = not known and self._empty % TILED_SEARCH_INTERVAL == 0
+        seen = []
+        for landmarks in self._tracker.find_new(frame, known, tiled=tiled):
+            box = face_box(landmarks)
+            largest = max([box.size, *(each.size for each in known)])
+            if box.size >= MIN_SHARE * largest and len(known) < MAX_FACES:
+                lost = (each for each in self._tracklets if each.missing and box.matches(each.box))
+                seen.append((next(lost, None) or self._begin(landmarks), landmarks))
+                seen[-1][0].missing = 0
+                known = [*known, box]
+        return seen
+
+    def _begin(self, landmarks: Array) -> _Tracklet:
+        tracklet = _Tracklet(self.next_number, face_box(landmarks), face_region(landmarks))
+        self.next_number += 1
+        self._tracklets.append(tracklet)
+        return tracklet
+
+    def _face(self, frame: Frame, tracklet: _Tracklet, landmarks: Array) -> Face:
+        tracklet.box, tracklet.region, tracklet.missing = face_box(landmarks), face_region(landmarks), 0
+        appearance = None
+        if tracklet.described == 0:
+            appearance = describe(frame, landmarks)
+            tracklet.described = SAMPLE_INTERVAL
+        tracklet.described -= 1
+        return Face(tracklet.number, landmarks, appearance)
+
+
+def is_same_face(one: Box, other: Box) -> bool:
+    """Return whether two boxes of one frame are the same face."""
+    return float(np.hypot(one.x - other.x, one.y - other.y)) < SAME_FACE * min(one.size, other.size)

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from heygem_cli.errors import InputError
-from heygem_cli.face.cache import cache_errors, cached_track, default_cache_folder, track_key
+from heygem_cli.errors import InputError, printable
+from heygem_cli.face.box import face_box
+from heygem_cli.face.follow import track_faces
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.smooth import bridge_gaps, smooth
-from heygem_cli.face.track import FaceTrack, write_track
+from heygem_cli.face.people import SeenPerson, find_people, person_track
+from heygem_cli.face.select import choose
+from heygem_cli.face.track import FaceTrack
 from heygem_cli.face.tracker import FaceTracker
-from heygem_cli.files import temporary_folder
+from heygem_cli.face.video_track import VideoTrack
 from heygem_cli.job import Clock, FrameState, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
-from heygem_cli.media.arguments import decoding_key
 from heygem_cli.media.depth import to_8_bits, with_changes
+from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, Frame10, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
+from heygem_cli.mesh.states import FrameStates, frame_states
 from heygem_cli.onnx import session_provider
-from heygem_cli.options import Device, Person
+from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion
 from heygem_cli.timeline import Timeline
 
 _Item = TypeVar("_Item")
-REACH = 8
-"""Picture sides from the upper left corner within which the tracker finds points, with much to spare."""
 
 
 def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
@@ -67,17 +67,27 @@ class MeshEngine:
         with clock.stage("speech"):
             motion = self._predict_motion(inputs, on_progress)
         video, audio, options, total = inputs.video, inputs.audio, job.options, len(motion.offsets)
-        timeline = Timeline(person=1)
         warnings: list[str] = []
         with ExitStack() as scratch:
             with clock.stage("track"):
-                track, cached = self._track(job, video, total, on_progress, warnings.append)
-                scratch.enter_context(closing(track))
+                faces, cached = track_faces(
+                    video,
+                    self.tracker,
+                    total,
+                    no_cache=options.no_cache,
+                    on_frame=lambda done: on_progress(Progress("track", done, min(total, video.frames))),
+                    on_damage=warnings.append,
+                )
+                scratch.enter_context(closing(faces))
+            people = find_people(faces)
+            person = self._choose(job, video, faces, people)
+            track = person_track(faces, person)
             check_track(job, track, video, total)
             with clock.stage("prepare"):
-                renderer = build_renderer(video, track, self.painter)
+                speaker = _Speaker(track, frame_states(track, video), build_renderer(video, track, self.painter))
+            timeline = Timeline(person.number)
             source = replace(video, bits=10) if options.encode.pixel_format == "10bit" else video
-            rendered = _render_frames(job, source, motion.offsets, track, renderer)
+            rendered = _render_frames(job, source, motion.offsets, speaker)
             encoder = encode_video(
                 job.output,
                 source,
@@ -88,9 +98,9 @@ class MeshEngine:
                 own=job.own,
             )
             with clock.stage("render"), encoder as writer, closing(rendered):
-                for frame, state in _report(rendered, "render", total, on_progress):
+                for frame, state, shot in _report(rendered, "render", total, on_progress):
                     writer.write(frame)
-                    timeline.add(state, shot=1)
+                    timeline.add(state, shot)
         frames = timeline.counts
         frames_without_face = frames["no face"] + frames["other person"]
         return RenderResult(
@@ -104,14 +114,16 @@ class MeshEngine:
             frames_with_face=total - frames_without_face,
             frames_without_face=frames_without_face,
             frames_turned_away=frames["turned away"],
+            frames_covered=frames["covered"],
+            frames_outside=frames["outside"],
+            frames_other_person=frames["other person"],
+            shots=len(faces.cuts),
+            people=len(people),
             seconds=clock.seconds,
             track_cached=cached,
             engine=self.name,
             provider=session_provider(self.motion_model.session),
             warnings=tuple(warnings),
-            frames_covered=frames["covered"],
-            frames_outside=frames["outside"],
-            frames_other_person=frames["other person"],
             spans=tuple(timeline.spans),
         )
 
@@ -130,67 +142,76 @@ class MeshEngine:
         with closing(samples()) as chunks:
             return self.motion_model.predict(chunks, inputs.video.fps)
 
-    def _track(
-        self,
-        job: RenderJob,
-        video: VideoInfo,
-        needed: int,
-        on_progress: ProgressCallback,
-        on_damage: Callable[[str], object],
-    ) -> tuple[FaceTrack, bool]:
-        total = min(needed, video.frames)
+    def _choose(self, job: RenderJob, video: VideoInfo, track: VideoTrack, people: Sequence[SeenPerson]) -> SeenPerson:
+        """Return the person who speaks.
 
-        def landmarks() -> Generator[Array | None, None, None]:
-            with closing(prefetch(read_frames(video, count=needed))) as frames:
-                reported = _report(frames, "track", total, on_progress)
-                yield from smooth(bridge_gaps(self.tracker.track(reported, job.options.person)))
+        Raises:
+            InputError: There is no face at all, or not the one that was asked for.
+        """
+        person = job.options.person
+        if not people:
+            raise _no_face(job, len(track))
+        reference = None if person.picture is None else self._appearance(person.picture)
+        chosen = choose(track, people, person, video.width, reference)
+        if chosen is None:
+            raise _no_such_person(job, len(people))
+        return chosen
 
-        # Left to the garbage collector, it would wait for its thread at any moment, even while another thread starts.
-        with closing(landmarks()) as rows:
-            if job.options.no_cache:
-                folder = temporary_folder()
-                hint = "Free some space, or name another folder with TMPDIR"
-                # An unlinked file: nothing is left behind even if the process is killed.
-                with cache_errors(folder, hint), tempfile.TemporaryFile(dir=folder) as file:
-                    return write_track(Path(f"/proc/self/fd/{file.fileno()}"), rows, limit=needed), False
-            return cached_track(
-                default_cache_folder(),
-                track_key(job.face, decoding_key(video), job.options.person, self.tracker.version),
-                needed,
-                lambda: rows,
-                lambda: on_progress(Progress("track", 0, total)),
-                reach=REACH * max(video.width, video.height),
-                on_damage=on_damage,
-            )
+    def _appearance(self, picture: Path) -> Array | None:
+        """Return the appearance of the largest face in a picture.
+
+        Raises:
+            InputError: It cannot be read, or shows no face.
+        """
+        with closing(read_frames(probe_video(picture), count=1)) as frames:
+            for tracked in self.tracker.follow(frames):
+                if tracked.faces:
+                    return max(tracked.faces, key=lambda face: face_box(face.landmarks).size).appearance
+        hint = "Use a picture with a real face, seen from the front and larger than 5 % of the picture"
+        raise InputError("no-face", "no face found", hint=hint, path=picture)
+
+
+@dataclass(frozen=True)
+class _Speaker:
+    """The person who speaks."""
+
+    track: FaceTrack
+    states: FrameStates
+    renderer: FaceRenderer
+
+    def render(self, index: int, frame: Frame | Frame10, motion: Array) -> Frame | Frame10 | None:
+        """Return a frame of the face video with the mouth drawn, or as it is; None if it does not show the person."""
+        landmarks = self.track.landmarks(index) if index < len(self.track) else None
+        state, strength, _ = self.states.at(index)
+        if landmarks is None or state != "rendered":
+            return None if landmarks is None else frame
+        shallow = to_8_bits(frame)
+        return with_changes(frame, shallow, self.renderer.render(shallow, landmarks, motion, strength))
 
 
 def _render_frames(
-    job: RenderJob, video: VideoInfo, offsets: Array, track: FaceTrack, renderer: FaceRenderer
-) -> Generator[tuple[Frame | Frame10, FrameState], None, None]:
+    job: RenderJob, video: VideoInfo, offsets: Array, speaker: _Speaker
+) -> Generator[tuple[Frame | Frame10, FrameState, int], None, None]:
+    """Yield the frames of the output, each with what became of the person and the number of the shot."""
     hold = job.options.on_missing_face == "hold"
     last: Frame | Frame10 | None = None
     with closing(prefetch(loop_frames(video, len(offsets), job.options.loop))) as frames:
         for (index, frame), motion in zip(frames, offsets, strict=False):
-            landmarks = track.landmarks(index) if index < len(track) else None
-            if landmarks is None:
-                yield last if hold and last is not None else frame, "no face"
-                continue
-            shallow = to_8_bits(frame)
-            rendered = renderer.render(shallow, landmarks, motion)
-            last = frame if rendered is None else with_changes(frame, shallow, rendered)
-            yield last, "turned away" if rendered is None else "rendered"
+            state, _, shot = speaker.states.at(index)
+            rendered = speaker.render(index, frame, motion)
+            if rendered is not None:
+                last = rendered
+            yield last if last is not None and (hold or rendered is not None) else frame, state, shot
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:
     """Check that a track allows the job.
 
     Raises:
-        InputError: There is no face at all; a frame has none and ``--on-missing-face fail`` is set; the face video is
-            shorter than the audio and ``--loop none`` is set.
+        InputError: A frame does not show the person and ``--on-missing-face fail`` is set; the face video is shorter
+            than the audio and ``--loop none`` is set.
     """
     options = job.options
-    if not track.present.any():
-        raise _no_face(job, len(track))
     if options.on_missing_face == "fail" and not track.present.all():
         seconds = float(np.flatnonzero(~track.present)[0] / video.fps)
         found = f"face found in only {track.present.sum()} of {len(track)} frames"
@@ -204,10 +225,12 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
 
 def _no_face(job: RenderJob, frames: int) -> InputError:
     searched = f" in {frames} frames" if frames > 1 else ""
-    if job.options.person == Person():
-        message = f"no face found{searched}"
-        hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
-    else:
-        message = f"no face found{searched} that matches --person {job.options.person}"
-        hint = "Choose another one with --person, or leave it out: heygem faces lists who there is"
-    return InputError("no-face", message, hint=hint, path=job.face)
+    hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
+    return InputError("no-face", f"no face found{searched}", hint=hint, path=job.face)
+
+
+def _no_such_person(job: RenderJob, people: int) -> InputError:
+    shown = f"{people} people" if people > 1 else "1 person"
+    message = f"--person {job.options.person}: the video shows {shown}"
+    hint = f"See who there is with: heygem faces {printable(job.face)}"
+    return InputError("no-such-person", message, hint=hint, path=job.face)

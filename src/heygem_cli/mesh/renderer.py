@@ -23,7 +23,6 @@ from heygem_cli.mesh.targets import (
     compute_targets,
     inset_inner_lips,
     opening_mask,
-    yaw_weight,
 )
 from heygem_cli.mesh.warp import Box, blend_box, polygon_mask, warp_box
 
@@ -68,7 +67,7 @@ class FaceRenderer:
     interiors: tuple[Interior, ...]
     painter: Painter
 
-    def render(self, frame: Frame, landmarks: Array, motion: Array) -> Frame | None:
+    def render(self, frame: Frame, landmarks: Array, motion: Array, strength: float = 1.0) -> Frame:
         """Render one frame.
 
         Args:
@@ -76,15 +75,15 @@ class FaceRenderer:
             landmarks: (478, 3) of the person in this frame, in pixels.
             motion: (41, 3) offsets of the lip points and the chin from the closed mouth, in the canonical frame in
                 inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
+            strength: 0 … 1, how strongly the mouth is drawn; less where the head is turned to the side.
 
         Returns:
-            A new frame; None if the head is turned too far to the side.
+            A new frame.
         """
         pose = head_pose(landmarks, canonical_face())
-        if not yaw_weight(float(pose.yaw)):
-            return None
         eye_distance = float(pose.scale)
-        targets = compute_targets(landmarks, pose, self.closed, compensate_tracker_bias(self.opening_scale * motion))
+        motion = compensate_tracker_bias(self.opening_scale * motion)
+        targets = compute_targets(landmarks, pose, self.closed, motion, strength)
         step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
         ring = background_ring(landmarks)
         box = Box.around(np.concatenate([ring, landmarks[[1, 5], :2]]), frame, step)

@@ -70,7 +70,7 @@ class Targets:
         tracked: (40, 2) lips in the frame.
         lips: (40, 2) target positions of the lips.
         jaw: (jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
-        weight: Strength of the effect, 0 … 1, see :func:`yaw_weight`.
+        weight: Strength of the effect, 0 … 1.
     """
 
     tracked: Array
@@ -109,7 +109,7 @@ def _ramp(opening: float, limits: tuple[float, float]) -> Array:
     return smoothstep((opening - limits[0]) / (limits[1] - limits[0]))
 
 
-def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array) -> Targets:
+def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array, strength: float = 1.0) -> Targets:
     """Compute the target positions for one frame.
 
     Args:
@@ -117,6 +117,7 @@ def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: A
         pose: The head pose.
         closed: The person's closed mouth.
         motion: (41, 3) offsets from it, see :func:`compensate_tracker_bias`.
+        strength: 0 … 1, how strongly the mouth is drawn in a face from the front.
     """
     scale, down = float(pose.scale), pose.rotation[:2, 1]
     across = np.array([down[1], -down[0]], np.float32)
@@ -126,7 +127,7 @@ def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: A
     placed += ((tracked - placed[:40]).mean(0) @ across) * across
     closed_gaps = closed.gaps * scale
     moved = float(np.abs(motion[:, :2]).max())
-    fade = yaw_weight(float(pose.yaw))
+    fade = strength * yaw_weight(float(pose.yaw))
     # Without speech, a mouth that is closed in the frame keeps the person's own lips.
     open_now = float(smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale)))
     weight = fade * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))

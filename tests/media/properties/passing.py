@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from heygem_cli.face.geometry import canonical_face
+from heygem_cli.face.video_track import TrackedFrame
 from heygem_cli.job import RenderJob
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh import engine as mesh
@@ -18,6 +20,7 @@ from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import SAMPLE_RATE, MouthMotion, frame_count
+from tracks import frames_of
 
 ENCODE = EncodeOptions(encoder="libx264", crf=4, preset="ultrafast", threads=1)
 OPTIONS = RenderOptions(overwrite=True, no_cache=True, encode=ENCODE)
@@ -35,14 +38,14 @@ class SilentMouth:
         return MouthMotion(np.zeros((frames, 41, 3), np.float32), len(self.samples) / SAMPLE_RATE)
 
 
-class NobodyThere:
-    """A tracker that looks at one frame and finds nobody."""
+class SomebodyOutside:
+    """A tracker that looks at one frame and finds a face outside the picture, which is left unchanged."""
 
     version = "none"
 
-    def track(self, frames: Iterable[Frame], _person: object) -> Iterator[None]:
+    def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         next(iter(frames))
-        yield None
+        yield from frames_of([100 * canonical_face() - 1000])
 
 
 class PassingEngine(mesh.MeshEngine):
@@ -50,7 +53,7 @@ class PassingEngine(mesh.MeshEngine):
 
     def __init__(self) -> None:
         self.motion_model = SilentMouth()
-        self.tracker = NobodyThere()
+        self.tracker = SomebodyOutside()
         self.painter = None
 
 
@@ -59,7 +62,6 @@ class PassingPipeline(Pipeline):
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         super().__init__(EngineOptions(), Settings())
-        patch.setattr(mesh, "check_track", lambda *_: None)
         patch.setattr(mesh, "build_renderer", lambda *_: None)
         self.mouth = PassingEngine()
         self._engines["mesh"] = self.mouth
