@@ -1,0 +1,216 @@
+"""Measure who speaks in videos of several people, and what happens to what is in front of a face.
+
+Run ``python -m benchmarks.people --data FOLDER``; README.md explains the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from benchmarks.report import Target, number, print_table, print_targets, write_json
+from heygem_cli.cli.output import report_errors
+from heygem_cli.errors import InputError
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from benchmarks.people_cover_scores import CoverScores
+    from benchmarks.people_render import Rendered
+    from benchmarks.people_scenes import Composite
+    from benchmarks.people_speakers import SpeakerScores
+
+Group = Literal["speakers", "covers"]
+SetName = Literal["tuned", "held-out"]
+FRAMES = 75
+"""Frames that are read of each clip."""
+
+
+@dataclass
+class Measured:
+    """The scores of composites with the names of their sets, and strips for the contact sheet."""
+
+    speakers: list[tuple[SetName, SpeakerScores]] = field(default_factory=list)
+    covers: list[tuple[SetName, CoverScores]] = field(default_factory=list)
+    strips: list[Image] = field(default_factory=list)
+
+
+def make_cases(
+    data: Path, sets: Sequence[SetName], only: Group | None, names: Sequence[str]
+) -> Iterator[tuple[SetName, Group, Composite]]:
+    """Yield the composites of all casts.
+
+    Args:
+        data: The data folder.
+        sets: Which sets of people.
+        only: One group of composites; None: all.
+        names: Parts of the names of the composites; empty: all.
+
+    Raises:
+        InputError: A clip does not exist.
+    """
+    from benchmarks import people_actors, people_covers, people_scenes  # noqa: PLC0415 - after the settings
+
+    def chosen(composite: Composite) -> bool:
+        return not names or any(part in composite.name for part in names)
+
+    for set_name in sets:
+        for clips in people_actors.CASTS[set_name]:
+            cast = [people_actors.load_actor(data / clip, FRAMES) for clip in clips]
+            if only != "covers":
+                made = people_scenes.make_composites(cast)
+                yield from ((set_name, "speakers", each) for each in made if chosen(each))
+            if only != "speakers":
+                made = [people_covers.cover_composite(cover, cast[0]) for cover in people_covers.COVERS]
+                yield from ((set_name, "covers", each) for each in made if chosen(each))
+
+
+def measure(data: Path, sets: Sequence[SetName], only: Group | None, names: Sequence[str], folder: Path) -> Measured:
+    """Make, render and score composites."""
+    settings = read_settings(os.environ)
+    apply_settings(settings, os.environ)
+    hide_native_output()
+    from benchmarks.people_actors import VOICE  # noqa: PLC0415 - after the settings
+    from benchmarks.people_render import render_composite  # noqa: PLC0415
+    from heygem_cli.options import EngineOptions  # noqa: PLC0415
+    from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
+
+    pipeline, measured = Pipeline(EngineOptions(), settings), Measured()
+    for set_name, group, composite in make_cases(data, sets, only, names):
+        start = time.perf_counter()
+        rendered = render_composite(composite, data / VOICE, pipeline, folder)
+        summary = add_scores(measured, set_name, group, rendered)
+        sys.stderr.write(f"{summary}, {time.perf_counter() - start:.0f} s\n")
+    return measured
+
+
+def add_scores(measured: Measured, set_name: SetName, group: Group, rendered: Rendered) -> str:
+    """Score a rendered composite, draw its strip, and return a line about it."""
+    from benchmarks.people_cover_scores import score_cover  # noqa: PLC0415
+    from benchmarks.people_sheet import draw_strip  # noqa: PLC0415
+    from benchmarks.people_speakers import score_speakers  # noqa: PLC0415
+
+    title = f"{set_name}, {rendered.composite.speaker}, {rendered.composite.name}"
+    if group == "speakers":
+        speakers = score_speakers(rendered)
+        measured.speakers.append((set_name, speakers))
+        line, wrong = f"{title}: {speakers.right} of {speakers.frames} frames right", speakers.wrong
+    else:
+        cover = score_cover(rendered)
+        measured.covers.append((set_name, cover))
+        line = f"{title}: {number(cover.error)} levels, {cover.speaking} of {cover.beside} frames speak"
+        line, wrong = f"{line}, {cover.passed} of {cover.whole} pass", cover.wrong
+    measured.strips.append(draw_strip(line, rendered, wrong))
+    return line
+
+
+def print_speakers(measured: Measured) -> list[Target]:
+    """Print who speaks in each kind of composite, and return the targets."""
+    from benchmarks.people_speakers import share_right  # noqa: PLC0415
+
+    sets = list(dict.fromkeys(name for name, _ in measured.speakers))
+    rows = []
+    for kind in dict.fromkeys(scores.name for _, scores in measured.speakers):
+        row = [kind]
+        for chosen in sets:
+            some = [scores for name, scores in measured.speakers if (name, scores.name) == (chosen, kind)]
+            row += [percent(share_right(some)), str(sum(each.silent for each in some))]
+            row += [str(sum(each.others for each in some)), str(sum(each.frames for each in some))]
+        rows.append(row)
+    heads = [f"{chosen}: {column}" for chosen in sets for column in ("right", "silent", "others", "frames")]
+    print_table("Who speaks, in the frames in which the mouth should be open", ("composite", *heads), rows)
+    return [
+        Target(
+            f"{chosen}: frames in which the right person and nobody else speaks",
+            100 * share_right([scores for name, scores in measured.speakers if name == chosen]),
+            99,
+            " %",
+            at_least=True,
+        )
+        for chosen in sets
+    ]
+
+
+def print_covers(measured: Measured) -> list[Target]:
+    """Print what became of each kind of cover, and return the targets."""
+    from benchmarks.people_cover_scores import mean_error, share  # noqa: PLC0415
+
+    sets = list(dict.fromkeys(name for name, _ in measured.covers))
+    rows = []
+    for kind in dict.fromkeys(scores.name for _, scores in measured.covers):
+        row = [kind]
+        for chosen in sets:
+            some = [scores for name, scores in measured.covers if (name, scores.name) == (chosen, kind)]
+            row += [number(mean_error(some)), percent(share(some, "speaking", "beside"))]
+            row += [percent(share(some, "passed", "whole"))]
+        rows.append(row)
+    heads = [f"{chosen}: {column}" for chosen in sets for column in ("levels", "speaks", "passed")]
+    print_table("What is in front of the face", ("composite", *heads), rows)
+    targets = []
+    for chosen in sets:
+        some = [scores for name, scores in measured.covers if name == chosen]
+        targets += [
+            Target(f"{chosen}: covered pixels, mean difference to the source", mean_error(some), 0.2, " levels"),
+            Target(
+                f"{chosen}: wholly covered mouths passed",
+                100 * share(some, "passed", "whole"),
+                98,
+                " %",
+                at_least=True,
+            ),
+        ]
+    return targets
+
+
+def percent(value: float) -> str:
+    """Format a share; NaN as a dash."""
+    return "–" if value != value else f"{value:.1%}"  # noqa: PLR0124 - NaN
+
+
+def to_json(measured: Measured) -> dict[str, object]:
+    """Return all scores."""
+    return {
+        "speakers": [{"set": name, **asdict(scores)} for name, scores in measured.speakers],
+        "covers": [{"set": name, **asdict(scores)} for name, scores in measured.covers],
+    }
+
+
+def main(
+    *,
+    data: Annotated[Path, typer.Option(help="Folder with clips in grid/train, grid/dev and wild.")],
+    only: Annotated[Group | None, typer.Option(help="Measure one group of composites only.")] = None,
+    people: Annotated[SetName | None, typer.Option(help="Measure one set of people only.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Only composites with this in their name; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep sources and outputs in this folder.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Draw every composite, source above output.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all measurements to this file.")] = None,
+) -> None:
+    """Measure who speaks, and what is in front of the face."""
+    with report_errors(), tempfile.TemporaryDirectory(prefix="heygem-bench-") as temporary:
+        folder = out or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        measured = measure(data, [people] if people else ["tuned", "held-out"], only, name or [], folder)
+        if not measured.strips:
+            raise InputError("no-data", "no composite has such a name", hint="See benchmarks/people_scenes.py")
+        if sheet:
+            from benchmarks.people_sheet import write_sheet  # noqa: PLC0415
+
+            write_sheet(measured.strips, sheet)
+        targets = print_speakers(measured) if measured.speakers else []
+        targets += print_covers(measured) if measured.covers else []
+        print_targets(targets)
+        if json:
+            write_json(json, to_json(measured), targets)
+
+
+if __name__ == "__main__":
+    typer.run(main)
