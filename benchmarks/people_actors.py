@@ -18,7 +18,6 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
-from heygem_cli.options import Person
 
 Picture = npt.NDArray[np.uint8]
 """BGR (height, width, 3)."""
@@ -87,7 +86,7 @@ def load_actor(path: Path, frames: int) -> Actor:
     video = probe_video(path)
     with closing(read_frames(video, count=frames)) as decoded:
         pictures = [_resized(to_bgr(frame)) for frame in decoded]
-    rows = list(MediaPipeTracker().track([to_i420(picture) for picture in pictures], Person()))
+    rows = list(MediaPipeTracker().track([to_i420(picture) for picture in pictures]))
     found = [row[:, :2] for row in rows if row is not None]
     if len(found) < len(pictures):
         raise InputError("no-face", "a frame has no face", hint="Choose another clip", path=path)
