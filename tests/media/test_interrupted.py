@@ -1,5 +1,6 @@
 """Tests of recordings that a crash, an empty battery or an incomplete copy cut off."""
 
+import functools
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,9 @@ RECORDERS = {
     "obs.ts": (*X264, *AAC),
     "capture.avi": ("-c:v", "mjpeg", "-c:a", "pcm_s16le"),
     "camera.m2ts": (*X264, *AAC, "-mpegts_m2ts_mode", "1"),
+    "camera.mpg": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2"),
+    "windows.wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
+    "camera.mxf": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "pcm_s16le", "-ar", "48000"),
 }
 NOTE = "the file breaks off, as after a crash or an incomplete copy; it was used up to there"
 
@@ -57,7 +61,7 @@ def test_whole_recording_has_no_note(name, recordings):
     assert probe_audio(recordings[name]).notes == ()
 
 
-@pytest.mark.parametrize("share", [0.4, 0.63, 0.89])
+@pytest.mark.parametrize("share", [0.41, 0.63, 0.89])
 @pytest.mark.parametrize("name", RECORDERS)
 def test_recording_that_breaks_off_is_used_up_to_there(name, share, recordings, tmp_path):
     path = cut(recordings[name], share, tmp_path)
@@ -78,6 +82,33 @@ def test_sound_in_ogg(codec, tmp_path):
     assert probe_audio(cut(whole, 0.7, tmp_path / "..").rename(tmp_path / "cut.ogg")).notes == (NOTE,)
     with (tmp_path / "tagged.ogg").open("wb+") as file:
         file.write(whole.read_bytes() + b"TAG" + bytes(125))
+        assert not is_interrupted(file)
+
+
+@pytest.mark.parametrize("name", ["sound.caf", "sound.w64", "sound.wma", "sound.flac", "sound.aiff", "sound.au"])
+def test_sound_that_breaks_off(name, tmp_path):
+    whole = make_audio(tmp_path / name, seconds=4, extra=("-f", "asf") if name.endswith("wma") else ())
+    assert probe_audio(whole).notes == ()
+    (tmp_path / "cut").mkdir()
+    audio = probe_audio(cut(whole, 0.7, tmp_path / "cut"))
+    assert audio.notes == (NOTE,)
+    assert audio.duration == pytest.approx(2.8, abs=0.3)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("loop.gif", ("-c:v", "gif")), ("loop.png", ("-f", "apng"))])
+def test_animation_that_breaks_off(name, codec, tmp_path):
+    whole = make_video(tmp_path / name, codec=codec)
+    assert probe_video(whole).notes == ()
+    (tmp_path / "cut").mkdir()
+    assert probe_video(cut(whole, 0.7, tmp_path / "cut")).notes == (NOTE,)
+
+
+@pytest.mark.parametrize("name", ["sound.caf", "sound.w64", "loop.gif"])
+def test_what_a_program_appended_is_not_missing(name, tmp_path):
+    make = make_audio if name != "loop.gif" else functools.partial(make_video, codec=("-c:v", "gif"))
+    path = make(tmp_path / name)
+    path.write_bytes(path.read_bytes() + bytes(500))
+    with path.open("rb") as file:
         assert not is_interrupted(file)
 
 
@@ -122,7 +153,13 @@ def test_other_files_are_not_taken_for_recordings(tmp_path):
 
 
 @given(
-    st.sampled_from([b"\0\0\0\x08moof", b"\x1a\x45\xdf\xa3", b"FLV\1", b"OggS", b"RIFF\0\0\0\0AVI ", b"G" * 400, b""]),
+    st.sampled_from(
+        [
+            *(b"\0\0\0\x08moof", b"\x1a\x45\xdf\xa3", b"FLV\1", b"OggS", b"RIFF\0\0\0\0AVI ", b"G" * 400, b""),
+            *(b"\x06\x0e\x2b\x34", b"\x89PNG\r\n\x1a\n", b"\0\0\1\xba", b"GIF89a", b"caff\0\1\0\0data"),
+            *map(bytes.fromhex, ("3026b2758e66cf11", "726966662e91cf11a5d628db04c10000")),
+        ]
+    ),
     st.binary(max_size=200),
 )
 def test_any_bytes_are_handled(head, rest):

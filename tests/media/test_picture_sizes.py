@@ -1,6 +1,7 @@
 """Streams in which the size of the picture, or the shape of its pixels, changes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_frames
+from heygem_cli.media.types import PictureSize
 from media_factory import X264, digest, ffmpeg, make_video
 
 VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8")
@@ -84,6 +86,12 @@ def test_landscape_in_a_larger_portrait(tmp_path: Path):
     landscape, portrait = middles(list(read_frames(video)))
     assert (video.width, video.height, corners_of(portrait)) == (360, 640, "WRBG")
     assert [color_at(landscape, 0.1, y) for y in (0.02, 0.32, 0.37, 0.48, 0.52, 0.63, 0.68, 0.98)] == list("KKWWBBKK")
+
+
+def test_window_that_is_resized_has_hundreds_of_sizes(tmp_path: Path):
+    video = probe_video(make_video(tmp_path / "a.webm", size=(320, 180), seconds=0.2, codec=VP8))
+    sizes = tuple(PictureSize(320, height, Fraction(1)) for height in range(180, 0, -1))
+    assert len(list(read_frames(replace(video, sizes=sizes)))) == 5
 
 
 def test_shape_of_the_pixels_changes_with_the_size(tmp_path: Path):

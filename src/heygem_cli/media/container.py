@@ -24,6 +24,9 @@ from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
 
+BREAKS_OFF = "the file breaks off, as after a crash or an incomplete copy; it was used up to there"
+"""The note about a recording that was interrupted."""
+
 DECODER_OPTIONS = {"max_pixels": str(2 * MAX_PIXELS)}
 """Guard decoders against sizes that only the data itself has; decoders round sizes up."""
 
@@ -93,7 +96,7 @@ def check_end(stream: av.VideoStream | av.AudioStream, path: Path) -> tuple[str,
     """
     with path.open("rb") as file:
         if is_interrupted(file):
-            return ("the file breaks off, as after a crash or an incomplete copy; it was used up to there",)
+            return (BREAKS_OFF,)
     size = path.stat().st_size
     expected = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     with path.open("rb") as file:

@@ -71,7 +71,10 @@ def _fit_filters(video: VideoInfo, options: str, pixel_format: str = "") -> list
     if video.is_still and not video.sizes:  # its shape is that of the output but for an odd row
         return [f"scale={width}:{height}:flags=bicubic+accurate_rnd{options}", *formats]
     pixel_shape = "sar"
+    first = video.sizes[0].sample_aspect_ratio if video.sizes else None
     for size in video.sizes:  # ffmpeg gives the shape of the first pictures to all of them
+        if size.sample_aspect_ratio == first:  # a window that is resized has hundreds of sizes
+            continue
         is_this = f"eq(iw\\,{size.width})*eq(ih\\,{size.height})"
         pixel_shape = f"if({is_this}\\,{_ratio(size.sample_aspect_ratio)}\\,{pixel_shape})"
     shape = f"iw*{pixel_shape}/ih/({_ratio(width * video.sample_aspect_ratio / height)})"

@@ -3,25 +3,89 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 _BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"meta", b"pnot", b"uuid"})
 _EBML = b"\x1a\x45\xdf\xa3"
 _TS_SYNC = 0x47
 _NO_SIZE = (bytes(4), b"\xff" * 4)
 """Sizes of a RIFF file, such as AVI, while it is being written."""
+_MXF_KEY = b"\x06\x0e\x2b\x34"
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PACK = b"\0\0\1\xba"
 _ZEROS = b"\0"
 """The type of what a recorder reserved on the disk but never wrote."""
+
+_SYSTEM_CODES = re.compile(rb"\x00\x00\x01[\xbb-\xef]")
+"""Start codes of the packets of MPEG-PS; the video in them has others."""
+_TAIL = 1 << 17
+"""Bytes in which the last packet of MPEG-PS begins, which has at most half as many."""
 
 Part = tuple[bytes, int]
 """A part of a container: its type, and the position of its end in the file."""
 
 
+@dataclass(frozen=True)
+class _ChunkFormat:
+    """A container of chunks that begin with their type and their size.
+
+    Attributes:
+        magic: How a file begins.
+        start: Where its first chunk begins.
+        types: What the types of all chunks match; anything else is not a part of the container.
+        type_bytes: Length of the type.
+        size_bytes: Length of the size.
+        order: The order of the size's bytes.
+        size_of_all: Whether the size includes the type and itself.
+        alignment: Chunks begin at multiples of it.
+    """
+
+    magic: bytes
+    start: int
+    types: re.Pattern[bytes]
+    type_bytes: int
+    size_bytes: int
+    order: Literal["big", "little"]
+    size_of_all: bool = False
+    alignment: int = 1
+
+    def parts(self, file: BinaryIO, size: int) -> Iterator[Part]:
+        """Yield the chunks; one without a known size, as of a recording that goes on, reaches to the end."""
+        end, header_bytes = self.start, self.type_bytes + self.size_bytes
+        while end < size:
+            header = _read(file, end, header_bytes)
+            kind, digits = header[: self.type_bytes], header[self.type_bytes :]
+            if not self.types.match(kind):
+                return
+            length = int.from_bytes(digits, self.order) + (0 if self.size_of_all else header_bytes)
+            is_unknown = not digits.strip(b"\xff") or length < header_bytes
+            end = size if is_unknown and len(header) == header_bytes else end + length
+            end += -end % self.alignment
+            yield kind, end
+
+
+_CHUNK_FORMATS = (
+    # WMV and WMA: the identifiers of the header, the data and the indices.
+    _ChunkFormat(
+        bytes.fromhex("3026b2758e66cf11"), 0, re.compile(rb"\x30\x26|\x36\x26|\x90\x08|\xd3\x29|\xf8\x03|\xd0\x3f"),
+        16, 8, "little", size_of_all=True,
+    ),
+    _ChunkFormat(b"caff", 8, re.compile(rb"[ -~]{4}"), 4, 8, "big"),
+    _ChunkFormat(
+        bytes.fromhex("726966662e91cf11a5d628db04c10000"), 40, re.compile(rb"[ -~]{4}"), 16, 8, "little",
+        size_of_all=True, alignment=8,
+    ),
+)  # fmt: skip
+
+
 def is_interrupted(file: BinaryIO) -> bool:
     """Return whether a file that is written in small parts, each complete in itself, ends within one of them.
 
-    These are fragmented MP4, Matroska and WebM, FLV, MPEG-TS, Ogg, and AVI whose size was never written.
+    These are fragmented MP4, Matroska and WebM, FLV, MPEG-TS and MPEG-PS, Ogg, WMV, MXF, CAF, W64, GIF, animated PNG,
+    and AVI whose size was never written.
     """
     size = os.fstat(file.fileno()).st_size
     return _ends_within(_find_parts(file, size), size)
@@ -39,6 +103,11 @@ def _find_parts(file: BinaryIO, size: int) -> Iterable[Part]:
         (head.startswith(b"FLV\1"), _tags),
         (head.startswith(b"OggS"), _pages),
         (is_unfinished_avi, _chunks),
+        (head.startswith(_MXF_KEY), _triplets),
+        (head.startswith(_PNG), _png_chunks),
+        (head.startswith(_PACK), _last_packet),
+        (head.startswith((b"GIF87a", b"GIF89a")), _trailer),
+        *((head.startswith(chunks.magic), chunks.parts) for chunks in _CHUNK_FORMATS),
     )
     find = next((find for is_of_kind, find in kinds if is_of_kind), None)
     return _packets(head, size) if find is None else find(file, size)
@@ -135,6 +204,47 @@ def _pages(file: BinaryIO, size: int) -> Iterator[Part]:
         count = header[26] if len(header) > 26 else 0
         end += 27 + count + sum(header[27 : 27 + count])
         yield header[:4], end
+
+
+def _triplets(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the triplets of key, length and value of an MXF file."""
+    end = 0
+    while end < size:
+        header = _read(file, end, 25)
+        if not header.startswith(_MXF_KEY[: len(header)]):
+            return
+        digits = header[16] & 0x7F if len(header) > 16 and header[16] > 0x7F else 0
+        length = int.from_bytes(header[17 : 17 + digits], "big") if digits else header[16] if len(header) > 16 else 0
+        end += 17 + digits + length
+        yield header[:16], end
+
+
+def _png_chunks(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the chunks of a PNG file."""
+    end, kind = len(_PNG), b""
+    while kind != b"IEND":
+        header = _read(file, end, 8)
+        kind = header[4:]
+        end += 12 + int.from_bytes(header[:4], "big")
+        yield kind, end
+        if end > size:
+            return
+
+
+def _last_packet(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the last packet of an MPEG-PS file that has a size."""
+    start = max(0, size - _TAIL)
+    tail = _read(file, start, _TAIL)
+    last = max((match.start() for match in _SYSTEM_CODES.finditer(tail)), default=None)
+    if last is not None:
+        length = int.from_bytes(tail[last + 4 : last + 6], "big")
+        yield tail[last : last + 4], start + last + 6 + length
+
+
+def _trailer(file: BinaryIO, size: int) -> Iterator[Part]:
+    """Yield the last byte of a GIF file; programs add zeros to it."""
+    tail = _read(file, max(0, size - _TAIL), _TAIL).rstrip(b"\0")
+    yield tail[-1:], size if tail.endswith(b";") else size + 1
 
 
 def _packets(head: bytes, size: int) -> Iterator[Part]:

@@ -11,7 +11,16 @@ import av.container
 import numpy as np
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.container import check_end, decode, demuxer_name, no_samples, open_media, read_packets, timestamp
+from heygem_cli.media.container import (
+    BREAKS_OFF,
+    check_end,
+    decode,
+    demuxer_name,
+    no_samples,
+    open_media,
+    read_packets,
+    timestamp,
+)
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -19,6 +28,12 @@ from heygem_cli.media.wav import has_more_samples
 
 MAX_PRIMING = 4500
 """Samples that encoders add before the first one, at the most (HE-AAC), and that decoders skip."""
+
+MAX_MISSING = 0.2
+"""Seconds by which the length in a header may be too long: a last packet that was padded."""
+
+_COUNTED = frozenset({"flac", "aiff", "au"})
+"""Formats whose header has the number of samples, but nothing at the end that would be missing."""
 
 
 def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
@@ -39,7 +54,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         scan = _scan_audio(container, stream, path)
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
-        end_note = check_end(stream, path)
+        end_note = check_end(stream, path) or _short_note(demuxer_name(container), stream, scan)
         return AudioInfo(
             path=path,
             duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
@@ -79,6 +94,14 @@ def _low_frequencies(channels: list[str]) -> int | None:
     if set(channels) == {"NONE"}:
         return {3: 2, 6: 3, 7: 3, 8: 3}.get(len(channels))
     return channels.index("LFE") if "LFE" in channels else None
+
+
+def _short_note(demuxer: str, stream: av.AudioStream, scan: _AudioScan) -> tuple[str, ...]:
+    """Return a note about a file that has less sound than its header says."""
+    if demuxer not in _COUNTED or stream.duration is None or stream.time_base is None:
+        return ()
+    declared = stream.duration * stream.time_base
+    return (BREAKS_OFF,) if scan.seconds < declared - MAX_MISSING else ()
 
 
 def _has_more_samples(path: Path) -> bool:
