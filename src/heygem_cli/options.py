@@ -74,6 +74,20 @@ def parse_person(text: str) -> Person:
     raise InputError("bad-face-choice", f"person {text!r} is not understood", hint=hint)
 
 
+def parse_time(text: str) -> float:
+    """Read a time in seconds, ``mm:ss`` or ``h:mm:ss``, with or without a fraction of a second.
+
+    Raises:
+        InputError: ``bad-time``.
+    """
+    parts = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,2}):)?(\d{1,9}(?:\.\d{1,9})?)", text.strip())
+    if parts is None:
+        hint = "Use seconds, such as 12.5, or h:mm:ss, such as 0:01:30"
+        raise InputError("bad-time", f"the time {text!r} is not understood", hint=hint)
+    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
     """How the output is encoded."""
@@ -127,6 +141,30 @@ class RenderOptions:
         metavar="N",
         minimum=1,
         default_text="the default track of the file, or else the first",
+    )
+    start: float = option(
+        0.0,
+        "Where in AUDIO to begin, in seconds or as `h:mm:ss`.",
+        metavar="TIME",
+        minimum=0,
+        parse=parse_time,
+        default_text="its beginning",
+    )
+    duration: float | None = option(
+        None,
+        "How much of AUDIO to use, in seconds or as `h:mm:ss`.",
+        metavar="TIME",
+        minimum=0,
+        parse=parse_time,
+        default_text="all of it",
+    )
+    face_start: float = option(
+        0.0,
+        "Where in FACE to begin, in seconds or as `h:mm:ss`.",
+        metavar="TIME",
+        minimum=0,
+        parse=parse_time,
+        default_text="its beginning",
     )
     loop: LoopMode = option(
         "pingpong",

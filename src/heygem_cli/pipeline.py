@@ -12,6 +12,7 @@ from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.output_format import output_format
+from heygem_cli.media.part import cut_audio, cut_video
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
@@ -41,7 +42,7 @@ def check_job(job: RenderJob) -> Inputs:
 def _probe(job: RenderJob) -> Inputs:
     try:
         audio = probe_audio(job.audio, job.options.audio_track)
-        inputs = Inputs(audio, probe_video(job.face, job.options.video_track))
+        inputs = used_part(job, Inputs(audio, probe_video(job.face, job.options.video_track)))
     except InputError as error:
         wrong_kind = error.code in ("no-audio-stream", "picture-not-audio", "no-video-stream", "cover-art-only")
         if not wrong_kind or not _are_swapped(job):
@@ -51,6 +52,17 @@ def _probe(job: RenderJob) -> Inputs:
         raise InputError("swapped-inputs", message, hint=hint, path=job.audio) from error
     picture = job.options.person.picture
     return inputs if picture is None else replace(inputs, picture=probe_picture(picture))
+
+
+def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
+    """Return the inputs of a job, cut to the part that it uses.
+
+    Raises:
+        InputError: ``empty-part``.
+    """
+    options = job.options
+    audio = cut_audio(inputs.audio, options.start, options.duration)
+    return replace(inputs, audio=audio, video=cut_video(inputs.video, options.face_start))
 
 
 def _are_swapped(job: RenderJob) -> bool:

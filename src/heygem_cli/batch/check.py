@@ -18,7 +18,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import check_output_path, probe_picture
+from heygem_cli.pipeline import check_output_path, probe_picture, used_part
 from heygem_cli.timeline import check_timeline
 
 Info = TypeVar("Info")
@@ -101,11 +101,14 @@ def check_rows(
         if picture is not None:
             errors["person"] = person_errors.get(picture)
         found = [row.raw.problem(column, *error) for column, error in errors.items() if error is not None]
-        found += _find_problems(row, job, inodes)
-        problems += found
+        inputs = None
         if not found:
             inputs = Inputs(audios[audio], faces[face], None if picture is None else persons[picture])
-            checked.append(CheckedRow(replace(row, job=job), inputs, tuple(identities[path] for path in job.inputs)))
+        found += _find_problems(row, job, inodes, inputs)
+        problems += found
+        if inputs is not None and not found:
+            job_identities = tuple(identities[path] for path in job.inputs)
+            checked.append(CheckedRow(replace(row, job=job), used_part(job, inputs), job_identities))
     _check_machine(rows, checked, options)
     return checked, problems
 
@@ -151,8 +154,9 @@ def _message(error: HeygemError) -> Message:
     return error.message, error.hint or HINTS.get(error.code, "")
 
 
-def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity]) -> Iterator[Problem]:
-    checks: dict[str, Callable[[], None]] = {
+def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity], inputs: Inputs | None) -> Iterator[Problem]:
+    checks: dict[str, Callable[[], object]] = {
+        "start": lambda: inputs and used_part(job, inputs),
         "engine": lambda: check_options(job.options),
         "output": lambda: _check_output(job, inodes),
         "timeline": lambda: _check_timeline(job, inodes),

@@ -45,6 +45,7 @@ _COMMON = ("-hide_banner", "-nostdin", "-loglevel", "error", "-max_error_rate", 
 
 def decode_video_args(video: VideoInfo, start: int = 0, count: int | None = None) -> list[str]:
     """Build the arguments that write ``count`` frames from frame ``start`` on to stdout, as :func:`raw_format`."""
+    start += video.skipped
     seek = _seek_args(video, start) if is_seekable(video) else []
     if video.is_still:
         count = 1
@@ -221,7 +222,7 @@ def _decode_args(audio: AudioInfo, filters: str, *form: str) -> list[str]:
 
 def _timed_audio_args(audio: AudioInfo) -> list[str]:
     """Build the arguments of the audio as input, with timestamps from the start of the output."""
-    return _audio_input_args(audio, start=audio.start - audio.delay)
+    return _audio_input_args(audio, start=audio.start - audio.delay + Fraction(audio.skipped))
 
 
 def _audio_input_args(audio: AudioInfo, *, start: Fraction | None = None) -> list[str]:
@@ -290,7 +291,10 @@ def _mix_filter(audio: AudioInfo, layout: str, count: int) -> str:
 
 def _audio_times(audio: AudioInfo) -> str:
     times = _FILL_GAPS if audio.reliable_times else _IGNORE_TIMES
-    return f"{times},atrim=start=0" if audio.delay < 0 else times
+    if audio.skipped and not audio.reliable_times:
+        times += f"-{audio.skipped}/TB"
+    end = "" if audio.limit is None else f":end={audio.limit}"
+    return f"{times},atrim=start=0{end}" if audio.delay < 0 or audio.skipped or end else times
 
 
 def _ratio(value: Fraction) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 from typing import IO, TypeVar
 
 import numpy as np
@@ -133,7 +134,7 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         InputError: ``no-samples`` when nothing can be decoded.
         HeygemError: The decoder failed.
     """
-    silence = max(0, round(audio.delay * rate))
+    silence = max(0, round(float(audio.delay - Fraction(audio.skipped)) * rate))
     for start in range(0, silence, AUDIO_BLOCK):
         yield np.zeros(min(AUDIO_BLOCK, silence - start), np.float32)
     with closing(_read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)) as chunks:

@@ -83,6 +83,7 @@ class VideoInfo:
         height: Height of the decoded frames, likewise.
         fps: Constant frame rate of the decoded frames: of a variable rate that of its busiest parts; 25 for an image.
         frames: Number of frames: exact for a still image (1), otherwise an estimate.
+        skipped: How many frames of the file are left out before the first.
         is_still: Whether the file is a still image.
         is_converted: Whether it is a still image that Pillow decodes, see :mod:`heygem_cli.media.still`.
         codec: ffmpeg's name of the codec.
@@ -116,6 +117,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     stream: VideoStream = VideoStream()
     start: Fraction = Fraction(0)
+    skipped: int = 0
     sizes: tuple[PictureSize, ...] = ()
     is_interlaced: bool = False
     is_rgb: bool = False
@@ -141,7 +143,7 @@ class AudioInfo:
 
     Attributes:
         path: The file.
-        duration: Length in seconds with the delay, an estimate.
+        duration: Length in seconds with the delay, an estimate; of the part that is used.
         codec: ffmpeg's name of the codec.
         sample_rate: In hertz.
         channels: Number of channels.
@@ -149,6 +151,8 @@ class AudioInfo:
         start: Timestamp of the first decoded sample in seconds.
         delay: Seconds of silence before the first sample: in a file with a video, until the sound begins; otherwise 0.
             Negative: seconds of sound that are skipped, since an encoder added them.
+        skipped: Seconds that are left out at the beginning, silence included.
+        limit: Seconds after them that are used at the most; None: all.
         reliable_times: Whether the timestamps are used; otherwise the samples follow each other without gaps.
         seamless: Whether packets that are copied sound the same: none is missing, and none has to be skipped.
         damaged: Whether decoding it is known to give errors.
@@ -168,6 +172,8 @@ class AudioInfo:
     demuxer: str = ""
     start: Fraction = Fraction(0)
     delay: Fraction = Fraction(0)
+    skipped: float = 0
+    limit: float | None = None
     reliable_times: bool = True
     seamless: bool = True
     damaged: bool = False

@@ -1,0 +1,50 @@
+"""Use only a part of an audio or of a video, or a smaller picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from heygem_cli.errors import InputError
+from heygem_cli.media.types import AudioInfo, VideoInfo
+
+
+def cut_audio(audio: AudioInfo, start: float, duration: float | None) -> AudioInfo:
+    """Return the part of an audio from ``start`` seconds on, ``duration`` seconds long (None: to its end).
+
+    Raises:
+        InputError: ``empty-part``.
+    """
+    if not start and duration is None:
+        return audio
+    length = audio.duration - start
+    if length <= 0:
+        message = f"--start {start:g}: the audio is {audio.duration:.2f} s long"
+        raise InputError("empty-part", message, hint="Choose an earlier time", path=audio.path)
+    if duration is not None:
+        length = min(length, duration)
+        if start + duration <= audio.delay:
+            message = f"--duration {duration:g}: the sound begins at {float(audio.delay):.2f} s"
+            raise InputError("empty-part", message, hint="Choose a longer or a later part", path=audio.path)
+    return replace(audio, duration=length, skipped=start, limit=duration, seamless=False)
+
+
+def cut_video(video: VideoInfo, start: float) -> VideoInfo:
+    """Return the part of a video from ``start`` seconds on; a still image is the same at any time.
+
+    Raises:
+        InputError: ``empty-part``.
+    """
+    skipped = round(start * video.fps)
+    if not skipped or video.is_still:
+        return video
+    if skipped >= video.frames:
+        message = f"--face-start {start:g}: the video is {float(video.frames / video.fps):.2f} s long"
+        raise InputError("empty-part", message, hint="Choose an earlier time", path=video.path)
+    return replace(video, frames=video.frames - skipped, skipped=skipped)
+
+
+def half_size(video: VideoInfo) -> VideoInfo:
+    """Return a video whose frames are decoded at half their size; an image that Pillow decodes keeps its size."""
+    if video.is_converted:
+        return video
+    return replace(video, width=max(2, video.width // 4 * 2), height=max(2, video.height // 4 * 2))
