@@ -26,13 +26,19 @@ are outside the picture.
 
 @dataclass(frozen=True)
 class RenderJob:
-    """One video to make; ``own`` says which files it may replace without ``overwrite``."""
+    """One video to make.
+
+    Attributes:
+        own: Which files it may replace without ``overwrite``.
+        half_size: Whether the video has half the width and height of the face video, for a preview.
+    """
 
     audio: Path
     face: Path
     output: Path
     options: RenderOptions = field(default_factory=RenderOptions)
     own: OwnOutputs = field(default_factory=OwnOutputs)
+    half_size: bool = False
 
     @property
     def inputs(self) -> tuple[Path, ...]:

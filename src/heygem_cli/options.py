@@ -115,7 +115,12 @@ class EncodeOptions:
 class RenderOptions:
     """How a job is rendered."""
 
-    overwrite: bool = option(False, "Replace an existing output, which otherwise is an error.", changes_output=False)
+    overwrite: bool = option(
+        False,
+        "Replace an existing output, which otherwise is an error.",
+        flags=("-y", "--overwrite"),
+        changes_output=False,
+    )
     engine: str = option(
         "mesh", "What draws: `mesh`, built in, or an existing HeyGem: `heygem` or `heygem-http`.", metavar="NAME"
     )
@@ -237,10 +242,24 @@ class EngineOptions:
 
 
 @dataclass(frozen=True)
+class TrialOptions:
+    """How to try a render first."""
+
+    preview: bool = run_option(
+        False, "Render the first 5 s at half the size, fast, as `FACE_AUDIO_preview.mp4`.", variable=False
+    )
+    dry_run: bool = run_option(
+        False, "Show what would be made and write nothing.", flags=("-n", "--dry-run"), variable=False
+    )
+
+
+@dataclass(frozen=True)
 class BatchOptions:
     """How a batch runs."""
 
-    dry_run: bool = run_option(False, "Show what would be done, and why, and write nothing.", variable=False)
+    dry_run: bool = run_option(
+        False, "Show what would be done, and why, and write nothing.", flags=("-n", "--dry-run"), variable=False
+    )
     force: bool = run_option(False, "Render every row, done or not.", variable=False)
     retry_failed: bool = run_option(False, "Also render rows that failed in an earlier run.", variable=False)
     only: tuple[str, ...] = run_option((), "Render only this row; may be repeated.", metavar="ID", variable=False)

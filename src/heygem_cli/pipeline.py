@@ -12,7 +12,7 @@ from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.media.output_format import output_format
-from heygem_cli.media.part import cut_audio, cut_video
+from heygem_cli.media.part import cut_audio, cut_video, half_size
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
@@ -55,14 +55,15 @@ def _probe(job: RenderJob) -> Inputs:
 
 
 def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
-    """Return the inputs of a job, cut to the part that it uses.
+    """Return the inputs of a job, cut to the part, and reduced to the size, that it uses.
 
     Raises:
         InputError: ``empty-part``.
     """
     options = job.options
     audio = cut_audio(inputs.audio, options.start, options.duration)
-    return replace(inputs, audio=audio, video=cut_video(inputs.video, options.face_start))
+    video = half_size(inputs.video) if job.half_size else inputs.video
+    return replace(inputs, audio=audio, video=cut_video(video, options.face_start))
 
 
 def _are_swapped(job: RenderJob) -> bool:

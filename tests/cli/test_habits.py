@@ -1,5 +1,6 @@
 """What users of other programs expect of the command line."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -37,12 +38,12 @@ def heygem(tmp_path):
     return run
 
 
-def test_output_may_be_a_folder(tmp_path, face, voice):
+def test_output_may_be_a_folder(tmp_path):
     name = "habit_habit.mp4"
-    assert str(output_path("", voice, face)) == name
-    assert output_path(str(tmp_path), voice, face) == tmp_path / name
-    assert str(output_path("new/folder/", voice, face)) == f"new/folder/{name}"
-    assert str(output_path("new/folder", voice, face)) == "new/folder"
+    assert str(output_path("", name)) == name
+    assert output_path(str(tmp_path), name) == tmp_path / name
+    assert str(output_path("new/folder/", name)) == f"new/folder/{name}"
+    assert str(output_path("new/folder", name)) == "new/folder"
 
 
 def test_missing_folders_of_the_output_are_made(heygem, tmp_path, face, voice):
@@ -141,3 +142,32 @@ def test_bash_completes_commands_options_and_values(heygem, tmp_path, typed, off
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_have_completion_scripts(heygem, shell):
     assert "_HEYGEM_COMPLETE" in heygem("--show-completion", shell).stdout
+
+
+def test_preview_is_short_and_small_and_does_not_take_the_name(heygem, tmp_path, face, media):
+    speech = make_voice(media / "six.wav", 6)
+    done = heygem("render", speech, face, "--preview", "--start", "0:00.5", "--json", "--no-cache")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["width"], made["height"], made["duration"]) == (160, 120, 5)
+    assert [path.name for path in tmp_path.glob("*.mp4")] == ["habit_six_preview.mp4"]
+
+
+def test_dry_run_says_what_would_be_made_and_writes_nothing(heygem, tmp_path, face, voice):
+    done = heygem("render", voice, face, "-n", "-o", "new/x.mkv")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = dict(line.strip().split(maxsplit=1) for line in done.stdout.splitlines())
+    assert lines["output"] == "new/x.mkv"
+    assert lines["video"].startswith("0.20 s, 320×240, 25 fps, about 5 frames")
+    assert lines["face"] == "3 frames, 0.12 s, pingpong"
+    assert list(tmp_path.iterdir()) == []
+    assert json.loads(heygem("render", voice, face, "-n", "--json").stdout)["dry_run"] is True
+    failed = heygem("render", voice, voice, "-n")
+    assert failed.returncode == 2
+
+
+@pytest.mark.parametrize("time", ["-1", "1:2:3:4", "x", "1h", "", "9" * 12])
+def test_times_that_are_none_are_errors(heygem, face, voice, time):
+    failed = heygem("render", voice, face, f"--start={time}")
+    assert failed.returncode == 2
+    assert "Use seconds, such as 12.5, or h:mm:ss" in failed.stderr

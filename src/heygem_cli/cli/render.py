@@ -11,8 +11,9 @@ import typer
 
 from heygem_cli.cli.output import format_counts, format_speed, frames_by_reason, print_facts, print_json, print_warnings
 from heygem_cli.cli.parameters import Given, command
+from heygem_cli.cli.trial import planned, previewed
 from heygem_cli.errors import InputError, plural, printable
-from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions
+from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions, TrialOptions
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def render(
     ] = None,
     options: RenderOptions,
     engines: EngineOptions,
+    trial: TrialOptions,
     display: DisplayOptions,
     given: Given,
 ) -> None:
@@ -68,7 +70,14 @@ def render(
     from heygem_cli.media.names import FileFinder
 
     audio, face = (FileFinder().find(str(path)) for path in (audio, face))
-    job = RenderJob(audio, face, output_path(output or "", audio, face), options)
+    name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
+    job = RenderJob(audio, face, output_path(output or "", name), options)
+    if trial.preview:
+        job = previewed(job)
+    if trial.dry_run:
+        facts = planned(job, engines, given)
+        print_json({"dry_run": True, **facts}) if display.as_json else print_facts(facts)
+        return
     result = _render(job, engines, settings, given, quiet=display.quiet)
     if display.as_json:
         print_json(result.to_dict())
@@ -78,10 +87,10 @@ def render(
         print_warnings(result.warnings)
 
 
-def output_path(given: str, audio: Path, face: Path) -> Path:
+def output_path(given: str, name: str) -> Path:
     """Return the output that ``--output`` names: a file, or a folder, which ends with a slash or exists."""
     path = Path(given)
-    return path / f"{face.stem}_{audio.stem}.mp4" if given.endswith("/") or path.is_dir() else path
+    return path / name if given.endswith("/") or path.is_dir() else path
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:

@@ -22,7 +22,7 @@ def cut_audio(audio: AudioInfo, start: float, duration: float | None) -> AudioIn
         raise InputError("empty-part", message, hint="Choose an earlier time", path=audio.path)
     if duration is not None:
         length = min(length, duration)
-        if start + duration <= audio.delay:
+        if duration <= max(0, audio.delay - start):
             message = f"--duration {duration:g}: the sound begins at {float(audio.delay):.2f} s"
             raise InputError("empty-part", message, hint="Choose a longer or a later part", path=audio.path)
     return replace(audio, duration=length, skipped=start, limit=duration, seamless=False)
