@@ -21,6 +21,7 @@ from heygem_cli.options import (
     EncodeOptions,
     EngineOptions,
     RenderOptions,
+    TrialOptions,
 )
 
 PACKAGE = Path(heygem_cli.__file__).parent
@@ -111,7 +112,7 @@ def parameters(command):
 
 @pytest.mark.parametrize("command", ["render", "batch"])
 def test_commands_have_exactly_the_declared_options(command):
-    groups = [RenderOptions, EngineOptions, DisplayOptions] + ([BatchOptions] if command == "batch" else [])
+    groups = [RenderOptions, EngineOptions, DisplayOptions, BatchOptions if command == "batch" else TrialOptions]
     names = {each.name for group in groups for each in declared(group)}
     own = {"audio", "face", "output"} if command == "render" else {"manifest"}
     visible = {name for name, parameter in parameters(command).items() if not getattr(parameter, "hidden", False)}
