@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from heygem_cli import Renderer, RenderResult, render
 from heygem_cli.errors import InputError
 from heygem_cli.media.probe_video import probe_video
+from heygem_cli.media.read import read_frames
 from portrait import make_face_video, make_voice, scene
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +39,18 @@ def test_render_takes_the_options_of_the_command_line(tmp_path, face, voice):
     assert isinstance(result, RenderResult)
     assert (result.frames, result.provider) == (10, "CPUExecutionProvider")
     assert probe_video(tmp_path / "out.mp4").width == 256
+
+
+def test_the_mouth_opens_as_far_as_it_is_told(tmp_path, face, voice):
+    """How much the mouth's part of the picture changes from frame to frame says how far it opens."""
+    changes = []
+    with Renderer(device="cpu") as renderer:
+        for number, options in enumerate(({"mouth": 0}, {"mouth": 0.5}, {}, {"mouth": 1.5})):
+            output = tmp_path / f"{number}.mp4"
+            renderer.render(voice, face, output, quality="best", **options)
+            luma = np.array([frame[:256].astype(float) for frame in read_frames(probe_video(output))])
+            changes.append(luma[:, 128:220, 80:180].std(0).mean())
+    assert changes == sorted(changes)
 
 
 def test_renderer_is_reused_and_reports_progress(tmp_path, face, voice):

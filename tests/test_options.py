@@ -127,6 +127,13 @@ def test_flags_and_variables_are_unique():
     assert len(variables) == len(set(variables))
 
 
+def test_quality_sets_what_is_not_given():
+    assert EncodeOptions().crf_and_preset == (18, "veryfast")
+    assert EncodeOptions(quality="draft").crf_and_preset == (28, "ultrafast")
+    assert EncodeOptions(quality="best", crf=0).crf_and_preset == (0, "slow")
+    assert EncodeOptions(quality="draft", preset="medium").crf_and_preset == (28, "medium")
+
+
 def test_columns_are_the_options_of_a_row():
     assert set(COLUMNS) == {"audio", "face", "id", "output", *ROW_OPTIONS}
     assert {"device", "threads", "home"}.isdisjoint(COLUMNS)
@@ -141,4 +148,4 @@ def test_every_option_of_an_engine_is_used_by_one():
 def test_values_of_nested_groups_are_replaced():
     options = with_values(RenderOptions(), {"crf": 30, "loop": "hold"})
     assert options == RenderOptions(loop="hold", encode=EncodeOptions(crf=30))
-    assert [value_of(options, ROW_OPTIONS[name]) for name in ("crf", "loop", "preset")] == [30, "hold", "veryfast"]
+    assert [value_of(options, ROW_OPTIONS[name]) for name in ("crf", "loop", "preset")] == [30, "hold", None]

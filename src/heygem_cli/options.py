@@ -26,6 +26,13 @@ Encoder = Literal["auto", "libx264", "h264_nvenc"]
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
 ]
+Quality = Literal["draft", "good", "best"]
+QUALITIES: Mapping[Quality, tuple[int, Preset]] = {
+    "draft": (28, "ultrafast"),
+    "good": (18, "veryfast"),
+    "best": (14, "slow"),
+}
+"""The CRF and the preset of each quality."""
 PixelFormat = Literal["8bit", "10bit"]
 Device = Literal["auto", "cpu", "cuda"]
 Rule = Literal["main", "largest", "left", "center", "right"]
@@ -92,9 +99,20 @@ def parse_time(text: str) -> float:
 class EncodeOptions:
     """How the output is encoded."""
 
-    crf: int = option(18, "Quality of the video, 0 to 51: lower is better, in a larger file.", minimum=0, maximum=51)
-    preset: Preset = option(
-        "veryfast", "Speed of libx264 and libx265, `ultrafast` to `placebo`: slower makes smaller files."
+    quality: Quality = option(
+        "good", "`draft` is fast and makes a rough picture, `best` is slow; sets `--crf` and `--preset`."
+    )
+    crf: int | None = option(
+        None,
+        "Quality of the video, 0 to 51: lower is better, in a larger file.",
+        minimum=0,
+        maximum=51,
+        default_text="18, draft 28, best 14",
+    )
+    preset: Preset | None = option(
+        None,
+        "Speed of libx264 and libx265, `ultrafast` to `placebo`: slower makes smaller files.",
+        default_text="`veryfast`, draft `ultrafast`, best `slow`",
     )
     encoder: Encoder = option("auto", "The video encoder: `libx264`, `h264_nvenc`, or `auto`: NVENC where it works.")
     pixel_format: PixelFormat = option(
@@ -109,6 +127,12 @@ class EncodeOptions:
         maximum=128,
         default_text="as many as there are cores; at most 4 for the networks",
     )
+
+    @property
+    def crf_and_preset(self) -> tuple[int, Preset]:
+        """Return the CRF and the preset: those given, else those of the quality."""
+        crf, preset = QUALITIES[self.quality]
+        return crf if self.crf is None else self.crf, self.preset or preset
 
 
 @dataclass(frozen=True)
@@ -178,6 +202,9 @@ class RenderOptions:
     )
     on_missing_face: MissingFace = option(
         "pass", "Frames without the face: `pass` them unchanged, `hold` the last frame that has it, or `fail`."
+    )
+    mouth: float = option(
+        1.0, "How far the mouth opens: 1 is the person's own way, less is calmer.", minimum=0, maximum=1.5
     )
     background: Color = option(
         Color(255, 255, 255),

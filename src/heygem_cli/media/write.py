@@ -93,7 +93,7 @@ def encode_video(
     """
     with _new_output(output, own, overwrite=overwrite) as part:
         encoder, container, threads = choose_encoder(options, video), output_format(output), options.threads or 0
-        codec = arguments.encoder_args(encoder, options.crf, options.preset, threads)
+        codec = arguments.encoder_args(encoder, *options.crf_and_preset, threads)
         if video.bits == 10:
             codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
         args = arguments.encode_args(video, audio, part.open_path, seconds=seconds, codec=codec, container=container)

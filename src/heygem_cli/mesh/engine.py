@@ -87,7 +87,7 @@ class MeshEngine:
                 speaker = _Speaker(track, frame_states(track, video), build_renderer(video, track, self.painter))
             timeline = Timeline(person.number)
             source = replace(video, bits=10) if options.encode.pixel_format == "10bit" else video
-            rendered = _render_frames(job, source, motion.offsets, speaker)
+            rendered = _render_frames(job, source, options.mouth * motion.offsets, speaker)
             encoder = encode_video(
                 job.output,
                 source,
