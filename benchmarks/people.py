@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from benchmarks.people_cover_scores import CoverScores
+    from benchmarks.people_identity import IdentityScores
     from benchmarks.people_render import Rendered
     from benchmarks.people_scenes import Composite
     from benchmarks.people_speakers import SpeakerScores
 
-Group = Literal["speakers", "covers"]
+Group = Literal["speakers", "covers", "identity"]
 SetName = Literal["tuned", "held-out"]
 FRAMES = 75
 """Frames that are read of each clip."""
@@ -41,6 +42,7 @@ class Measured:
 
     speakers: list[tuple[SetName, SpeakerScores]] = field(default_factory=list)
     covers: list[tuple[SetName, CoverScores]] = field(default_factory=list)
+    identity: list[tuple[SetName, IdentityScores]] = field(default_factory=list)
     strips: list[Image] = field(default_factory=list)
 
 
@@ -63,13 +65,13 @@ def make_cases(
     def chosen(composite: Composite) -> bool:
         return not names or any(part in composite.name for part in names)
 
-    for set_name in sets:
+    for set_name in sets if only != "identity" else ():
         for clips in people_actors.CASTS[set_name]:
             cast = [people_actors.load_actor(data / clip, FRAMES) for clip in clips]
-            if only != "covers":
+            if only in {None, "speakers"}:
                 made = people_scenes.make_composites(cast)
                 yield from ((set_name, "speakers", each) for each in made if chosen(each))
-            if only != "speakers":
+            if only in {None, "covers"}:
                 made = [people_covers.cover_composite(cover, cast[0]) for cover in people_covers.COVERS]
                 yield from ((set_name, "covers", each) for each in made if chosen(each))
 
@@ -79,8 +81,10 @@ def measure(data: Path, sets: Sequence[SetName], only: Group | None, names: Sequ
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    from benchmarks.people_actors import VOICE  # noqa: PLC0415 - after the settings
+    from benchmarks import people_identity  # noqa: PLC0415 - after the settings
+    from benchmarks.people_actors import VOICE  # noqa: PLC0415
     from benchmarks.people_render import render_composite  # noqa: PLC0415
+    from heygem_cli.mesh.engine import MeshEngine  # noqa: PLC0415
     from heygem_cli.options import EngineOptions  # noqa: PLC0415
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
@@ -90,6 +94,12 @@ def measure(data: Path, sets: Sequence[SetName], only: Group | None, names: Sequ
         rendered = render_composite(composite, data / VOICE, pipeline, folder)
         summary = add_scores(measured, set_name, group, rendered)
         sys.stderr.write(f"{summary}, {time.perf_counter() - start:.0f} s\n")
+    if only in {None, "identity"}:
+        engine = pipeline.engine("mesh")
+        assert isinstance(engine, MeshEngine)  # noqa: S101 - for the type checker
+        for set_name in sets:
+            scores = people_identity.score_identity(data, people_identity.PEOPLE[set_name], engine.tracker)
+            measured.identity += [(set_name, each) for each in scores]
     return measured
 
 
@@ -171,6 +181,32 @@ def print_covers(measured: Measured) -> list[Target]:
     return targets
 
 
+def print_identity(measured: Measured) -> list[Target]:
+    """Print how well people are recognised, and return the targets."""
+    rows = [
+        [
+            f"{chosen}, {each.kind}",
+            *(percent(share) for share in (each.error, each.same_error, each.different_error)),
+            str(each.same),
+            str(each.different),
+        ]
+        for chosen, each in measured.identity
+    ]
+    heads = (
+        "halves of clips",
+        "equal error rate",
+        "same, taken for others",
+        "others, taken for same",
+        "same",
+        "others",
+    )
+    print_table("Who is who", heads, rows)
+    return [
+        Target(f"{chosen}: same or different person, equal error rate, {each.kind}", 100 * each.error, 2, " %")
+        for chosen, each in measured.identity
+    ]
+
+
 def percent(value: float) -> str:
     """Format a share; NaN as a dash."""
     return "–" if value != value else f"{value:.1%}"  # noqa: PLR0124 - NaN
@@ -181,6 +217,7 @@ def to_json(measured: Measured) -> dict[str, object]:
     return {
         "speakers": [{"set": name, **asdict(scores)} for name, scores in measured.speakers],
         "covers": [{"set": name, **asdict(scores)} for name, scores in measured.covers],
+        "identity": [{"set": name, **asdict(scores)} for name, scores in measured.identity],
     }
 
 
@@ -199,14 +236,15 @@ def main(
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         measured = measure(data, [people] if people else ["tuned", "held-out"], only, name or [], folder)
-        if not measured.strips:
+        if not measured.strips and not measured.identity:
             raise InputError("no-data", "no composite has such a name", hint="See benchmarks/people_scenes.py")
-        if sheet:
+        if sheet and measured.strips:
             from benchmarks.people_sheet import write_sheet  # noqa: PLC0415
 
             write_sheet(measured.strips, sheet)
         targets = print_speakers(measured) if measured.speakers else []
         targets += print_covers(measured) if measured.covers else []
+        targets += print_identity(measured) if measured.identity else []
         print_targets(targets)
         if json:
             write_json(json, to_json(measured), targets)

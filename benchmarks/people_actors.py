@@ -83,14 +83,19 @@ def load_actor(path: Path, frames: int) -> Actor:
     Raises:
         InputError: A frame has no face.
     """
-    video = probe_video(path)
-    with closing(read_frames(video, count=frames)) as decoded:
-        pictures = [_resized(to_bgr(frame)) for frame in decoded]
+    pictures, fps = read_pictures(path, frames)
     rows = list(MediaPipeTracker().track([to_i420(picture) for picture in pictures]))
     found = [row[:, :2] for row in rows if row is not None]
     if len(found) < len(pictures):
         raise InputError("no-face", "a frame has no face", hint="Choose another clip", path=path)
-    return Actor(path.stem, float(video.fps), tuple(pictures), np.stack(found))
+    return Actor(path.stem, fps, tuple(pictures), np.stack(found))
+
+
+def read_pictures(path: Path, frames: int | None) -> tuple[list[Picture], float]:
+    """Read the first frames of a clip or all, made smaller if it is higher than :data:`HEIGHT`, and its frame rate."""
+    video = probe_video(path)
+    with closing(read_frames(video, count=frames)) as decoded:
+        return [_resized(to_bgr(frame)) for frame in decoded], float(video.fps)
 
 
 def _resized(picture: Picture) -> Picture:

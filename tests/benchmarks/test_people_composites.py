@@ -14,6 +14,7 @@ pytest.importorskip("mediapipe", reason="the benchmark needs the extra `train`")
 from benchmarks.people_actors import Actor, to_i420
 from benchmarks.people_cover_scores import covered_share, lower_face, score_cover
 from benchmarks.people_covers import COVERS, cover_composite
+from benchmarks.people_identity import equal_error_rate
 from benchmarks.people_render import Rendered, RenderedFrame, visible_share
 from benchmarks.people_scenes import Composite, Layer, Scene, Shot, make_composites
 from benchmarks.people_speakers import score_speakers
@@ -216,3 +217,10 @@ def test_mouth_of_a_small_face_has_pixels(cast: list[Actor]) -> None:
     layer = Layer(cast[0], people_scenes.CORNER, (0.5, 0.5, 0.3))
     person = people_scenes.draw([layer], (WIDTH, HEIGHT), 0, 0).people[0]
     assert cv2.countNonZero(person.mouth) > 0
+
+
+def test_equal_error_rate() -> None:
+    distances = np.arange(10.0)
+    assert equal_error_rate(distances, distances + 10) == 0
+    assert equal_error_rate(distances, distances + 8) == pytest.approx(0.2, abs=0.05)
+    assert equal_error_rate(distances, distances) == pytest.approx(0.5, abs=0.06)
