@@ -14,6 +14,9 @@ import pytest
 from rich.text import Text
 
 from batch_program import Batch, is_complete
+from heygem_cli.media.part import cut_video
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +235,11 @@ def test_example_manifest_is_valid():
     command = [sys.executable, "-m", "heygem_cli", "batch", str(example), "--dry-run", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert {job["action"] for job in json.loads(done.stdout)["jobs"]} <= {"do", "done"}
+
+
+def test_the_looped_row_of_the_example_manifest_loops():
+    example = Path(__file__).parents[2] / "examples"
+    rows = csv.DictReader((example / "manifest.csv").read_text().splitlines())
+    (looped,) = (row for row in rows if row["loop"])
+    part = cut_video(probe_video(example / looped["face"]), float(looped["face_start"]))
+    assert part.frames / part.fps < probe_audio(example / looped["audio"]).duration
