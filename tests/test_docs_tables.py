@@ -19,7 +19,7 @@ def test_tables_are_current_and_translated(page):
 
 
 @pytest.mark.parametrize("chinese", [False, True])
-@pytest.mark.parametrize("command", ["render", "batch", "doctor", "fix-config"])
+@pytest.mark.parametrize("command", ["render", "faces", "batch", "doctor", "fix-config"])
 def test_every_visible_option_is_in_a_table(command, chinese):
     texts = [page.read_text(encoding="utf-8") for page in pages() if page.name.endswith(CHINESE) is chinese]
     rows = [row for text in texts for block in BLOCK.finditer(text) for row in parse_table(block["table"]).rows]

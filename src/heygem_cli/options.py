@@ -319,6 +319,18 @@ class BatchOptions:
 
 
 @dataclass(frozen=True)
+class FacesOptions:
+    """What ``heygem faces`` writes."""
+
+    sheet: Path | None = run_option(
+        None,
+        "Write a picture with the numbered faces: `.png`, `.jpg` or `.webp`.",
+        metavar="FILE",
+        variable=False,
+    )
+
+
+@dataclass(frozen=True)
 class DisplayOptions:
     """What a command prints."""
 

@@ -18,7 +18,7 @@ from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
-from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.options import EngineOptions, Person, RenderOptions
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
 from heygem_cli.timeline import check_timeline, write_timeline
@@ -139,6 +139,14 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
     yield from _lost_bits(video, options)
 
 
+def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> Iterator[str]:
+    """Say who speaks where several people are shown and nobody was chosen."""
+    if options.person == Person() and result.people is not None and result.people > 1:
+        number = result.spans[0].person
+        message = f"it shows {result.people} people; the one in most frames was taken, number {number} of heygem faces"
+        yield f"{printable(video.path)}: {message}"
+
+
 def _lost_bits(video: VideoInfo, options: RenderOptions) -> Iterator[str]:
     bits = 10 if options.encode.pixel_format == "10bit" else 8
     if video.source_bits <= bits:
@@ -202,7 +210,8 @@ class Pipeline:
         result = engine.render(job, inputs, on_progress)
         if job.options.timeline is not None:
             write_timeline(job.options.timeline, result)
-        return replace(result, warnings=(*_warnings(inputs, job.options), *result.warnings))
+        warnings = *_warnings(inputs, job.options), *_choice(result, inputs.video, job.options), *result.warnings
+        return replace(result, warnings=warnings)
 
     def close(self) -> None:
         """Close all engines."""

@@ -100,7 +100,7 @@ def _rows(spans: Iterable[Span], fps: Fraction) -> Iterable[tuple[object, ...]]:
 
 def _to_csv(rows: Iterable[tuple[object, ...]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(rows)
     return text.getvalue()

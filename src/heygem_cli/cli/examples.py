@@ -7,12 +7,14 @@ EXAMPLES = {
         "heygem render speech.wav anna.mp4",
         "heygem render speech.wav photo.jpg -o videos/",
         "heygem render speech.m4a two-people.mp4 --person left --crf 16",
+        "heygem render speech.wav interview.mp4 --person anna.jpg --timeline out.csv",
     ),
     "batch": (
         "heygem batch list.csv --dry-run",
         "heygem batch list.csv --retries 2 --report report.json",
         "heygem batch list.csv --shard 1/4",
     ),
+    "faces": ("heygem faces interview.mp4", "heygem faces interview.mp4 --sheet faces.png"),
     "engines": ("heygem engines", "heygem engines --home ~/HeyGem-Linux-Python-Hack"),
     "doctor": (
         "heygem doctor",

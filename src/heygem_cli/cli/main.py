@@ -16,6 +16,7 @@ from heygem_cli.cli.config_file import read_config
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
 from heygem_cli.cli.examples import examples
+from heygem_cli.cli.faces import faces
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.output import discard, print_error, report_errors
 from heygem_cli.cli.parameters import options_of
@@ -64,6 +65,7 @@ def help_(
 COMMANDS = {
     "render": render,
     "batch": batch,
+    "faces": faces,
     "engines": engines,
     "doctor": doctor,
     "fix-config": fix_config,

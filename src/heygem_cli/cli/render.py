@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +72,7 @@ def render(
 
     audio, face = (FileFinder().find(str(path)) for path in (audio, face))
     name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
-    job = RenderJob(audio, face, output_path(output or "", name), options)
+    job = RenderJob(audio, face, output_path(output or "", name), _with_picture(options))
     if trial.preview:
         job = previewed(job)
     if trial.dry_run:
@@ -91,6 +92,16 @@ def output_path(given: str, name: str) -> Path:
     """Return the output that ``--output`` names: a file, or a folder, which ends with a slash or exists."""
     path = Path(given)
     return path / name if given.endswith("/") or path.is_dir() else path
+
+
+def _with_picture(options: RenderOptions) -> RenderOptions:
+    """Find the picture that says who speaks as the other files are found."""
+    from heygem_cli.media.names import FileFinder
+
+    if options.person.picture is None:
+        return options
+    picture = FileFinder().find(str(options.person.picture))
+    return replace(options, person=replace(options.person, picture=picture))
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:

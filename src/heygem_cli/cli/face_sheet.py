@@ -1,0 +1,146 @@
+"""The picture that ``heygem faces --sheet`` writes: a numbered cell for each person."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heygem_cli.errors import InputError, write_error
+from heygem_cli.files import write_atomically
+from heygem_cli.media.write import check_output
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFont
+
+    from heygem_cli.media.types import VideoInfo
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Formats of a sheet, by the extension of its name."""
+COLUMNS = 4
+CELL = 320
+"""Width and height of a cell's picture, in pixels."""
+CAPTION = 64
+"""Height of a cell's text below the picture."""
+GAP = 16
+CONTEXT = 2.0
+"""How much of a frame a cell shows, relative to the size of the face."""
+INK, PAPER, DIM = "#111111", "#ffffff", "#555555"
+
+
+@dataclass(frozen=True)
+class ListedPerson:
+    """A person as ``heygem faces`` lists them.
+
+    Attributes:
+        number: The number that ``--person`` takes.
+        where: The third of the picture in which the face is: left, center or right.
+        left: Of the box around the face, in pixels.
+        top: Likewise.
+        width: Likewise.
+        height: Likewise.
+        best_frame: The frame, from 0, to which all these refer: one that shows the person well.
+        frames: Number of frames that show the person.
+        share: Their share of all frames.
+        first: When the person is first seen, in seconds.
+        last: When the last frame with the person ends.
+    """
+
+    number: int
+    where: str
+    left: int
+    top: int
+    width: int
+    height: int
+    best_frame: int
+    frames: int
+    share: float
+    first: float
+    last: float
+
+    @property
+    def percent(self) -> str:
+        """The share for a person to read."""
+        return f"{self.share:.0%}" if self.share >= 0.01 else "< 1%"
+
+
+def check_sheet(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Check that the sheet can be written, before anything is started.
+
+    Raises:
+        InputError: It cannot be created, or exists.
+    """
+    if path.suffix.lower() not in FORMATS:
+        message = "the sheet cannot have the format that its name says"
+        raise InputError("bad-sheet", message, hint="Use a name that ends in .png, .jpg or .webp", path=path)
+    check_output(path, (source,), suffixes=None)
+    if os.path.lexists(path) and not overwrite:
+        raise InputError("output-exists", "the sheet exists", hint="Use --overwrite to replace it", path=path)
+
+
+def write_sheet(path: Path, video: VideoInfo, people: Sequence[ListedPerson]) -> None:
+    """Write the sheet of a video, in the format that the name says.
+
+    Raises:
+        InputError: ``no-permission``.
+        HeygemError: ``disk-full``, ``writing-failed``, or the video cannot be read.
+    """
+    from PIL import Image
+
+    columns, rows = min(COLUMNS, len(people)), math.ceil(len(people) / COLUMNS)
+    width, height = (GAP + count * (side + GAP) for count, side in ((columns, CELL), (rows, CELL + CAPTION)))
+    sheet = Image.new("RGB", (width, height), PAPER)
+    for index, person in enumerate(people):
+        row, column = divmod(index, COLUMNS)
+        corner = GAP + column * (CELL + GAP), GAP + row * (CELL + CAPTION + GAP)
+        sheet.paste(_cell(person, video), corner)
+    content = io.BytesIO()
+    sheet.save(content, FORMATS[path.suffix.lower()])
+    try:
+        write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise write_error(error, path, path.parent) from error
+
+
+def _frame(video: VideoInfo, number: int) -> Image.Image:
+    import cv2
+    from PIL import Image
+
+    from heygem_cli.media.read import read_frames
+
+    with closing(read_frames(video, number, 1)) as frames:
+        return Image.fromarray(cv2.cvtColor(next(frames), cv2.COLOR_YUV2RGB_I420))
+
+
+def _cell(person: ListedPerson, video: VideoInfo) -> Image.Image:
+    """Return a cell: the face with what is around it, its number in a corner, and a caption below."""
+    from PIL import Image, ImageDraw
+
+    cell = Image.new("RGB", (CELL, CELL + CAPTION), PAPER)
+    frame = _frame(video, person.best_frame)
+    half = CONTEXT * max(person.width, person.height) / 2
+    x, y = person.left + person.width / 2, person.top + person.height / 2
+    around = (x - half, y - half, x + half, y + half)  # beyond the picture it is black
+    cell.paste(frame.transform((CELL, CELL), Image.Transform.EXTENT, around, Image.Resampling.BICUBIC))
+    draw = ImageDraw.Draw(cell)
+    number, font = str(person.number), _font(44)
+    draw.rectangle((0, 0, font.getlength(number) + 28, 58), fill=INK)
+    draw.text((14, 29), number, PAPER, font, anchor="lm")
+    times = "" if video.is_still else f", {person.percent} of the frames"
+    draw.text((0, CELL + 8), f"{person.where}{times}", INK, _font(22))
+    if not video.is_still:
+        draw.text((0, CELL + 38), f"{person.first:.2f} s to {person.last:.2f} s", DIM, _font(18))
+    return cell
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    from PIL import ImageFont
+
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - Pillow's wheels have FreeType
+    return font
