@@ -5,13 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
 from typer.testing import CliRunner
 
 from heygem_cli.cli.examples import EXAMPLES
-from heygem_cli.cli.main import app
+from heygem_cli.cli.main import COMMANDS, app
 from heygem_cli.cli.render import output_path
 from media_factory import ffmpeg
 from portrait import make_face_video, make_voice, scene
@@ -171,3 +172,18 @@ def test_times_that_are_none_are_errors(heygem, face, voice, time):
     failed = heygem("render", voice, face, f"--start={time}")
     assert failed.returncode == 2
     assert "Use seconds, such as 12.5, or h:mm:ss" in failed.stderr
+
+
+def test_debug_shows_the_traceback(heygem, face):
+    plain, debug = (heygem("render", "missing.wav", face, *more) for more in ((), ("--debug",)))
+    assert plain.returncode == debug.returncode == 2
+    assert "Traceback" not in plain.stderr
+    assert debug.stderr.startswith("Traceback")
+    assert debug.stderr.endswith(plain.stderr)
+
+
+def test_every_option_is_in_a_test():
+    tests = "\n".join(path.read_text() for path in Path(__file__).parents[1].rglob("*.py"))
+    options = {each for function in COMMANDS.values() for each in function.declared}
+    named = ((each, (*each.flags, each.variable, f'"{each.name}"', f"{each.name}=")) for each in options)
+    assert [each.flags for each, names in named if not any(name and name in tests for name in names)] == []
