@@ -176,6 +176,7 @@ class RenderOptions:
         "Where in AUDIO to begin, in seconds or as `h:mm:ss`.",
         metavar="TIME",
         minimum=0,
+        variable=False,
         parse=parse_time,
         default_text="its beginning",
     )
@@ -184,6 +185,7 @@ class RenderOptions:
         "How much of AUDIO to use, in seconds or as `h:mm:ss`.",
         metavar="TIME",
         minimum=0,
+        variable=False,
         parse=parse_time,
         default_text="all of it",
     )
@@ -192,6 +194,7 @@ class RenderOptions:
         "Where in FACE to begin, in seconds or as `h:mm:ss`.",
         metavar="TIME",
         minimum=0,
+        variable=False,
         parse=parse_time,
         default_text="its beginning",
     )
