@@ -16,7 +16,6 @@ from heygem_cli.mesh.painter import (
     DETAIL_SIGMA,
     Painter,
     blur,
-    compose,
     extract_detail,
     fit_references,
     paint_mask,
@@ -53,7 +52,7 @@ def restore(painter: Painter, mouth: Mouth, candidates: Sequence[Mouth]) -> Fram
     """Paint a mouth at the resolution of the crop, with the references that the program would choose."""
     mixtures = fit_references(select_interiors(candidates, RANKS), mouth.lips, mouth.brightness)
     references = [to_uint8(render_mixture(mixture)) for mixture in mixtures]
-    image = blur(compose(*painter.predict(mouth.image, mouth.lips, references), references), DETAIL_SIGMA)
+    image = blur(painter.predict(mouth.image, mouth.lips, references), DETAIL_SIGMA)
     if mixtures:
         detail, top = extract_detail(mixtures[0], DETAIL_SIGMA), mixtures[0][0][0].top
         image[top : top + len(detail), :, 0] += visibility(mouth.lips) * detail

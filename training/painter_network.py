@@ -52,7 +52,7 @@ class Painter(nn.Module):
         super().__init__()
         first, second, third = CHANNELS
         channels = 3 + 1 + REFERENCES * 4 + 1
-        self.stem = nn.Conv2d(channels * 4, first, 3, padding=1)
+        self.stem = nn.Conv2d(channels, first, 6, stride=2, padding=2)
         self.encoder1 = Block(first)
         self.down1 = nn.Conv2d(first, second, 3, stride=2, padding=1)
         self.encoder2 = Block(second)
@@ -73,19 +73,18 @@ class Painter(nn.Module):
         """
         mean, scale = color_statistics(image, mask)
         offset = torch.cat([torch.full_like(mean[:, :1], BLACK) + scale[:, :1], mean[:, 1:]], 1)
-        planes = [(image - offset) / scale * (1 - mask), mask]
-        for number in range(REFERENCES):
-            present = known[:, number, None, None, None] * mask
-            planes += [(references[:, number] - offset) / scale * present, present]
-        planes.append((scale[:, :1] / 128 - 1).expand(-1, 1, HEIGHT, WIDTH))
-        output = self._unet(torch.cat(planes, 1)).float()
+        present = known[:, :, None, None] * mask
+        images, masks = torch.cat([image[:, None], references], 1), torch.cat([1 - mask, present], 1)
+        normalised = (images - offset[:, None]) * (1 / scale[:, None]) * masks[:, :, None]
+        luma = (scale[:, :1] / 128 - 1).expand(-1, 1, HEIGHT, WIDTH)
+        output = self._unet(torch.cat([normalised.flatten(1, 2), mask, present, luma], 1)).float()
         painted = output[:, :3] * scale + offset
         scores = output[:, 3:] - torch.cat([torch.zeros_like(known[:, :1]), (1 - known) * 1e4], 1)[..., None, None]
         exponents = (scores - scores.amax(1, keepdim=True)).exp()  # ONNX Runtime would transpose for a softmax
         return painted, exponents / exponents.sum(1, keepdim=True)
 
     def _unet(self, x: Tensor) -> Tensor:
-        half = self.encoder1(self.stem(functional.pixel_unshuffle(x, 2)))
+        half = self.encoder1(self.stem(x))
         quarter = self.encoder2(self.down1(half))
         eighth = self.bottleneck(self.down2(quarter))
         quarter = self.decoder2(quarter + _upsample(self.up2(eighth)))

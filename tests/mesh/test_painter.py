@@ -115,7 +115,7 @@ def test_input_between_the_lips_is_ignored(painter: Painter) -> None:
     image = crop.sample(frame)
     changed = image.copy()
     changed[paint_mask(crop.lips) > 0.999] = 255
-    first, second = (painter.predict(each, crop.lips, [])[0] for each in (image, changed))
+    first, second = (painter.predict(each, crop.lips, []) for each in (image, changed))
     assert np.abs(first - second).max() < 4
 
 
@@ -134,7 +134,7 @@ def test_brighter_surroundings_give_a_brighter_painting(painter: Painter) -> Non
     dark = bright.copy()
     dark[..., 0] = 16 + (dark[..., 0] - 16) * 0.5
     inside = paint_mask(crop.lips, 0) > 0.9
-    brighter, darker = (painter.predict(image.astype(np.uint8), crop.lips, [])[0][..., 0] for image in (bright, dark))
+    brighter, darker = (painter.predict(image.astype(np.uint8), crop.lips, [])[..., 0] for image in (bright, dark))
     assert brighter[inside].mean() - 16 > 1.3 * (darker[inside].mean() - 16)
 
 

@@ -89,7 +89,7 @@ def test_exported_painter_matches_torch(
     painter_train.export_painter(network, tmp_path / painter.MODEL)
     monkeypatch.setattr(painter, "model_path", lambda name: tmp_path / name)
     exported = painter.Painter("cpu", read_settings(os.environ))
-    painted, _ = exported.predict(clip[3].image, clip[3].lips, [])
+    painted = exported.predict(clip[3].image, clip[3].lips, [])
     inputs = (
         torch.from_numpy(np.moveaxis(clip[3].image, -1, 0)[None].astype(np.float32)),
         torch.zeros(1, 2, 3, HEIGHT, WIDTH),

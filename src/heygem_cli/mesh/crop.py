@@ -51,12 +51,14 @@ class MouthCrop:
         shrink = max(1, int(1 / float(np.linalg.norm(self.matrix[0, :2]))))
         for channel, (plane, step) in enumerate(zip(planes(frame), (1, 2, 2), strict=True)):
             by = max(1, shrink // step)
-            part, corner = self._visible_part(plane, step, by)
-            matrix = self.matrix * np.array([step * by, step * by, 1], np.float32)
-            matrix[:, 2] += matrix[:, :2] @ ((np.array(corner, np.float32) + (by - 1) / 2) / by)
-            small = cv2.resize(part, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA) if by > 1 else part
+            source, matrix = plane, self.matrix * np.array([step * by, step * by, 1], np.float32)
+            if by > 1:
+                part, corner = self._visible_part(plane, step, by)
+                matrix[:, 2] += matrix[:, :2] @ ((np.array(corner, np.float32) + (by - 1) / 2) / by)
+                small = cv2.resize(part, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA)
+                source = np.asarray(small, np.uint8)
             image[..., channel] = cv2.warpAffine(
-                small, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                source, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
         return image
 

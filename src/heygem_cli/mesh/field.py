@@ -25,7 +25,7 @@ RIDGE = 1e-3
 
 def smoothstep(x: Array | float) -> Array:
     """Rise smoothly from 0 at 0 to 1 at 1."""
-    clipped = np.clip(np.asarray(x, np.float32), 0, 1)
+    clipped = np.minimum(np.maximum(np.asarray(x, np.float32), 0), 1)
     return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)
 
 
@@ -61,7 +61,7 @@ def _kernel(points: Array, centers: Array) -> Array:
     table = left @ right.T
     np.maximum(table, 0, out=table)
     table += np.float32(SOFTNESS**2)
-    return np.sqrt(table, out=table)
+    return np.asarray(np.sqrt(table, out=table), np.float32)
 
 
 @dataclass(frozen=True)

@@ -126,24 +126,26 @@ class InteriorFit:
 
     def render(self) -> Array:
         """Render it in a crop: float32 (HEIGHT, WIDTH, 3) Y, U and V, meaningful around the opening only."""
-        image = self._warp(self.interior.image, self.interior.throat, cv2.INTER_LINEAR)
-        image[..., 0] = self._apply_gain(image[..., 0])
-        return np.pad(image, ((self.top, HEIGHT - self.top - len(image)), (0, 0), (0, 0)), mode="edge")
+        luma, *chroma = self._warp(self.interior.image, self.interior.throat, cv2.INTER_LINEAR)
+        image = cv2.merge([self._apply_gain(luma), *chroma])
+        below = HEIGHT - self.top - len(image)
+        return np.asarray(cv2.copyMakeBorder(image, self.top, below, 0, 0, cv2.BORDER_REPLICATE), np.float32)
 
     def render_luma(self) -> Array:
         """Render the luma of its rows with a sharper kernel: float32 (rows, columns)."""
         luma = np.ascontiguousarray(self.interior.image[..., 0])
-        return self._apply_gain(self._warp(luma, self.interior.throat[0], cv2.INTER_CUBIC))
+        return self._apply_gain(self._warp(luma, self.interior.throat[:1], cv2.INTER_CUBIC)[0])
 
     def _warp(self, image: Frame, throat: Array, kernel: int) -> Array:
-        column, high, low = (np.ascontiguousarray(self.positions[..., part]) for part in range(3))
-        lower, depth = (self.weights[..., part].reshape(*column.shape, *[1] * (image.ndim - 2)) for part in range(2))
+        """Warp an image: (channels, rows, columns)."""
+        column, high, low = cv2.split(self.positions)
+        lower, depth = cv2.split(self.weights)
         upper_part, lower_part = (
-            cv2.remap(image, column, row, kernel, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+            np.array(cv2.split(cv2.remap(image, column, row, kernel, borderMode=cv2.BORDER_REPLICATE)), np.float32)
             for row in (high, low)
         )
         warped: Array = upper_part + lower * (lower_part - upper_part)
-        warped += depth * (throat - warped)
+        warped += depth * (throat[:, None, None] - warped)
         return warped
 
     def _apply_gain(self, luma: Array) -> Array:
@@ -164,12 +166,13 @@ def fit_interior(interior: Interior, lines: LipLines, brightness: float) -> Inte
     from_top, from_bottom = (y - upper) / stretch, (lower - y) / stretch
     depth = np.minimum(from_top, from_bottom) / source_height
     center, scale = np.float32(len(interior.image) / 2), np.float32(interior.scale)
-    positions = (np.broadcast_to(source_x, depth.shape), source_upper + from_top, source_lower - from_bottom)
+    column = np.repeat((center + source_x * scale)[None], len(depth), axis=0)
+    high, low = (center + row * scale for row in (source_upper + from_top, source_lower - from_bottom))
     weights = (smoothstep((y - upper) / height), smoothstep((depth - np.float32(0.5)) / np.float32(0.3)))
     return InteriorFit(
         interior,
-        center + np.stack(positions, -1) * scale,
-        np.stack(weights, -1).astype(np.float32),
+        np.asarray(cv2.merge([column, high, low]), np.float32),
+        np.asarray(cv2.merge(weights), np.float32),
         float(np.clip(brightness / max(interior.brightness, 1), 0.5, 2)),
         rows.start,
     )

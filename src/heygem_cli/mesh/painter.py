@@ -106,8 +106,8 @@ class Painter:
         # Between frames, more threads would only spin on the cores that the encoder needs.
         self._session: InferenceSession = make_session(model_path(MODEL), device, replace(settings, onnx_threads=1))
 
-    def predict(self, image: Frame, lips: Array, references: Sequence[Array | Frame]) -> tuple[Array, Array]:
-        """Run the network on one crop.
+    def predict(self, image: Frame, lips: Array, references: Sequence[Array | Frame]) -> Array:
+        """Run the network on one crop, and mix its painting with the references by the shares that it returns.
 
         Args:
             image: uint8 (HEIGHT, WIDTH, 3), see :meth:`MouthCrop.sample`; what lies between the lips is ignored.
@@ -115,8 +115,7 @@ class Painter:
             references: Up to two images (HEIGHT, WIDTH, 3) of the person's open mouth fitted between these lips.
 
         Returns:
-            The painting, float32 (HEIGHT, WIDTH, 3) Y, U and V, and the shares (HEIGHT, WIDTH, 3) of it and of each
-            reference in the result, see :data:`REFERENCE_BIAS`.
+            float32 (HEIGHT, WIDTH, 3) Y, U and V.
         """
         stacked = np.zeros((1, REFERENCES, 3, HEIGHT, WIDTH), np.float32)
         known = np.zeros((1, REFERENCES), np.float32)
@@ -128,9 +127,13 @@ class Painter:
             "hidden": paint_mask(lips)[None, None],
             "known": known,
         }
-        painted, shares = (np.moveaxis(output[0], 0, -1) for output in self._session.run(None, feed))
-        biased = shares * np.array([1, np.exp(REFERENCE_BIAS * visibility(lips)), 1], np.float32)
-        return np.ascontiguousarray(painted), np.ascontiguousarray(biased / biased.sum(-1, keepdims=True))
+        painted, shares = (output[0] for output in self._session.run(None, feed))
+        shares[1] *= np.exp(REFERENCE_BIAS * visibility(lips))
+        shares /= shares.sum(0)
+        mixed = painted * shares[0]
+        for number in range(len(references)):
+            mixed += stacked[0, number] * shares[number + 1]
+        return np.asarray(cv2.merge([*mixed]), np.float32)
 
     def paint(
         self,
@@ -158,20 +161,12 @@ class Painter:
         crop = MouthCrop.from_lips(lips, eye_distance)
         mixtures = fit_references(interiors, crop.lips, brightness)
         references = [render_mixture(mixture) for mixture in mixtures]
-        painted, shares = self.predict(crop.sample(frame), crop.lips, references)
-        image = crop.to_frame(blur(compose(painted, shares, references), DETAIL_SIGMA), box)
+        mixed = self.predict(crop.sample(frame), crop.lips, references)
+        image = crop.to_frame(blur(mixed, DETAIL_SIGMA), box)
         if mixtures:
             upscaled = [(_to_frame(fit, crop, box), weight) for fit, weight in mixtures[0]]
             image[..., 0] += visibility(crop.lips) * extract_detail(upscaled, DETAIL_SIGMA * eye_distance / SCALE)
         return image
-
-
-def compose(painted: Array, shares: Array, references: Sequence[Array | Frame]) -> Array:
-    """Mix the painting and the references by their shares: (HEIGHT, WIDTH, 3), see :meth:`Painter.predict`."""
-    result = painted * shares[..., :1]
-    for number, reference in enumerate(references, 1):
-        result += reference * shares[..., number, None]
-    return np.asarray(result)
 
 
 def render_mixture(mixture: FittedMixture) -> Array:

@@ -54,8 +54,9 @@ def warp_box(source: Frame, target: Frame, box: Box, displacement: Array, mask: 
     for plane, output, step in zip(planes(source), planes(target), (1, 2, 2), strict=True):
         field, weight = (displacement, mask) if step == 1 else (halved, mask_halved)
         rows, columns = field.shape[:2]
-        x = field[..., 0] + np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
-        y = field[..., 1] + np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
+        x, y = (np.asarray(part, np.float32) for part in cv2.split(field))
+        x += np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
+        y += np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
         # Chroma is smooth: a cubic kernel would make no visible difference there.
         values = _remap_sharp(plane, x, y) if step == 1 else _remap_linear(plane, x, y)
         part = output[box.top // step :, box.left // step :][:rows, :columns]
@@ -74,12 +75,12 @@ def _remap_sharp(plane: Frame, x: Array, y: Array) -> Frame:
     values = cv2.remap(part, x - columns.start, y - rows.start, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     offset = (x - np.rint(x)) ** 2 + (y - np.rint(y)) ** 2
     detail = values - cv2.GaussianBlur(values, (3, 3), 0.6)
-    return np.asarray(np.clip(np.rint(values + SHARPEN * offset * detail), 0, 255), np.uint8)
+    return np.asarray(cv2.add(values, SHARPEN * offset * detail, dtype=cv2.CV_8U), np.uint8)
 
 
 def _kernel_range(places: Array, length: int) -> slice:
     """Return the pixels that a cubic kernel reads, at least one, along a side of ``length`` pixels."""
-    low, high = (int(np.clip(place, 0, length - 1)) for place in (places.min() - 2, places.max() + 3))
+    low, high = (int(min(max(place, 0), length - 1)) for place in (places.min() - 2, places.max() + 3))
     return slice(low, high + 1)
 
 
