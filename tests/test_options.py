@@ -114,7 +114,7 @@ def parameters(command):
 def test_commands_have_exactly_the_declared_options(command):
     groups = [RenderOptions, EngineOptions, DisplayOptions, BatchOptions if command == "batch" else TrialOptions]
     names = {each.name for group in groups for each in declared(group)}
-    own = {"audio", "face", "output"} if command == "render" else {"manifest"}
+    own = {"audio", "face", "output"} if command == "render" else {"inputs"}
     visible = {name for name, parameter in parameters(command).items() if not getattr(parameter, "hidden", False)}
     assert visible == names | own
 

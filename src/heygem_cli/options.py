@@ -18,6 +18,7 @@ from typing import Literal
 from heygem_cli.color import Color, parse_color
 from heygem_cli.errors import InputError
 from heygem_cli.folder_map import FolderMap, parse_map
+from heygem_cli.name_template import FIELDS, NameTemplate, parse_name_template
 from heygem_cli.option_fields import Declared, declared, option, value_of
 
 LoopMode = Literal["pingpong", "forward", "hold", "none"]
@@ -287,6 +288,34 @@ class TrialOptions:
 class BatchOptions:
     """How a batch runs."""
 
+    videos: tuple[str, ...] = run_option(
+        (),
+        "The video or picture for audio files that are given instead of a manifest; with --pair, several, patterns or "
+        "folders.",
+        metavar="FACE",
+        flags=("--video",),
+        variable=False,
+    )
+    pair: Literal["stem"] | None = run_option(
+        None,
+        "`stem`: each audio file goes with the video that has the same name but for the extension.",
+        default_text="every audio file goes with the one video",
+        variable=False,
+    )
+    output_dir: Path = run_option(
+        Path(),
+        "The folder for their outputs and for the journal.",
+        metavar="DIR",
+        default_text="the current folder",
+        variable=False,
+    )
+    output_template: NameTemplate = run_option(
+        NameTemplate("{face}_{audio}.mp4"),
+        f"The names of their outputs, with the fields {', '.join(f'`{{{name}}}`' for name in FIELDS)}.",
+        metavar="NAME",
+        parse=parse_name_template,
+        variable=False,
+    )
     dry_run: bool = run_option(
         False, "Show what would be done, and why, and write nothing.", flags=("-n", "--dry-run"), variable=False
     )

@@ -21,7 +21,7 @@ def lock_path(journal: Path) -> Path:
 
 @contextmanager
 def hold_lock(journal: Path, conflicting: Callable[[], Iterable[Path]] = tuple) -> Iterator[None]:
-    """Hold the lock of a journal while the block runs.
+    """Hold the lock of a journal while the block runs; its folder is made if it is missing.
 
     Args:
         journal: The journal of this run.
@@ -33,6 +33,7 @@ def hold_lock(journal: Path, conflicting: Callable[[], Iterable[Path]] = tuple) 
     """
     with ExitStack() as stack:
         try:
+            journal.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locks.hold(lock_path(journal), LOCKED, LOCKED_HINT, subject=journal, wait=0))
         except OSError as error:
             raise InputError("no-permission", from_os_error(error).message, hint=UNWRITABLE_HINT) from error

@@ -48,7 +48,7 @@ def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions)
         problems += cell_problems + option_problems
         if not cell_problems:
             rows.append(_resolve(raw, folder, options, finder))
-    return rows, problems + _duplicates(rows)
+    return rows, problems + find_duplicates(rows)
 
 
 def _cell_problems(raw: RawRow) -> Iterable[Problem]:
@@ -107,7 +107,8 @@ def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:
     return folders[path.parent] / path.name
 
 
-def _duplicates(rows: Iterable[Row]) -> list[Problem]:
+def find_duplicates(rows: Iterable[Row], hint: str = "Give each row its own output or id") -> list[Problem]:
+    """Return a problem for each row whose output or id another one has already."""
     problems: list[Problem] = []
     ids: dict[str, Row] = {}
     outputs: dict[Path, Row] = {}
@@ -119,7 +120,7 @@ def _duplicates(rows: Iterable[Row]) -> list[Problem]:
         problems += _same_timeline(row, timelines, folders)
         if same_output is not row:
             message = f"{printable(row.job.output)} is also the output of row {same_output.raw.number}"
-            problems.append(row.raw.problem("output", message, "Give each row its own output or id"))
+            problems.append(row.raw.problem("output", message, hint))
         elif same_id is not row:
             message = f"{printable(row.id)!r} is also the id of row {same_id.raw.number}"
             problems.append(row.raw.problem("id", message, "Give each row its own id"))

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from heygem_cli.cli.batch_inputs import choose_source
 from heygem_cli.cli.output import (
     console,
     format_counts,
@@ -29,7 +30,8 @@ from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 if TYPE_CHECKING:
     from heygem_cli.batch.plan import PlannedJob
     from heygem_cli.batch.report import BatchReport, JobReport
-    from heygem_cli.batch.session import BatchRequest
+    from heygem_cli.batch.request import BatchRequest
+    from heygem_cli.batch.session import CheckedBatch
     from heygem_cli.errors import HeygemError
 
 MAX_MISSING = 50
@@ -43,13 +45,14 @@ COLORS = {"done": "green", "failed": "red", "interrupted": "yellow", "waiting": 
 
 @command
 def batch(
-    manifest: Annotated[
-        list[Path],
+    inputs: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="MANIFEST",
-            help="CSV with a header, JSON Lines or a JSON list; - for standard input. With --merge-reports: reports.",
+            metavar="MANIFEST | AUDIO...",
+            help="A manifest: CSV with a header, JSON Lines or a JSON list; - for standard input. Or, with --video, "
+            "audio files, folders, and patterns in quotes. With --merge-reports: reports.",
         ),
-    ],
+    ] = None,
     *,
     options: BatchOptions,
     defaults: RenderOptions,
@@ -57,24 +60,29 @@ def batch(
     display: DisplayOptions,
     given: Given,
 ) -> None:
-    """Render every row of MANIFEST; run the same command again to continue where it stopped.
+    """Render every row of MANIFEST, or every AUDIO; run the same command again to continue where it stopped.
 
-    Columns: audio and face; optional are id, output and the options that may differ from row to row: {options}.
+    Columns of a manifest: audio and face; optional are id, output and the options that may differ from row to row:
+    {options}.
     """
     settings = read_settings(os.environ, defaults.encode.threads)
     apply_settings(settings, os.environ)
     if not display.debug:
         hide_native_output()
-    from heygem_cli.batch.session import BatchRequest, check_batch, dry_run
+    from heygem_cli.batch.request import BatchRequest
+    from heygem_cli.batch.session import check_batch, dry_run
 
-    request = BatchRequest(_only_one(manifest, options), defaults, engines, options, settings, given)
+    manifest, audios = choose_source(inputs or [], options, given)
+    request = BatchRequest(manifest, defaults, engines, options, settings, given, audios)
     if options.merge_reports:
-        report, unwritten = _merge(manifest, request)
+        report, unwritten = _merge([Path(name) for name in inputs or []], request)
     elif options.dry_run:
         from heygem_cli.cli.progress import show_checking
 
         with show_checking(quiet=display.quiet) as on_checked:
-            jobs = dry_run(check_batch(request, on_checked))
+            checked = check_batch(request, on_checked)
+        _show_notes(checked, display)
+        jobs = dry_run(checked)
         _show_plan(jobs, as_json=display.as_json)
         return
     else:
@@ -94,15 +102,14 @@ def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, l
 
     with show_checking(quiet=display.quiet) as on_checked:
         checked = check_batch(request, on_checked)
+    _show_notes(checked, display)
     with show_batch_progress(quiet=display.quiet, debug=display.debug) as make_observer:
         return run_batch(checked, make_observer)
 
 
-def _only_one(manifests: list[Path], options: BatchOptions) -> Path:
-    if len(manifests) != 1 and not options.merge_reports:
-        hint = "Put the rows into one, or start a command for each"
-        raise InputError("one-manifest", f"{len(manifests)} manifests were given", hint=hint)
-    return manifests[0]
+def _show_notes(batch: CheckedBatch, display: DisplayOptions) -> None:
+    for note in () if display.quiet else batch.notes:
+        console(stderr=True).print(Text(note, style="dim"))
 
 
 def _merge(paths: list[Path], request: BatchRequest) -> tuple[BatchReport, list[HeygemError]]:

@@ -10,6 +10,7 @@ EXAMPLES = {
         "heygem render speech.wav interview.mp4 --person anna.jpg --timeline out.csv",
     ),
     "batch": (
+        "heygem batch speech/*.wav --video anna.mp4 --output-dir out/",
         "heygem batch list.csv --dry-run",
         "heygem batch list.csv --retries 2 --report report.json",
         "heygem batch list.csv --shard 1/4",

@@ -12,6 +12,7 @@ import typer
 from heygem_cli import __version__
 from heygem_cli.cli import config
 from heygem_cli.cli.batch import batch
+from heygem_cli.cli.batch_inputs import BatchCommand
 from heygem_cli.cli.config_file import read_config
 from heygem_cli.cli.doctor import doctor
 from heygem_cli.cli.engines import engines
@@ -71,8 +72,9 @@ COMMANDS = {
     "fix-config": fix_config,
     "restart": restart,
 }
+CLASSES = {"render": RenderCommand, "batch": BatchCommand}
 for name, function in COMMANDS.items():
-    app.command(name, cls=RenderCommand if name == "render" else None, epilog=examples(name))(function)
+    app.command(name, cls=CLASSES.get(name), epilog=examples(name))(function)
 app.add_typer(config.app, name="config")
 app.command("help")(help_)
 

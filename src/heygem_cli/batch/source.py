@@ -1,0 +1,62 @@
+"""Where the rows of a batch come from: a manifest, or files that the command line names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from heygem_cli.batch.file_rows import make_file_rows
+from heygem_cli.batch.manifest import Problem, parse_manifest
+from heygem_cli.batch.request import STDIN, BatchRequest
+from heygem_cli.batch.rows import Row, make_rows
+from heygem_cli.batch.text_file import read_limited, read_text_file
+from heygem_cli.errors import InputError, from_os_error
+
+
+@dataclass(frozen=True)
+class Source:
+    """The usable rows of a batch, and the problems of all rows.
+
+    Attributes:
+        data: The content of the manifest; empty for files.
+        notes: What was left out, for the user.
+    """
+
+    rows: list[Row]
+    problems: list[Problem]
+    data: bytes = b""
+    notes: Sequence[str] = ()
+
+
+def read_source(request: BatchRequest, made: Iterable[str]) -> Source:
+    """Read the manifest, or find the files.
+
+    Args:
+        request: What the command line asks for.
+        made: The outputs that the batch has made, as its journals name them.
+
+    Raises:
+        InputError: The manifest cannot be read, or files cannot be found.
+    """
+    if request.manifest is None:
+        outputs = {(request.folder / name).resolve() for name in made}
+        found = make_file_rows(request.audios, request.folder, request.options, request.defaults, outputs)
+        return Source(found.rows, found.problems, notes=found.notes)
+    data = _read_manifest(request.manifest)
+    raw_rows, problems = parse_manifest(data)
+    rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
+    return Source(rows, [*problems, *row_problems], data)
+
+
+def _read_manifest(manifest: Path) -> bytes:
+    hint = "Name a manifest, or - for standard input"
+    try:
+        if manifest == STDIN:
+            return read_limited(sys.stdin.buffer, Path("stdin"))
+        return read_text_file(manifest)
+    except OSError as error:
+        raise InputError("bad-manifest", from_os_error(error, path=Path("stdin")).message, hint=hint) from error
+    except InputError as error:
+        raise InputError("bad-manifest", error.message, hint=hint) from error

@@ -1,0 +1,73 @@
+"""What the arguments of ``heygem batch`` are: a manifest, reports, or audio files with the videos of ``--video``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from heygem_cli.batch.media_files import VIDEO, is_list, is_media
+from heygem_cli.errors import InputError, printable
+from heygem_cli.options import BatchOptions
+
+FOR_FILES = {"pair": "--pair", "output_dir": "--output-dir", "output_template": "--output-template"}
+"""Options that only a batch without a manifest has."""
+
+
+class BatchCommand(typer.core.TyperCommand):
+    """Takes all videos that follow ``--video``, as the shell makes them of a pattern that is not in quotes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401, D102
+        return super().parse_args(ctx, _repeat_video(args))
+
+
+def _repeat_video(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with ``--video`` before each of the videos that follow it."""
+    repeated: list[str] = []
+    in_videos = False
+    for number, argument in enumerate(arguments):
+        is_value = number > 0 and arguments[number - 1] == "--video"
+        in_videos = is_value or (in_videos and Path(argument).suffix.lower() in VIDEO)
+        repeated += ["--video", argument] if in_videos and not is_value else [argument]
+    return repeated
+
+
+def choose_source(
+    inputs: Sequence[str], options: BatchOptions, given: Collection[str]
+) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the manifest, or None and the audio files.
+
+    Raises:
+        InputError: Both are given, or neither, or an option does not fit.
+    """
+    if options.merge_reports:
+        return Path(_only([*inputs[:1]])), ()
+    lists = [name for name in inputs if is_list(name)]
+    media = [name for name in inputs if name not in lists and (options.videos or is_media(name))]
+    if lists and (media or options.videos):
+        message = f"{printable(lists[0])} is a manifest, and audio files or --video are given, too"
+        raise InputError("mixed-inputs", message, hint="The manifest names all files itself: give one or the other")
+    if options.videos:
+        if not media:
+            hint = "Name audio files, a folder or a pattern in quotes before --video"
+            raise InputError("missing-argument", "no audio file is given", hint=hint)
+        return None, tuple(media)
+    if media:
+        message = f"{printable(media[0])} is no manifest, and there is no --video"
+        raise InputError("no-video-given", message, hint="Name the video of the person with --video, or a manifest")
+    for name, flag in FOR_FILES.items():
+        if name in given:
+            message = f"{flag} is for audio files with --video, and a manifest is given"
+            raise InputError("mixed-inputs", message, hint="The manifest names all files itself: leave the option out")
+    return Path(_only(inputs)), ()
+
+
+def _only(inputs: Sequence[str]) -> str:
+    if not inputs:
+        raise InputError("missing-argument", "MANIFEST is missing", hint="Run: heygem batch MANIFEST")
+    if len(inputs) > 1:
+        hint = "Put the rows into one, or start a command for each"
+        raise InputError("one-manifest", f"{len(inputs)} manifests were given", hint=hint)
+    return inputs[0]
