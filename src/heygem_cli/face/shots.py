@@ -12,14 +12,27 @@ from heygem_cli.media.types import Frame, planes
 
 WIDTH, HEIGHT = 64, 36
 """Size of the small pictures that are compared."""
-SAMPLES = 5
+SAMPLES = 3
 """Samples of the frame, in each direction, that a pixel of the small picture is the mean of."""
 HISTORY = 8
 """Frames whose changes say how much the picture moves."""
-MIN_CHANGE = 6.0
+MIN_CHANGE = 5.0
 """Mean absolute difference from the last frame, in levels, below which there is no cut."""
 CUT_RATIO = 2.5
-"""Change at a cut, relative to that of the frames before."""
+"""Change at a cut, relative to the largest one in the frames before."""
+DISSOLVE_FRAMES = 6
+"""Frames that are looked at together to find a dissolve; it lasts at least as long."""
+MIN_DISSOLVE = 2.5
+"""Mean absolute difference across these frames, in levels, below which there is no dissolve."""
+DISSOLVE_LINEARITY = 0.6
+"""Cosine between the changes in the first and in the second half of these frames. In a dissolve each pixel changes
+steadily; where something moves, hardly any does, and the cosine is below 0.4."""
+DISSOLVE_SPREAD = 0.4
+"""Median of the differences, relative to their mean: a dissolve changes most of the picture, slow motion only edges."""
+PAN_REST = 0.6
+"""Difference that remains where one picture is moved to the other, relative to that before, below which it is a pan."""
+DISSOLVE_REST = 3
+"""Frames without such a change after which a dissolve has ended."""
 
 
 class ShotDetector:
@@ -27,27 +40,51 @@ class ShotDetector:
 
     At a cut the picture changes much more than in the frames before, so that pans and moving people are no cuts. A
     flash counts as a cut at its beginning and at its end: a false cut only means that the faces are searched anew.
+    A dissolve is a shot of its own.
     """
 
     def __init__(self) -> None:
-        self._last: Array | None = None
+        self._pictures: deque[Array] = deque(maxlen=DISSOLVE_FRAMES + 1)
         self._changes: deque[float] = deque(maxlen=HISTORY)
+        self._dissolve = 0
 
-    def is_cut(self, frame: Frame) -> bool:
+    def is_new(self, frame: Frame) -> bool:
         """Return whether a shot begins with this frame; the first frame begins one."""
         picture = small_picture(frame)
-        if self._last is None:
-            self._last = picture
-            return True
-        change = float(np.abs(picture - self._last).mean())
-        usual = max(self._changes, default=0.0)
-        cut = change > max(MIN_CHANGE, CUT_RATIO * usual)
-        if cut:
+        change = float(np.abs(picture - self._pictures[-1]).mean()) if self._pictures else np.inf
+        if change > max(MIN_CHANGE, CUT_RATIO * max(self._changes, default=0.0)):
+            self._pictures.clear()
             self._changes.clear()
-        else:
-            self._changes.append(change)
-        self._last = picture
-        return cut
+            self._dissolve = 0
+            self._pictures.append(picture)
+            return True
+        self._changes.append(change)
+        self._pictures.append(picture)
+        dissolving = self._dissolve > 0
+        self._dissolve = DISSOLVE_REST if _is_dissolve(self._pictures) else max(0, self._dissolve - 1)
+        return dissolving != (self._dissolve > 0)
+
+
+def _is_dissolve(pictures: deque[Array]) -> bool:
+    """Return whether successive small pictures blend from the first to the last."""
+    if len(pictures) <= DISSOLVE_FRAMES:
+        return False
+    changes = np.abs(pictures[-1] - pictures[0]).mean(-1)
+    mean = float(changes.mean())
+    if mean < MIN_DISSOLVE or float(np.median(changes)) < DISSOLVE_SPREAD * mean:
+        return False
+    middle = pictures[DISSOLVE_FRAMES // 2]
+    first, second = (middle - pictures[0]).ravel(), (pictures[-1] - middle).ravel()
+    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(first @ second) > DISSOLVE_LINEARITY * norms and not _is_pan(pictures[0], pictures[-1], mean)
+
+
+def _is_pan(before: Array, after: Array, change: float) -> bool:
+    """Return whether one small picture is the other one, moved; ``change`` is their mean absolute difference."""
+    window = cv2.createHanningWindow((WIDTH, HEIGHT), cv2.CV_32F)
+    (x, y), _ = cv2.phaseCorrelate(np.ascontiguousarray(before[..., 0]), np.ascontiguousarray(after[..., 0]), window)
+    moved = cv2.warpAffine(before, np.array([[1, 0, x], [0, 1, y]]), (WIDTH, HEIGHT), borderValue=(np.nan,) * 3)
+    return float(np.nanmean(np.abs(moved - after))) < PAN_REST * change
 
 
 def small_picture(frame: Frame) -> Array:
@@ -55,7 +92,6 @@ def small_picture(frame: Frame) -> Array:
     channels = []
     for plane in planes(frame):
         rows, columns = plane.shape
-        step = max(1, columns // (WIDTH * SAMPLES)), max(1, rows // (HEIGHT * SAMPLES))
-        sampled = plane[:: step[1], :: step[0]]
-        channels.append(cv2.resize(sampled, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
+        across, down = max(1, columns // (WIDTH * SAMPLES)), max(1, rows // (HEIGHT * SAMPLES))
+        channels.append(cv2.resize(plane[::down, ::across], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
     return np.asarray(np.stack(channels, -1), np.float32)

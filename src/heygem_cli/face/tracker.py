@@ -77,7 +77,7 @@ class FaceTracker:
         """Yield the faces of each frame. What it finds in a frame does not depend on later frames."""
         shots, shot = ShotDetector(), _Shot(self, 0)
         for frame in frames:
-            cut = shots.is_cut(frame)
+            cut = shots.is_new(frame)
             if cut:
                 shot = _Shot(self, shot.next_number)
             yield TrackedFrame(cut, tuple(shot.faces(frame)))
