@@ -140,7 +140,10 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
 
 
 def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> Iterator[str]:
-    """Say who speaks where several people are shown and nobody was chosen."""
+    """Say who speaks where several people are shown and nobody was chosen, or not clearly."""
+    if options.person.number is not None and options.face_start:
+        message = "people are counted from --face-start on, as heygem faces counts them with that option"
+        yield f"{printable(video.path)}: {message}"
     if options.person == Person() and result.people is not None and result.people > 1:
         number = result.spans[0].person
         message = f"it shows {result.people} people; the one in most frames was taken, number {number} of heygem faces"

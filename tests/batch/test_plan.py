@@ -172,6 +172,13 @@ def test_content_key_has_everything_that_the_output_depends_on():
     assert content_key(("a", "f"), replace(default, no_cache=True, encode=EncodeOptions(threads=3)), "m") == key
 
 
+def test_content_key_depends_on_the_content_of_the_picture_and_not_on_its_name():
+    one, other = (RenderOptions(person=Person(None, picture=Path(name))) for name in ("a.png", "b.png"))
+    assert content_key(("a", "f", "p"), one, "m") == content_key(("a", "f", "p"), other, "m")
+    assert content_key(("a", "f", "p"), one, "m") != content_key(("a", "f", "q"), one, "m")
+    assert content_key(("a", "f", "p"), one, "m") != content_key(("a", "f"), RenderOptions(), "m")
+
+
 def test_content_key_leaves_out_what_the_engine_cannot_use():
     service = RenderOptions(engine="heygem-http")
     other = replace(service, encode=EncodeOptions(crf=19))

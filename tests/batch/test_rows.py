@@ -115,6 +115,21 @@ def test_portable_values_resolve_to_the_same_row_in_another_folder(tmp_path):
     assert again[0].job.options == rows[0].job.options
 
 
+def test_picture_and_timeline_start_at_the_manifest_and_are_portable(tmp_path):
+    (row, absolute), problems = rows_of(
+        {"person": "photos/Anna.jpg", "timeline": "t.csv"},
+        {"person": "/photos/Anna.jpg", "timeline": "/t.csv", "output": "x.mp4"},
+    )
+    assert problems == []
+    assert (row.job.options.person.picture, row.job.options.timeline) == (
+        Path("lists/photos/Anna.jpg"), Path("lists/t.csv"),
+    )  # fmt: skip
+    assert absolute.job.options.person.picture == Path("/photos/Anna.jpg")
+    again, _ = make_rows([RawRow(1, None, dict(portable_values(row)))], tmp_path, RenderOptions())
+    assert again[0].job.options.person.picture == Path("lists/photos/Anna.jpg").absolute()
+    assert again[0].job.options.timeline == Path("lists/t.csv").absolute()
+
+
 def test_large_manifest_is_read():
     text = "audio,face,id\n" + "".join(f"a.wav,f.mp4,{number}\n" for number in range(1000))
     raw_rows, problems = parse_manifest(text.encode())

@@ -10,6 +10,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import cv2
 import pytest
 from rich.text import Text
 
@@ -17,6 +18,7 @@ from batch_program import Batch, is_complete
 from heygem_cli.media.part import cut_video
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
+from portrait import portrait
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_good_rows_are_rendered_and_the_failure_is_reported(finished):
     assert batch.new_files() == ["failed.csv", "four.mp4", "one.mp4", "r.json", "r.xml", "three.mp4"]
     assert is_complete(batch.folder / "one.mp4", 0.4)
     assert "4 jobs: 3 done, 1 failed" in done.stdout
-    assert re.search(r"1 +one +done +1 +[\d.]+ +×[\d.]+ +0 +0", done.stdout)
+    assert re.search(r"1 +one +done +1 +[\d.]+ +×[\d.]+ +none", done.stdout)
     assert "no-face: nobody.mp4: no face found in 15 frames" in done.stdout
     assert "--retry-failed" in done.stderr
 
@@ -69,6 +71,7 @@ def test_reports_are_written(finished):
     one, two, *_ = report["jobs"]
     assert (one["id"], one["status"], one["attempts"]) == ("one", "done", 1)
     assert (one["frames"], one["frames_without_face"], one["frames_turned_away"]) == (10, 0, 0)
+    assert (one["frames_other_person"], one["frames_outside"], one["shots"], one["people"]) == (0, 0, 1, 1)
     assert one["real_time_factor"] == pytest.approx(one["seconds"] / 0.4, abs=0.01)
     assert (two["status"], two["error"]["code"]) == ("failed", "no-face")
     assert "larger than" in two["error"]["hint"]
@@ -243,3 +246,51 @@ def test_the_looped_row_of_the_example_manifest_loops():
     (looped,) = (row for row in rows if row["loop"])
     part = cut_video(probe_video(example / looped["face"]), float(looped["face_start"]))
     assert part.frames / part.fps < probe_audio(example / looped["audio"]).duration
+
+
+def test_picture_of_the_person_and_timeline_belong_to_their_row(batch):
+    (batch.folder / "photos").mkdir()
+    photo = batch.folder / "photos" / "grace.png"
+    cv2.imwrite(str(photo), portrait())
+    batch.rows("""
+        audio,face,id,person,timeline
+        a.wav,face.mp4,one,photos/grace.png,times/one.csv
+        b.wav,face.mp4,two,,two.json
+    """)
+    assert batch.statuses() == {"one": "done", "two": "done"}
+    timeline = batch.folder / "times" / "one.csv"
+    assert timeline.read_text().splitlines()[1] == "0.0,0.4,0,9,1,1,rendered"
+    assert json.loads((batch.folder / "two.json").read_text())["timeline"][0]["state"] == "rendered"
+
+    def plan():
+        return {job["id"]: (job["action"], job["why"]) for job in batch.json("--dry-run")["jobs"]}
+
+    assert plan() == {"one": ("done", ""), "two": ("done", "")}
+    (batch.folder / "two.json").unlink()
+    assert plan()["two"] == ("do", "the timeline is missing")
+    cv2.imwrite(str(photo), portrait(), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    assert plan()["one"] == ("changed", "inputs, options or models")
+    assert batch.statuses() == {"one": "done", "two": "done"}  # its own timeline is replaced
+    assert plan() == {"one": ("done", ""), "two": ("done", "")}
+
+
+def test_problems_with_pictures_and_timelines_are_listed_before_anything_starts(batch):
+    batch.rows("""
+        audio,face,id,person,timeline
+        a.wav,face.mp4,one,no.png,
+        a.wav,face.mp4,two,other.mp4,t.csv
+        a.wav,face.mp4,three,,t.csv
+        a.wav,face.mp4,four,,t.txt
+        a.wav,face.mp4,five,,m.csv
+    """)
+    done = batch.run()
+    assert done.returncode == 2
+    for line in (
+        "row 1 (line 2), column person: no.png: there is no such file",
+        "row 2 (line 3), column person: other.mp4: this is a video, and --person takes a picture",
+        "row 3 (line 4), column timeline: t.csv is also the timeline of row 2",
+        "row 4 (line 5), column timeline: t.txt: the timeline cannot have the format that its name says",
+        "row 5 (line 6), column timeline: m.csv: the output is an input or the manifest",
+    ):
+        assert line in done.stderr
+    assert batch.new_files() == []

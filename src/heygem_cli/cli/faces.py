@@ -34,7 +34,7 @@ def faces(
     ],
     *,
     options: FacesOptions,
-    source: Annotated[RenderOptions, only("overwrite", "video_track", "background", "no_cache")],
+    source: Annotated[RenderOptions, only("overwrite", "video_track", "face_start", "background", "no_cache")],
     engines: Annotated[EngineOptions, only("device")],
     display: DisplayOptions,
 ) -> None:
@@ -44,12 +44,13 @@ def faces(
     if not display.debug:
         hide_native_output()
     from heygem_cli.media.names import FileFinder
+    from heygem_cli.media.part import cut_video
     from heygem_cli.media.probe_video import probe_video
     from heygem_cli.pipeline import check_current_folder
 
     check_current_folder()
     color = source.background
-    video = probe_video(FileFinder().find(str(file)), source.video_track)
+    video = cut_video(probe_video(FileFinder().find(str(file)), source.video_track), source.face_start)
     video = replace(video, background=(color.red, color.green, color.blue))
     if options.sheet is not None:
         check_sheet(options.sheet, video.path, overwrite=source.overwrite)
@@ -148,8 +149,8 @@ def _listed(person: SeenPerson, video: VideoInfo, frames: int) -> ListedPerson:
         best_frame=person.best,
         frames=person.frames,
         share=round(person.frames / frames, 4),
-        first=round(float(person.first / video.fps), 6),
-        last=round(float((person.last + 1) / video.fps), 6),
+        first=round(float((video.skipped + person.first) / video.fps), 6),
+        last=round(float((video.skipped + person.last + 1) / video.fps), 6),
     )
 
 

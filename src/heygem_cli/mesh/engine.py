@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +20,6 @@ from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.face.video_track import VideoTrack
 from heygem_cli.job import Clock, FrameState, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.depth import to_8_bits, with_changes
-from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
 from heygem_cli.media.types import Frame, Frame10, VideoInfo
 from heygem_cli.media.write import encode_video
@@ -80,7 +78,7 @@ class MeshEngine:
                 )
                 scratch.enter_context(closing(faces))
             people = find_people(faces)
-            person = self._choose(job, video, faces, people)
+            person = self._choose(job, inputs, faces, people)
             track = person_track(faces, person)
             check_track(job, track, video, total)
             with clock.stage("prepare"):
@@ -142,33 +140,35 @@ class MeshEngine:
         with closing(samples()) as chunks:
             return self.motion_model.predict(chunks, inputs.video.fps)
 
-    def _choose(self, job: RenderJob, video: VideoInfo, track: VideoTrack, people: Sequence[SeenPerson]) -> SeenPerson:
+    def _choose(self, job: RenderJob, inputs: Inputs, track: VideoTrack, people: Sequence[SeenPerson]) -> SeenPerson:
         """Return the person who speaks.
 
         Raises:
             InputError: There is no face at all, or not the one that was asked for.
         """
-        person = job.options.person
+        person, video = job.options.person, inputs.video
         if not people:
             raise _no_face(job, len(track))
-        reference = None if person.picture is None else self._appearance(person.picture)
+        reference = None if inputs.picture is None else self._appearance(inputs.picture)
+        if person.point is not None and job.half_size and not video.is_converted:
+            person = replace(person, point=(person.point[0] / 2, person.point[1] / 2))
         chosen = choose(track, people, person, video.width, reference)
         if chosen is None:
             raise _no_such_person(job, len(people))
         return chosen
 
-    def _appearance(self, picture: Path) -> Array | None:
+    def _appearance(self, picture: VideoInfo) -> Array | None:
         """Return the appearance of the largest face in a picture.
 
         Raises:
             InputError: It cannot be read, or shows no face.
         """
-        with closing(read_frames(probe_video(picture), count=1)) as frames:
+        with closing(read_frames(picture, count=1)) as frames:
             for tracked in self.tracker.follow(frames):
                 if tracked.faces:
                     return max(tracked.faces, key=lambda face: face_box(face.landmarks).size).appearance
         hint = "Use a picture with a real face, seen from the front and larger than 5 % of the picture"
-        raise InputError("no-face", "no face found", hint=hint, path=picture)
+        raise InputError("no-face", "no face found", hint=hint, path=picture.path)
 
 
 @dataclass(frozen=True)
