@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from heygem_cli.errors import InputError, write_error
 from heygem_cli.files import write_atomically
-from heygem_cli.media.write import check_output
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
@@ -75,6 +74,8 @@ def check_sheet(path: Path, source: Path, *, overwrite: bool) -> None:
     Raises:
         InputError: It cannot be created, or exists.
     """
+    from heygem_cli.media.write import check_output
+
     if path.suffix.lower() not in FORMATS:
         message = "the sheet cannot have the format that its name says"
         raise InputError("bad-sheet", message, hint="Use a name that ends in .png, .jpg or .webp", path=path)
