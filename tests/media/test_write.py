@@ -19,6 +19,7 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.files import part_file, remove_stale_parts
+from heygem_cli.media import write
 from heygem_cli.media.arguments import can_copy_audio
 from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.probe_audio import probe_audio
@@ -29,6 +30,7 @@ from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.media.write import (
     EncodeOptions,
     check_output,
+    choose_encoder,
     encode_video,
     encoder_available,
 )
@@ -464,6 +466,7 @@ def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\nkill -9 $$\n")
     program.chmod(0o755)
+    monkeypatch.setattr(write, "NVIDIA_DEVICES", (tmp_path,))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
     find_ffmpeg.cache_clear()
     encoder_available.cache_clear()
@@ -477,6 +480,14 @@ def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
         find_ffmpeg.cache_clear()
     assert (caught.value.exit_code, caught.value.code) == (1, "ffmpeg-killed")
     assert list(tmp_path.iterdir()) == [program]
+
+
+def test_nvenc_is_not_tried_without_a_gpu(small: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(write, "NVIDIA_DEVICES", (tmp_path / "none",))
+    monkeypatch.setattr(write, "encoder_available", lambda *_: True)
+    assert choose_encoder(EncodeOptions(), small) == "libx264"
+    monkeypatch.setattr(write, "NVIDIA_DEVICES", (tmp_path / "none", tmp_path))
+    assert choose_encoder(EncodeOptions(), small) == "h264_nvenc"
 
 
 def test_output_is_deterministic(small: VideoInfo, voice: Path, tmp_path: Path):

@@ -20,6 +20,9 @@ from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, Frame10, VideoInfo
 from heygem_cli.options import EncodeOptions
 
+NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+"""One of them exists where there is an NVIDIA GPU: that of Linux, and that of Windows' subsystem for Linux."""
+
 
 @dataclass
 class VideoWriter:
@@ -201,7 +204,8 @@ def choose_encoder(options: EncodeOptions, video: VideoInfo) -> str:
     """
     size = video.width, video.height
     if options.pixel_format == "8bit" and options.encoder == "auto":
-        return "h264_nvenc" if encoder_available("h264_nvenc", *size) else "libx264"
+        has_gpu = any(device.exists() for device in NVIDIA_DEVICES)  # without one there is nothing to try
+        return "h264_nvenc" if has_gpu and encoder_available("h264_nvenc", *size) else "libx264"
     pixel_format = "yuv420p" if options.pixel_format == "8bit" else "yuv420p10le"
     return _checked_encoder("libx265" if options.encoder == "auto" else options.encoder, *size, pixel_format)
 
