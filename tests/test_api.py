@@ -11,8 +11,10 @@ import pytest
 
 from heygem_cli import Renderer, RenderResult, render
 from heygem_cli.errors import InputError
+from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
-from heygem_cli.media.read import read_frames
+from heygem_cli.media.read import read_audio, read_frames
+from media_factory import ffmpeg
 from portrait import make_face_video, make_voice, scene
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +53,34 @@ def test_the_mouth_opens_as_far_as_it_is_told(tmp_path, face, voice):
             luma = np.array([frame[:256].astype(float) for frame in read_frames(probe_video(output))])
             changes.append(luma[:, 128:220, 80:180].std(0).mean())
     assert changes == sorted(changes)
+
+
+def mouth_of(path):
+    """Return how the mouth's part of the picture differs from its mean, frame by frame."""
+    luma = np.array([frame[:256].astype(float) for frame in read_frames(probe_video(path))])[:, 128:220, 80:180]
+    return np.abs(luma - luma.mean(0)).mean((1, 2))
+
+
+@pytest.mark.parametrize("length", [0.2, 0.4, 1.0])
+def test_mouth_follows_the_drive_audio_and_the_sound_is_the_audio(tmp_path, media, face, voice, length):
+    silence, words = media / "silence 0.4.wav", make_voice(media / f"vocals {length}.wav", length)
+    ffmpeg("-i", voice, "-af", "volume=0", silence)
+    with Renderer(device="cpu") as renderer:
+        still = renderer.render(silence, face, tmp_path / "still.mp4", quality="best")
+        driven = renderer.render(silence, face, tmp_path / "driven.mp4", quality="best", drive_audio=words)
+        renderer.render(voice, face, tmp_path / "quiet.mp4", quality="best", drive_audio=str(silence))
+    assert still.frames == driven.frames == 10
+    assert mouth_of(still.output).max() < 0.5
+    assert mouth_of(driven.output).max() > 1
+    assert mouth_of(tmp_path / "quiet.mp4").max() < 0.5
+    assert silent(tmp_path / "driven.mp4")
+    assert not silent(tmp_path / "quiet.mp4")
+    warned = [text for text in driven.warnings if "they begin together" in text]
+    assert len(warned) == (length == 1.0)
+
+
+def silent(path):
+    return not np.abs(np.concatenate(list(read_audio(probe_audio(path))))).max() > 0.01
 
 
 def test_renderer_is_reused_and_reports_progress(tmp_path, face, voice):

@@ -42,9 +42,9 @@ class RenderJob:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """The files that are read: the audio, the face video, and the picture that says who speaks."""
-        picture = self.options.person.picture
-        return (self.audio, self.face) if picture is None else (self.audio, self.face, picture)
+        """The files that are read: audio, face video, the picture that says who speaks, what drives the mouth."""
+        more = (self.options.person.picture, self.options.drive_audio)
+        return (self.audio, self.face, *(path for path in more if path is not None))
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -55,11 +55,17 @@ class RenderJob:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The probed inputs of a job; ``picture`` is the one that says who speaks."""
+    """The probed inputs of a job.
+
+    Attributes:
+        picture: The one that says who speaks.
+        drive: What the mouth follows instead of ``audio``.
+    """
 
     audio: AudioInfo
     video: VideoInfo
     picture: VideoInfo | None = None
+    drive: AudioInfo | None = None
 
 
 @dataclass(frozen=True)

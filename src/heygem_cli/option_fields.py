@@ -35,6 +35,7 @@ class Option:
         hidden_column: A former column of a manifest that still works.
         variable: Whether ``HEYGEM_NAME`` sets it.
         default_text: The default in words, where the value does not say it.
+        is_input: Whether the value is a file that is read.
         parse: Reads the value from text where the type alone does not tell how.
     """
 
@@ -49,6 +50,7 @@ class Option:
     hidden_column: str | None = None
     variable: bool = True
     default_text: str | None = None
+    is_input: bool = False
     parse: Callable[[str], Any] | None = None
 
 

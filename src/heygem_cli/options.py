@@ -199,6 +199,13 @@ class RenderOptions:
         parse=parse_time,
         default_text="its beginning",
     )
+    drive_audio: Path | None = option(
+        None,
+        "The audio that the mouth follows instead of AUDIO, which stays the sound: the vocals of a song, for example.",
+        metavar="FILE",
+        is_input=True,
+        variable=False,
+    )
     loop: LoopMode = option(
         "pingpong",
         "If the audio is longer than the face video: `pingpong` plays it forwards and backwards, `forward` starts it "

@@ -23,6 +23,9 @@ from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
 from heygem_cli.timeline import check_timeline, write_timeline
 
+MAX_DIFFERENCE = 0.5
+"""Seconds by which what drives the mouth may be longer or shorter than the audio without a warning."""
+
 
 def check_job(job: RenderJob) -> Inputs:
     """Probe the inputs of a job and check that its output can be made; nothing is written.
@@ -42,7 +45,7 @@ def check_job(job: RenderJob) -> Inputs:
 def _probe(job: RenderJob) -> Inputs:
     try:
         audio = probe_audio(job.audio, job.options.audio_track)
-        inputs = used_part(job, Inputs(audio, probe_video(job.face, job.options.video_track)))
+        inputs = Inputs(audio, probe_video(job.face, job.options.video_track))
     except InputError as error:
         wrong_kind = error.code in ("no-audio-stream", "picture-not-audio", "no-video-stream", "cover-art-only")
         if not wrong_kind or not _are_swapped(job):
@@ -50,12 +53,16 @@ def _probe(job: RenderJob) -> Inputs:
         message = "the audio and the face video are the wrong way round"
         hint = f"Give the audio first: {shlex.quote(str(job.face))} {shlex.quote(str(job.audio))}"
         raise InputError("swapped-inputs", message, hint=hint, path=job.audio) from error
-    picture = job.options.person.picture
-    return inputs if picture is None else replace(inputs, picture=probe_picture(picture))
+    picture, drive = job.options.person.picture, job.options.drive_audio
+    picture_info = None if picture is None else probe_picture(picture)
+    drive_info = None if drive is None else probe_audio(drive)
+    return used_part(job, replace(inputs, picture=picture_info, drive=drive_info))
 
 
 def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
     """Return the inputs of a job, cut to the part, and reduced to the size, that it uses.
+
+    What drives the mouth runs beside the audio, and is cut as it is.
 
     Raises:
         InputError: ``empty-part``.
@@ -63,7 +70,8 @@ def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
     options = job.options
     audio = cut_audio(inputs.audio, options.start, options.duration)
     video = half_size(inputs.video) if job.half_size else inputs.video
-    return replace(inputs, audio=audio, video=cut_video(video, options.face_start))
+    drive = inputs.drive and cut_audio(inputs.drive, options.start, options.duration)
+    return replace(inputs, audio=audio, video=cut_video(video, options.face_start), drive=drive)
 
 
 def _are_swapped(job: RenderJob) -> bool:
@@ -137,6 +145,9 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
         message = "the timestamps of the video are impossible, so its frames follow each other at"
         yield f"{printable(video.path)}: {message} {float(video.fps):.4g} fps"
     yield from _lost_bits(video, options)
+    if inputs.drive is not None and abs(inputs.drive.duration - audio.duration) > MAX_DIFFERENCE:
+        lengths = f"it has {inputs.drive.duration:.1f} s, the audio {audio.duration:.1f} s"
+        yield f"{printable(inputs.drive.path)}: {lengths}; they begin together"
 
 
 def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> Iterator[str]:
@@ -208,6 +219,7 @@ class Pipeline:
         inputs = replace(
             inputs,
             audio=replace(listen(inputs.audio, tick), damaged=damaged),
+            drive=inputs.drive and listen(inputs.drive, tick),
             video=replace(inputs.video, background=(background.red, background.green, background.blue)),
         )
         result = engine.render(job, inputs, on_progress)

@@ -1,5 +1,6 @@
 """Tests of the check before anything starts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,21 @@ def test_all_problems_are_reported(rows_of, tmp_path, image):
         "Choose another folder for the output",
         f"row 5, column output: {tmp_path}/there.mp4: the output exists. Use --overwrite to replace it",
     ]
+
+
+def test_parts_and_driving_audio_are_checked(rows_of, tmp_path, voice):
+    shutil.copy(voice, tmp_path / "a.wav")
+    rows = rows_of(
+        {"start": "0:99"},
+        {"drive_audio": "no.wav"},
+        {"drive_audio": "a.wav"},
+        {"face_start": "1:00"},
+    )
+    ids, problems = check(rows)
+    assert ids == ["r3"]
+    assert rows[2].job.options.drive_audio == tmp_path / "a.wav"
+    starts = ("row 1, column start: ", f"row 2, column drive_audio: {tmp_path}/no.wav: ", "row 4, column start: ")
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts, strict=True))
 
 
 def test_special_file_is_a_problem(rows_of):

@@ -77,7 +77,7 @@ def check_rows(
         InputError: An option of an engine cannot be used.
         NotCapableError: An engine or an encoder does not work on this machine.
     """
-    audio_tracks = dict.fromkeys(_audio_track(row.job) for row in rows)
+    audio_tracks = dict.fromkeys(track for row in rows for track in (_audio_track(row.job), _drive(row.job)) if track)
     face_tracks = dict.fromkeys(_face_track(row.job) for row in rows)
     pictures = dict.fromkeys(picture for row in rows if (picture := _picture(row.job)) is not None)
     count, probed = len(audio_tracks) + len(face_tracks) + len(pictures), itertools.count(1)
@@ -98,12 +98,15 @@ def check_rows(
         job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
         audio, face, picture = _audio_track(job), _face_track(job), _picture(job)
         errors = {"audio": audio_errors.get(audio), "face": face_errors.get(face)}
+        drive = _drive(job)
         if picture is not None:
             errors["person"] = person_errors.get(picture)
+        if drive is not None:
+            errors["drive_audio"] = audio_errors.get(drive)
         found = [row.raw.problem(column, *error) for column, error in errors.items() if error is not None]
         inputs = None
         if not found:
-            inputs = Inputs(audios[audio], faces[face], None if picture is None else persons[picture])
+            inputs = Inputs(audios[audio], faces[face], picture and persons[picture], drive and audios[drive])
         found += _find_problems(row, job, inodes, inputs)
         problems += found
         if inputs is not None and not found:
@@ -124,6 +127,11 @@ def _face_track(job: RenderJob) -> Track:
 def _picture(job: RenderJob) -> Track | None:
     picture = job.options.person.picture
     return None if picture is None else (picture, None)
+
+
+def _drive(job: RenderJob) -> Track | None:
+    drive = job.options.drive_audio
+    return None if drive is None else (drive, None)
 
 
 def _identify(path: Path) -> FileIdentity:

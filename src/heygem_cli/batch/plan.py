@@ -167,5 +167,7 @@ def content_key(digests: Sequence[str], options: RenderOptions, identity: str) -
     used = find_engine(options.engine).uses | OF_ANY_ENGINE
     if options.person.picture is not None:  # its content is among the digests
         options = replace(options, person=replace(options.person, picture=Path()))
+    if options.drive_audio is not None:
+        options = replace(options, drive_audio=Path())
     content = [*digests, output_values(options, used), identity]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

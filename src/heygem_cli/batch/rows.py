@@ -13,7 +13,7 @@ from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob
 from heygem_cli.media.names import FileFinder
-from heygem_cli.option_fields import with_values
+from heygem_cli.option_fields import Declared, with_values
 from heygem_cli.options import ROW_OPTIONS, Person, RenderOptions
 
 
@@ -68,10 +68,11 @@ def _options(
     values, problems = {}, []
     for name in ROW_OPTIONS.keys() & raw.values.keys():
         try:
-            value = ROW_OPTIONS[name].read(raw.values[name].strip())
+            option = ROW_OPTIONS[name]
+            value = option.read(raw.values[name].strip())
             if name == "engine":
                 find_engine(value)
-            values[name] = _located(value, folder, finder)
+            values[name] = _located(option, value, folder, finder)
         except ValueError as error:
             problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
         except HeygemError as error:
@@ -79,10 +80,10 @@ def _options(
     return with_values(defaults, values), problems
 
 
-def _located(value: Any, folder: Path, finder: FileFinder) -> Any:  # noqa: ANN401 - of any option
+def _located(option: Declared, value: Any, folder: Path, finder: FileFinder) -> Any:  # noqa: ANN401 - of any option
     """Return the value of an option in which a relative path starts at the manifest's folder."""
     if isinstance(value, Path):
-        return finder.find_output(str(value), folder)
+        return (finder.find if option.facts.is_input else finder.find_output)(str(value), folder)
     if isinstance(value, Person) and value.picture is not None:
         return replace(value, picture=finder.find(str(value.picture), folder))
     return value
@@ -140,6 +141,7 @@ def _same_timeline(row: Row, timelines: dict[Path, Row], folders: dict[Path, Pat
 def portable_values(row: Row) -> dict[str, str]:
     """Return the values of a row, with absolute paths, its id and its output, for a manifest in any folder."""
     paths = {"audio": row.job.audio, "face": row.job.face, "output": row.job.output}
-    named = {"timeline": row.job.options.timeline, "person": row.job.options.person.picture}
+    options = row.job.options
+    named = {"timeline": options.timeline, "person": options.person.picture, "drive_audio": options.drive_audio}
     paths.update((name, path) for name, path in named.items() if path is not None and name in row.raw.values)
     return {**row.raw.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}

@@ -72,7 +72,7 @@ def render(
 
     audio, face = (FileFinder().find(str(path)) for path in (audio, face))
     name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
-    job = RenderJob(audio, face, output_path(output or "", name), _with_picture(options))
+    job = RenderJob(audio, face, output_path(output or "", name), _with_files(options))
     if trial.preview:
         job = previewed(job)
     if trial.dry_run:
@@ -94,14 +94,14 @@ def output_path(given: str, name: str) -> Path:
     return path / name if given.endswith("/") or path.is_dir() else path
 
 
-def _with_picture(options: RenderOptions) -> RenderOptions:
-    """Find the picture that says who speaks as the other files are found."""
+def _with_files(options: RenderOptions) -> RenderOptions:
+    """Find the files that options name as the other files are found."""
     from heygem_cli.media.names import FileFinder
 
-    if options.person.picture is None:
-        return options
-    picture = FileFinder().find(str(options.person.picture))
-    return replace(options, person=replace(options.person, picture=picture))
+    finder, picture, drive = FileFinder(), options.person.picture, options.drive_audio
+    if picture is not None:
+        options = replace(options, person=replace(options.person, picture=finder.find(str(picture))))
+    return options if drive is None else replace(options, drive_audio=finder.find(str(drive)))
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:

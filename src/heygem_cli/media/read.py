@@ -141,6 +141,19 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         yield from chunks
 
 
+def fit_length(chunks: Generator[Samples, None, None], length: int) -> Generator[Samples, None, None]:
+    """Yield ``length`` samples: those of the chunks, without the rest, or with silence after them."""
+    left = length
+    with closing(chunks):
+        for chunk in chunks:
+            yield chunk[:left]
+            left -= len(chunk)
+            if left <= 0:
+                return
+    for start in range(0, left, AUDIO_BLOCK):
+        yield np.zeros(min(AUDIO_BLOCK, left - start), np.float32)
+
+
 def read_channels(audio: AudioInfo, rate: int, multiple: int) -> Generator[ChannelSamples, None, None]:
     """Decode all channels of the audio, in chunks of a multiple of ``multiple`` samples (the last one may be shorter).
 

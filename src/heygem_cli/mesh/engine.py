@@ -20,8 +20,8 @@ from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.face.video_track import VideoTrack
 from heygem_cli.job import Clock, FrameState, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
 from heygem_cli.media.depth import to_8_bits, with_changes
-from heygem_cli.media.read import loop_frames, prefetch, read_audio, read_frames
-from heygem_cli.media.types import Frame, Frame10, VideoInfo
+from heygem_cli.media.read import fit_length, loop_frames, prefetch, read_audio, read_frames
+from heygem_cli.media.types import Frame, Frame10, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
@@ -33,6 +33,15 @@ from heygem_cli.speech.motion import MotionModel, MouthMotion
 from heygem_cli.timeline import Timeline
 
 _Item = TypeVar("_Item")
+
+
+def _speech(inputs: Inputs) -> Generator[Samples, None, None]:
+    """Read what the mouth follows, as long as the audio."""
+    if inputs.drive is None:
+        return read_audio(inputs.audio)
+    with closing(read_audio(inputs.audio)) as chunks:
+        length = sum(map(len, chunks))
+    return fit_length(read_audio(inputs.drive), length)
 
 
 def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
@@ -131,7 +140,7 @@ class MeshEngine:
     def _predict_motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
         def samples() -> Generator[Array, None, None]:
             done = 0
-            with closing(read_audio(inputs.audio)) as chunks:
+            with closing(_speech(inputs)) as chunks:
                 for chunk in chunks:
                     yield chunk
                     done += len(chunk)
