@@ -29,6 +29,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
         "video_track": "3", "pixel_format": "10bit", "background": "lime", "timeline": "t.csv",
+        "quality": "best", "mouth": "0.5", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5", "face_start": "4",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
@@ -41,7 +42,12 @@ def test_columns_set_options_and_others_keep_their_defaults():
         audio_track=2,
         video_track=3,
         background=Color(0, 255, 0),
-        encode=EncodeOptions(encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
+        encode=EncodeOptions(quality="best", encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
+        mouth=0.5,
+        drive_audio=Path("lists/v.wav"),
+        start=90,
+        duration=2.5,
+        face_start=4,
         no_cache=True,
         timeline=Path("lists/t.csv"),
     )
