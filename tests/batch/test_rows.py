@@ -29,7 +29,8 @@ def test_columns_set_options_and_others_keep_their_defaults():
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
         "video_track": "3", "pixel_format": "10bit", "background": "lime", "timeline": "t.csv",
-        "quality": "best", "mouth": "0.5", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5", "face_start": "4",
+        "quality": "best", "mouth": "0.5", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5",
+        "face_start": "4",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
