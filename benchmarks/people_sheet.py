@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.people_actors import Picture, to_bgr
 from benchmarks.people_render import Rendered
+from benchmarks.people_scenes import Appearance
 
 COLUMNS = 8
 WIDTH = 200
@@ -36,7 +37,8 @@ def draw_strip(title: str, rendered: Rendered, wrong: Sequence[int]) -> Image.Im
 def choose_frames(count: int, wrong: Sequence[int]) -> list[int]:
     """Choose frames: some at equal distances, and as many wrong ones."""
     chosen = {wrong[i] for i in _spread(len(wrong), COLUMNS // 2)}
-    return sorted(chosen.union(_spread(count, COLUMNS - len(chosen))))
+    rest = [index for index in range(count) if index not in chosen]
+    return sorted(chosen.union(rest[i] for i in _spread(len(rest), COLUMNS - len(chosen))))
 
 
 def _spread(count: int, chosen: int) -> list[int]:
@@ -47,11 +49,22 @@ def _spread(count: int, chosen: int) -> list[int]:
 
 def _pair(rendered: Rendered, index: int) -> Picture:
     frame = rendered.frames[index]
-    output = to_bgr(frame.output)
-    height, width = output.shape[:2]
+    both = [frame.scene.picture, to_bgr(frame.output)]
+    if frame.scene.covered is not None:
+        both = [_face(picture, frame.scene.people[0]) for picture in both]
+    height, width = both[0].shape[:2]
     size = WIDTH, round(WIDTH * height / width)
-    both = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (frame.scene.picture, output)]
-    return np.asarray(np.vstack(both), np.uint8)
+    return np.asarray(np.vstack([cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in both]), np.uint8)
+
+
+def _face(picture: Picture, person: Appearance) -> Picture:
+    """Return the part of a picture around a face, twice as large as the face, as far as there is one."""
+    low, high = person.landmarks.min(0), person.landmarks.max(0)
+    center, half = (low + high) / 2, float((high - low).max())
+    left, top = np.maximum(center - half, 0).astype(int)
+    right, bottom = np.minimum(center + half, picture.shape[1::-1]).astype(int)
+    part = picture[top:bottom, left:right]
+    return np.asarray(cv2.copyMakeBorder(part, 0, max(0, right - left - bottom + top), 0, 0, cv2.BORDER_CONSTANT))
 
 
 def write_sheet(strips: Sequence[Image.Image], path: Path) -> None:
