@@ -326,6 +326,15 @@ class BatchOptions:
     dry_run: bool = run_option(
         False, "Show what would be done, and why, and write nothing.", flags=("-n", "--dry-run"), variable=False
     )
+    write_manifest: Path | None = run_option(
+        None,
+        "Render nothing, and write the rows as a manifest: `.jsonl`, `.json`, `.tsv`, or else CSV.",
+        metavar="FILE",
+        variable=False,
+    )
+    skip_bad: bool = run_option(
+        False, "Render the good rows of a list with bad ones, which are reported as failed.", variable=False
+    )
     force: bool = run_option(False, "Render every row, done or not.", variable=False)
     retry_failed: bool = run_option(False, "Also render rows that failed in an earlier run.", variable=False)
     only: tuple[str, ...] = run_option((), "Render only this row; may be repeated.", metavar="ID", variable=False)

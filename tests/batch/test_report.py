@@ -20,10 +20,18 @@ from heygem_cli.batch.report import (
     read_report,
     report_job,
 )
-from heygem_cli.batch.report_files import ReportFiles, format_json, format_junit, format_manifest
-from heygem_cli.batch.rows import make_rows
+from heygem_cli.batch.report_files import (
+    ReportFiles,
+    check_new_manifest,
+    format_json,
+    format_junit,
+    format_manifest,
+    write_new_manifest,
+)
+from heygem_cli.batch.rows import complete_values, make_rows
 from heygem_cli.errors import InputError
-from heygem_cli.options import RenderOptions
+from heygem_cli.option_fields import with_values
+from heygem_cli.options import ROW_OPTIONS, Person, RenderOptions
 from unprivileged import unprivileged
 
 ERROR = {"code": "no-face", "message": "x.mp4: no face", "hint": "Another"}
@@ -192,6 +200,47 @@ def test_manifest_of_failed_rows_resolves_to_the_same_rows(suffix):
     assert (problems, row_problems) == ([], [])
     assert [(row.id, row.job.options) for row in again] == [(row.id, row.job.options) for row in rows]
     assert [row.job.audio for row in again] == [row.job.audio.absolute() for row in rows]
+
+
+OTHER_VALUES = {
+    "overwrite": "yes", "engine": "heygem", "person": "left", "audio_track": "2", "video_track": "3",
+    "start": "0:01:02.5", "duration": "1.25", "face_start": "3", "loop": "hold", "on_missing_face": "fail",
+    "mouth": "0.5", "background": "navy", "quality": "best", "crf": "20", "preset": "slow", "encoder": "libx264",
+    "pixel_format": "10bit", "timeline": "t.csv", "drive_audio": "d.wav", "no_cache": "true",
+}  # fmt: skip
+
+
+FILES = {"timeline": "t.csv", "drive_audio": "d.wav"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".json"])
+def test_new_manifest_has_the_options_of_all_rows(tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    assert set(OTHER_VALUES) == set(ROW_OPTIONS)
+    options = with_values(RenderOptions(), {name: ROW_OPTIONS[name].read(text) for name, text in OTHER_VALUES.items()})
+    raw_rows = [RawRow(1, None, {"audio": "a\t,.wav", "face": "f", "crf": "9"})]
+    rows, _ = make_rows(raw_rows, Path("somewhere"), options)
+    path = tmp_path / f"list{suffix}"
+    write_new_manifest(path, rows)
+    written, problems = parse_manifest(path.read_bytes())
+    (again,), row_problems = make_rows(written, Path("elsewhere"), RenderOptions())
+    assert (problems, row_problems) == ([], [])
+    crf_of_the_row = with_values(options, {"crf": 9, **{name: tmp_path / text for name, text in FILES.items()}})
+    assert (again.id, again.job.options, again.job.output) == (
+        rows[0].id,
+        crf_of_the_row,
+        rows[0].job.output.absolute(),
+    )
+    picture = with_values(RenderOptions(), {"person": Person(None, picture=Path("anna.jpg"))})
+    rows, _ = make_rows([RawRow(1, None, {"audio": "a", "face": "f"})], Path(), picture)
+    assert complete_values(rows[0])["person"] == str(tmp_path / "anna.jpg")
+
+
+def test_file_is_not_replaced_by_a_new_manifest(tmp_path):
+    check_new_manifest(tmp_path / "new" / "list.csv")
+    (tmp_path / "list.csv").symlink_to("nowhere")
+    with pytest.raises(InputError, match="this file exists"):
+        check_new_manifest(tmp_path / "list.csv")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])

@@ -147,6 +147,34 @@ def test_nothing_is_started_if_there_are_problems(batch):
     assert batch.files() == sorted(batch.before)
 
 
+def test_good_rows_are_rendered_if_bad_ones_may_be_skipped(batch):
+    batch.rows("""
+        audio,face,id,crf
+        a.wav,face.mp4,good,
+        no.wav,face.mp4,lost,
+        b.wav,face.mp4,odd,99
+        b.wav,face.mp4,good,
+        ,face.mp4,empty,
+    """)
+    plan = {job["id"]: job["action"] for job in batch.json("--skip-bad", "--dry-run")["jobs"]}
+    bad = ["lost", "odd", "good (row 4)", "empty"]
+    assert plan == {"good": "do", **dict.fromkeys(bad, "failed")}
+    reports = ("--report", "r.json", "--failed-manifest", "failed.csv")
+    done = batch.run("--skip-bad", *reports)
+    assert done.returncode == 3
+    assert batch.new_files() == ["failed.csv", "good.mp4", "r.json"]
+    assert "5 jobs: 1 done, 4 failed" in done.stdout
+    assert "unusable: column audio: no.wav: there is no such file. Check the path" in done.stdout
+    assert "--retry-failed" not in done.stderr
+    assert {event["id"] for event in batch.events("started")} == {"good"}
+    with (batch.folder / "failed.csv").open(newline="") as file:
+        assert [row["id"] for row in csv.DictReader(file)] == ["lost", "odd", "good (row 4)"]
+    assert batch.run("--skip-bad", *reports).returncode == 3
+    assert batch.run("--skip-bad", "--only", "odd").returncode == 1
+    batch.rows("audio,face,lop\na.wav,face.mp4,1\n")
+    assert batch.run("--skip-bad").returncode == 2  # a column concerns all rows
+
+
 def test_manifest_is_read_from_standard_input(batch):
     batch.before = set(batch.files())
     lines = '{"audio": "a.wav", "face": "face.mp4"}\n'

@@ -114,6 +114,23 @@ def test_files_of_one_name_are_paired_in_one_folder(files):
     assert "Left out 2 files that this batch made: speech/a speaks.mp4, speech/b speaks.mp4" in unquoted.stderr
 
 
+def test_manifest_of_the_files_is_written_instead(files):
+    args = ("--video", "face.mp4", "--output-dir", "out", "--loop", "hold")
+    done = files.run(*args, "--write-manifest", "list.tsv", manifest="speech")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "list.tsv: 2 rows\n", "")
+    assert files.new_files() == ["list.tsv"]
+    listed = files.json("--dry-run", manifest="list.tsv")["jobs"]
+    outputs = [str(files.folder / f"out/face_{name}.mp4") for name in "ab"]
+    assert sorted(job["output"] for job in listed) == outputs
+    assert "\thold" in (files.folder / "list.tsv").read_text()
+    again = files.run(*args, "--write-manifest", "list.tsv", manifest="speech")
+    assert (again.returncode, again.stderr.partition(".")[2][:22]) == (2, "tsv: this file exists.")
+    (files.folder / "speech" / "bad.wav").write_text("no sound")
+    skipped = files.run(*args, "--skip-bad", "--write-manifest", "l.json", manifest="speech")
+    assert (skipped.returncode, skipped.stdout) == (3, "l.json: 2 rows\n")
+    assert skipped.stderr.startswith("row 3 is left out: column audio: speech/bad.wav: ")
+
+
 def test_shards_share_the_journals_of_the_folder(files):
     args = ("--video", "face.mp4", "--output-dir", "out")
     for shard in ("1/2", "2/2"):

@@ -70,3 +70,16 @@ def test_what_cannot_be_understood_is_an_error(names, videos, message):
 def test_options_for_files_do_not_fit_a_manifest(name):
     with pytest.raises(InputError, match="is for audio files with --video"):
         choose_source(["list.csv"], BatchOptions(), {name})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dry_run": True, "write_manifest": Path("l.csv")},
+        {"merge_reports": True, "write_manifest": Path("l.csv")},
+        {"merge_reports": True, "videos": ("f.mp4",)},
+    ],
+)
+def test_options_that_do_not_go_together_are_an_error(options):
+    with pytest.raises(InputError, match="exclude each other"):
+        choose_source(["a"], BatchOptions(**options), ())

@@ -26,11 +26,13 @@ class FileRows:
 
     Attributes:
         rows: The usable rows.
+        raw_rows: All rows.
         problems: The problems of all rows.
         notes: What was left out, for the user.
     """
 
     rows: list[Row]
+    raw_rows: list[RawRow]
     problems: list[Problem]
     notes: list[str]
 
@@ -61,15 +63,16 @@ def make_file_rows(
             raise InputError("only-outputs", message, hint="Name other files", path=found.made[0])
     _check_format(options.output_template)
     pairs = pair_by_name(audios.paths, faces.paths) if options.pair else pair_all(audios.paths, faces.paths)
-    rows, problems = [], []
+    rows, raw_rows, problems = [], [], []
     for number, pair in enumerate(pairs, 1):
         raw = RawRow(number, None, {"audio": str(pair.audio)} | ({"face": str(pair.face)} if pair.face else {}))
+        raw_rows.append(raw)
         found_problems = list(_problems(raw, pair))
         problems += found_problems
         if not found_problems:
             rows.append(_make_row(raw, folder, options.output_template, defaults))
     problems += find_duplicates(rows, f"Tell them apart with --output-template. {EXISTING}")
-    return FileRows(rows, problems, list(_notes(pairs, faces.paths, (*audios.made, *faces.made))))
+    return FileRows(rows, raw_rows, problems, list(_notes(pairs, faces.paths, (*audios.made, *faces.made))))
 
 
 def _check_format(template: NameTemplate) -> None:

@@ -33,6 +33,7 @@ class PlannedJob:
         inputs: The probed inputs; None for a row that cannot be rendered.
         action: ``do`` and ``changed`` are rendered, ``done`` and ``failed`` are left as they are.
         reason: The reason for the action.
+        hint: What to do about a row that cannot be rendered.
         key: What the output depends on, see :func:`content_key`.
         digests: SHA-256 of each input.
         error: Code, message and hint if the output may not be replaced.
@@ -45,6 +46,7 @@ class PlannedJob:
     key: str = ""
     digests: tuple[str, ...] = ()
     error: Mapping[str, str] | None = None
+    hint: str = ""
 
     @property
     def needs_rendering(self) -> bool:

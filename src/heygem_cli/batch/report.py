@@ -21,6 +21,8 @@ from heygem_cli.processes import SIGNALS
 
 FinalStatus = Literal["done", "failed", "interrupted", "waiting"]
 """``waiting``: the run ended before the job started."""
+UNUSABLE = "unusable"
+"""The code of a row that could not be started: it or its files are bad."""
 SHARD = re.compile(f"{NUMBER}/{NUMBER}")
 
 
@@ -29,6 +31,7 @@ class JobReport:
     """The report of one job.
 
     Attributes:
+        output: The video; empty for a row from which it cannot be told.
         attempts: Number of attempts with these inputs and options, over all runs.
         seconds: Duration of the last attempt.
         audio_seconds: Duration of the audio.
@@ -117,12 +120,12 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     status: FinalStatus = "failed" if job.action == "failed" else "waiting"
     if job.error is None and state.status in ("done", "failed", "interrupted"):
         status = state.status
-    unusable = Failure("unusable", job.reason).to_dict() if status == "failed" else None
+    unusable = Failure(UNUSABLE, job.reason, job.hint).to_dict() if status == "failed" else None
     result = state.result or {}
     return JobReport(
         id=job.row.id,
         row=job.row.raw.number,
-        output=str(job.row.job.output),
+        output=str(job.row.job.output) if job.row.output else "",
         status=status,
         attempts=state.attempts,
         seconds=state.seconds,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -14,9 +15,9 @@ from xml.etree import ElementTree as ET
 from heygem_cli.batch.columns import COLUMNS, FILES
 from heygem_cli.batch.manifest import parse_manifest
 from heygem_cli.batch.report import BatchReport, JobReport
-from heygem_cli.batch.rows import Row, canonical_path, portable_values
+from heygem_cli.batch.rows import Row, canonical_path, complete_values, portable_values
 from heygem_cli.batch.text_file import read_text_file
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError, InputError, write_error
 from heygem_cli.files import write_atomically
 from heygem_cli.media.write import check_output
 
@@ -98,7 +99,7 @@ class ReportFiles:
             yield self.junit, format_junit(report)
         if self.failed_manifest is not None:
             failed_ids = {job.id for job in report.jobs if job.status == "failed"}
-            failed_rows = [row for row in rows if row.id in failed_ids]
+            failed_rows = [row for row in rows if row.id in failed_ids and row.output]
             suffix = self.failed_manifest.suffix
             yield self.failed_manifest, format_manifest(failed_rows, suffix) if failed_rows else ""
 
@@ -164,16 +165,48 @@ def _escape_control(text: str) -> str:
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", lambda found: repr(found[0])[1:-1], text)
 
 
-def format_manifest(rows: Iterable[Row], suffix: str) -> str:
-    """Return rows as a manifest that is valid in any folder: JSON, JSON Lines or, for any other suffix, CSV."""
-    values = [portable_values(row) for row in rows]
+def check_new_manifest(path: Path) -> None:
+    """Check that a manifest can be written; one that exists may have been edited, and stays.
+
+    Raises:
+        InputError: It cannot be created, or something has this name.
+    """
+    check_output(path, suffixes=None)
+    if os.path.lexists(path):
+        raise InputError("manifest-exists", "this file exists", hint="Name another one, or delete it", path=path)
+
+
+def write_new_manifest(path: Path, rows: Iterable[Row]) -> None:
+    """Write a manifest that makes the same videos without any option of a row on the command line.
+
+    Raises:
+        HeygemError: It cannot be written.
+    """
+    content = format_manifest(rows, path.suffix.lower(), complete_values).encode("utf-8", "backslashreplace")
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise write_error(error, path, path.parent) from error
+
+
+def format_manifest(
+    rows: Iterable[Row], suffix: str, values_of: Callable[[Row], dict[str, str]] = portable_values
+) -> str:
+    """Return rows as a manifest that is valid in any folder.
+
+    Args:
+        rows: The rows.
+        suffix: ``.json``, ``.jsonl`` (JSON Lines), ``.tsv`` (separated by tabs), or any other for CSV.
+        values_of: Returns the cells of a row.
+    """
+    values = [values_of(row) for row in rows]
     if suffix == ".json":
         return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
     if suffix == ".jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in values)
     columns = [name for name in COLUMNS if any(name in row for row in values)]
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="")
+    writer = csv.DictWriter(text, columns, restval="", delimiter="\t" if suffix == ".tsv" else ",")
     writer.writeheader()
     writer.writerows(values)
     return text.getvalue()

@@ -13,7 +13,7 @@ from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob
 from heygem_cli.media.names import FileFinder
-from heygem_cli.option_fields import Declared, with_values
+from heygem_cli.option_fields import Declared, value_of, with_values
 from heygem_cli.options import ROW_OPTIONS, Person, RenderOptions
 
 
@@ -145,3 +145,16 @@ def portable_values(row: Row) -> dict[str, str]:
     named = {"timeline": options.timeline, "person": options.person.picture, "drive_audio": options.drive_audio}
     paths.update((name, path) for name, path in named.items() if path is not None and name in row.raw.values)
     return {**row.raw.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}
+
+
+def complete_values(row: Row) -> dict[str, str]:
+    """Return the values of a row as :func:`portable_values` does, with the options that were set for all rows."""
+    options = {name: value_of(row.job.options, each) for name, each in ROW_OPTIONS.items()}
+    changed = {name: value for name, value in options.items() if value != ROW_OPTIONS[name].default}
+    return {**portable_values(row), **{name: str(_absolute(value)) for name, value in changed.items()}}
+
+
+def _absolute(value: Any) -> Any:  # noqa: ANN401 - of any option
+    if isinstance(value, Person) and value.picture is not None:
+        return replace(value, picture=value.picture.absolute())
+    return value.absolute() if isinstance(value, Path) else value

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from heygem_cli import __version__
+from heygem_cli.batch.bad_rows import unusable_jobs
 from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, receipt_path, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
@@ -38,7 +39,7 @@ class CheckedBatch:
         data: The content of the manifest.
         began: Start time of the run in seconds since the epoch.
         rows: The rows of this run.
-        unusable: Jobs of rows with problems that appeared after the start of a run that is continued.
+        unusable: Jobs of rows with problems, if these may be skipped or have appeared since the run started.
         notes: What was left out, for the user.
     """
 
@@ -68,7 +69,7 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     check_current_folder()
     own_outputs = _own_outputs(replay(_existing_journals(request)))
     source = read_source(request, [name for name, digests in own_outputs.items() if digests])
-    rows, problems = source.rows, source.problems
+    rows = source.rows
     manifest = [] if request.manifest is None or request.manifest == STDIN else [request.manifest]
     inputs = {path for row in rows for path in row.job.inputs}
     own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
@@ -77,18 +78,24 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     check_engine_options({row.job.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(rows, own_outputs, request.engines, protected=manifest, on_progress=on_progress)
     continued = pop_continued_run(os.environ)
-    if problems or (file_problems and continued is None):
-        raise ManifestError(request.name, [*problems, *file_problems])
-    chosen = _choose_ids(rows, request)
-    reasons = {problem.row: problem.message for problem in file_problems}
-    unusable = [
-        PlannedJob(row, None, "failed", reasons[row.raw.number])
-        for row in rows
-        if row.raw.number in reasons and row.id in chosen
-    ]
+    problems = [*source.problems, *file_problems]
+    tolerated = problems if request.options.skip_bad else file_problems if continued else []
+    if len(tolerated) < len(problems) or any(problem.row is None for problem in problems):
+        raise ManifestError(request.name, problems)
+    unusable = unusable_jobs(rows, source.raw_rows, tolerated)
+    bad = {job.row.raw.number for job in unusable}
+    usable = [each for each in checked if each.row.raw.number not in bad]
+    chosen = _choose_ids([*(each.row for each in usable), *(job.row for job in unusable)], request)
     run_id, began = continued or (uuid.uuid4().hex[:12], time.time())
-    usable = [each for each in checked if each.row.id in chosen]
-    return CheckedBatch(request, source.data, run_id, began, usable, unusable, source.notes)
+    return CheckedBatch(
+        request,
+        source.data,
+        run_id,
+        began,
+        rows=[each for each in usable if each.row.id in chosen],
+        unusable=[job for job in unusable if job.row.id in chosen],
+        notes=source.notes,
+    )
 
 
 def dry_run(batch: CheckedBatch) -> list[PlannedJob]:
@@ -140,7 +147,7 @@ def run_batch(
     ):
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         jobs = batch.plan(journal.states)
-        folders = {path.parent for job in jobs for path in job.row.job.outputs}
+        folders = {path.parent for job in jobs if job.row.output for path in job.row.job.outputs}
         for folder in folders:
             remove_stale_parts(folder)
         write_reports = partial(_write_reports, batch, jobs, journal)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.batch.file_rows import make_file_rows
-from heygem_cli.batch.manifest import Problem, parse_manifest
+from heygem_cli.batch.manifest import Problem, RawRow, parse_manifest
 from heygem_cli.batch.request import STDIN, BatchRequest
 from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.text_file import read_limited, read_text_file
@@ -20,11 +20,13 @@ class Source:
     """The usable rows of a batch, and the problems of all rows.
 
     Attributes:
+        raw_rows: All rows that can be read.
         data: The content of the manifest; empty for files.
         notes: What was left out, for the user.
     """
 
     rows: list[Row]
+    raw_rows: list[RawRow]
     problems: list[Problem]
     data: bytes = b""
     notes: Sequence[str] = ()
@@ -43,11 +45,11 @@ def read_source(request: BatchRequest, made: Iterable[str]) -> Source:
     if request.manifest is None:
         outputs = {(request.folder / name).resolve() for name in made}
         found = make_file_rows(request.audios, request.folder, request.options, request.defaults, outputs)
-        return Source(found.rows, found.problems, notes=found.notes)
+        return Source(found.rows, found.raw_rows, found.problems, notes=found.notes)
     data = _read_manifest(request.manifest)
     raw_rows, problems = parse_manifest(data)
     rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
-    return Source(rows, [*problems, *row_problems], data)
+    return Source(rows, raw_rows, [*problems, *row_problems], data)
 
 
 def _read_manifest(manifest: Path) -> bytes:

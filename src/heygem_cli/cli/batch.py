@@ -70,20 +70,17 @@ def batch(
     if not display.debug:
         hide_native_output()
     from heygem_cli.batch.request import BatchRequest
-    from heygem_cli.batch.session import check_batch, dry_run
+    from heygem_cli.batch.session import dry_run
 
     manifest, audios = choose_source(inputs or [], options, given)
     request = BatchRequest(manifest, defaults, engines, options, settings, given, audios)
     if options.merge_reports:
         report, unwritten = _merge([Path(name) for name in inputs or []], request)
     elif options.dry_run:
-        from heygem_cli.cli.progress import show_checking
-
-        with show_checking(quiet=display.quiet) as on_checked:
-            checked = check_batch(request, on_checked)
-        _show_notes(checked, display)
-        jobs = dry_run(checked)
-        _show_plan(jobs, as_json=display.as_json)
+        _show_plan(dry_run(_check(request, display)), as_json=display.as_json)
+        return
+    elif options.write_manifest is not None:
+        _write_manifest(options.write_manifest, request, display)
         return
     else:
         report, unwritten = _run(request, display)
@@ -96,20 +93,46 @@ def batch(
 batch.__doc__ = (batch.__doc__ or "").replace("{options}", ", ".join(ROW_OPTIONS))
 
 
-def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
-    from heygem_cli.batch.session import check_batch, run_batch
-    from heygem_cli.cli.progress import show_batch_progress, show_checking
+def _check(request: BatchRequest, display: DisplayOptions) -> CheckedBatch:
+    from heygem_cli.batch.session import check_batch
+    from heygem_cli.cli.progress import show_checking
 
     with show_checking(quiet=display.quiet) as on_checked:
         checked = check_batch(request, on_checked)
-    _show_notes(checked, display)
+    for note in () if display.quiet else checked.notes:
+        console(stderr=True).print(Text(note, style="dim"))
+    return checked
+
+
+def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
+    from heygem_cli.batch.session import run_batch
+    from heygem_cli.cli.progress import show_batch_progress
+
+    checked = _check(request, display)
     with show_batch_progress(quiet=display.quiet, debug=display.debug) as make_observer:
         return run_batch(checked, make_observer)
 
 
-def _show_notes(batch: CheckedBatch, display: DisplayOptions) -> None:
-    for note in () if display.quiet else batch.notes:
-        console(stderr=True).print(Text(note, style="dim"))
+def _write_manifest(path: Path, request: BatchRequest, display: DisplayOptions) -> None:
+    """Write the rows as a manifest.
+
+    Raises:
+        typer.Exit: 3, if rows with problems were left out.
+    """
+    from heygem_cli.batch.report_files import check_new_manifest, write_new_manifest
+
+    check_new_manifest(path)
+    checked = _check(request, display)
+    write_new_manifest(path, [each.row for each in checked.rows])
+    if display.as_json:
+        print_json({"manifest": str(path), "rows": len(checked.rows)})
+    elif not display.quiet:
+        console().print(Text(f"{printable(path)}: {plural(len(checked.rows), 'row')}"))
+    for job in checked.unusable:
+        hint = f". {job.hint}" if job.hint else ""
+        console(stderr=True).print(Text(f"row {job.row.raw.number} is left out: {printable(job.reason + hint)}"))
+    if checked.unusable:
+        raise typer.Exit(3)
 
 
 def _merge(paths: list[Path], request: BatchRequest) -> tuple[BatchReport, list[HeygemError]]:
@@ -132,6 +155,8 @@ def _show_plan(jobs: list[PlannedJob], *, as_json: bool) -> None:
 
 
 def _show_report(report: BatchReport, display: DisplayOptions) -> None:
+    from heygem_cli.batch.report import UNUSABLE
+
     if display.as_json:
         print_json(report.to_dict())
     elif not display.quiet:
@@ -142,7 +167,7 @@ def _show_report(report: BatchReport, display: DisplayOptions) -> None:
         console(stderr=True).print(f"There is no report of shard {name}")
     if len(report.missing) > MAX_MISSING:
         console(stderr=True).print(f"… and of {len(report.missing) - MAX_MISSING} others")
-    if report.counts["failed"]:
+    if any(job.status == "failed" and job.error and job.error["code"] != UNUSABLE for job in report.jobs):
         console(stderr=True).print("Failed rows are left alone until you add --retry-failed", style="dim")
     if report.stopped is not None:
         print_error(StoppedError(report.stopped))

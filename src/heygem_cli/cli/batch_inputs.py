@@ -10,10 +10,19 @@ import typer
 
 from heygem_cli.batch.media_files import VIDEO, is_list, is_media
 from heygem_cli.errors import InputError, printable
+from heygem_cli.option_fields import declared
 from heygem_cli.options import BatchOptions
 
-FOR_FILES = {"pair": "--pair", "output_dir": "--output-dir", "output_template": "--output-template"}
+FLAGS = {each.name: each.flags[-1] for each in declared(BatchOptions)}
+FOR_FILES = ("pair", "output_dir", "output_template")
 """Options that only a batch without a manifest has."""
+
+EXCLUSIVE = (
+    ("dry_run", "write_manifest"),
+    ("merge_reports", "write_manifest"),
+    ("merge_reports", "videos"),
+)
+"""Options that do not go together."""
 
 
 class BatchCommand(typer.core.TyperCommand):
@@ -42,6 +51,10 @@ def choose_source(
     Raises:
         InputError: Both are given, or neither, or an option does not fit.
     """
+    for pair in EXCLUSIVE:
+        if all(getattr(options, name) for name in pair):
+            one, other = (FLAGS[name] for name in pair)
+            raise InputError("bad-options", f"{one} and {other} exclude each other", hint="Use one of them")
     if options.merge_reports:
         return Path(_only([*inputs[:1]])), ()
     lists = [name for name in inputs if is_list(name)]
@@ -57,8 +70,9 @@ def choose_source(
     if media:
         message = f"{printable(media[0])} is no manifest, and there is no --video"
         raise InputError("no-video-given", message, hint="Name the video of the person with --video, or a manifest")
-    for name, flag in FOR_FILES.items():
+    for name in FOR_FILES:
         if name in given:
+            flag = FLAGS[name]
             message = f"{flag} is for audio files with --video, and a manifest is given"
             raise InputError("mixed-inputs", message, hint="The manifest names all files itself: leave the option out")
     return Path(_only(inputs)), ()
