@@ -46,17 +46,21 @@ def smooth(rows: Array, radius: int = RADIUS) -> Array:
     jitter is removed and motion is preserved. Frames beyond one without a face are no neighbours.
     """
     jitter = (JITTER * interocular(rows))[:, None]
-    total, weights = rows.copy(), np.ones(rows.shape[:2], np.float32)
-    for direction in (-1, 1):
-        reached = np.ones(len(rows), bool)
-        for distance in range(1, min(radius, len(rows) - 1) + 1):
-            middle, neighbour = slice(distance, None), slice(None, -distance)
-            if direction == 1:
-                middle, neighbour = neighbour, middle
-            squared = ((rows[neighbour, :, :2] - rows[middle, :, :2]) ** 2).sum(-1)
+    present = ~np.isnan(rows[:, 0, 0])
+    # Coordinates come first: NumPy is slow where the last axis is short.
+    points = np.where(present[:, None], np.moveaxis(rows, -1, 0), 0)
+    total, weights = points.copy(), np.ones(rows.shape[:2], np.float32)
+    after, before = present.copy(), present.copy()
+    for distance in range(1, min(radius, len(rows) - 1) + 1):
+        early, late = slice(None, -distance), slice(distance, None)
+        squared = (points[0, late] - points[0, early]) ** 2 + (points[1, late] - points[1, early]) ** 2
+        after[early] &= present[late]
+        before[late] &= present[early]
+        for middle, neighbour, reached in ((early, late, after), (late, early, before)):
             weight = np.exp(-squared / (2 * jitter[middle] ** 2) - distance**2 / (radius**2 / 2))
-            reached[middle] &= ~np.isnan(rows[neighbour, 0, 0])
             weight[~reached[middle]] = 0
-            total[middle] += np.where(weight[..., None] > 0, weight[..., None] * rows[neighbour], 0)
+            total[:, middle] += weight * points[:, neighbour]
             weights[middle] += weight
-    return np.asarray(total / weights[..., None], np.float32)
+    total /= weights
+    total[:, ~present] = np.nan
+    return np.ascontiguousarray(np.moveaxis(total, 0, -1))
