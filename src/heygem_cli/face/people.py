@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.appearance import distance
+from heygem_cli.face.appearance import distances
 from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.geometry import Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack, Piece
 from heygem_cli.face.video_track import VideoTrack
 
-MAX_SAMPLES = 12
+MAX_SAMPLES = 8
 """Descriptions of a piece that are compared with those of others, evenly spread."""
+MIN_FRAMES = 12
+"""Frames that show a person at least; a face that is seen for a shorter time may be an error of the tracker."""
+MIN_FRAMES_SHARE = 0.1
+"""In a short video it is this share of the frames."""
+CHANGE = 1.2
+"""Mean distance of two samples before and two after, within a tracklet, from which it passes to another person: more
+than blinks and blurred frames cause."""
+NEAR_FRAMES = 25
+"""Frames within which a face that appears where another one was lost, in the same shot, is probably the same."""
+NEAR_FACTOR = 0.8
+"""What their distance is multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +55,22 @@ class SeenPerson:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A piece, and the samples (n, LENGTH) of its appearance."""
+    """A piece, samples (n, LENGTH) of its appearance, its shot, and where the face is at both ends."""
 
     piece: Piece
     samples: Array
+    shot: int
+    ends: tuple[Box, Box]
 
 
 def find_people(track: VideoTrack) -> tuple[SeenPerson, ...]:
     """Find the people of a face video, a pure function of its track."""
     seen = [each for tracklet in np.unique(track.row_tracklets) for each in _pieces(track, int(tracklet))]
-    people = [_describe(track, group) for group in _group(seen)]
+    people = [_describe(track, [seen[index].piece for index in group]) for group in _group(seen)]
+    least = min(MIN_FRAMES, MIN_FRAMES_SHARE * len(track))
+    people = [person for person in people if person.frames >= least] or people
     people.sort(key=lambda person: (person.first, person.box.x))
-    return tuple(
-        SeenPerson(number, each.frames, each.first, each.last, each.best, each.box, each.pieces)
-        for number, each in enumerate(people, 1)
-    )
+    return tuple(replace(person, number=number) for number, person in enumerate(people, 1))
 
 
 def person_track(track: VideoTrack, person: SeenPerson) -> FaceTrack:
@@ -70,52 +83,64 @@ def _pieces(track: VideoTrack, tracklet: int) -> list[_Seen]:
 
     The frames between these two samples belong to nobody.
     """
-    frames = track.row_frames[track.row_tracklets == tracklet]
+    rows = np.flatnonzero(track.row_tracklets == tracklet)
+    frames = track.row_frames[rows]
     of_tracklet = track.sample_tracklets == tracklet
     sampled, samples = track.sample_frames[of_tracklet], track.samples[of_tracklet]
-    pieces, start, begin = [], 0, int(frames[0])
-    for index in range(1, len(samples) + 1):
-        if index == len(samples):
-            end = int(frames[-1])
-        elif distance(samples[index - 1], samples[index]) > 1:
-            end = int(sampled[index - 1])
-        else:
-            continue
-        pieces.append(_Seen(Piece(tracklet, begin, end), samples[start:index]))
-        if index < len(samples):
-            start, begin = index, int(sampled[index])
-    return pieces
+    changes = [
+        index
+        for index in range(1, len(samples))
+        if distances(samples[max(0, index - 2) : index], samples[index : index + 2]).mean() > CHANGE
+    ]
+    seen = []
+    for start, stop in pairwise([0, *changes, len(samples)]):
+        first = int(sampled[start])
+        last = int(frames[-1] if stop == len(samples) else sampled[stop - 1])
+        at_ends = (track.landmarks(int(rows[np.searchsorted(frames, each)]), 1)[0] for each in (first, last))
+        box, other = (face_box(landmarks) for landmarks in at_ends)
+        shot = int(np.searchsorted(track.cuts, first, side="right"))
+        seen.append(_Seen(Piece(tracklet, first, last), _spread(samples[start:stop]), shot, (box, other)))
+    return seen
 
 
-def _group(seen: Sequence[_Seen]) -> list[list[_Seen]]:
-    """Join the pieces of a person, the most similar ones first; two faces in one frame are two people."""
-    groups = [[each] for each in seen]
-    between = np.array([[_distance(one, other) for other in seen] for one in seen])
-    members = [[index] for index in range(len(seen))]
+def _group(seen: Sequence[_Seen]) -> list[list[int]]:
+    """Join the pieces of each person, the most similar groups first, as long as they are the same (average linkage).
+
+    Two faces in one frame are two people.
+
+    Returns:
+        The indices of the pieces of each person.
+    """
+    between = _distances(seen)
+    groups: dict[int, list[int]] = {index: [index] for index in range(len(seen))}
     while len(groups) > 1:
-        pairs = [
-            (float(np.mean(between[np.ix_(members[i], members[j])])), i, j)
-            for i in range(len(groups))
-            for j in range(i)
-            if not _overlap(groups[i], groups[j])
-        ]
-        nearest, i, j = min(pairs, default=(np.inf, 0, 0))
-        if nearest > 1:
+        one, other = (int(index) for index in np.unravel_index(np.argmin(between), between.shape))
+        if between[one, other] > 1:
             break
-        groups[j] += groups.pop(i)
-        members[j] += members.pop(i)
-    return groups
+        sizes = len(groups[one]), len(groups[other])
+        groups[one] += groups.pop(other)
+        between[one] = (sizes[0] * between[one] + sizes[1] * between[other]) / sum(sizes)
+        between[:, one] = between[one]
+        between[other] = between[:, other] = between[one, one] = np.inf
+    return list(groups.values())
 
 
-def _overlap(some: Sequence[_Seen], others: Sequence[_Seen]) -> bool:
-    return any(
-        one.piece.first <= other.piece.last and other.piece.first <= one.piece.last for one in some for other in others
-    )
-
-
-def _distance(one: _Seen, other: _Seen) -> float:
-    pairs = [distance(a, b) for a in _spread(one.samples) for b in _spread(other.samples)]
-    return float(np.mean(pairs))
+def _distances(seen: Sequence[_Seen]) -> Array:
+    """Return the mean distance of the samples of each two pieces; infinite for a piece itself, and for two people."""
+    if not seen:
+        return np.zeros((0, 0), np.float32)
+    counts = np.array([len(each.samples) for each in seen])
+    samples, starts = np.concatenate([each.samples for each in seen]), np.cumsum(counts) - counts
+    sums = np.add.reduceat(np.add.reduceat(distances(samples, samples), starts, axis=0), starts, axis=1)
+    between = np.asarray(sums / np.multiply.outer(counts, counts), np.float32)
+    first, last = (np.array([getattr(each.piece, name) for each in seen]) for name in ("first", "last"))
+    between[(first[:, None] <= last) & (first <= last[:, None])] = np.inf
+    for index, each in enumerate(seen):
+        for later in np.flatnonzero((first > last[index]) & (first <= last[index] + NEAR_FRAMES)):
+            if seen[later].shot == each.shot and seen[later].ends[0].matches(each.ends[1]):
+                between[index, later] *= NEAR_FACTOR
+                between[later, index] = between[index, later]
+    return between
 
 
 def _spread(samples: Array) -> Array:
@@ -124,11 +149,11 @@ def _spread(samples: Array) -> Array:
     return np.asarray(samples[np.linspace(0, len(samples) - 1, MAX_SAMPLES).astype(int)])
 
 
-def _describe(track: VideoTrack, group: Sequence[_Seen]) -> SeenPerson:
-    pieces = tuple(sorted((each.piece for each in group), key=lambda piece: piece.first))
-    best, box = _best(track, pieces)
-    frames = sum(piece.last + 1 - piece.first for piece in pieces)
-    return SeenPerson(0, frames, pieces[0].first, max(piece.last for piece in pieces), best, box, pieces)
+def _describe(track: VideoTrack, pieces: Sequence[Piece]) -> SeenPerson:
+    ordered = tuple(sorted(pieces, key=lambda piece: piece.first))
+    best, box = _best(track, ordered)
+    frames = sum(piece.last + 1 - piece.first for piece in ordered)
+    return SeenPerson(0, frames, ordered[0].first, ordered[-1].last, best, box, ordered)
 
 
 def _best(track: VideoTrack, pieces: Sequence[Piece]) -> tuple[int, Box]:
@@ -166,4 +191,4 @@ def _samples_of(track: VideoTrack, piece: Piece) -> npt.NDArray[np.bool_]:
 def likeness(track: VideoTrack, person: SeenPerson, reference: Array) -> float:
     """Return how different a person is from an appearance (LENGTH,): below 1 it is surely the person."""
     samples = np.concatenate([track.samples[_samples_of(track, piece)] for piece in person.pieces])
-    return float(np.mean([distance(sample, reference) for sample in _spread(samples)]))
+    return float(distances(_spread(samples), reference[None]).mean())

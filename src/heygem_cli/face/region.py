@@ -39,6 +39,11 @@ class Region:
         result[:, :2] = (points[:, :2] - side / 2) @ axes + (self.x, self.y)
         return np.asarray(result, np.float32)
 
+    def to_picture(self, points: Array, side: int = SIDE) -> Array:
+        """Transform points (n, 2) in pixels of the frame to those of a picture of this region with ``side`` columns."""
+        axes = np.array([self._x_axis, self._y_axis]).T * (side / self.side)
+        return np.asarray((points - (self.x, self.y)) @ axes + side / 2, np.float32)
+
     @property
     def _x_axis(self) -> tuple[float, float]:
         return math.cos(self.angle), math.sin(self.angle)

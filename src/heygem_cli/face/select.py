@@ -12,6 +12,9 @@ from heygem_cli.face.people import SeenPerson, likeness, sightings
 from heygem_cli.face.video_track import VideoTrack
 from heygem_cli.options import Person, Rule
 
+MAIN_SHARE = 0.9
+"""Frames, relative to those of the person who is in most, with which the larger face decides who is meant."""
+
 
 def choose(
     track: VideoTrack, people: Sequence[SeenPerson], person: Person, width: int, reference: Array | None = None
@@ -52,7 +55,9 @@ def _at_point(track: VideoTrack, people: Sequence[SeenPerson], point: tuple[floa
 def _by_rule(track: VideoTrack, people: Sequence[SeenPerson], rule: Rule, width: int) -> SeenPerson:
     """Apply a rule; one about place or size to the first of the frames that show most people."""
     if rule == "main":
-        return max(people, key=lambda each: (each.frames, -each.number))
+        most = max(each.frames for each in people)
+        # Who is there as often as a poster on the wall is larger.
+        return max((each for each in people if each.frames >= MAIN_SHARE * most), key=lambda each: each.box.size)
     boxes = _together(track, people)
     by_rule = {
         "left": min(boxes, key=lambda number: boxes[number].x),

@@ -32,8 +32,10 @@ SEARCH_INTERVAL = 12
 """Frames between two searches for faces that have appeared."""
 TILED_SEARCH_INTERVAL = 8
 """Frames between two tiled searches where there is no face at all."""
+FIRST_SAMPLES = 0, 4
+"""Frames of a tracklet in which the face is described, and ..."""
 SAMPLE_INTERVAL = 12
-"""Frames between two descriptions of a face."""
+"""... how often after that. The first one may show a face that is half covered."""
 SAME_FACE = 0.35
 """Distance of two boxes, relative to the smaller one, within which they are the same face."""
 
@@ -46,14 +48,14 @@ class _Tracklet:
         number: Its number.
         box: Where it was seen last.
         region: Where its landmarks are searched.
-        described: Frames until it is described again.
+        age: Frames in which it was seen.
         missing: Frames since it was seen.
     """
 
     number: int
     box: Box
     region: Region
-    described: int = 0
+    age: int = 0
     missing: int = 0
 
 
@@ -198,12 +200,9 @@ class _Shot:
 
     def _face(self, frame: Frame, tracklet: _Tracklet, landmarks: Array) -> Face:
         tracklet.box, tracklet.region, tracklet.missing = face_box(landmarks), face_region(landmarks), 0
-        appearance = None
-        if tracklet.described == 0:
-            appearance = describe(frame, landmarks)
-            tracklet.described = SAMPLE_INTERVAL
-        tracklet.described -= 1
-        return Face(tracklet.number, landmarks, appearance)
+        is_sample = tracklet.age in FIRST_SAMPLES or tracklet.age % SAMPLE_INTERVAL == 0
+        tracklet.age += 1
+        return Face(tracklet.number, landmarks, describe(frame, landmarks) if is_sample else None)
 
 
 def is_same_face(one: Box, other: Box) -> bool:
