@@ -29,6 +29,7 @@ RECORDERS = {
     "camera.m2ts": (*X264, *AAC, "-mpegts_m2ts_mode", "1"),
     "camera.mpg": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2"),
     "windows.wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
+    "stream.rm": ("-c:v", "rv20", "-q:v", "2", "-c:a", "ac3"),
     "camera.mxf": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "pcm_s16le", "-ar", "48000"),
 }
 NOTE = "the file breaks off, as after a crash or an incomplete copy; it was used up to there"
@@ -85,7 +86,9 @@ def test_sound_in_ogg(codec, tmp_path):
         assert not is_interrupted(file)
 
 
-@pytest.mark.parametrize("name", ["sound.caf", "sound.w64", "sound.wma", "sound.flac", "sound.aiff", "sound.au"])
+@pytest.mark.parametrize(
+    "name", ["sound.caf", "sound.w64", "sound.wma", "sound.flac", "sound.aiff", "sound.au", "sound.wv"]
+)
 def test_sound_that_breaks_off(name, tmp_path):
     whole = make_audio(tmp_path / name, seconds=4, extra=("-f", "asf") if name.endswith("wma") else ())
     assert probe_audio(whole).notes == ()

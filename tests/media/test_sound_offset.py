@@ -15,6 +15,7 @@ from heygem_cli.media.read import read_audio
 from heygem_cli.media.types import VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.options import EncodeOptions
+from itunes_tag import halve_time_scale
 from media_factory import X264, ffmpeg, make_image
 
 FAST = EncodeOptions(encoder="libx264", crf=40, preset="ultrafast")
@@ -124,6 +125,20 @@ def test_sound_alone_starts_at_once(suffix: str, codec: str, sound: Path, pictur
     # Neither a transport stream nor an edit list that begins with a pause skips the priming of AAC.
     priming = 1024 / 48000 if codec == "aac" else 0
     assert (click_in_samples(path), click) == pytest.approx((CLICK + priming, CLICK + priming), abs=0.0015)
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "out.mkv"])
+def test_what_an_encoder_added_is_skipped_as_the_program_says(
+    output: str, sound: Path, picture: VideoInfo, tmp_path: Path
+):
+    """PyAV says that half as much is skipped."""
+    path = tmp_path / "itunes.m4a"
+    ffmpeg("-i", sound, "-c:a", "aac", path)
+    halve_time_scale(path)
+    click, copied = render(tmp_path / output, picture, path)
+    expected = CLICK + (1024 - 2 * 2112) / 48000
+    assert copied
+    assert (click_in_samples(path), click) == pytest.approx((expected, expected), abs=0.001)
 
 
 @pytest.mark.parametrize("output", ["out.mov", "out.mkv"])

@@ -463,6 +463,7 @@ def test_unavailable_encoder_is_an_error(small: VideoInfo, voice: Path, tmp_path
 def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
     small: VideoInfo, voice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    audio = probe_audio(voice)
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\nkill -9 $$\n")
     program.chmod(0o755)
@@ -472,9 +473,7 @@ def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
     encoder_available.cache_clear()
     try:
         with pytest.raises(HeygemError, match="killed by signal 9 while it tried the encoder h264_nvenc") as caught:
-            render_to = encode_video(
-                tmp_path / "out.mp4", small, probe_audio(voice), seconds=1, options=EncodeOptions()
-            )
+            render_to = encode_video(tmp_path / "out.mp4", small, audio, seconds=1, options=EncodeOptions())
             render_to.__enter__()
     finally:
         find_ffmpeg.cache_clear()

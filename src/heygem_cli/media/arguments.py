@@ -71,6 +71,16 @@ def first_frame_args(path: Path, stream: VideoStream) -> list[str]:
     ]  # fmt: skip
 
 
+def first_samples_args(path: Path, demuxer: str, stream: int, *, ignores_length: bool) -> list[str]:
+    """Build the arguments that write the timestamp of the first samples to stderr."""
+    return [
+        *_COMMON, "-loglevel", "info", "-nostats", "-copyts",
+        *_length_args(ignores_length), *_input_args(path, demuxer), "-map", f"0:a:{stream}",
+        "-map_metadata", "-1", "-map_chapters", "-1",
+        "-filter:a", "asettb=1/sr,ashowinfo", "-frames:a", "1", "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def decode_heic_args(path: Path) -> list[str]:
     """Build the arguments that write the picture of a HEIC file, upright, to stdout as PPM."""
     return [
@@ -226,8 +236,11 @@ def _timed_audio_args(audio: AudioInfo) -> list[str]:
 
 
 def _audio_input_args(audio: AudioInfo, *, start: Fraction | None = None) -> list[str]:
-    length = ["-ignore_length", "1"] if audio.ignores_length else []
-    return [*length, *_input_args(audio.path, audio.demuxer, start=start)]
+    return [*_length_args(audio.ignores_length), *_input_args(audio.path, audio.demuxer, start=start)]
+
+
+def _length_args(ignores_length: bool) -> list[str]:
+    return ["-ignore_length", "1"] if ignores_length else []
 
 
 def _output_args(audio: AudioInfo, output: Path, seconds: float, container: OutputFormat) -> list[str]:

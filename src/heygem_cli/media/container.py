@@ -6,7 +6,7 @@ cannot open other files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -123,12 +123,24 @@ def timestamp(item: av.Packet[av.AudioStream] | av.AudioFrame) -> Fraction:
     return Fraction(stamp or 0) * (item.time_base or 0)
 
 
-def read_packets(container: av.container.InputContainer, stream: _Stream) -> Iterator[av.Packet[_Stream]]:
-    """Yield the packets of a stream, and an empty one at the end, which makes the decoder return the last frames."""
+def read_packets(
+    container: av.container.InputContainer, stream: _Stream, on_error: Callable[[], object] = lambda: None
+) -> Iterator[av.Packet[_Stream]]:
+    """Yield the packets of a stream, and an empty one at the end, which makes the decoder return the last frames.
+
+    An error after the first packet ends them, as in the ffmpeg program; then ``on_error`` is called.
+    """
+    is_readable = False
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            is_readable = True
+            yield packet
     except IndexError:  # at the end PyAV looks up streams that only appeared on the way
         return
+    except av.FFmpegError:
+        if not is_readable:
+            raise
+        on_error()
 
 
 def decode(packet: av.Packet[_Stream]) -> Sequence[Any]:

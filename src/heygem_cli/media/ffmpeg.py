@@ -90,6 +90,17 @@ class FFmpegProcess:
             return signal.SIGTERM
         return max(0, -status)
 
+    def said(self, path: Path) -> list[str]:
+        """Wait until the process, which reads a file, has ended, and return its last messages.
+
+        Raises:
+            HeygemError: ``reading-failed``: a signal ended it.
+        """
+        # After a signal that asks it to end, it says so and ends as if the input did.
+        if self.signal() or any("received signal" in message for message in self.messages[-3:]):
+            raise self.error(path, "reading")
+        return self.messages
+
     def error(self, path: Path, action: Literal["reading", "writing"]) -> HeygemError:
         """Wait until the process has ended, and return the error that describes why it failed."""
         status = self.wait()

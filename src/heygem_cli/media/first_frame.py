@@ -70,14 +70,7 @@ def reading_first_frame(path: Path, stream: VideoStream) -> Iterator[Callable[[]
     """Start to decode the first frame; the function that is yielded waits for it. None: no frame can be decoded."""
     args = arguments.first_frame_args(path, stream)
     with ffmpeg.running(args, messages=_MESSAGES) as process:
-
-        def result() -> FirstFrame | None:
-            # After a signal that asks it to end, it says so and ends as if the input did.
-            if process.signal() or any("received signal" in message for message in process.messages[-3:]):
-                raise process.error(path, "reading")
-            return _parse(process.messages)
-
-        yield result
+        yield lambda: _parse(process.said(path))
 
 
 def _parse(messages: list[str]) -> FirstFrame | None:

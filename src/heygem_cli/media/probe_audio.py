@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,7 @@ from heygem_cli.media.container import (
     read_packets,
     timestamp,
 )
+from heygem_cli.media.first_samples import reading_first_samples
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -51,20 +53,22 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             raise _no_audio(container, path)
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
-        scan = _scan_audio(container, stream, path)
+        demuxer, index, ignores_length = demuxer_name(container), streams.index(stream), _has_more_samples(path)
+        with reading_first_samples(path, demuxer, index, ignores_length=ignores_length) as first_samples:
+            scan = _scan_audio(container, stream, path, first_samples)
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
-        end_note = check_end(stream, path) or _short_note(demuxer_name(container), stream, scan)
+        end_note = check_end(stream, path) or scan.notes or _short_note(demuxer, stream, scan)
         return AudioInfo(
             path=path,
             duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
             codec=stream.codec_context.codec.canonical_name,
             sample_rate=stream.codec_context.sample_rate,
             channels=len(channels),
-            ignores_length=_has_more_samples(path),
+            ignores_length=ignores_length,
             low_frequencies=_low_frequencies(channels),
-            demuxer=demuxer_name(container),
-            stream=streams.index(stream),
+            demuxer=demuxer,
+            stream=index,
             start=scan.start,
             delay=delay,
             reliable_times=scan.reliable,
@@ -87,6 +91,7 @@ class _AudioScan:
     reliable: bool
     seamless: bool
     skipped: float
+    notes: tuple[str, ...]
 
 
 def _low_frequencies(channels: list[str]) -> int | None:
@@ -141,12 +146,19 @@ def _first_sample(packet: av.Packet[av.AudioStream], codec: str) -> Fraction | N
     return next((timestamp(frame) for frame in decode(packet)), None)
 
 
-def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, path: Path) -> _AudioScan:
+def _scan_audio(
+    container: av.container.InputContainer,
+    stream: av.AudioStream,
+    path: Path,
+    first_samples: Callable[[], Fraction | None],
+) -> _AudioScan:
+    """Read all packets; ``first_samples`` is called at the end, and says when the first sample is heard."""
     start: Fraction | None = None
     stamps: list[float] = []
     end = total = Fraction(0)
     seamless = True
-    for packet in read_packets(container, stream):
+    notes: list[str] = []
+    for packet in read_packets(container, stream, lambda: notes.append(BREAKS_OFF)):
         if start is None:
             start = _first_sample(packet, stream.codec_context.name)
         # The last packet of an Ogg file may have a negative duration, which arrives as an unsigned number.
@@ -161,6 +173,9 @@ def _scan_audio(container: av.container.InputContainer, stream: av.AudioStream, 
     if start is None:
         several = len(container.streams.audio) > 1
         raise no_samples(path, "It has other audio tracks: choose one with --audio-track" if several else "")
+    heard = first_samples()
+    start = start if heard is None else heard
     reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
     skipped = max(0.0, float(start) - stamps[0]) if stamps else 0.0
-    return _AudioScan(start, max(Fraction(0), end - start) if reliable else total, reliable, seamless, skipped)
+    seconds = max(Fraction(0), end - start) if reliable else total
+    return _AudioScan(start, seconds, reliable, seamless, skipped, tuple(notes))

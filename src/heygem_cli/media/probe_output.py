@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 
 from heygem_cli.errors import HeygemError
-from heygem_cli.media.container import open_media
+from heygem_cli.media.container import open_media, read_packets, timestamp
 
 AUDIO_PACKET_SECONDS = 0.13
 """Length of the longest audio packet (AAC at 8 kHz): a copied stream ends at a packet boundary."""
@@ -44,8 +44,17 @@ def probe_output(path: Path) -> OutputInfo:
     with open_media(path) as container:
         video, audio = next(iter(container.streams.video), None), next(iter(container.streams.audio), None)
         # Where sound has to begin before the picture, Matroska shifts both.
-        start = _start(video) if video is not None and container.format.name.startswith("matroska") else 0.0
-        return OutputInfo(_end(video, start), _end(audio, start))
+        is_matroska = container.format.name.startswith("matroska")
+        start = _start(video) if video is not None and is_matroska else 0.0
+        # The length that Matroska stores includes what is skipped at the beginning.
+        skipped = _skipped(container, audio) if audio is not None and is_matroska else 0.0
+        return OutputInfo(_end(video, start), _end(audio, start + skipped))
+
+
+def _skipped(container: av.container.InputContainer, audio: av.AudioStream) -> float:
+    """Return how long the sound is that an encoder has added before the beginning."""
+    first = next(read_packets(container, audio), None)
+    return max(0.0, -float(timestamp(first))) if first is not None else 0.0
 
 
 def _start(stream: av.VideoStream | av.AudioStream) -> float:

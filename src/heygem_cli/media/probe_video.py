@@ -13,7 +13,7 @@ import numpy as np
 from av.stream import Disposition
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.container import check_end, demuxer_name, no_frames, open_media, read_packets
+from heygem_cli.media.container import BREAKS_OFF, check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
 from heygem_cli.media.image import check_image_complete, check_size, still_notes, still_size
 from heygem_cli.media.picture_sizes import SizeScanner
@@ -56,7 +56,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         source = _source(container, stream)
         with reading_first_frame(path, source) as first_frame:  # while the packets are scanned
             scan = _scan_video(container, stream)
-            end = check_end(stream, path)
+            end = check_end(stream, path) or scan.notes
             frame = first_frame()
         if frame is None:
             hint = "Convert it to MP4 if it is an animated WebP" if source.demuxer == "webp_pipe" else ""
@@ -202,6 +202,7 @@ class _VideoScan:
     stamps: list[float]
     seconds: Fraction | None
     sizes: list[PictureSize]
+    notes: tuple[str, ...]
 
 
 def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) -> _VideoScan:
@@ -209,7 +210,8 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
     start = Fraction(0)
     packets = 0
     sizes = SizeScanner(stream)
-    for packet in read_packets(container, stream):
+    notes: list[str] = []
+    for packet in read_packets(container, stream, lambda: notes.append(BREAKS_OFF)):
         if packet.size and not packet.is_discard:
             packets += 1
             sizes.add(packet)
@@ -220,7 +222,7 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
         if packets >= MAX_SCANNED_PACKETS:
             break
     seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
-    return _VideoScan(start, packets, stamps, seconds, sizes.sizes)
+    return _VideoScan(start, packets, stamps, seconds, sizes.sizes, tuple(notes))
 
 
 def _timing(scan: _VideoScan, stream: av.VideoStream, frame: FirstFrame) -> Timing:
