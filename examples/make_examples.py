@@ -1,7 +1,8 @@
 """Make ``audio.wav`` and ``face.mp4``: ``python examples/make_examples.py [FOLDER]``.
 
-Requires, in addition to heygem and its extra ``train``, a speech synthesizer whose wheel contains its voice::
+Requires, in addition to heygem, a speech synthesizer whose wheel contains its voice, and SciPy for that::
 
+    pip install scipy
     pip install --no-deps hibari-tts==0.2.1
 
 ``--no-deps`` prevents ``onnxruntime`` from overwriting ``onnxruntime-gpu``, which works as well.
@@ -19,15 +20,16 @@ import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
-from mediapipe.python.solutions.face_mesh import FaceMesh
 
 from heygem_cli.doctor.sample import PORTRAIT
+from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.runtime import Settings
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -194,11 +196,16 @@ def remove_person(photograph: Pixels) -> Pixels:
 
 
 def find_landmarks(picture: Pixels) -> Floats:
-    """Return MediaPipe's face mesh (478, 3) in pixels; z points away from the viewer."""
-    with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
-        face: Any = mesh.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).multi_face_landmarks[0]
-    height, width = picture.shape[:2]
-    return np.array([(p.x * width, p.y * height, p.z * width) for p in face.landmark], np.float32)
+    """Return the landmarks of the face (478, 3) in pixels; z points away from the viewer.
+
+    Raises:
+        ValueError: The tracker finds no face.
+    """
+    frame = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
+    landmarks = next(FaceTracker("cpu", Settings()).track([frame]))
+    if landmarks is None:
+        raise ValueError(f"{PORTRAIT}: no face was found")
+    return landmarks
 
 
 def head_height(landmarks: Floats, shape: tuple[int, int]) -> Floats:
