@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,9 +73,7 @@ class Actor:
     @cached_property
     def cutouts(self) -> tuple[Array, ...]:
         """How much of each pixel is the person, 0 … 1."""
-        with selfie_segmentation.SelfieSegmentation(model_selection=0) as network:
-            masks = [network.process(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)).segmentation_mask for frame in self.frames]
-        return tuple(np.clip((np.asarray(mask, np.float32) - 0.3) / 0.5, 0, 1) for mask in masks)
+        return tuple(cut_out(self.frames))
 
 
 def load_actor(path: Path, frames: int) -> Actor:
@@ -114,3 +113,10 @@ def to_i420(picture: Picture) -> Frame:
 def to_bgr(frame: Frame) -> Picture:
     """Convert a frame of :mod:`heygem_cli.media` to a picture."""
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420), np.uint8)
+
+
+def cut_out(pictures: Sequence[Picture]) -> list[Array]:
+    """Return for each picture how much of each pixel (height, width) is a person, 0 … 1."""
+    with selfie_segmentation.SelfieSegmentation(model_selection=0) as network:
+        masks = [network.process(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)).segmentation_mask for picture in pictures]
+    return [np.clip((np.asarray(mask, np.float32) - 0.3) / 0.5, 0, 1) for mask in masks]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.people_actors import Picture, read_pictures, to_i420
+from benchmarks.people_actors import Picture, cut_out, read_pictures, to_i420
 from heygem_cli.face.appearance import distance
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.tracker import FaceTracker
@@ -21,6 +21,8 @@ SIZE = 0.7
 """Size of a face that is seen from farther away, relative to the clip's."""
 GAMMA = 1.5
 """Exponent that makes its picture darker."""
+WALL = np.array([190, 200, 210], np.float32)
+"""Colour of another background."""
 
 PEOPLE: dict[str, tuple[tuple[str, ...], ...]] = {
     "tuned": (
@@ -85,38 +87,51 @@ class _Half:
 def score_identity(data: Path, people: Sequence[Sequence[str]], tracker: FaceTracker) -> list[IdentityScores]:
     """Compare the halves of all clips of a set of people, and then with second halves that are changed."""
     halves: list[_Half] = []
-    changed: dict[Callable[[Picture], Picture], list[_Half]] = {farther: [], side_lit: []}
+    changed: dict[str, list[_Half]] = {kind: [] for kind in CHANGES}
     for person, clips in enumerate(people):
         for clip in clips:
             pictures, _ = read_pictures(data / clip, None)
             middle = len(pictures) // 2
             first, second = pictures[:middle], pictures[middle:]
             halves += [_describe(person, half, tracker) for half in (first, second)]
-            for change, described in changed.items():
-                described.append(_describe(person, [change(picture) for picture in second], tracker))
+            for kind, change in CHANGES.items():
+                changed[kind].append(_describe(person, change(second), tracker))
             sys.stderr.write(f"{clip}: described\n")
-    as_they_are = list(combinations(halves, 2))
-    far, lit = ([(one, other) for one in halves for other in described] for described in changed.values())
-    return [
-        _score("as they are", as_they_are),
-        _score("one farther away and darker", far),
-        _score("one lit from the side", lit),
-    ]
+    scores = [_score("as they are", list(combinations(halves, 2)))]
+    for kind, described in changed.items():
+        scores.append(_score(kind, [(one, other) for one in halves for other in described]))
+    return scores
 
 
-def farther(picture: Picture) -> Picture:
-    """Return a picture as from farther away, and darker."""
-    height, width = picture.shape[:2]
+def farther(pictures: Sequence[Picture]) -> list[Picture]:
+    """Return pictures as from farther away, and darker."""
+    height, width = pictures[0].shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, SIZE)
-    smaller = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(255 * (smaller / 255) ** GAMMA, np.uint8)
+    edge = cv2.BORDER_REPLICATE
+    smaller = [
+        cv2.warpAffine(each, matrix, (width, height), flags=cv2.INTER_AREA, borderMode=edge) for each in pictures
+    ]
+    return [np.asarray(255 * (each / 255) ** GAMMA, np.uint8) for each in smaller]
 
 
-def side_lit(picture: Picture) -> Picture:
-    """Return a picture that is dark on the left and bright on the right."""
-    height, width = picture.shape[:2]
+def side_lit(pictures: Sequence[Picture]) -> list[Picture]:
+    """Return pictures that are dark on the left and bright on the right."""
+    height, width = pictures[0].shape[:2]
     gain = np.clip(1 + 1.2 * (np.arange(width) - width / 2) / height, 0.35, 1.65)[None, :, None]
-    return np.asarray(np.clip(picture * gain, 0, 255), np.uint8)
+    return [np.asarray(np.clip(each * gain, 0, 255), np.uint8) for each in pictures]
+
+
+def elsewhere(pictures: Sequence[Picture]) -> list[Picture]:
+    """Return pictures of the person before a light wall."""
+    pairs = zip(pictures, cut_out(pictures), strict=True)
+    return [np.asarray(WALL + matte[..., None] * (each - WALL), np.uint8) for each, matte in pairs]
+
+
+CHANGES: dict[str, Callable[[Sequence[Picture]], list[Picture]]] = {
+    "one farther away and darker": farther,
+    "one lit from the side": side_lit,
+    "one before another background": elsewhere,
+}
 
 
 def _describe(person: int, pictures: Sequence[Picture], tracker: FaceTracker) -> _Half:
