@@ -98,12 +98,31 @@ def test_figures_of_a_job():
     assert report_job(job(), state, "now") == JobReport("a", 4, "a.mp4", "done", 2, 5.0, 2.0, 2.5, 50, 1, None, 4)
 
 
+def test_what_was_done_before_is_told_apart(tmp_path):
+    before = report_job(job("done"), JobState("done", "key", "a.mp4", "before", result=RESULT), "now")
+    now = report_job(job(), JobState("done", "key", "a.mp4", "now", result=RESULT), "now")
+    failed = report_job(job("failed"), JobState("failed", "key", "a.mp4", "before", error=ERROR), "now")
+    assert [each.already_done for each in (before, now, failed)] == [True, False, False]
+    report = report_of(before, now, failed)
+    assert (report.counts["done"], report.already_done, report.exit_code) == (2, 1, 3)
+    content = json.loads(format_json(report))
+    assert (content["counts"]["already_done"], content["jobs"][0]["already_done"]) == (1, True)
+    cases = ET.fromstring(format_junit(report)).findall(".//testcase")  # noqa: S314
+    values = [case.find("properties/property[@name='already_done']") for case in cases]
+    assert [None if value is None else value.get("value") for value in values] == ["true", None, None]
+    for each in content["jobs"]:
+        del each["already_done"]  # as in older reports
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    assert read_report(tmp_path / "r.json").already_done == 0
+
+
 def test_report_is_written_and_read(tmp_path):
     report = report_of(DONE, FAILED, WAITING, shard="1/2")
     assert ReportFiles(report=tmp_path / "r.json").write(report) == []
     read = read_report(tmp_path / "r.json")
     assert replace(read, jobs=tuple(read.jobs), missing=()) == report
-    assert json.loads(format_json(report))["counts"] == {"done": 1, "failed": 1, "interrupted": 0, "waiting": 1}
+    counts = {"done": 1, "failed": 1, "interrupted": 0, "waiting": 1, "already_done": 0}
+    assert json.loads(format_json(report))["counts"] == counts
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 

@@ -44,6 +44,7 @@ class JobReport:
         shots: Likewise.
         people: Likewise.
         warnings: See :class:`heygem_cli.job.RenderResult`.
+        already_done: Whether it was done before this run, which had nothing to render.
     """
 
     id: str
@@ -59,6 +60,7 @@ class JobReport:
     error: Mapping[str, str] | None
     frames_turned_away: int | None = None
     warnings: Sequence[str] = ()
+    already_done: bool = False
     frames_covered: int | None = None
     frames_outside: int | None = None
     frames_other_person: int | None = None
@@ -92,10 +94,15 @@ class BatchReport:
     stopped: int | None = None
 
     @property
-    def counts(self) -> dict[FinalStatus, int]:
+    def counts(self) -> dict[str, int]:
         """Number of jobs by status."""
         counter = Counter(job.status for job in self.jobs)
         return {status: counter[status] for status in get_args(FinalStatus)}
+
+    @property
+    def already_done(self) -> int:
+        """Number of jobs that are done and were not rendered by this run."""
+        return sum(job.already_done for job in self.jobs)
 
     @property
     def exit_code(self) -> int:
@@ -109,7 +116,7 @@ class BatchReport:
 
     def to_dict(self) -> dict[str, object]:
         """Return the content of ``--json`` and ``--report``."""
-        return {"counts": self.counts, **asdict(self)}
+        return {"counts": {**self.counts, "already_done": self.already_done}, **asdict(self)}
 
 
 def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobReport:
@@ -136,6 +143,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
         error=_complete_error(job.error or state.error or unusable),
         frames_turned_away=result.get("frames_turned_away"),
         warnings=tuple(result.get("warnings", ())),
+        already_done=status == "done" and state.run != run_id,
         **{name: result.get(name) for name in FIGURES},
     )
 
@@ -198,7 +206,7 @@ def _parse_report(content: dict[str, Any]) -> BatchReport:
 
 
 def _parse_job(content: dict[str, Any]) -> JobReport:
-    content = {"warnings": [], **dict.fromkeys(FIGURES), **content}
+    content = {"warnings": [], "already_done": False, **dict.fromkeys(FIGURES), **content}
     if not all_match(content, get_type_hints(JobReport)):
         raise ValueError("not a job")
     error, warnings = _complete_error(content["error"]), tuple(content["warnings"])

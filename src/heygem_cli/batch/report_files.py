@@ -150,6 +150,8 @@ def _add_test_case(suite: ET.Element, job: JobReport) -> None:
         value = getattr(job, name)
         if value is not None:
             ET.SubElement(properties, "property", name=name, value=_escape_control(str(value)))
+    if job.already_done:
+        ET.SubElement(properties, "property", name="already_done", value="true")
     if job.status == "failed":
         error = {key: _escape_control(value) for key, value in (job.error or {}).items()}
         failure = ET.SubElement(case, "failure", type=error["code"], message=error["message"])

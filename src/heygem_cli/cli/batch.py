@@ -21,6 +21,7 @@ from heygem_cli.cli.output import (
     frames_by_reason,
     print_error,
     print_json,
+    print_table,
 )
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.errors import InputError, StoppedError, plural, printable
@@ -223,7 +224,7 @@ def _report_table(report: BatchReport, *, wide: bool) -> Table:
             cells = (
                 str(job.row),
                 Text(printable(job.id)),
-                Text(job.status, style=COLORS[job.status]),
+                Text("already done", style="dim") if job.already_done else Text(job.status, style=COLORS[job.status]),
                 str(job.attempts),
                 f"{job.seconds:.1f}",
                 format_speed(job.real_time_factor) if job.real_time_factor else "",
@@ -249,14 +250,14 @@ def _format_error(job: JobReport) -> str:
 
 
 def _report_summary(report: BatchReport) -> str:
-    counts = format_counts(report.counts.items())
-    return f"{plural(len(report.jobs), 'job')}: {counts}, in {format_duration(report.seconds)}"
+    counts = {"done": 0, "already done": report.already_done, **report.counts}
+    counts["done"] -= report.already_done
+    return f"{plural(len(report.jobs), 'job')}: {format_counts(counts.items())}, in {format_duration(report.seconds)}"
 
 
 def _print_table(table: Table, *texts: str) -> None:
     """Print a table unless it is empty, and texts below it."""
-    screen = console()
     if table.row_count:
-        screen.print(table)
+        print_table(table)
     for text in filter(None, texts):
-        screen.print(Text(text))
+        console().print(Text(text))

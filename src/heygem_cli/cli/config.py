@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli.cli.config_file import FOLDER_FILE, Config, user_file
-from heygem_cli.cli.output import console, print_json
+from heygem_cli.cli.output import print_json, print_table
 from heygem_cli.cli.parameters import command, config_of, only
 from heygem_cli.errors import printable
 from heygem_cli.option_fields import Declared
@@ -43,7 +43,7 @@ def show(context: typer.Context, *, display: Annotated[DisplayOptions, only("as_
         style = "dim" if each.source == "default" else ""
         where = "" if len(each.commands) > 1 else f"[{each.commands[0]}]"
         table.add_row(*(Text(printable(text), style) for text in (each.option, each.value, each.source, where)))
-    console().print(table)
+    print_table(table)
 
 
 @dataclass(frozen=True)

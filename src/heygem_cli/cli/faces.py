@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from heygem_cli.cli.face_sheet import ListedPerson, check_sheet, write_sheet
-from heygem_cli.cli.output import console, print_json, print_warnings
+from heygem_cli.cli.output import console, print_json, print_table, print_warnings
 from heygem_cli.cli.parameters import command, only
 from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.options import DisplayOptions, EngineOptions, FacesOptions, RenderOptions
@@ -164,7 +164,7 @@ def _print(found: Found, sheet: Path | None) -> None:
         face = f"{person.width}×{person.height} at {person.left},{person.top}"
         cells = (person.number, person.where, face, person.percent, f"{person.first:.2f} s", f"{person.last:.2f} s")
         table.add_row(*(Text(str(cell)) for cell in cells[: len(names)]))
-    console().print(table)
+    print_table(table)
     people = "1 person" if len(found.people) == 1 else f"{len(found.people)} people"
     length = "" if found.video.is_still else f" in {plural(found.shots, 'shot')} and {plural(found.frames, 'frame')}"
     written = "" if sheet is None else f"; their pictures are in {printable(sheet)}"

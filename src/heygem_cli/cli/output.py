@@ -96,7 +96,19 @@ def print_facts(facts: Mapping[str, str]) -> None:
     table = Table.grid(padding=(0, 2))
     for label, value in facts.items():
         table.add_row(Text(label, style="dim"), Text(value))
-    console().print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout; no line of a file or a pipe ends with spaces."""
+    screen = console()
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    with screen.capture() as capture:
+        screen.print(table)
+    for line in capture.get().removesuffix("\n").split("\n"):
+        screen.print(Text(line.rstrip()))
 
 
 def format_duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,12 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
 from rich.text import Text
 
 from heygem_cli.cli.output import console, format_duration
+from heygem_cli.cli.time_left import TimeLeft
 from heygem_cli.errors import printable
 
 if TYPE_CHECKING:
@@ -54,8 +55,24 @@ STAGE_PARTS = {
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        unit = "s/s" if task.fields.get("stage") in SECONDS else "fps"
-        return Text(f"{task.speed:.0f} {unit}" if task.speed else "", style="dim")
+        in_seconds = task.fields.get("stage") in SECONDS
+        speed = "" if not task.speed else f"×{task.speed:.0f}" if in_seconds else f"{task.speed:.0f} fps"
+        return Text(speed, style="dim")
+
+
+class _Left(ProgressColumn):
+    """Shows the time left of the whole job or batch, which all tasks share."""
+
+    max_refresh = 0.5
+
+    def __init__(self, left: TimeLeft | None = None) -> None:
+        super().__init__()
+        self.left = left
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002
+        seconds = None if self.left is None else self.left.seconds(time.monotonic())
+        shown = "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))
+        return Text(shown, style="progress.remaining")
 
 
 @contextmanager
@@ -66,8 +83,9 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]
         yield lambda _: None
     elif screen.is_terminal:
         columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), _Rate())
-        with Bar(*columns, TimeRemainingColumn(), console=screen, transient=True) as bar:
-            yield _bar_report(bar)
+        left = TimeLeft(1.0, time.monotonic())
+        with Bar(*columns, _Left(left), console=screen, transient=True) as bar:
+            yield _bar_report(bar, left)
     else:
         yield _plain_report(screen.print)
 
@@ -77,7 +95,13 @@ def describe(progress: Progress) -> str:
     return f"{LABELS[progress.stage]} ({progress.detail})" if progress.detail else LABELS[progress.stage]
 
 
-def _bar_report(bar: Bar) -> Callable[[Progress], None]:
+def part_done(progress: Progress) -> float:
+    """Return how much of a job is done, from 0 to 1."""
+    begin, part = STAGE_PARTS[progress.stage]
+    return begin + part * min(1.0, progress.done / progress.total if progress.total else 0.0)
+
+
+def _bar_report(bar: Bar, left: TimeLeft) -> Callable[[Progress], None]:
     tasks: dict[str, object] = {}
 
     def report(progress: Progress) -> None:
@@ -85,6 +109,7 @@ def _bar_report(bar: Bar) -> Callable[[Progress], None]:
             for task in bar.task_ids:
                 bar.remove_task(task)
             tasks[progress.stage] = bar.add_task(LABELS[progress.stage], total=progress.total, stage=progress.stage)
+        left.update(part_done(progress), time.monotonic())
         bar.update(bar.task_ids[-1], completed=progress.done, total=progress.total, description=describe(progress))
 
     return report
@@ -129,8 +154,7 @@ def show_batch_progress(*, quiet: bool, debug: bool) -> Iterator[Callable[[Seque
         yield partial(BatchProgress, screen=screen, bar=None, quiet=quiet, debug=debug)
         return
     name = TextColumn("{task.fields[jobs]} {task.description}", markup=False)  # a name may contain brackets
-    columns = (name, BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=screen, transient=True, speed_estimate_period=3600) as bar:
+    with Bar(name, BarColumn(), TimeElapsedColumn(), _Left(), console=screen, transient=True) as bar:
         yield partial(BatchProgress, screen=screen, bar=bar, quiet=quiet, debug=debug)
 
 
@@ -157,8 +181,11 @@ class BatchProgress:
         self._total_seconds = sum(audio_seconds)
         self._ended = 0
         self._ended_seconds = 0.0
-        self._started_at = time.monotonic()
+        self._left = TimeLeft(self._total_seconds, time.monotonic())
         if bar is not None:
+            for column in bar.columns:
+                if isinstance(column, _Left):
+                    column.left = self._left
             self._task = bar.add_task("loading", total=self._total_seconds, jobs=f"0/{self._count}")
 
     def job_started(self, job: PlannedJob) -> None:
@@ -170,18 +197,15 @@ class BatchProgress:
 
     def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
         """Move the bar."""
-        if self._bar is not None and progress.total:
-            begin, part = STAGE_PARTS[progress.stage]
-            done = begin + part * min(1.0, progress.done / progress.total)
-            self._bar.update(self._task, completed=self._ended_seconds + done * job.audio_seconds)
+        if progress.total:
+            self._show_done(self._ended_seconds + part_done(progress) * job.audio_seconds)
 
     def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """Show how the attempt ended."""
         if state.status in ("done", "failed"):
             self._ended += 1
             self._ended_seconds += job.audio_seconds
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._ended_seconds)
+        self._show_done(self._ended_seconds)
         if failure is not None:
             self._print(job, f"{state.status}: {failure.message}")
             if self._debug and failure.trace:
@@ -192,11 +216,14 @@ class BatchProgress:
             for text in (state.result or {}).get("warnings", []):
                 self._print(job, f"warning: {text}")
 
+    def _show_done(self, seconds: float) -> None:
+        self._left.update(seconds, time.monotonic())
+        if self._bar is not None:
+            self._bar.update(self._task, completed=seconds)
+
     def _print(self, job: PlannedJob, message: str) -> None:
         self._screen.print(Text(f"[{self._ended}/{self._count}] {printable(job.row.id)}: {printable(message)}"))
 
     def _time_left(self) -> str:
-        left = self._total_seconds - self._ended_seconds
-        if not self._ended_seconds or left <= 0:
-            return ""
-        return f" · {format_duration((time.monotonic() - self._started_at) / self._ended_seconds * left)} left"
+        left = self._left.seconds(time.monotonic())
+        return f" · {format_duration(left)} left" if left is not None and self._ended < self._count else ""

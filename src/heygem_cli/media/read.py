@@ -14,7 +14,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, plural
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import no_frames, no_samples
 from heygem_cli.media.output_format import MP4, OutputFormat
@@ -112,7 +112,7 @@ def loop_frames(video: VideoInfo, total: int, mode: LoopMode) -> Generator[tuple
     if n == total:
         return
     if mode == "none" and not video.is_still:
-        message = f"the video has {n} frames, the audio needs {total}"
+        message = f"the video has {plural(n, 'frame')}, the audio needs {total}"
         raise HeygemError(
             "video-too-short", message, hint="Use --loop pingpong, or a longer face video", path=video.path
         )

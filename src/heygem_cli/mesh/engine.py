@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from heygem_cli.errors import InputError, printable
+from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.face.box import face_box
 from heygem_cli.face.follow import track_faces
 from heygem_cli.face.geometry import Array
@@ -223,11 +223,11 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
     options = job.options
     if options.on_missing_face == "fail" and not track.present.all():
         seconds = float(np.flatnonzero(~track.present)[0] / video.fps)
-        found = f"face found in only {track.present.sum()} of {len(track)} frames"
+        found = f"face found in only {track.present.sum()} of {plural(len(track), 'frame')}"
         hint = "Cut the face video there, or use --on-missing-face pass"
         raise InputError("face-missing", f"{found}, first missing at {seconds:.2f} s", hint=hint, path=job.face)
     if options.loop == "none" and len(track) < needed and not video.is_still:
-        message = f"the face video has {len(track)} frames, the audio needs {needed}"
+        message = f"the face video has {plural(len(track), 'frame')}, the audio needs {needed}"
         hint = "Use --loop pingpong, or a longer face video"
         raise InputError("video-too-short", message, hint=hint, path=job.face)
 
