@@ -89,6 +89,11 @@ def principal_components(offsets: Array) -> Array:
     return np.asarray(directions[:COMPONENTS] * singular[0] / np.sqrt(len(offsets)), np.float32)
 
 
+def to_components(offsets: Array, basis: Array) -> Array:
+    """Return the components (frames, 12) of offsets (frames, 82)."""
+    return np.asarray(offsets @ (basis / (basis**2).sum(1, keepdims=True)).T, np.float32)
+
+
 def component_openings(basis: Array) -> Array:
     """Return how far a unit of each component (12, 82) opens the inner lips: (12,), in inter-ocular distances."""
     lower, upper = (2 * LIPS.index(point) + 1 for point in (INNER_LOWER_MID, INNER_UPPER_MID))
@@ -146,8 +151,7 @@ def _batches(
     examples: Sequence[Example], means: Array, basis: Array, steps: int, random: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     usable = [example for example in examples if len(example.offsets) >= CROP]
-    inverse = (basis / (basis**2).sum(1, keepdims=True)).T
-    components = [example.offsets @ inverse for example in usable]
+    components = [to_components(example.offsets, basis) for example in usable]
     weights = np.array([example.weight for example in usable])
     for _ in range(steps):
         features, motion = [], []

@@ -107,12 +107,20 @@ class WhisperEncoder(nn.Module):
 
     def forward(self, samples: Tensor) -> Tensor:
         """Map samples (1, n) to features (1, 2 * ceil(n / 640), 384), the last of which may extend beyond the audio."""
+        features: Tensor = cut(self.features(self.states(samples)), samples, SAMPLES_PER_FRAME)
+        return features
+
+    def states(self, samples: Tensor) -> Tensor:
+        """Map samples (1, n) to what the first layer reads, (1, frames, 384), at least two seconds of it."""
         x = functional.gelu(self.conv1(self.log_mel(pad(samples, MIN_SAMPLES, SAMPLES_PER_FRAME))))
         x = functional.gelu(self.conv2(x)).transpose(1, 2)
-        x = x + self.positions[: x.shape[1]]
+        return x + self.positions[: x.shape[1]]
+
+    def features(self, states: Tensor) -> Tensor:
+        """Map what the first layer reads (1, frames, 384) to features of the same shape."""
         for layer in self.layers:
-            x = layer(x)
-        features: Tensor = cut(self.norm(x), samples, SAMPLES_PER_FRAME)
+            states = layer(states)
+        features: Tensor = self.norm(states)
         return features
 
     @torch.no_grad()
