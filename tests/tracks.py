@@ -14,7 +14,7 @@ from heygem_cli.face.video_track import Face, TrackedFrame, write_track
 def looks(kind: int) -> np.ndarray:
     """Return the appearance of one of some people who look quite different, seen from the front."""
     appearance = np.zeros(LENGTH, np.float32)
-    appearance[kind] = 10
+    appearance[[kind, -2]] = 10, 1
     return appearance
 
 

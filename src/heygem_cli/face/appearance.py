@@ -12,6 +12,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
 from heygem_cli.face.region import face_region
@@ -21,8 +22,8 @@ POINTS = 110
 """Landmarks around which histograms are taken."""
 BINS = 8
 """Directions of a histogram."""
-LENGTH = POINTS * BINS + 1
-"""Numbers in a description: the histograms, and the yaw in degrees."""
+LENGTH = POINTS * BINS + 2
+"""Numbers in a description: the histograms, the share of the landmarks that are seen, and the yaw in degrees."""
 SCALE = 32
 """Pixels per inter-ocular distance of the picture that is described."""
 RADIUS = 3.0
@@ -33,14 +34,22 @@ SAME = 3.1
 """Distance between histograms at which a face is as likely that of the same person as that of another."""
 TURN = 30.0
 """Degrees between two faces that double the distance which the same person may have."""
+WHOLE = 0.95
+"""Share of the landmarks that are in the picture if the whole face is."""
 SIDE = 96
 """Rows and columns of this picture."""
 _EYES = 1.5, 1.0
 """Where the eyes are in it, from the left and the upper edge, in inter-ocular distances."""
 
 
-def describe(frame: Frame, landmarks: Array) -> Array:
-    """Describe the face with these landmarks (478, 3) in pixels: (:data:`LENGTH`,)."""
+def describe(frame: Frame, landmarks: Array, *, hidden: bool = False) -> Array:
+    """Describe the face with these landmarks (478, 3) in pixels: (:data:`LENGTH`,).
+
+    Args:
+        frame: The frame.
+        landmarks: Those of the face.
+        hidden: Whether something may hide part of it.
+    """
     pose = head_pose(landmarks, canonical_face())
     region = replace(face_region(landmarks), side=SIDE / SCALE * float(pose.scale))
     luma = np.asarray(cv2.cvtColor(region.picture(frame, SIDE), cv2.COLOR_RGB2GRAY), np.float32)
@@ -55,8 +64,11 @@ def describe(frame: Frame, landmarks: Array) -> Array:
         ],
         -1,
     )[:, 0]
+    chosen = landmarks[_points(), :2]
+    inside = ((chosen >= 0) & (chosen < (frame.shape[1], frame.shape[0] * 2 // 3))).all(1).mean()
     norms = np.sqrt((histograms**2).sum(-1, keepdims=True)) + FAINT
-    return np.append(np.sqrt(histograms / norms).ravel(), pose.yaw).astype(np.float32)
+    described = np.concatenate([np.sqrt(histograms / norms).ravel(), [0 if hidden else inside, pose.yaw]])
+    return np.asarray(described, np.float32)
 
 
 def distance(one: Array, other: Array) -> float:
@@ -66,10 +78,15 @@ def distance(one: Array, other: Array) -> float:
 
 def distances(some: Array, others: Array) -> Array:
     """Return the distances (n, m) of all pairs of descriptions (n, LENGTH) and (m, LENGTH)."""
-    squares = ((each[:, :-1] ** 2).sum(1) for each in (some, others))
-    squared = np.add.outer(*squares) - 2 * some[:, :-1] @ others[:, :-1].T
+    squares = ((each[:, :-2] ** 2).sum(1) for each in (some, others))
+    squared = np.add.outer(*squares) - 2 * some[:, :-2] @ others[:, :-2].T
     turned = np.abs(np.subtract.outer(some[:, -1], others[:, -1]))
     return np.asarray(np.sqrt(np.maximum(squared, 0)) / (SAME * (1 + turned / TURN)), np.float32)
+
+
+def are_whole(samples: Array) -> npt.NDArray[np.bool_]:
+    """Return which of some descriptions (n, LENGTH) are of faces that are seen wholly."""
+    return np.asarray(samples[:, -2] > WHOLE)
 
 
 @cache

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.appearance import distances
+from heygem_cli.face.appearance import are_whole, distances
 from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.geometry import Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack, Piece
@@ -21,9 +21,6 @@ MIN_FRAMES = 12
 """Frames that show a person at least; a face that is seen for a shorter time may be an error of the tracker."""
 MIN_FRAMES_SHARE = 0.1
 """In a short video it is this share of the frames."""
-CHANGE = 1.2
-"""Mean distance of two samples before and two after, within a tracklet, from which it passes to another person: more
-than blinks and blurred frames cause."""
 NEAR_FRAMES = 25
 """Frames within which a face that appears where another one was lost, in the same shot, is probably the same."""
 NEAR_FACTOR = 0.8
@@ -79,22 +76,25 @@ def person_track(track: VideoTrack, person: SeenPerson) -> FaceTrack:
 
 
 def _pieces(track: VideoTrack, tracklet: int) -> list[_Seen]:
-    """Split a tracklet where its appearance changes from one sample to the next: there it passes to someone else.
+    """Split a tracklet where two samples are unlike the two before: there it passes to someone else.
 
-    The frames between these two samples belong to nobody.
+    A single one may be unlike the others because of a blink or a blur. The frames between the second and the third
+    sample belong to nobody.
     """
     rows = np.flatnonzero(track.row_tracklets == tracklet)
     frames = track.row_frames[rows]
     of_tracklet = track.sample_tracklets == tracklet
+    whole = of_tracklet & are_whole(track.samples)
+    of_tracklet = whole if whole.any() else of_tracklet
     sampled, samples = track.sample_frames[of_tracklet], track.samples[of_tracklet]
     changes = [
         index
         for index in range(1, len(samples))
-        if distances(samples[max(0, index - 2) : index], samples[index : index + 2]).mean() > CHANGE
+        if distances(samples[max(0, index - 2) : index], samples[index : index + 2]).min() > 1
     ]
     seen = []
     for start, stop in pairwise([0, *changes, len(samples)]):
-        first = int(sampled[start])
+        first = int(sampled[start] if start else frames[0])
         last = int(frames[-1] if stop == len(samples) else sampled[stop - 1])
         at_ends = (track.landmarks(int(rows[np.searchsorted(frames, each)]), 1)[0] for each in (first, last))
         box, other = (face_box(landmarks) for landmarks in at_ends)

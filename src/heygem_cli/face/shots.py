@@ -31,7 +31,9 @@ DISSOLVE_SPREAD = 0.4
 """Median of the differences, relative to their mean: a dissolve changes most of the picture, slow motion only edges."""
 PAN_REST = 0.6
 """Difference that remains where one picture is moved to the other, relative to that before, below which it is a pan."""
-DISSOLVE_REST = 3
+DISSOLVE_STEADINESS = 0.5
+"""Change in the second half, relative to that in the first, below which the dissolve has ended."""
+DISSOLVE_REST = 2
 """Frames without such a change after which a dissolve has ended."""
 
 
@@ -75,8 +77,10 @@ def _is_dissolve(pictures: deque[Array]) -> bool:
         return False
     middle = pictures[DISSOLVE_FRAMES // 2]
     first, second = (middle - pictures[0]).ravel(), (pictures[-1] - middle).ravel()
-    norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return float(first @ second) > DISSOLVE_LINEARITY * norms and not _is_pan(pictures[0], pictures[-1], mean)
+    norms = float(np.linalg.norm(first)), float(np.linalg.norm(second))
+    if norms[1] < DISSOLVE_STEADINESS * norms[0] or float(first @ second) < DISSOLVE_LINEARITY * norms[0] * norms[1]:
+        return False
+    return not _is_pan(pictures[0], pictures[-1], mean)
 
 
 def _is_pan(before: Array, after: Array, change: float) -> bool:

@@ -30,12 +30,22 @@ MIN_SHARE = 0.2
 """Size of the smallest face that is followed, relative to the largest."""
 SEARCH_INTERVAL = 12
 """Frames between two searches for faces that have appeared."""
+LOST_FRAMES = 75
+"""Frames after a face was lost, in which it is searched ..."""
+LOST_SEARCH_INTERVAL = 3
+"""... every so many frames: it may come back."""
 TILED_SEARCH_INTERVAL = 8
 """Frames between two tiled searches where there is no face at all."""
-FIRST_SAMPLES = 0, 4
-"""Frames of a tracklet in which the face is described, and ..."""
+FIRST_SAMPLES = 0, 2, 4, 8
+"""Frames of a tracklet in which the face is described: the first ones may show it half covered, or in a dissolve."""
 SAMPLE_INTERVAL = 12
-"""... how often after that. The first one may show a face that is half covered."""
+"""Frames between two descriptions after that."""
+CLOSE_SAMPLE_INTERVAL = 2
+"""Frames between two descriptions of a face close to another one, which may be taken for it."""
+CLOSE = 1.2
+"""Distance of two faces that are close, relative to the larger one."""
+HIDING = 0.85
+"""Distance of two faces at which one may hide part of the other, likewise."""
 SAME_FACE = 0.35
 """Distance of two boxes, relative to the smaller one, within which they are the same face."""
 
@@ -140,18 +150,22 @@ class _Shot:
         self._tracklets: list[_Tracklet] = []
         self._frames = 0
         self._empty = 0
+        self._lost = 0
 
     def faces(self, frame: Frame) -> list[Face]:
         """Return the faces of the next frame."""
         seen = [(each, landmarks) for each in self._tracklets if (landmarks := self._again(frame, each)) is not None]
         seen = self._separate(seen)
-        lost = len(seen) < len(self._tracklets)
+        if len(seen) < len(self._tracklets):
+            self._lost = LOST_FRAMES
         self._tracklets = [each for each in self._tracklets if each.missing <= MAX_GAP]
-        if not seen or lost or self._frames % SEARCH_INTERVAL == 0:
+        self._lost = max(0, self._lost - 1)
+        if not seen or self._frames % (LOST_SEARCH_INTERVAL if self._lost else SEARCH_INTERVAL) == 0:
             seen += self._find(frame, [face_box(landmarks) for _, landmarks in seen])
         self._frames += 1
         self._empty = 0 if seen else self._empty + 1
-        return [self._face(frame, each, landmarks) for each, landmarks in sorted(seen, key=lambda one: one[0].number)]
+        boxes = [face_box(landmarks) for _, landmarks in seen]
+        return [self._face(frame, *pair, boxes) for pair in sorted(seen, key=lambda pair: pair[0].number)]
 
     def _again(self, frame: Frame, tracklet: _Tracklet) -> Array | None:
         """Return the landmarks of a face that was followed; None if it is not where it was."""
@@ -198,13 +212,21 @@ class _Shot:
         self._tracklets.append(tracklet)
         return tracklet
 
-    def _face(self, frame: Frame, tracklet: _Tracklet, landmarks: Array) -> Face:
+    def _face(self, frame: Frame, tracklet: _Tracklet, landmarks: Array, boxes: Sequence[Box]) -> Face:
         tracklet.box, tracklet.region, tracklet.missing = face_box(landmarks), face_region(landmarks), 0
-        is_sample = tracklet.age in FIRST_SAMPLES or tracklet.age % SAMPLE_INTERVAL == 0
+        others = [box for box in boxes if box != tracklet.box]
+        nearest = min((_distance(box, tracklet.box) / max(box.size, tracklet.box.size) for box in others), default=9.0)
+        interval = CLOSE_SAMPLE_INTERVAL if nearest < CLOSE else SAMPLE_INTERVAL
+        due = tracklet.age in FIRST_SAMPLES or tracklet.age % interval == 0
         tracklet.age += 1
-        return Face(tracklet.number, landmarks, describe(frame, landmarks) if is_sample else None)
+        appearance = describe(frame, landmarks, hidden=nearest < HIDING) if due else None
+        return Face(tracklet.number, landmarks, appearance)
+
+
+def _distance(one: Box, other: Box) -> float:
+    return float(np.hypot(one.x - other.x, one.y - other.y))
 
 
 def is_same_face(one: Box, other: Box) -> bool:
     """Return whether two boxes of one frame are the same face."""
-    return float(np.hypot(one.x - other.x, one.y - other.y)) < SAME_FACE * min(one.size, other.size)
+    return _distance(one, other) < SAME_FACE * min(one.size, other.size)
