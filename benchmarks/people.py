@@ -162,8 +162,9 @@ def print_covers(measured: Measured) -> list[Target]:
             some = [scores for name, scores in measured.covers if (name, scores.name) == (chosen, kind)]
             row += [number(mean_error(some)), percent(share(some, "speaking", "beside"))]
             row += [percent(share(some, "passed", "whole"))]
+            row += [f"{sum(each.counted for each in some)}/{sum(each.hidden for each in some)}"]
         rows.append(row)
-    heads = [f"{chosen}: {column}" for chosen in sets for column in ("levels", "speaks", "passed")]
+    heads = [f"{chosen}: {column}" for chosen in sets for column in ("levels", "speaks", "passed", "counted")]
     print_table("What is in front of the face", ("composite", *heads), rows)
     targets = []
     for chosen in sets:

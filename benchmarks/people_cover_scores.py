@@ -40,6 +40,8 @@ class CoverScores:
         speaking: Those in which that part of it moves.
         whole: Frames in which the mouth, which should be open, is wholly covered.
         passed: Those of them that are unchanged.
+        hidden: Frames in which the mouth is wholly covered, open or not.
+        counted: Frames that the program counts as covered.
         wrong: Indices of frames with covered pixels that changed, or covered mouths that did not pass.
     """
 
@@ -51,13 +53,15 @@ class CoverScores:
     speaking: int
     whole: int
     passed: int
+    hidden: int
+    counted: int
     wrong: tuple[int, ...]
 
 
 def score_cover(rendered: Rendered) -> CoverScores:
     """Score one composite of a person with something in front of the face."""
     errors, pixels, beside, whole = [], [], [], {}
-    covered_before = 0
+    hidden = covered_before = 0
     for index, frame in enumerate(rendered.frames):
         person = frame.scene.people[0]
         area = lower_face(person) * (_cover(frame) >= COVERED)
@@ -65,6 +69,7 @@ def score_cover(rendered: Rendered) -> CoverScores:
         errors.append(float((frame.change * area).sum()))
         share = covered_share(frame)
         covered_before = covered_before + 1 if share >= WHOLE else 0
+        hidden += share >= WHOLE
         if frame.opening > OPEN and share <= 1 - BESIDE:
             beside.append(mouth_change(frame, person) > SPEAKS)
         if frame.opening > OPEN and covered_before > FADE:
@@ -81,6 +86,8 @@ def score_cover(rendered: Rendered) -> CoverScores:
         speaking=sum(beside),
         whole=len(whole),
         passed=sum(whole.values()),
+        hidden=hidden,
+        counted=rendered.frames_covered,
         wrong=tuple(sorted(wrong)),
     )
 

@@ -54,10 +54,11 @@ class RenderedFrame:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A rendered composite, and its frames."""
+    """A rendered composite, its frames, and the number of frames that the program counts as covered."""
 
     composite: Composite
     frames: tuple[RenderedFrame, ...]
+    frames_covered: int = 0
 
 
 def write_voice(clip: Path, output: Path, seconds: float) -> None:
@@ -121,7 +122,7 @@ def render_composite(composite: Composite, voice: Path, pipeline: Pipeline, fold
         RenderedFrame(scene, after, luma_change(before, after), float(opening))
         for scene, (before, after), opening in zip(scenes, _pairs(source, output), openings, strict=False)
     )
-    return Rendered(composite, frames)
+    return Rendered(composite, frames, result.frames_covered or 0)
 
 
 def mouth_openings(pipeline: Pipeline, sound: Path, fps: Fraction) -> npt.NDArray[Any]:
