@@ -326,6 +326,12 @@ class BatchOptions:
     dry_run: bool = run_option(
         False, "Show what would be done, and why, and write nothing.", flags=("-n", "--dry-run"), variable=False
     )
+    watch_folder: Path | None = run_option(
+        None,
+        "Render the audio files that are in this folder or arrive there, until Ctrl-C.",
+        metavar="DIR",
+        variable=False,
+    )
     write_manifest: Path | None = run_option(
         None,
         "Render nothing, and write the rows as a manifest: `.jsonl`, `.json`, `.tsv`, or else CSV.",

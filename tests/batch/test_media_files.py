@@ -1,5 +1,6 @@
 """Tests of how files, patterns and folders of the command line are found."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,12 @@ def test_folder_without_such_a_file_is_an_error(folder, name, types, message):
     (folder / "videos" / "v.mp4").touch()
     with pytest.raises(InputError, match=message):
         found(name, types=types)
+
+
+def test_folder_is_listed_without_hidden_files_folders_and_pipes(folder):
+    os.mkfifo(folder / "speech" / "pipe.wav")
+    assert list_media(Path("speech"), AUDIO) == [Path("speech/a.MP3"), Path("speech/b.wav")]
+    assert list_media(Path("speech/old"), VIDEO) == []
 
 
 def test_folder_that_cannot_be_read_is_an_error(folder):

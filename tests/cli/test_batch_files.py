@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
@@ -149,3 +150,60 @@ def test_failed_files_are_left_alone_until_they_are_retried(files):
     assert report.returncode == 1
     rows = [json.loads(line) for line in (files.folder / "failed.jsonl").read_text().splitlines()]
     assert [row["output"] for row in rows] == [str(files.folder / f"out/nobody_{name}.mp4") for name in "ab"]
+
+
+def test_another_file_of_the_same_name_does_not_replace_an_output(files):
+    args = ("--video", "face.mp4", "--output-dir", "out")
+    assert files.statuses(*args, manifest="speech/a.wav") == {"face_a": "done"}
+    made = (files.folder / "out/face_a.mp4").read_bytes()
+    (files.folder / "tuesday").mkdir()
+    shutil.copy(files.folder / "c.wav", files.folder / "tuesday/a.wav")
+    again = files.run(*args, manifest="tuesday")
+    assert again.returncode == 1
+    assert f"out/face_a.mp4: the output exists, made from {files.folder}/speech/a.wav. Use another" in again.stdout
+    assert (files.folder / "out/face_a.mp4").read_bytes() == made
+    assert plan(files, *args, manifest="speech/a.wav") == {"face_a": "done"}
+    shutil.copy(files.folder / "speech/b.wav", files.folder / "speech/a.wav")  # a new version of the same file
+    assert plan(files, *args, manifest="speech/a.wav") == {"face_a": "changed"}
+    assert plan(files, *args, "--overwrite", manifest="tuesday") == {"face_a": "changed"}
+    shutil.copy(files.folder / "speech/b.wav", files.folder / "tuesday/a.wav")
+    assert files.statuses(*args, manifest="speech/a.wav") == {"face_a": "done"}
+    assert plan(files, *args, manifest="tuesday") == {"face_a": "done"}  # the same content
+
+
+def test_what_arrives_in_a_folder_is_rendered_until_a_signal(files):
+    inbox = files.folder / "inbox"
+    inbox.mkdir()
+    shutil.copy(files.folder / "speech/a.wav", inbox)
+    process = files.start(
+        "--video", "face.mp4", "--output-dir", "inbox", "--json", "--quiet", "--watch-folder", "inbox",
+        manifest="--no-cache",
+    )  # fmt: skip
+    first = json.loads(process.stdout.readline())
+    assert [(job["id"], job["status"]) for job in first["jobs"]] == [("face_a", "done")]
+    (inbox / "bad.wav").write_text("no sound")
+    with (inbox / "b.wav").open("wb") as file:
+        voice = (files.folder / "speech/b.wav").read_bytes()
+        file.write(voice[: len(voice) // 2])
+        file.flush()
+        second = json.loads(process.stdout.readline())
+        file.write(voice[len(voice) // 2 :])
+    found = {job["id"]: job["error"]["code"] for job in second["jobs"]}
+    assert found.pop("row 1", found.pop("face_bad", None)) == "unusable"
+    statuses = {}
+    while statuses.get("face_b") != "done":
+        statuses |= {job["id"]: job["status"] for job in json.loads(process.stdout.readline())["jobs"]}
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert is_complete(inbox / "face_b.mp4", 0.6)
+    assert in_folder(files, "inbox") == ["a.wav", "b.wav", "bad.wav", *JOURNAL, "face_a.mp4", "face_b.mp4"]
+
+
+def test_folder_cannot_be_watched_without_a_usable_video(files):
+    for video, message in (("no.mp4", "no.mp4: there is no such file"), ("*.mp4", "face.mp4: 3 videos for the audio")):
+        done = files.run("--video", video, "--watch-folder", "speech", manifest="--no-cache")
+        assert done.returncode == 2
+        assert message in done.stderr
+    done = files.run("--video", "face.mp4", "--watch-folder", "nowhere", manifest="--no-cache")
+    assert "nowhere: this folder cannot be read" in done.stderr

@@ -78,8 +78,20 @@ def test_options_for_files_do_not_fit_a_manifest(name):
         {"dry_run": True, "write_manifest": Path("l.csv")},
         {"merge_reports": True, "write_manifest": Path("l.csv")},
         {"merge_reports": True, "videos": ("f.mp4",)},
+        {"watch_folder": Path(), "videos": ("f.mp4",), "report": Path("r.json")},
+        {"watch_folder": Path(), "videos": ("f.mp4",), "max_failures": 2},
+        {"watch_folder": Path(), "videos": ("f.mp4",), "dry_run": True},
     ],
 )
 def test_options_that_do_not_go_together_are_an_error(options):
     with pytest.raises(InputError, match="exclude each other"):
         choose_source(["a"], BatchOptions(**options), ())
+
+
+def test_watched_folder_stands_for_audio_files():
+    watched = BatchOptions(watch_folder=Path("inbox"), videos=("f.mp4",))
+    assert choose_source([], watched, {"output_dir"}) == (None, ())
+    with pytest.raises(InputError, match=r"and a\.wav is given, too"):
+        choose_source(["a.wav"], watched, ())
+    with pytest.raises(InputError, match="there is no --video"):
+        choose_source([], BatchOptions(watch_folder=Path("inbox")), ())

@@ -61,7 +61,7 @@ def make_file_rows(
         if not found.paths:
             message = f"there is no {kind} but outputs of this batch"
             raise InputError("only-outputs", message, hint="Name other files", path=found.made[0])
-    _check_format(options.output_template)
+    check_format(options.output_template)
     pairs = pair_by_name(audios.paths, faces.paths) if options.pair else pair_all(audios.paths, faces.paths)
     rows, raw_rows, problems = [], [], []
     for number, pair in enumerate(pairs, 1):
@@ -75,7 +75,12 @@ def make_file_rows(
     return FileRows(rows, raw_rows, problems, list(_notes(pairs, faces.paths, (*audios.made, *faces.made))))
 
 
-def _check_format(template: NameTemplate) -> None:
+def check_format(template: NameTemplate) -> None:
+    """Check that outputs can have the format that a template says.
+
+    Raises:
+        InputError: ``bad-template``.
+    """
     if Path(template.text).suffix.lower() not in OUTPUT_FORMATS:
         message = f"--output-template {template}: the output cannot have the format that this name says"
         raise InputError("bad-template", message, hint="Use a name that ends in .mp4, .mov or .mkv")
@@ -105,4 +110,5 @@ def _problems(raw: RawRow, pair: Pair) -> Iterator[Problem]:
 def _make_row(raw: RawRow, folder: Path, template: NameTemplate, defaults: RenderOptions) -> Row:
     audio, face = Path(raw.values["audio"]), Path(raw.values["face"])
     output = template.fill(audio, face)
-    return Row(output.removesuffix(".mp4") or output, output, raw, RenderJob(audio, face, folder / output, defaults))
+    job = RenderJob(audio, face, folder / output, defaults)
+    return Row(output.removesuffix(".mp4") or output, output, raw, job, (str(audio.absolute()), str(face.absolute())))

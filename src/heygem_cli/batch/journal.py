@@ -33,6 +33,7 @@ OPTIONAL_FIELDS = {
     "sha256": str,
     "result": Mapping[str, object],
     "error": Mapping[str, str],
+    "sources": Sequence[str],
 }
 RATE = re.compile(r"[0-9]{1,9}(/[0-9]{1,9})?")
 """A frame rate; an exponent would make a fraction with any number of digits."""
@@ -67,6 +68,7 @@ class JobState:
         seconds: Duration of the last attempt.
         result: Result of the last attempt if it was successful.
         error: Code, message and hint of the last attempt if it failed.
+        sources: See :class:`heygem_cli.batch.rows.Row`.
     """
 
     status: Status
@@ -79,6 +81,7 @@ class JobState:
     seconds: float = 0.0
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def crashed_too_often(self) -> bool:
@@ -121,7 +124,8 @@ def _start_attempt(state: JobState | None, event: Mapping[str, Any]) -> JobState
     attempts, crashes = 1, 0
     if state is not None and state.key == key:
         attempts, crashes = state.attempts + 1, state.crashes + (state.status == "started")
-    return JobState("started", key, output, event["run"], attempts, crashes, made)
+    sources = tuple(event.get("sources", ()))
+    return JobState("started", key, output, event["run"], attempts, crashes, made, sources=sources)
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:

@@ -73,7 +73,10 @@ def find_media(names: Sequence[str], types: Collection[str], outputs: Collection
 def _expand(name: str, types: Collection[str], finder: FileFinder) -> Iterator[Path]:
     path = finder.find(name)
     if os.path.lexists(path) or not _is_pattern(name):
-        yield from list_media(path, types) if path.is_dir() else [path]
+        found = list_media(path, types) if path.is_dir() else [path]
+        if not found:
+            raise _no_media(path, types)
+        yield from found
         return
     # expanduser of os.path raises nothing for an unknown user.
     matches = map(Path, sorted(glob.glob(os.path.expanduser(name), recursive=True)))  # noqa: PTH111, PTH207
@@ -92,20 +95,20 @@ def list_media(folder: Path, types: Collection[str]) -> list[Path]:
     """Return the files of these types in a folder, without hidden ones, sorted.
 
     Raises:
-        InputError: ``no-media``: there are none; ``unreadable-folder``.
+        InputError: ``unreadable-folder``.
     """
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
         message = f"this folder cannot be read ({error.strerror})"
-        raise InputError("unreadable-folder", message, hint="Let this user read it", path=folder) from error
-    paths = [path for path in paths if not path.name.startswith(".") and path.is_file()]
-    media = [path for path in paths if path.suffix.lower() in types]
-    if media:
-        return media
-    if types == AUDIO and any(path.suffix.lower() in VIDEO for path in paths):
+        hint = "Check that it exists, and that this user may read it"
+        raise InputError("unreadable-folder", message, hint=hint, path=folder) from error
+    return [path for path in paths if path.suffix.lower() in types and path.name[0] != "." and path.is_file()]
+
+
+def _no_media(folder: Path, types: Collection[str]) -> InputError:
+    hint = "Name the files"
+    if types == AUDIO and list_media(folder, VIDEO):
         hint = f"If the sound of its videos is meant, give a pattern in quotes: '{folder}/*.mp4'"
-    else:
-        hint = "Name the files"
     kind = "audio file" if types == AUDIO else "video or picture"
-    raise InputError("no-media", f"there is no {kind} in this folder", hint=hint, path=folder)
+    return InputError("no-media", f"there is no {kind} in this folder", hint=hint, path=folder)

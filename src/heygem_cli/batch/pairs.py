@@ -36,10 +36,16 @@ def pair_all(audios: Sequence[Path], faces: Sequence[Path]) -> list[Pair]:
 
 def pair_by_name(audios: Sequence[Path], faces: Sequence[Path]) -> list[Pair]:
     """Return every audio file with the video that has the same name but for the extension."""
+    names = {_name(face): face for face in faces}
+    return [_pair(audio, matches, names) for audio, matches in match_names(audios, faces).items()]
+
+
+def match_names(audios: Iterable[Path], faces: Iterable[Path]) -> dict[Path, list[Path]]:
+    """Return the videos that have the name of each audio file."""
     by_name = defaultdict(list)
     for face in faces:
         by_name[_name(face)].append(face)
-    return [_pair(audio, by_name.get(_name(audio), []), by_name) for audio in audios]
+    return {audio: by_name.get(_name(audio), []) for audio in audios}
 
 
 def _pair(audio: Path, matches: Sequence[Path], names: Iterable[str]) -> Pair:

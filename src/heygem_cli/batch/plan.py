@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.worker import to_failure
 from heygem_cli.engines import OF_ANY_ENGINE, find_engine
-from heygem_cli.errors import HeygemError, InputError, from_os_error
+from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
@@ -99,9 +100,24 @@ def _plan_row(
     try:
         if planned.needs_rendering:
             check_outputs(job)
+            _check_sources(row, key, state)
     except InputError as error:
         return replace(planned, action="failed", reason=error.message, error=to_failure(error).to_dict())
     return planned
+
+
+def _check_sources(row: Row, key: str, state: JobState | None) -> None:
+    """Check that an output was not made of another file of the same name, as ``monday/1.wav`` and ``tuesday/1.wav``.
+
+    Raises:
+        InputError: ``output-exists``.
+    """
+    others = () if state is None or state.key == key else state.sources
+    if others not in ((), row.sources) and os.path.lexists(row.job.output) and not row.job.options.overwrite:
+        other = next(one for one, own in zip(others, row.sources, strict=True) if one != own)
+        message = f"the output exists, made from {printable(other)}"
+        hint = "Use another --output-dir or --output-template, or --overwrite to replace it"
+        raise InputError("output-exists", message, hint=hint, path=row.job.output)
 
 
 def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:

@@ -25,12 +25,14 @@ class Row:
         id: Stable name of the row: the column ``id``, or else the output without ``.mp4``.
         output: The output as the manifest writes it, so that the folder of a batch can be moved.
         job: The job, with every option resolved.
+        sources: The files by which a row without a manifest is known: another file must not replace its output.
     """
 
     id: str
     output: str
     raw: RawRow
     job: RenderJob
+    sources: tuple[str, ...] = ()
 
 
 def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions) -> tuple[list[Row], list[Problem]]:

@@ -131,7 +131,8 @@ class BatchRunner:
             The number of retries that are left if the job must be tried again.
         """
         worker.prepare()
-        self._journal.write("started", run=self._run_id, id=job.row.id, key=job.key, output=job.row.output)
+        sources = {"sources": job.row.sources} if job.row.sources else {}
+        self._journal.write("started", run=self._run_id, id=job.row.id, key=job.key, output=job.row.output, **sources)
         self._observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
         made = job.row.job.own.digests | self._journal.states[job.row.id].made

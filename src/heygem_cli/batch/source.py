@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from heygem_cli.batch.file_rows import make_file_rows
+from heygem_cli.batch.file_rows import check_format, make_file_rows
 from heygem_cli.batch.manifest import Problem, RawRow, parse_manifest
+from heygem_cli.batch.media_files import AUDIO, VIDEO, find_media, list_media
 from heygem_cli.batch.request import STDIN, BatchRequest
 from heygem_cli.batch.rows import Row, make_rows
 from heygem_cli.batch.text_file import read_limited, read_text_file
+from heygem_cli.engines import check_engine, check_engine_options
 from heygem_cli.errors import InputError, from_os_error
+from heygem_cli.media.probe_video import probe_video
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,23 @@ def _read_manifest(manifest: Path) -> bytes:
         raise InputError("bad-manifest", from_os_error(error, path=Path("stdin")).message, hint=hint) from error
     except InputError as error:
         raise InputError("bad-manifest", error.message, hint=hint) from error
+
+
+def check_watch(folder: Path, request: BatchRequest) -> None:
+    """Check what can be checked before a file has arrived in a folder.
+
+    Raises:
+        InputError: The folder, the video or an option cannot be used.
+        NotCapableError: The engine does not work on this machine.
+    """
+    list_media(folder, AUDIO)
+    check_format(request.options.output_template)
+    check_engine_options([request.defaults.engine], request.given)
+    check_engine(request.defaults.engine, request.engines)
+    if request.options.pair is None:
+        faces = find_media(request.options.videos, VIDEO, ()).paths
+        if len(faces) > 1:
+            message = f"{len(faces)} videos for the audio files of a folder"
+            hint = "Name one video, or add --pair stem if those of the same name belong together"
+            raise InputError("several-videos", message, hint=hint, path=faces[0])
+        probe_video(faces[0], request.defaults.video_track)

@@ -83,6 +83,9 @@ def batch(
     elif options.write_manifest is not None:
         _write_manifest(options.write_manifest, request, display)
         return
+    elif options.watch_folder is not None:
+        _watch(options.watch_folder, request, display)
+        return
     else:
         report, unwritten = _run(request, display)
     _show_report(report, display)
@@ -100,7 +103,7 @@ def _check(request: BatchRequest, display: DisplayOptions) -> CheckedBatch:
 
     with show_checking(quiet=display.quiet) as on_checked:
         checked = check_batch(request, on_checked)
-    for note in () if display.quiet else checked.notes:
+    for note in () if display.quiet or request.options.watch_folder else checked.notes:
         console(stderr=True).print(Text(note, style="dim"))
     return checked
 
@@ -112,6 +115,17 @@ def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, l
     checked = _check(request, display)
     with show_batch_progress(quiet=display.quiet, debug=display.debug) as make_observer:
         return run_batch(checked, make_observer)
+
+
+def _watch(folder: Path, request: BatchRequest, display: DisplayOptions) -> None:
+    from heygem_cli.cli.watch_folder import watch_folder
+
+    def run(arrived: BatchRequest) -> int | None:
+        report, _ = _run(arrived, display)
+        _show_report(report, display, one_line=True)
+        return report.stopped
+
+    watch_folder(folder, request, run, quiet=display.quiet)
 
 
 def _write_manifest(path: Path, request: BatchRequest, display: DisplayOptions) -> None:
@@ -155,11 +169,11 @@ def _show_plan(jobs: list[PlannedJob], *, as_json: bool) -> None:
         _print_table(_plan_table(jobs), _plan_summary(jobs))
 
 
-def _show_report(report: BatchReport, display: DisplayOptions) -> None:
+def _show_report(report: BatchReport, display: DisplayOptions, *, one_line: bool = False) -> None:
     from heygem_cli.batch.report import UNUSABLE
 
     if display.as_json:
-        print_json(report.to_dict())
+        print_json(report.to_dict(), one_line=one_line)
     elif not display.quiet:
         wide = console().width >= WIDE
         texts = ("" if wide else _report_errors(report), _report_warnings(report), _report_summary(report))

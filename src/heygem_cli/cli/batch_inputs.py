@@ -17,10 +17,13 @@ FLAGS = {each.name: each.flags[-1] for each in declared(BatchOptions)}
 FOR_FILES = ("pair", "output_dir", "output_template")
 """Options that only a batch without a manifest has."""
 
+ONE_RUN = ("dry_run", "write_manifest", "merge_reports", "only", "fail_fast", "max_failures")
+REPORTS = ("report", "junit", "failed_manifest")
 EXCLUSIVE = (
     ("dry_run", "write_manifest"),
     ("merge_reports", "write_manifest"),
     ("merge_reports", "videos"),
+    *(("watch_folder", name) for name in (*ONE_RUN, *REPORTS)),  # it has many runs, of which each would replace them
 )
 """Options that do not go together."""
 
@@ -59,6 +62,8 @@ def choose_source(
         return Path(_only([*inputs[:1]])), ()
     lists = [name for name in inputs if is_list(name)]
     media = [name for name in inputs if name not in lists and (options.videos or is_media(name))]
+    if options.watch_folder is not None:
+        return _watched(inputs, options)
     if lists and (media or options.videos):
         message = f"{printable(lists[0])} is a manifest, and audio files or --video are given, too"
         raise InputError("mixed-inputs", message, hint="The manifest names all files itself: give one or the other")
@@ -76,6 +81,15 @@ def choose_source(
             message = f"{flag} is for audio files with --video, and a manifest is given"
             raise InputError("mixed-inputs", message, hint="The manifest names all files itself: leave the option out")
     return Path(_only(inputs)), ()
+
+
+def _watched(inputs: Sequence[str], options: BatchOptions) -> tuple[None, tuple[str, ...]]:
+    if inputs:
+        message = f"--watch-folder names the audio files, and {printable(inputs[0])} is given, too"
+        raise InputError("mixed-inputs", message, hint="Copy the file into the folder, or start a second command")
+    if not options.videos:
+        raise InputError("no-video-given", "there is no --video", hint="Name the video of the person with --video")
+    return None, ()
 
 
 def _only(inputs: Sequence[str]) -> str:

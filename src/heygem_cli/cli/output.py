@@ -100,11 +100,12 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table on stdout; no line of a file or a pipe ends with spaces."""
+    """Print a table on stdout; in a file or a pipe each row is one line, without spaces at its end."""
     screen = console()
     if screen.is_terminal:
         screen.print(table)
         return
+    screen.width = 1 << 20
     with screen.capture() as capture:
         screen.print(table)
     for line in capture.get().removesuffix("\n").split("\n"):
