@@ -27,7 +27,8 @@ from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.media.types import Frame, planes
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.engine import MeshEngine
-from heygem_cli.options import EncodeOptions, Person, RenderOptions
+from heygem_cli.options import EncodeOptions, RenderOptions
+from heygem_cli.person import Person
 from heygem_cli.pipeline import Pipeline, check_job
 
 LOSSLESS = EncodeOptions(crf=0, preset="ultrafast", encoder="libx264")

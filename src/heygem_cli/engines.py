@@ -11,6 +11,7 @@ from heygem_cli.errors import HeygemError, InputError, did_you_mean
 from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.option_fields import Declared, declared, value_of
 from heygem_cli.options import HEYGEM_PACE, EngineOptions, RenderOptions
+from heygem_cli.person import Person
 from heygem_cli.runtime import Settings
 
 
@@ -186,10 +187,19 @@ def check_options(options: RenderOptions) -> None:
     for each in declared(RenderOptions):
         value = value_of(options, each)
         if value != each.default and each.name not in usable:
-            raise _unusable(each, f"{each.flags[-1]} {value}", [options.engine])
+            raise _unusable(each, f"{each.flags[-1]} {_text(value)}", [options.engine])
+    if options.sound is not None and not options.speak:
+        raise InputError("bad-options", "--sound is only for several speakers", hint="Use it with --speak")
+    if options.speak and (options.person != Person() or options.drive_audio is not None):
+        message = "--speak excludes --person and --drive-audio"
+        raise InputError("bad-options", message, hint="It says who speaks, and what each mouth follows")
     if options.encode.pixel_format == "10bit" and options.encode.encoder == "h264_nvenc":
         message = "--pixel-format 10bit: the encoder h264_nvenc has only 8 bits"
         raise InputError("no-10-bits", message, hint="Use --encoder auto or libx264, or --pixel-format 8bit")
+
+
+def _text(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def check_engine_options(engines: Iterable[str], given: frozenset[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from heygem_cli.files import OwnOutputs
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.options import RenderOptions
+from heygem_cli.person import Person
 
 Stage = Literal["speech", "track", "prepare", "start", "render"]
 """``start``: waiting until an engine of another process is ready."""
@@ -29,6 +30,7 @@ class RenderJob:
     """One video to make.
 
     Attributes:
+        audio: What is spoken; with ``speak`` what its first person says.
         own: Which files it may replace without ``overwrite``.
         half_size: Whether the video has half the width and height of the face video, for a preview.
     """
@@ -42,9 +44,11 @@ class RenderJob:
 
     @property
     def inputs(self) -> tuple[Path, ...]:
-        """The files that are read: audio, face video, the picture that says who speaks, what drives the mouth."""
-        more = (self.options.person.picture, self.options.drive_audio)
-        return (self.audio, self.face, *(path for path in more if path is not None))
+        """The files that are read: the audio, the face video, and those that options name."""
+        options = self.options
+        named = (options.person.picture, options.drive_audio, options.sound)
+        spoken = (file for speech in options.speak for file in speech.files)
+        return (self.audio, self.face, *(path for path in named if path is not None), *spoken)
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -54,18 +58,32 @@ class RenderJob:
 
 
 @dataclass(frozen=True)
+class Speaker:
+    """A person who speaks, with what the person says; ``picture`` is the one that says who that is."""
+
+    person: Person
+    audio: AudioInfo
+    picture: VideoInfo | None = None
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The probed inputs of a job.
 
     Attributes:
-        picture: The one that says who speaks.
+        audio: The sound of the output; with several speakers and no ``sound`` the longest of their audios until they
+            are mixed.
+        video: The face video.
+        picture: The picture that says who speaks.
         drive: What the mouth follows instead of ``audio``.
+        speakers: The people of ``speak``; empty if one person says ``audio``.
     """
 
     audio: AudioInfo
     video: VideoInfo
     picture: VideoInfo | None = None
     drive: AudioInfo | None = None
+    speakers: tuple[Speaker, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,8 +151,8 @@ class RenderResult:
         engine: Name of the engine.
         provider: The execution provider that ONNX Runtime really used; None where that is unknown.
         warnings: What the user should know about the inputs, such as that they are damaged.
-        spans: The timeline: what became of the person, from the first frame to the last; empty where the engine does
-            not know.
+        spans: The timeline: what became of each person who speaks, from the first frame to the last; empty where the
+            engine does not know.
     """
 
     output: Path

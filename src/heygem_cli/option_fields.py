@@ -96,14 +96,16 @@ class Declared:
         return f"HEYGEM_{flag}" if self.facts.variable else None
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - of the field's type
-        """Read the value from text, as a cell of a manifest has it.
+        """Read the value from text, as a cell of a manifest has it; several values stand between semicolons.
 
         Raises:
             ValueError: The text is no value of this option.
             InputError: Likewise, with a hint.
         """
         if self.facts.parse is not None:
-            return self.facts.parse(text)
+            parts = text.split(";") if self.repeated else []
+            values = tuple(self.facts.parse(part.strip()) for part in parts if part.strip())
+            return values if self.repeated else self.facts.parse(text)
         if typing.get_origin(self.type) is Literal:
             return self._one_of(text, {choice: choice for choice in typing.get_args(self.type)})
         if self.type is bool:

@@ -8,9 +8,8 @@ documentation are all derived from these fields, see :mod:`heygem_cli.option_fie
 from __future__ import annotations
 
 import re
-import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.folder_map import FolderMap, parse_map
 from heygem_cli.name_template import FIELDS, NameTemplate, parse_name_template
 from heygem_cli.option_fields import Declared, declared, option, value_of
+from heygem_cli.person import Person, Speech, parse_person, parse_speech
 
 LoopMode = Literal["pingpong", "forward", "hold", "none"]
 MissingFace = Literal["pass", "hold", "fail"]
@@ -36,50 +36,8 @@ QUALITIES: Mapping[Quality, tuple[int, Preset]] = {
 """The CRF and the preset of each quality."""
 PixelFormat = Literal["8bit", "10bit"]
 Device = Literal["auto", "cpu", "cuda"]
-Rule = Literal["main", "largest", "left", "center", "right"]
-"""``main``: who is in most frames."""
 
 run_option = partial(option, scope="run", changes_output=False)
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who speaks: a rule, a number of ``heygem faces``, a point in pixels, or the file of a picture of the person."""
-
-    rule: Rule | None = "main"
-    number: int | None = None
-    point: tuple[float, float] | None = None
-    picture: Path | None = None
-
-    def __str__(self) -> str:
-        if self.picture is not None:
-            return str(self.picture)
-        if self.point is not None:
-            return f"{self.point[0]:g},{self.point[1]:g}"
-        return str(self.number) if self.number is not None else str(self.rule)
-
-
-def parse_person(text: str) -> Person:
-    """Read a rule such as ``left``, a number from 1, ``X,Y`` in pixels, or the name of a picture, with its extension.
-
-    Raises:
-        InputError: ``bad-face-choice``.
-    """
-    cleaned = text.strip().lower()
-    for rule in typing.get_args(Rule):
-        if cleaned == rule:
-            return Person(rule)
-    if re.fullmatch(r"[0-9]{1,3}", cleaned) and int(cleaned) >= 1:
-        return Person(None, number=int(cleaned))
-    if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
-        return Person(None, point=(float(point[1]), float(point[2])))
-    if re.search(r"\.[a-z]\w*\s*$", text, re.IGNORECASE):
-        return Person(None, picture=Path(text))
-    hint = (
-        "Use a number of heygem faces (1, 2, …), a picture such as anna.jpg, a point X,Y in pixels, or main, "
-        "largest, left, center, right"
-    )
-    raise InputError("bad-face-choice", f"person {text!r} is not understood", hint=hint)
 
 
 def parse_time(text: str) -> float:
@@ -158,6 +116,21 @@ class RenderOptions:
         hidden_column="face_choice",
         parse=parse_person,
     )
+    speak: tuple[Speech, ...] = option(
+        (),
+        "What each of several people says, instead of AUDIO and `--person`; may be repeated.",
+        metavar="PERSON=FILE",
+        variable=False,
+        parse=parse_speech,
+    )
+    sound: Path | None = option(
+        None,
+        "With `--speak`: the sound of the output.",
+        metavar="FILE",
+        variable=False,
+        is_input=True,
+        default_text="the mix of what people say, in mono",
+    )
     audio_track: int | None = option(
         None,
         "Which audio track of AUDIO is spoken, counted from 1.",
@@ -233,6 +206,21 @@ class RenderOptions:
         variable=False,
     )
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
+
+
+def with_found_files(options: RenderOptions, find: Callable[[str], Path]) -> RenderOptions:
+    """Return options in which every file that is read is where ``find`` finds it by its name."""
+
+    def found(path: Path | None) -> Path | None:
+        return None if path is None else find(str(path))
+
+    return replace(
+        options,
+        person=options.person.located(find),
+        speak=tuple(speech.located(find) for speech in options.speak),
+        sound=found(options.sound),
+        drive_audio=found(options.drive_audio),
+    )
 
 
 HEYGEM_PACE = 60.0

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import InputError, printable
-from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult
+from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
+from heygem_cli.media.mix import mixed
 from heygem_cli.media.output_format import output_format
 from heygem_cli.media.part import cut_audio, cut_video, half_size
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
-from heygem_cli.media.types import VideoInfo
+from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
-from heygem_cli.options import EngineOptions, Person, RenderOptions
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.person import Person, Speech
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
 from heygem_cli.timeline import check_timeline, write_timeline
@@ -36,15 +39,28 @@ def check_job(job: RenderJob) -> Inputs:
     """
     check_current_folder()
     check_options(job.options)
+    check_speakers(job)
     inputs = _probe(job)
     check_outputs(job)
     choose_encoder(job.options.encode, inputs.video)
     return inputs
 
 
+def check_speakers(job: RenderJob) -> None:
+    """Check that a job has no audio besides what each of several people says.
+
+    Raises:
+        InputError: ``bad-options``.
+    """
+    speak = job.options.speak
+    if speak and job.audio != speak[0].audio:
+        hint = "Leave out the audio; --sound names another sound for the output"
+        raise InputError("bad-options", "--speak and an audio exclude each other", hint=hint, path=job.audio)
+
+
 def _probe(job: RenderJob) -> Inputs:
     try:
-        audio = probe_audio(job.audio, job.options.audio_track)
+        audio = probe_audio(job.options.sound or job.audio, job.options.audio_track)
         inputs = Inputs(audio, probe_video(job.face, job.options.video_track))
     except InputError as error:
         wrong_kind = error.code in ("no-audio-stream", "picture-not-audio", "no-video-stream", "cover-art-only")
@@ -56,7 +72,14 @@ def _probe(job: RenderJob) -> Inputs:
     picture, drive = job.options.person.picture, job.options.drive_audio
     picture_info = None if picture is None else probe_picture(picture)
     drive_info = None if drive is None else probe_audio(drive)
-    return used_part(job, replace(inputs, picture=picture_info, drive=drive_info))
+    speakers = tuple(_probe_speaker(speech, job.options.audio_track) for speech in job.options.speak)
+    return used_part(job, replace(inputs, picture=picture_info, drive=drive_info, speakers=speakers))
+
+
+def _probe_speaker(speech: Speech, track: int | None) -> Speaker:
+    picture = speech.person.picture
+    audio = probe_audio(speech.audio, track)
+    return Speaker(speech.person, audio, None if picture is None else probe_picture(picture))
 
 
 def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
@@ -69,9 +92,14 @@ def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
     """
     options = job.options
     audio = cut_audio(inputs.audio, options.start, options.duration)
+    speakers = tuple(
+        replace(each, audio=cut_audio(each.audio, options.start, options.duration)) for each in inputs.speakers
+    )
+    if speakers and options.sound is None:
+        audio = max((speaker.audio for speaker in speakers), key=lambda each: each.duration)
     video = half_size(inputs.video) if job.half_size else inputs.video
     drive = inputs.drive and cut_audio(inputs.drive, options.start, options.duration)
-    return replace(inputs, audio=audio, video=cut_video(video, options.face_start), drive=drive)
+    return replace(inputs, audio=audio, video=cut_video(video, options.face_start), drive=drive, speakers=speakers)
 
 
 def _are_swapped(job: RenderJob) -> bool:
@@ -133,14 +161,16 @@ def check_current_folder() -> None:
 
 def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
     """Yield what was done about inputs that are not as they should be, and what the output lacks of them."""
-    audio, video = inputs.audio, inputs.video
-    # Both may be the same file.
-    yield from dict.fromkeys(f"{printable(each.path)}: {note}" for each in (audio, video) for note in each.notes)
-    if audio.damaged:
-        message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
-        yield f"{printable(audio.path)}: {message}"
-    if not audio.reliable_times:
-        yield f"{printable(audio.path)}: the timestamps of the audio jump, so they were not used"
+    audios, video = dict.fromkeys((inputs.audio, *(each.audio for each in inputs.speakers))), inputs.video
+    # Several may be the same file.
+    noted = [(each.path, note) for each in audios for note in each.notes] + [(video.path, note) for note in video.notes]
+    yield from dict.fromkeys(f"{printable(path)}: {note}" for path, note in noted)
+    for audio in audios:
+        if audio.damaged:
+            message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
+            yield f"{printable(audio.path)}: {message}"
+        if not audio.reliable_times:
+            yield f"{printable(audio.path)}: the timestamps of the audio jump, so they were not used"
     if not video.reliable_times:
         message = "the timestamps of the video are impossible, so its frames follow each other at"
         yield f"{printable(video.path)}: {message} {float(video.fps):.4g} fps"
@@ -152,10 +182,11 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
 
 def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> Iterator[str]:
     """Say who speaks where several people are shown and nobody was chosen, or not clearly."""
-    if options.person.number is not None and options.face_start:
+    chosen = (options.person, *(speech.person for speech in options.speak))
+    if options.face_start and any(person.number is not None for person in chosen):
         message = "people are counted from --face-start on, as heygem faces counts them with that option"
         yield f"{printable(video.path)}: {message}"
-    if options.person == Person() and result.people is not None and result.people > 1:
+    if options.person == Person() and not options.speak and result.people is not None and result.people > 1:
         number = result.spans[0].person
         message = f"it shows {result.people} people; the one in most frames was taken, number {number} of heygem faces"
         yield f"{printable(video.path)}: {message}"
@@ -214,15 +245,22 @@ class Pipeline:
         def tick() -> None:
             on_progress(Progress("speech", 0, inputs.audio.duration or None))
 
-        damaged = has_damaged_audio(inputs.audio, tick, output_format(job.output))
+        def heard(audio: AudioInfo) -> AudioInfo:
+            damaged = has_damaged_audio(audio, tick, output_format(job.output))
+            return replace(listen(audio, tick), damaged=damaged)
+
         background = job.options.background
-        inputs = replace(
-            inputs,
-            audio=replace(listen(inputs.audio, tick), damaged=damaged),
-            drive=inputs.drive and listen(inputs.drive, tick),
-            video=replace(inputs.video, background=(background.red, background.green, background.blue)),
-        )
-        result = engine.render(job, inputs, on_progress)
+        video = replace(inputs.video, background=(background.red, background.green, background.blue))
+        speakers = tuple(replace(each, audio=heard(each.audio)) for each in inputs.speakers)
+        drive = inputs.drive and listen(inputs.drive, tick)
+        inputs = replace(inputs, video=video, drive=drive, speakers=speakers)
+        with ExitStack() as stack:
+            if speakers and job.options.sound is None:
+                audio = stack.enter_context(mixed([each.audio for each in speakers], tick))
+            else:
+                audio = heard(inputs.audio)
+            inputs = replace(inputs, audio=audio)
+            result = engine.render(job, inputs, on_progress)
         if job.options.timeline is not None:
             write_timeline(job.options.timeline, result)
         warnings = *_warnings(inputs, job.options), *_choice(result, inputs.video, job.options), *result.warnings

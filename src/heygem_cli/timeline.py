@@ -7,10 +7,11 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from heygem_cli.errors import InputError, write_error
 from heygem_cli.files import write_atomically
@@ -30,22 +31,53 @@ class Timeline:
     Attributes:
         person: The number of the person.
         spans: Successive frames with the same shot and state.
-        counts: Number of frames by state.
     """
 
     person: int
     spans: list[Span] = field(default_factory=list)
-    counts: Counter[FrameState] = field(default_factory=Counter)
 
     def add(self, state: FrameState, shot: int) -> None:
         """Add the next frame."""
-        frame = self.counts.total()
-        self.counts[state] += 1
         last = self.spans[-1] if self.spans else None
+        frame = last.last + 1 if last else 0
         if last is not None and (last.state, last.shot) == (state, shot):
             self.spans[-1] = replace(last, last=frame)
         else:
             self.spans.append(Span(frame, frame, shot, self.person, state))
+
+
+class Timelines:
+    """Collects what becomes of everybody who speaks.
+
+    Args:
+        people: Their numbers.
+    """
+
+    def __init__(self, people: Sequence[int]) -> None:
+        self._each = [Timeline(number) for number in people]
+        self._counts: Counter[FrameState] = Counter()
+
+    def add(self, states: Sequence[FrameState], shot: int) -> None:
+        """Add the next frame; it counts as rendered if anybody speaks in it, else by the reason of the first."""
+        for timeline, state in zip(self._each, states, strict=True):
+            timeline.add(state, shot)
+        self._counts["rendered" if "rendered" in states else states[0]] += 1
+
+    def figures(self) -> dict[str, Any]:
+        """Return the fields of :class:`heygem_cli.job.RenderResult` about frames."""
+        counts, total = self._counts, self._counts.total()
+        without = counts["no face"] + counts["other person"]
+        spans = [span for timeline in self._each for span in timeline.spans]
+        return {
+            "frames": total,
+            "frames_with_face": total - without,
+            "frames_without_face": without,
+            "frames_other_person": counts["other person"],
+            "frames_turned_away": counts["turned away"],
+            "frames_covered": counts["covered"],
+            "frames_outside": counts["outside"],
+            "spans": tuple(sorted(spans, key=lambda span: span.first)),
+        }
 
 
 def check_timeline(job: RenderJob) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from heygem_cli.batch.columns import COLUMNS, NAMES, column_name
 from heygem_cli.batch.manifest import RawRow, format_problems, parse_manifest
-from heygem_cli.batch.rows import make_rows, portable_values
+from heygem_cli.batch.rows import complete_values, make_rows, portable_values
 from heygem_cli.color import Color
-from heygem_cli.options import EncodeOptions, Person, RenderOptions
+from heygem_cli.options import EncodeOptions, RenderOptions
+from heygem_cli.person import Person, Speech
 
 
 def rows_of(*values, folder=Path("lists"), **options):
@@ -30,7 +31,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
         "video_track": "3", "pixel_format": "10bit", "background": "lime", "timeline": "t.csv",
         "quality": "best", "mouth": "0.5", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5",
-        "face_start": "4",
+        "face_start": "4", "speak": "2=b.wav; left=/abs/c.wav", "sound": "mix.wav",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
     (row, plain), problems = rows_of({**values, "output": "x.mp4"}, {})
@@ -51,6 +52,8 @@ def test_columns_set_options_and_others_keep_their_defaults():
         face_start=4,
         no_cache=True,
         timeline=Path("lists/t.csv"),
+        speak=(Speech(Person(None, 2), Path("lists/b.wav")), Speech(Person("left"), Path("/abs/c.wav"))),
+        sound=Path("lists/mix.wav"),
     )
     assert plain.job.options == RenderOptions()
 
@@ -135,6 +138,29 @@ def test_picture_and_timeline_start_at_the_manifest_and_are_portable(tmp_path):
     again, _ = make_rows([RawRow(1, None, dict(portable_values(row)))], tmp_path, RenderOptions())
     assert again[0].job.options.person.picture == Path("lists/photos/Anna.jpg").absolute()
     assert again[0].job.options.timeline == Path("lists/t.csv").absolute()
+
+
+def test_row_with_speakers_needs_no_audio_and_is_portable(tmp_path):
+    raw = RawRow(1, None, {"face": "f.mp4", "speak": "1=a.wav;photos/b.jpg=b.wav", "sound": "mix.wav"})
+    (row,), problems = make_rows([raw], Path("lists"), RenderOptions())
+    assert problems == []
+    assert (row.id, row.job.audio) == ("f_a", Path("lists/a.wav"))
+    assert [str(path) for path in row.job.inputs] == [
+        "lists/a.wav", "lists/f.mp4", "lists/mix.wav", "lists/a.wav", "lists/b.wav", "lists/photos/b.jpg",
+    ]  # fmt: skip
+    for values in (portable_values(row), complete_values(row)):
+        (again,), problems = make_rows([RawRow(1, None, dict(values))], tmp_path, RenderOptions())
+        assert problems == []
+        assert again.job.inputs == tuple(path.absolute() for path in row.job.inputs)
+
+
+def test_unreadable_speaker_is_a_problem():
+    raw = RawRow(1, None, {"face": "f.mp4", "speak": "a.wav"})
+    rows, problems = make_rows([raw], Path("lists"), RenderOptions())
+    assert rows == []
+    assert format_problems(problems)[0].startswith(
+        "row 1, column speak: --speak 'a.wav' is not of the form PERSON=FILE"
+    )
 
 
 def test_large_manifest_is_read():

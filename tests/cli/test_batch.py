@@ -18,7 +18,7 @@ from batch_program import Batch, is_complete
 from heygem_cli.media.part import cut_video
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
-from portrait import portrait
+from portrait import make_face_video, portrait, scene
 
 
 @pytest.fixture(scope="module")
@@ -325,3 +325,22 @@ def test_problems_with_pictures_and_timelines_are_listed_before_anything_starts(
     ):
         assert line in done.stderr
     assert batch.new_files() == []
+
+
+def test_several_people_speak_in_a_row(batch):
+    make_face_video(batch.folder / "two.mp4", [scene(480, 256, (120, 140, 180), (360, 140, 180))] * 4)
+    batch.rows("""
+        face,speak,sound,id
+        two.mp4,1=a.wav;right=b.wav,,both
+        two.mp4,2=a.wav,c.wav,one
+    """)
+    assert batch.statuses() == {"both": "done", "one": "done"}
+    assert is_complete(batch.folder / "both.mp4", 0.6)
+    assert is_complete(batch.folder / "one.mp4", 0.5)
+    shutil.copy(batch.folder / "c.wav", batch.folder / "b.wav")
+    plan = {job["id"]: job["action"] for job in batch.json("--dry-run")["jobs"]}
+    assert plan == {"both": "changed", "one": "done"}
+    batch.rows("audio,face,speak\na.wav,two.mp4,1=b.wav")
+    done = batch.run()
+    assert done.returncode == 2
+    assert "--speak and an audio exclude each other" in done.stderr

@@ -13,12 +13,14 @@ from heygem_cli.batch.rows import Row
 from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import OwnOutputs, file_identity
-from heygem_cli.job import Inputs, RenderJob
+from heygem_cli.job import Inputs, RenderJob, Speaker
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
+from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import check_output_path, probe_picture, used_part
+from heygem_cli.person import Person
+from heygem_cli.pipeline import check_output_path, check_speakers, probe_picture, used_part
 from heygem_cli.timeline import check_timeline
 
 Info = TypeVar("Info")
@@ -77,9 +79,9 @@ def check_rows(
         InputError: An option of an engine cannot be used.
         NotCapableError: An engine or an encoder does not work on this machine.
     """
-    audio_tracks = dict.fromkeys(track for row in rows for track in (_audio_track(row.job), _drive(row.job)) if track)
+    audio_tracks = dict.fromkeys(track for row in rows for _, track in _audio_tracks(row.job))
     face_tracks = dict.fromkeys(_face_track(row.job) for row in rows)
-    pictures = dict.fromkeys(picture for row in rows if (picture := _picture(row.job)) is not None)
+    pictures = dict.fromkeys((path, None) for row in rows for _, path in _picture_files(row.job))
     count, probed = len(audio_tracks) + len(face_tracks) + len(pictures), itertools.count(1)
     # Before they are probed, so that a change after that is noticed.
     identities = {path: _identify(path) for path, _ in (*audio_tracks, *face_tracks, *pictures)}
@@ -96,17 +98,13 @@ def check_rows(
     problems: list[Problem] = []
     for row in rows:
         job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
-        audio, face, picture = _audio_track(job), _face_track(job), _picture(job)
-        errors = {"audio": audio_errors.get(audio), "face": face_errors.get(face)}
-        drive = _drive(job)
-        if picture is not None:
-            errors["person"] = person_errors.get(picture)
-        if drive is not None:
-            errors["drive_audio"] = audio_errors.get(drive)
-        found = [row.raw.problem(column, *error) for column, error in errors.items() if error is not None]
-        inputs = None
-        if not found:
-            inputs = Inputs(audios[audio], faces[face], picture and persons[picture], drive and audios[drive])
+        errors = [
+            *((column, audio_errors.get(track)) for column, track in _audio_tracks(job)),
+            ("face", face_errors.get(_face_track(job))),
+            *((column, person_errors.get((path, None))) for column, path in _picture_files(job)),
+        ]
+        found = [row.raw.problem(column, *error) for column, error in errors if error is not None]
+        inputs = None if found else _inputs(job, audios, faces, persons)
         found += _find_problems(row, job, inodes, inputs)
         problems += found
         if inputs is not None and not found:
@@ -116,22 +114,46 @@ def check_rows(
     return checked, problems
 
 
-def _audio_track(job: RenderJob) -> Track:
-    return job.audio, job.options.audio_track
+def _inputs(
+    job: RenderJob,
+    audios: Mapping[Track, AudioInfo],
+    faces: Mapping[Track, VideoInfo],
+    pictures: Mapping[Track, VideoInfo],
+) -> Inputs:
+    """Put together the probed files of a job."""
+
+    def picture(person: Person) -> VideoInfo | None:
+        return None if person.picture is None else pictures[person.picture, None]
+
+    options = job.options
+    speakers = tuple(
+        Speaker(each.person, audios[each.audio, options.audio_track], picture(each.person)) for each in options.speak
+    )
+    sound = audios[options.sound or job.audio, options.audio_track]
+    drive = None if options.drive_audio is None else audios[options.drive_audio, None]
+    return Inputs(sound, faces[_face_track(job)], picture(options.person), drive, speakers)
+
+
+def _audio_tracks(job: RenderJob) -> list[tuple[str, Track]]:
+    """Return the tracks of a job's audio files, each with its column."""
+    options = job.options
+    files = [("speak", speech.audio) for speech in options.speak]
+    if job.audio not in (path for _, path in files):
+        files.insert(0, ("audio", job.audio))
+    tracks: list[tuple[str, Track]] = [(column, (path, options.audio_track)) for column, path in files]
+    if options.sound is not None:
+        tracks.append(("sound", (options.sound, options.audio_track)))
+    return tracks if options.drive_audio is None else [*tracks, ("drive_audio", (options.drive_audio, None))]
 
 
 def _face_track(job: RenderJob) -> Track:
     return job.face, job.options.video_track
 
 
-def _picture(job: RenderJob) -> Track | None:
-    picture = job.options.person.picture
-    return None if picture is None else (picture, None)
-
-
-def _drive(job: RenderJob) -> Track | None:
-    drive = job.options.drive_audio
-    return None if drive is None else (drive, None)
+def _picture_files(job: RenderJob) -> list[tuple[str, Path]]:
+    """Return the pictures that say who speaks, each with its column."""
+    people = [("person", job.options.person), *(("speak", speech.person) for speech in job.options.speak)]
+    return [(column, person.picture) for column, person in people if person.picture is not None]
 
 
 def _identify(path: Path) -> FileIdentity:
@@ -166,6 +188,7 @@ def _find_problems(row: Row, job: RenderJob, inodes: set[FileIdentity], inputs: 
     checks: dict[str, Callable[[], object]] = {
         "start": lambda: inputs and used_part(job, inputs),
         "engine": lambda: check_options(job.options),
+        "speak": lambda: check_speakers(job),
         "output": lambda: _check_output(job, inodes),
         "timeline": lambda: _check_timeline(job, inodes),
     }

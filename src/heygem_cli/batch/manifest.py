@@ -138,7 +138,7 @@ def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
         header.pop()
     if header:
         problems += _header_problems(header)
-    if not set(FILES) <= set(header):
+    if _missing(header):
         return
     for number, (line, cells) in enumerate(records, 1):
         row = RawRow(number, line, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
@@ -180,11 +180,15 @@ def _find_separator(text: str) -> str:
     return max(SEPARATORS, key=count_columns)
 
 
+def _missing(header: Sequence[str]) -> list[str]:
+    """Return the columns without which there are no jobs; what several people say stands instead of the audio."""
+    return [name for name in FILES if name not in header and not (name == "audio" and "speak" in header)]
+
+
 def _header_problems(header: Sequence[str]) -> Iterator[Problem]:
     hint = "The first line must name the columns: audio, face, and optionally id, output and options"
-    for name in FILES:
-        if name not in header:
-            yield Problem("the column is missing", hint, column=name)
+    for name in _missing(header):
+        yield Problem("the column is missing", hint, column=name)
     counts = Counter(header)
     for name in sorted(name for name, count in counts.items() if count > 1):
         yield Problem("the header contains it twice", "Delete one of the two columns", column=name)

@@ -20,7 +20,7 @@ from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
-from heygem_cli.options import BatchOptions, RenderOptions, output_values
+from heygem_cli.options import BatchOptions, RenderOptions, output_values, with_found_files
 from heygem_cli.pipeline import check_outputs
 
 Action = Literal["do", "changed", "done", "failed"]
@@ -183,9 +183,7 @@ def content_key(digests: Sequence[str], options: RenderOptions, identity: str) -
         identity: See :class:`heygem_cli.engines.EngineEntry`.
     """
     used = find_engine(options.engine).uses | OF_ANY_ENGINE
-    if options.person.picture is not None:  # its content is among the digests
-        options = replace(options, person=replace(options.person, picture=Path()))
-    if options.drive_audio is not None:
-        options = replace(options, drive_audio=Path())
+    # The contents of files are among the digests.
+    options = with_found_files(options, lambda _: Path())
     content = [*digests, output_values(options, used), identity]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from heygem_cli.batch.columns import COLUMNS, FILES
-from heygem_cli.batch.manifest import parse_manifest
+from heygem_cli.batch.manifest import RawRow, parse_manifest
 from heygem_cli.batch.report import BatchReport, JobReport
 from heygem_cli.batch.rows import Row, canonical_path, complete_values, portable_values
 from heygem_cli.batch.text_file import read_text_file
@@ -104,13 +104,17 @@ class ReportFiles:
             yield self.failed_manifest, format_manifest(failed_rows, suffix) if failed_rows else ""
 
 
+def _files_of(row: RawRow) -> list[str]:
+    return [*(name for name in FILES if name != "audio" or "speak" not in row.values), "output"]
+
+
 def _check_failed_manifest(path: Path) -> None:
     """Check that a manifest of failed rows, which a run without failures deletes, is not another file."""
     if not path.is_file() or not path.stat().st_size:
         return
     rows, problems = parse_manifest(read_text_file(path))
     written = not problems and all(
-        "id" in row.values and all(Path(row.values.get(name, "")).is_absolute() for name in (*FILES, "output"))
+        "id" in row.values and all(Path(row.values.get(name, "")).is_absolute() for name in _files_of(row))
         for row in rows
     )
     if not written:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from heygem_cli.errors import HeygemError, printable
 from heygem_cli.job import RenderJob
 from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import Declared, value_of, with_values
-from heygem_cli.options import ROW_OPTIONS, Person, RenderOptions
+from heygem_cli.options import ROW_OPTIONS, RenderOptions
+from heygem_cli.person import Person, Speech
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,18 @@ def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions)
     problems: list[Problem] = []
     finder = FileFinder()
     for raw in raw_rows:
-        cell_problems = list(_cell_problems(raw))
         options, option_problems = _options(raw, folder, defaults, finder)
+        cell_problems = list(_cell_problems(raw, needs_audio="speak" not in raw.values))
         problems += cell_problems + option_problems
-        if not cell_problems:
+        if not cell_problems and ("audio" in raw.values or options.speak):
             rows.append(_resolve(raw, folder, options, finder))
     return rows, problems + find_duplicates(rows)
 
 
-def _cell_problems(raw: RawRow) -> Iterable[Problem]:
+def _cell_problems(raw: RawRow, *, needs_audio: bool) -> Iterable[Problem]:
     hints = {"audio": "Name the audio file to speak", "face": "Name the video or picture of the person"}
     for name in FILES:
-        if name not in raw.values:
+        if name not in raw.values and (needs_audio or name != "audio"):
             yield raw.problem(name, "it is empty", hints[name])
     for name, value in raw.values.items():
         # JSON can contain half a surrogate pair, which is not valid text.
@@ -84,15 +85,20 @@ def _options(
 
 def _located(option: Declared, value: Any, folder: Path, finder: FileFinder) -> Any:  # noqa: ANN401 - of any option
     """Return the value of an option in which a relative path starts at the manifest's folder."""
+
+    def find(text: str) -> Path:
+        return finder.find(text, folder)
+
     if isinstance(value, Path):
-        return (finder.find if option.facts.is_input else finder.find_output)(str(value), folder)
-    if isinstance(value, Person) and value.picture is not None:
-        return replace(value, picture=finder.find(str(value.picture), folder))
-    return value
+        return find(str(value)) if option.facts.is_input else finder.find_output(str(value), folder)
+    if isinstance(value, Person):
+        return value.located(find)
+    return tuple(speech.located(find) for speech in value) if option.repeated else value
 
 
 def _resolve(raw: RawRow, folder: Path, options: RenderOptions, finder: FileFinder) -> Row:
-    audio, face = (finder.find(raw.values[name], folder) for name in FILES)
+    face = finder.find(raw.values["face"], folder)
+    audio = finder.find(raw.values["audio"], folder) if "audio" in raw.values else options.speak[0].audio
     row_id = raw.values.get("id", "").strip()
     if named := raw.values.get("output"):
         output, path = named, finder.find_output(named, folder)
@@ -143,20 +149,24 @@ def _same_timeline(row: Row, timelines: dict[Path, Row], folders: dict[Path, Pat
 def portable_values(row: Row) -> dict[str, str]:
     """Return the values of a row, with absolute paths, its id and its output, for a manifest in any folder."""
     paths = {"audio": row.job.audio, "face": row.job.face, "output": row.job.output}
-    options = row.job.options
-    named = {"timeline": options.timeline, "person": options.person.picture, "drive_audio": options.drive_audio}
-    paths.update((name, path) for name, path in named.items() if path is not None and name in row.raw.values)
-    return {**row.raw.values, "id": row.id, **{name: str(path.absolute()) for name, path in paths.items()}}
+    if row.job.options.speak:
+        del paths["audio"]
+    named = {name: value_of(row.job.options, each) for name, each in ROW_OPTIONS.items() if name in row.raw.values}
+    files = {name: value for name, value in named.items() if isinstance(value, Path | Person | tuple)}
+    return {**row.raw.values, "id": row.id, **{name: _portable(value) for name, value in {**files, **paths}.items()}}
 
 
 def complete_values(row: Row) -> dict[str, str]:
     """Return the values of a row as :func:`portable_values` does, with the options that were set for all rows."""
     options = {name: value_of(row.job.options, each) for name, each in ROW_OPTIONS.items()}
     changed = {name: value for name, value in options.items() if value != ROW_OPTIONS[name].default}
-    return {**portable_values(row), **{name: str(_absolute(value)) for name, value in changed.items()}}
+    return {**portable_values(row), **{name: _portable(value) for name, value in changed.items()}}
 
 
-def _absolute(value: Any) -> Any:  # noqa: ANN401 - of any option
-    if isinstance(value, Person) and value.picture is not None:
-        return replace(value, picture=value.picture.absolute())
-    return value.absolute() if isinstance(value, Path) else value
+def _portable(value: Any) -> str:  # noqa: ANN401 - of any option
+    """Return the text of a value, with absolute paths."""
+    if isinstance(value, Person | Speech):
+        return str(value.located(lambda text: Path(text).absolute()))
+    if isinstance(value, tuple):
+        return ";".join(map(_portable, value))
+    return str(value.absolute() if isinstance(value, Path) else value)

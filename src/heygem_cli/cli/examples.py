@@ -8,6 +8,7 @@ EXAMPLES = {
         "heygem render speech.wav photo.jpg -o videos/",
         "heygem render speech.m4a two-people.mp4 --person left --crf 16",
         "heygem render speech.wav interview.mp4 --person anna.jpg --timeline out.csv",
+        "heygem render --speak 1=anna.wav --speak 2=ben.wav interview.mp4",
     ),
     "batch": (
         "heygem batch speech/*.wav --video anna.mp4 --output-dir out/",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from heygem_cli.cli.output import format_counts, format_speed, frames_by_reason,
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cli.trial import planned, previewed
 from heygem_cli.errors import InputError, plural, printable
-from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions, TrialOptions
+from heygem_cli.options import DisplayOptions, EngineOptions, RenderOptions, TrialOptions, with_found_files
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ def render(
     given: Given,
 ) -> None:
     """Make the person in FACE speak AUDIO."""
-    if audio is None or face is None:
-        missing = "AUDIO and FACE are" if audio is None else "FACE is"
-        raise InputError("missing-argument", f"{missing} missing", hint="Run: heygem render AUDIO FACE")
+    audio, face = _files(audio, face, options)
     settings = read_settings(os.environ, options.encode.threads)
     apply_settings(settings, os.environ)
     if not display.debug:
@@ -70,9 +67,10 @@ def render(
     from heygem_cli.job import RenderJob
     from heygem_cli.media.names import FileFinder
 
-    audio, face = (FileFinder().find(str(path)) for path in (audio, face))
+    finder = FileFinder()
+    audio, face = (finder.find(str(path)) for path in (audio, face))
     name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
-    job = RenderJob(audio, face, output_path(output or "", name), _with_files(options))
+    job = RenderJob(audio, face, output_path(output or "", name), with_found_files(options, finder.find))
     if trial.preview:
         job = previewed(job)
     if trial.dry_run:
@@ -94,14 +92,24 @@ def output_path(given: str, name: str) -> Path:
     return path / name if given.endswith("/") or path.is_dir() else path
 
 
-def _with_files(options: RenderOptions) -> RenderOptions:
-    """Find the files that options name as the other files are found."""
-    from heygem_cli.media.names import FileFinder
+def _files(audio: Path | None, face: Path | None, options: RenderOptions) -> tuple[Path, Path]:
+    """Return the audio, with ``--speak`` that of its first person, and the face video.
 
-    finder, picture, drive = FileFinder(), options.person.picture, options.drive_audio
-    if picture is not None:
-        options = replace(options, person=replace(options.person, picture=finder.find(str(picture))))
-    return options if drive is None else replace(options, drive_audio=finder.find(str(drive)))
+    Raises:
+        InputError: ``missing-argument``, ``bad-options``.
+    """
+    if options.speak:
+        if audio is None:
+            hint = "Run: heygem render --speak 1=anna.wav --speak 2=ben.wav FACE"
+            raise InputError("missing-argument", "FACE is missing", hint=hint)
+        if face is not None:
+            hint = "Leave out AUDIO; --sound names another sound for the output"
+            raise InputError("bad-options", f"--speak and AUDIO ({printable(audio)}) exclude each other", hint=hint)
+        return options.speak[0].audio, audio
+    if audio is None or face is None:
+        missing = "AUDIO and FACE are" if audio is None else "FACE is"
+        raise InputError("missing-argument", f"{missing} missing", hint="Run: heygem render AUDIO FACE")
+    return audio, face
 
 
 def _render(job: RenderJob, engines: EngineOptions, settings: Settings, given: Given, *, quiet: bool) -> RenderResult:
@@ -136,7 +144,7 @@ def summary(result: RenderResult) -> dict[str, str]:
 def _source(result: RenderResult) -> dict[str, str]:
     if result.shots is None or result.people is None:
         return {}
-    people = "1 person" if result.people == 1 else f"{result.people} people, number {result.spans[0].person} speaks"
+    people = "1 person" if result.people == 1 else f"{result.people} people, {_who(result)}"
     return {"face": f"{plural(result.shots, 'shot')}, {people}"}
 
 
@@ -147,3 +155,9 @@ def _states(result: RenderResult) -> str:
     others = frames_by_reason(result.to_dict())
     parts = {"rendered": result.frames - sum(others.values()), **others}
     return f": {format_counts(parts.items())}"
+
+
+def _who(result: RenderResult) -> str:
+    numbers = sorted({span.person for span in result.spans})
+    listed = " and ".join(map(str, numbers))
+    return f"number {listed} speaks" if len(numbers) == 1 else f"numbers {listed} speak"

@@ -10,7 +10,7 @@ from heygem_cli.face.box import Box
 from heygem_cli.face.geometry import Array
 from heygem_cli.face.people import SeenPerson, likeness, sightings
 from heygem_cli.face.video_track import VideoTrack
-from heygem_cli.options import Person, Rule
+from heygem_cli.person import Person, Rule
 
 MAIN_SHARE = 0.9
 """Frames, relative to those of the person who is in most, with which the larger face decides who is meant."""

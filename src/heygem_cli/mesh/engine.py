@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -18,30 +18,31 @@ from heygem_cli.face.select import choose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.face.video_track import VideoTrack
-from heygem_cli.job import Clock, FrameState, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Stage
-from heygem_cli.media.depth import to_8_bits, with_changes
-from heygem_cli.media.read import fit_length, loop_frames, prefetch, read_audio, read_frames
-from heygem_cli.media.types import Frame, Frame10, Samples, VideoInfo
+from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker, Stage
+from heygem_cli.media.read import fit_length, read_audio, read_frames
+from heygem_cli.media.types import AudioInfo, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.painter import Painter
-from heygem_cli.mesh.renderer import FaceRenderer, build_renderer
-from heygem_cli.mesh.states import FrameStates, frame_states
+from heygem_cli.mesh.renderer import build_renderer
+from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
+from heygem_cli.mesh.states import frame_states
 from heygem_cli.onnx import session_provider
 from heygem_cli.options import Device
+from heygem_cli.person import Person
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MotionModel, MouthMotion
-from heygem_cli.timeline import Timeline
+from heygem_cli.timeline import Timelines
 
 _Item = TypeVar("_Item")
 
 
-def _speech(inputs: Inputs) -> Generator[Samples, None, None]:
-    """Read what the mouth follows, as long as the audio."""
-    if inputs.drive is None:
-        return read_audio(inputs.audio)
-    with closing(read_audio(inputs.audio)) as chunks:
+def _speech(followed: AudioInfo, sound: AudioInfo) -> Generator[Samples, None, None]:
+    """Read what a mouth follows, as long as the sound."""
+    if followed is sound:
+        return read_audio(sound)
+    with closing(read_audio(sound)) as chunks:
         length = sum(map(len, chunks))
-    return fit_length(read_audio(inputs.drive), length)
+    return fit_length(read_audio(followed), length)
 
 
 def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
@@ -71,9 +72,11 @@ class MeshEngine:
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render one job, see :class:`heygem_cli.engines.Engine`."""
         clock = Clock()
+        video, options = inputs.video, job.options
         with clock.stage("speech"):
-            motion = self._predict_motion(inputs, on_progress)
-        video, audio, options, total = inputs.video, inputs.audio, job.options, len(motion.offsets)
+            followed = [each.audio for each in inputs.speakers] or [inputs.drive or inputs.audio]
+            motions = [self._predict_motion(each, inputs, on_progress) for each in followed]
+        total, duration = len(motions[0].offsets), motions[0].duration
         warnings: list[str] = []
         with ExitStack() as scratch:
             with clock.stage("track"):
@@ -86,44 +89,32 @@ class MeshEngine:
                     on_damage=warnings.append,
                 )
                 scratch.enter_context(closing(faces))
-            people = find_people(faces)
-            person = self._choose(job, inputs, faces, people)
-            track = person_track(faces, person)
-            check_track(job, track, video, total)
             with clock.stage("prepare"):
-                speaker = _Speaker(track, frame_states(track, video), build_renderer(video, track, self.painter))
-            timeline = Timeline(person.number)
+                people = find_people(faces)
+                speakers = self._prepare(job, inputs, faces, people, motions)
+            timelines = Timelines([speaker.number for speaker in speakers])
             source = replace(video, bits=10) if options.encode.pixel_format == "10bit" else video
-            rendered = _render_frames(job, source, options.mouth * motion.offsets, speaker)
+            rendered = render_frames(job, source, total, speakers)
             encoder = encode_video(
                 job.output,
                 source,
-                audio,
-                seconds=motion.duration,
+                inputs.audio,
+                seconds=duration,
                 options=options.encode,
                 overwrite=options.overwrite,
                 own=job.own,
             )
             with clock.stage("render"), encoder as writer, closing(rendered):
-                for frame, state, shot in _report(rendered, "render", total, on_progress):
+                for frame, states, shot in _report(rendered, "render", total, on_progress):
                     writer.write(frame)
-                    timeline.add(state, shot)
-        frames = timeline.counts
-        frames_without_face = frames["no face"] + frames["other person"]
+                    timelines.add(states, shot)
         return RenderResult(
             output=job.output,
             width=video.width,
             height=video.height,
             fps=video.fps,
-            frames=total,
-            duration=motion.duration,
+            duration=duration,
             bytes=job.output.stat().st_size,
-            frames_with_face=total - frames_without_face,
-            frames_without_face=frames_without_face,
-            frames_turned_away=frames["turned away"],
-            frames_covered=frames["covered"],
-            frames_outside=frames["outside"],
-            frames_other_person=frames["other person"],
             shots=len(faces.cuts),
             people=len(people),
             seconds=clock.seconds,
@@ -131,16 +122,16 @@ class MeshEngine:
             engine=self.name,
             provider=session_provider(self.motion_model.session),
             warnings=tuple(warnings),
-            spans=tuple(timeline.spans),
+            **timelines.figures(),
         )
 
     def close(self) -> None:
         """Do nothing: the engine has no background work."""
 
-    def _predict_motion(self, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
+    def _predict_motion(self, followed: AudioInfo, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
         def samples() -> Generator[Array, None, None]:
             done = 0
-            with closing(_speech(inputs)) as chunks:
+            with closing(_speech(followed, inputs.audio)) as chunks:
                 for chunk in chunks:
                     yield chunk
                     done += len(chunk)
@@ -149,21 +140,53 @@ class MeshEngine:
         with closing(samples()) as chunks:
             return self.motion_model.predict(chunks, inputs.video.fps)
 
-    def _choose(self, job: RenderJob, inputs: Inputs, track: VideoTrack, people: Sequence[SeenPerson]) -> SeenPerson:
-        """Return the person who speaks.
+    def _prepare(
+        self,
+        job: RenderJob,
+        inputs: Inputs,
+        faces: VideoTrack,
+        people: Sequence[SeenPerson],
+        motions: Sequence[MouthMotion],
+    ) -> list[MeshSpeaker]:
+        """Prepare to draw the people who speak.
 
         Raises:
-            InputError: There is no face at all, or not the one that was asked for.
+            InputError: There is no face at all, or not the one that was asked for; two speakers are the same person; or
+                the track does not allow the job.
         """
-        person, video = job.options.person, inputs.video
+        video = inputs.video
         if not people:
-            raise _no_face(job, len(track))
-        reference = None if inputs.picture is None else self._appearance(inputs.picture)
+            raise _no_face(job, len(faces))
+        wanted = inputs.speakers or (Speaker(job.options.person, inputs.audio, inputs.picture),)
+        chosen = [self._choose(job, video, faces, people, speaker) for speaker in wanted]
+        if twice := next((one for one in chosen if chosen.count(one) > 1), None):
+            message = f"--speak names person {twice.number} twice"
+            hint = f"See who there is with: heygem faces {printable(job.face)}"
+            raise InputError("same-person", message, hint=hint, path=job.face)
+        speakers = []
+        for person, motion in zip(chosen, motions, strict=True):
+            track = person_track(faces, person)
+            check_track(job, track, video, len(motion.offsets))
+            renderer = build_renderer(video, track, self.painter)
+            offsets = job.options.mouth * motion.offsets
+            speakers.append(MeshSpeaker(person.number, offsets, track, frame_states(track, video), renderer))
+        return speakers
+
+    def _choose(
+        self, job: RenderJob, video: VideoInfo, track: VideoTrack, people: Sequence[SeenPerson], speaker: Speaker
+    ) -> SeenPerson:
+        """Return the person who is meant.
+
+        Raises:
+            InputError: It is nobody of those who are shown.
+        """
+        person = speaker.person
+        reference = None if speaker.picture is None else self._appearance(speaker.picture)
         if person.point is not None and job.half_size and not video.is_converted:
             person = replace(person, point=(person.point[0] / 2, person.point[1] / 2))
         chosen = choose(track, people, person, video.width, reference)
         if chosen is None:
-            raise _no_such_person(job, len(people))
+            raise _no_such_person(job, speaker.person, len(people))
         return chosen
 
     def _appearance(self, picture: VideoInfo) -> Array | None:
@@ -178,39 +201,6 @@ class MeshEngine:
                     return max(tracked.faces, key=lambda face: face_box(face.landmarks).size).appearance
         hint = "Use a picture with a real face, seen from the front and larger than 5 % of the picture"
         raise InputError("no-face", "no face found", hint=hint, path=picture.path)
-
-
-@dataclass(frozen=True)
-class _Speaker:
-    """The person who speaks."""
-
-    track: FaceTrack
-    states: FrameStates
-    renderer: FaceRenderer
-
-    def render(self, index: int, frame: Frame | Frame10, motion: Array) -> Frame | Frame10 | None:
-        """Return a frame of the face video with the mouth drawn, or as it is; None if it does not show the person."""
-        landmarks = self.track.landmarks(index) if index < len(self.track) else None
-        state, strength, _ = self.states.at(index)
-        if landmarks is None or state != "rendered":
-            return None if landmarks is None else frame
-        shallow = to_8_bits(frame)
-        return with_changes(frame, shallow, self.renderer.render(shallow, landmarks, motion, strength))
-
-
-def _render_frames(
-    job: RenderJob, video: VideoInfo, offsets: Array, speaker: _Speaker
-) -> Generator[tuple[Frame | Frame10, FrameState, int], None, None]:
-    """Yield the frames of the output, each with what became of the person and the number of the shot."""
-    hold = job.options.on_missing_face == "hold"
-    last: Frame | Frame10 | None = None
-    with closing(prefetch(loop_frames(video, len(offsets), job.options.loop))) as frames:
-        for (index, frame), motion in zip(frames, offsets, strict=False):
-            state, _, shot = speaker.states.at(index)
-            rendered = speaker.render(index, frame, motion)
-            if rendered is not None:
-                last = rendered
-            yield last if last is not None and (hold or rendered is not None) else frame, state, shot
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:
@@ -238,8 +228,8 @@ def _no_face(job: RenderJob, frames: int) -> InputError:
     return InputError("no-face", f"no face found{searched}", hint=hint, path=job.face)
 
 
-def _no_such_person(job: RenderJob, people: int) -> InputError:
+def _no_such_person(job: RenderJob, person: Person, people: int) -> InputError:
     shown = f"{people} people" if people > 1 else "1 person"
-    message = f"--person {job.options.person}: the video shows {shown}"
+    message = f"--person {person}: the video shows {shown}"
     hint = f"See who there is with: heygem faces {printable(job.face)}"
     return InputError("no-such-person", message, hint=hint, path=job.face)

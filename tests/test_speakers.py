@@ -1,0 +1,131 @@
+"""Several people speak in one video, each with an audio of its own."""
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heygem_cli.errors import InputError
+from heygem_cli.face.geometry import mouth_opening
+from heygem_cli.job import RenderJob
+from heygem_cli.media.probe_audio import probe_audio
+from heygem_cli.media.probe_video import probe_video
+from heygem_cli.media.read import read_audio, read_frames
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.person import parse_speech
+from heygem_cli.pipeline import Pipeline, check_job
+from heygem_cli.runtime import Settings
+from media_factory import ffmpeg
+from portrait import face_tracker, make_face_video, make_silence, make_voice, scene
+
+WIDTH = 400
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return Pipeline(EngineOptions("cpu"), Settings())
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("HEYGEM_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "speakers cache"))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with two.mp4, first.wav with speech in the first second, and second.wav with speech in the second."""
+    folder = tmp_path_factory.mktemp("speakers")
+    make_face_video(folder / "two.mp4", [scene(2 * WIDTH, 380, (200, 190, 340), (600, 190, 340))] * 4)
+    make_voice(folder / "first.wav", 1.0)
+    ffmpeg("-i", folder / "first.wav", "-af", "adelay=1000", folder / "second.wav")
+    return folder
+
+
+def speaking(files, tmp_path, *speak, **options):
+    speeches = tuple(parse_speech(f"{person}={files / audio}") for person, audio in speak)
+    chosen = RenderOptions(speak=speeches, loop="hold", **options)
+    return RenderJob(speeches[0].audio, files / "two.mp4", tmp_path / "out.mp4", chosen)
+
+
+def render(pipeline, job):
+    return pipeline.render(job, check_job(job))
+
+
+def openings(path):
+    """Return how far the mouths of the left and the right face are open in each frame, (frames, 2)."""
+    with closing(read_frames(probe_video(path))) as frames:
+        tracked = list(face_tracker().follow(frames))
+    return np.array(
+        [
+            [mouth_opening(face.landmarks) for face in sorted(each.faces, key=lambda face: face.landmarks[0, 0])]
+            for each in tracked
+        ]
+    )
+
+
+def samples_of(path):
+    with closing(read_audio(probe_audio(path))) as chunks:
+        return np.concatenate(list(chunks))
+
+
+BOTH = (("left", "first.wav"), ("2", "second.wav"))
+
+
+def test_each_person_speaks_while_its_audio_does(pipeline, files, tmp_path):
+    result = render(pipeline, speaking(files, tmp_path, *BOTH))
+    assert (result.frames, result.frames_with_face, result.people) == (50, 50, 2)
+    assert {(span.person, span.state) for span in result.spans} == {(1, "rendered"), (2, "rendered")}
+    opened = openings(result.output)
+    early, late = opened[:23], opened[29:]
+    assert early[:, 0].max() > 0.05 > early[:, 1].max()
+    assert late[:, 1].max() > 0.05 > late[:, 0].max()
+
+
+def test_sound_is_the_mix_or_the_one_that_is_given(pipeline, files, tmp_path):
+    first, second = (samples_of(files / name) for name in ("first.wav", "second.wav"))
+    first = np.pad(first, (0, len(second) - len(first)))
+    mix = samples_of(render(pipeline, speaking(files, tmp_path, *BOTH)).output)[: len(first)]
+    for each in (first, second):
+        assert np.corrcoef(mix, each[: len(mix)])[0, 1] > 0.6
+    make_silence(tmp_path / "quiet.wav", 1.5)
+    job = speaking(files, tmp_path, *BOTH, sound=tmp_path / "quiet.wav", overwrite=True)
+    result = render(pipeline, job)
+    assert (result.frames, result.duration) == (38, 1.5)
+    assert np.abs(samples_of(result.output)).max() < 0.01
+    assert openings(result.output)[:23, 0].max() > 0.05
+
+
+def test_one_person_cannot_speak_twice(pipeline, files, tmp_path):
+    job = speaking(files, tmp_path, ("1", "first.wav"), ("left", "second.wav"))
+    with pytest.raises(InputError, match="--speak names person 1 twice"):
+        render(pipeline, job)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_person_who_is_not_there_is_an_error(pipeline, files, tmp_path):
+    with pytest.raises(InputError, match="--person 3: the video shows 2 people"):
+        render(pipeline, speaking(files, tmp_path, ("1", "first.wav"), ("3", "second.wav")))
+
+
+@pytest.mark.parametrize("text", ["", "1", "1=", "=a.wav", "biggest=a.wav", "0=a.wav"])
+def test_text_that_is_no_speech_is_rejected(text):
+    with pytest.raises(InputError):
+        parse_speech(text)
+
+
+def test_file_names_may_have_an_equals_sign():
+    assert parse_speech("1=a=b.wav").audio == Path("a=b.wav")
+
+
+def test_options_that_exclude_each_other_are_refused(files, tmp_path):
+    job = speaking(files, tmp_path, *BOTH)
+    wrong = [
+        RenderJob(files / "second.wav", job.face, job.output, job.options),
+        RenderJob(job.audio, job.face, job.output, RenderOptions(sound=files / "first.wav")),
+        speaking(files, tmp_path, *BOTH, person=parse_speech("2=x").person),
+        speaking(files, tmp_path, *BOTH, engine="heygem"),
+    ]
+    for each in wrong:
+        with pytest.raises(InputError):
+            check_job(each)
