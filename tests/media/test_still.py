@@ -1,6 +1,7 @@
 """Tests of still images with colour profiles, and of formats that ffmpeg reads wrongly or not at all."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -326,3 +327,37 @@ def test_signal_while_pillow_reads_an_image_stops_the_run(step, tmp_path, monkey
     monkeypatch.setattr(Image if step == "open" else TiffImagePlugin.TiffImageFile, step, interrupted)
     with pytest.raises(StoppedError):
         probe_video(path)
+
+
+def test_avif_whose_picture_is_stored_in_two_parts(tmp_path: Path):
+    """Browsers show it, ffmpeg cannot open it."""
+    path = save(tmp_path / "a.avif", plain())
+    data = bytearray(path.read_bytes())
+    places = data.index(b"iloc")
+    count, start, length = struct.unpack_from(">HII", data, places + 16)
+    assert (count, data[start - 4 : start]) == (1, b"mdat")
+    parts = struct.pack(">HIIII", 2, start + 8, 20, start + 28, length - 20)
+    data[places + 16 : places + 26] = parts
+    for box in (places, data.index(b"meta")):
+        struct.pack_into(">I", data, box - 4, struct.unpack_from(">I", data, box - 4)[0] + 8)
+    path.write_bytes(data)
+    assert_close(colors(probe_video(path))[0], COLOR)
+
+
+@pytest.mark.parametrize(("size", "name"), [((1, 1), "a.avif"), ((10, 40), "a.tif"), ((40, 15), "a.png")])
+def test_tiny_image_with_a_profile(size: tuple[int, int], name: str, tmp_path: Path):
+    path = save(tmp_path / name, Image.new("RGB", size), icc_profile=P3)
+    with pytest.raises(InputError, match="the minimum is 16×16") as caught:
+        probe_video(path)
+    assert caught.value.code == "picture-too-small"
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_animated_webp_is_a_video(lossless: bool, tmp_path: Path):
+    path = tmp_path / "a.webp"
+    first, *others = (plain((level, level, level)) for level in (40, 100, 160, 220))
+    first.save(path, save_all=True, append_images=others, duration=[100, 100, 300, 100], lossless=lossless)
+    video = probe_video(path)
+    assert (video.is_still, video.fps, video.frames, video.width, video.height) == (False, 10, 6, *SIZE)
+    levels = [(float(frame[: SIZE[1]].mean()) - 16) * 255 / 219 for frame in read_frames(video)]
+    assert levels == pytest.approx([40, 100, 160, 160, 160, 220], abs=3)

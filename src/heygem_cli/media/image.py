@@ -10,6 +10,7 @@ from pathlib import Path
 
 from heygem_cli.errors import InputError, StoppedError
 
+MIN_SIDE = 16
 MAX_SIDE = 16384
 MAX_STILL_PIXELS = 3840 * 2160
 """Larger photographs are scaled down to as many pixels as 4K has: at 48 million the encoder would take 4 GB of memory,
@@ -68,6 +69,17 @@ def check_size(path: Path, width: int, height: int) -> None:
     if is_too_large(width, height):
         message = f"it has {size} pixels; at most {MAX_PIXELS // 10**6} million, and {MAX_SIDE} in a row, are possible"
         raise InputError("picture-too-large", message, hint="Scale it down, for example to 3840×2160", path=path)
+
+
+def check_not_too_small(path: Path, width: int, height: int) -> None:
+    """Reject a picture in which no face can be seen.
+
+    Raises:
+        InputError: ``picture-too-small``.
+    """
+    if min(width, height) < MIN_SIDE:
+        message = f"it has only {width}×{height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
+        raise InputError("picture-too-small", message, hint="Use a larger one", path=path)
 
 
 def check_image_complete(path: Path) -> None:

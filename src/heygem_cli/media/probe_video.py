@@ -15,15 +15,14 @@ from av.stream import Disposition
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import BREAKS_OFF, check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
-from heygem_cli.media.image import check_image_complete, check_size, still_notes, still_size
+from heygem_cli.media.image import check_image_complete, check_not_too_small, check_size, still_notes, still_size
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
 from heygem_cli.media.types import PictureSize, VideoInfo, VideoStream
 from heygem_cli.media.unsupported import check_supported
-
-MIN_SIDE = 16
+from heygem_cli.media.webp import ANIMATION_DEMUXER, animation_times
 
 MAX_SCANNED_PACKETS = 20_000
 """Packets that are read to find the frame rate and the sizes: ten minutes of video, in at most a second."""
@@ -54,17 +53,18 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)
         source = _source(container, stream)
+        if len(animation_times(path)) > 1:
+            source = replace(source, demuxer=ANIMATION_DEMUXER)
         with reading_first_frame(path, source) as first_frame:  # while the packets are scanned
-            scan = _scan_video(container, stream)
+            scan = _scan_animation(path) if source.demuxer == ANIMATION_DEMUXER else _scan_video(container, stream)
             end = check_end(stream, path) or scan.notes
             frame = first_frame()
         if frame is None:
-            hint = "Convert it to MP4 if it is an animated WebP" if source.demuxer == "webp_pipe" else ""
-            raise no_frames(path, hint)
+            raise no_frames(path, "Convert it to MP4" if source.demuxer == ANIMATION_DEMUXER else "")
         check_size(path, frame.width, frame.height)
         if frame.stream not in (None, stream.index):
             raise _unsupported(path, "its tracks can be counted in two ways, so it is not clear which one is meant")
-        is_still = _is_still(container, scan)
+        is_still = _is_still(container, source, scan)
         if is_still:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
@@ -99,11 +99,10 @@ def _is_image_file(container: av.container.InputContainer) -> bool:
     return container.metadata.get("major_brand", "") in _IMAGE_BRANDS
 
 
-def _is_still(container: av.container.InputContainer, scan: _VideoScan) -> bool:
-    demuxer = demuxer_name(container)
+def _is_still(container: av.container.InputContainer, source: VideoStream, scan: _VideoScan) -> bool:
     # A GIF of one image claims 100 frames a second.
-    is_one_image = _is_image_file(container) or (demuxer == "gif" and scan.packets == 1)
-    return is_one_image or demuxer.endswith("_pipe") or demuxer == "image2"
+    is_one_image = _is_image_file(container) or (source.demuxer == "gif" and scan.packets == 1)
+    return is_one_image or source.demuxer.endswith("_pipe") or source.demuxer == "image2"
 
 
 def _video_info(
@@ -184,9 +183,7 @@ def _even_size(path: Path, frame: FirstFrame, sizes: tuple[PictureSize, ...]) ->
     first = PictureSize(frame.width, frame.height, frame.sample_aspect_ratio)
     largest = max(reversed(sizes), key=lambda size: size.width * size.height, default=first)
     width, height = largest.width // 2 * 2, largest.height // 2 * 2
-    if min(width, height) < MIN_SIDE:
-        message = f"it has only {largest.width}×{largest.height} pixels; the minimum is {MIN_SIDE}×{MIN_SIDE}"
-        raise InputError("picture-too-small", message, hint="Use a larger one", path=path)
+    check_not_too_small(path, largest.width, largest.height)
     return replace(largest, width=width, height=height)
 
 
@@ -223,6 +220,11 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
             break
     seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
     return _VideoScan(start, packets, stamps, seconds, sizes.sizes, tuple(notes))
+
+
+def _scan_animation(path: Path) -> _VideoScan:
+    times = animation_times(path)
+    return _VideoScan(Fraction(0), len(times), times, None, [], ())
 
 
 def _timing(scan: _VideoScan, stream: av.VideoStream, frame: FirstFrame) -> Timing:

@@ -17,9 +17,18 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from heygem_cli.errors import HeygemError, StoppedError
+from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.media import arguments, ffmpeg
-from heygem_cli.media.image import MAX_PIXELS, check_size, cut_off_image, ignoring_damage, still_notes, still_size
+from heygem_cli.media.container import open_media
+from heygem_cli.media.image import (
+    MAX_PIXELS,
+    check_not_too_small,
+    check_size,
+    cut_off_image,
+    ignoring_damage,
+    still_notes,
+    still_size,
+)
 from heygem_cli.media.interrupted import is_cut_off_picture
 from heygem_cli.media.timing import DEFAULT_FPS
 from heygem_cli.media.types import ColorTags, VideoInfo
@@ -46,7 +55,7 @@ def probe_still(path: Path) -> VideoInfo | None:
     """Return the properties of a still image that Pillow decodes; None for any other file.
 
     Raises:
-        InputError: ``cut-off-file``, ``picture-too-large``.
+        InputError: ``cut-off-file``, ``picture-too-small``, ``picture-too-large``.
     """
     with path.open("rb") as file:
         if is_cut_off_picture(file):
@@ -109,8 +118,9 @@ def _decode(path: Path) -> Image.Image | None:
             return None
         stack.enter_context(image)
         transform = _to_srgb(image)
-        if (transform is None and not _needs_pillow(image)) or not _load(image, path):
+        if (transform is None and not _needs_pillow(image, path)) or not _load(image, path):
             return None
+        check_not_too_small(path, *image.size)
         return _converted(image, transform)
 
 
@@ -164,9 +174,16 @@ def _open_heic(path: Path, profile: bytes) -> Image.Image | None:
     return image
 
 
-def _needs_pillow(image: Image.Image) -> bool:
-    """Return whether ffmpeg would show the image wrongly: of AVIF it does not apply the transparency."""
-    return image.format in _ALWAYS or (image.format == "AVIF" and image.mode == "RGBA")
+def _needs_pillow(image: Image.Image, path: Path) -> bool:
+    """Return whether ffmpeg would show the image wrongly or not at all."""
+    # Of AVIF it does not apply the transparency, and does not know all ways of storing a picture.
+    return image.format in _ALWAYS or (image.format == "AVIF" and (image.mode == "RGBA" or not _opens(path)))
+
+
+def _opens(path: Path) -> bool:
+    with contextlib.suppress(InputError), open_media(path):
+        return True
+    return False
 
 
 def _load(image: Image.Image, path: Path) -> bool:
