@@ -34,14 +34,15 @@ class MeshSpeaker:
     states: FrameStates
     renderer: FaceRenderer
 
-    def render(self, index: int, frame: Frame | Frame10, motion: Array) -> Frame | Frame10 | None:
-        """Return a frame of the face video with the mouth drawn, or as it is; None if it does not show the person."""
+    def render(self, index: int, frame: Frame | Frame10, motion: Array) -> tuple[Frame | Frame10 | None, FrameState]:
+        """Return a frame with the mouth drawn, or as it is, or None if it does not show the person; and its state."""
         landmarks = self.track.landmarks(index) if index < len(self.track) else None
         state, strength, _ = self.states.at(index)
         if landmarks is None or state != "rendered":
-            return None if landmarks is None else frame
+            return None if landmarks is None else frame, state
         shallow = to_8_bits(frame)
-        return with_changes(frame, shallow, self.renderer.render(shallow, landmarks, motion, strength))
+        drawn = self.renderer.render(shallow, landmarks, motion, strength)
+        return (frame, "covered") if drawn is None else (with_changes(frame, shallow, drawn), state)
 
 
 RenderedFrame = tuple[Frame | Frame10, list[FrameState], int]
@@ -57,10 +58,11 @@ def render_frames(
     with closing(prefetch(loop_frames(video, total, job.options.loop))) as frames:
         for number, (index, frame) in enumerate(frames):
             drawn: Frame | Frame10 | None = None
+            states: list[FrameState] = []
             for speaker in speakers:
-                rendered = speaker.render(index, frame if drawn is None else drawn, speaker.offsets[number])
+                rendered, state = speaker.render(index, frame if drawn is None else drawn, speaker.offsets[number])
                 drawn = drawn if rendered is None else rendered
+                states.append(state)
             last = last if drawn is None else drawn
-            states = [speaker.states.at(index)[0] for speaker in speakers]
             shown = last if last is not None and (hold or drawn is not None) else frame
             yield shown, states, speakers[0].states.at(index)[2]
