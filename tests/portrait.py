@@ -31,14 +31,36 @@ def portrait() -> np.ndarray:
     return cv2.imread(str(PORTRAIT), cv2.IMREAD_COLOR)
 
 
-def scene(width: int, height: int, *faces: tuple[float, float, float]) -> np.ndarray:
-    """Return a grey BGR image with a portrait for each (x, y, height): its centre and height in pixels."""
+@cache
+def other_portrait() -> np.ndarray:
+    """Return the portrait with another face: smooth, without glasses, with thick brows and lines."""
+    picture = portrait()
+    points = track_frame(i420(picture))[:, :2]
+    face = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillConvexPoly(face, cv2.convexHull(points[:468].astype(np.int32)), 255)
+    for kept in ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380), (61, 0, 291, 17)):
+        cv2.fillConvexPoly(face, cv2.convexHull(points[list(kept)].astype(np.int32)), 0)
+    share = cv2.GaussianBlur(face, (0, 0), 3)[..., None] / 255
+    other = (share * cv2.medianBlur(picture, 35) + (1 - share) * picture).astype(np.uint8)
+    for brow in ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336)):
+        cv2.polylines(other, [np.int32(points[list(brow)] + [0, 4])], False, (25, 30, 40), 11, cv2.LINE_AA)
+    for ends in ((6, 4), (50, 205), (280, 425), (109, 338)):
+        cv2.line(other, *(tuple(map(int, points[end])) for end in ends), (60, 80, 120), 5, cv2.LINE_AA)
+    return cv2.GaussianBlur(other, (0, 0), 0.8)
+
+
+def scene(width: int, height: int, *faces: tuple) -> np.ndarray:
+    """Return a grey BGR image with a portrait for each (x, y, height): its centre and height in pixels.
+
+    A fourth value is the portrait, if it is another one.
+    """
     image = np.full((height, width, 3), 90, np.uint8)
-    for x, y, face_height in faces:
-        scale = face_height / portrait().shape[0]
+    for x, y, face_height, *other in faces:
+        picture = other[0] if other else portrait()
+        scale = face_height / picture.shape[0]
         matrix = np.float32([[scale, 0, x - 256 * scale], [0, scale, y - 300 * scale]])
         cv2.warpAffine(
-            portrait(), matrix, (width, height), dst=image, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_TRANSPARENT
+            picture, matrix, (width, height), dst=image, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_TRANSPARENT
         )
     return image
 

@@ -24,7 +24,7 @@ from heygem_cli.options import EngineOptions, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from media_factory import ffmpeg
-from portrait import make_face_video, make_silence, make_voice, portrait, scene, track_frame
+from portrait import make_face_video, make_silence, make_voice, other_portrait, portrait, scene, track_frame
 
 SIZE = (480, 360)
 
@@ -154,6 +154,67 @@ def test_only_the_chosen_person_speaks(pipeline, tmp_path, voice, which, moving)
     }
     assert change.pop(moving) > 80
     assert max(change.values()) < 40
+
+
+def moved(output, source):
+    """Return how much the luma of each frame differs from that of the source, at most, after encoding."""
+    pairs = zip(frames_of(output), frames_of(source), strict=False)
+    return [int(np.abs(made[: SIZE[1]].astype(int) - given[: SIZE[1]]).max()) for made, given in pairs]
+
+
+@pytest.fixture(scope="module")
+def conversation(media):
+    """A person, a listener at the same place, and the person again, elsewhere and larger."""
+    person, again = scene(*SIZE, (240, 180, 330)), scene(*SIZE, (220, 190, 380))
+    listener = scene(*SIZE, (240, 180, 330, other_portrait()))
+    listener[:, :90] = listener[:, -90:] = 200
+    return make_face_video(media / "conversation.mp4", [*[person] * 9, *[listener] * 7, *[again] * 9])
+
+
+def test_listener_does_not_speak_after_a_cut(pipeline, tmp_path, conversation, voice):
+    result = render(pipeline, job(tmp_path, voice, conversation))
+    assert (result.shots, result.people) == (3, 2)
+    assert (result.frames_with_face, result.frames_without_face, result.frames_other_person) == (18, 7, 7)
+    assert [(span.first, span.last, span.shot, span.state) for span in result.spans] == [
+        (0, 8, 1, "rendered"),
+        (9, 15, 2, "other person"),
+        (16, 24, 3, "rendered"),
+    ]
+    changes = moved(result.output, conversation)
+    assert max(changes[9:16]) < 30
+    assert max(changes[:9]) > 60
+    assert max(changes[16:]) > 60
+
+
+def test_nobody_speaks_until_the_face_is_known_after_a_cut_that_was_missed(pipeline, tmp_path, voice):
+    faces = [scene(*SIZE, (240, 180, 330, *other)) for other in ((), (other_portrait(),))]
+    video = make_face_video(tmp_path / "missed.mp4", [faces[0]] * 17 + [faces[1]] * 8)
+    result = render(pipeline, job(tmp_path, voice, video))
+    assert (result.shots, result.frames_with_face) == (1, 13)
+    assert [(span.first, span.state) for span in result.spans] == [(0, "rendered"), (13, "other person")]
+
+
+def test_listener_speaks_if_chosen_by_number_or_picture(pipeline, tmp_path, conversation, voice):
+    picture = tmp_path / "listener.png"
+    cv2.imwrite(str(picture), scene(600, 500, (300, 250, 480, other_portrait())))
+    for person in ("2", str(picture)):
+        made = overwriting(job(tmp_path, voice, conversation, person=parse_person(person)))
+        result = render(pipeline, made)
+        assert {(span.person, span.shot) for span in result.spans if span.state == "rendered"} == {(2, 2)}
+
+
+def test_person_who_is_not_there_is_an_error_that_says_how_many_are(pipeline, tmp_path, conversation, voice):
+    with pytest.raises(InputError, match=r"--person 3: the video shows 2 people.*heygem faces") as caught:
+        render(pipeline, job(tmp_path, voice, conversation, person=parse_person("3")))
+    assert caught.value.code == "no-such-person"
+
+
+def test_one_track_serves_every_person(pipeline, tmp_path, conversation, voice):
+    cached = [
+        render(pipeline, overwriting(job(tmp_path, voice, conversation, person=parse_person(who)))).track_cached
+        for who in ("1", "2", "largest")
+    ]
+    assert cached == [False, True, True]
 
 
 @pytest.fixture(scope="module")

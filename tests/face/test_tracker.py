@@ -7,7 +7,7 @@ import pytest
 from heygem_cli.face.geometry import LANDMARKS, interocular
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
-from portrait import face_tracker, i420, portrait, scene, track_frame
+from portrait import face_tracker, i420, other_portrait, portrait, scene, track_frame
 
 GREY = i420(scene(640, 480))
 
@@ -79,3 +79,60 @@ def test_landmarks_agree_with_those_of_mediapipe():
     theirs = list(MediaPipeTracker().track(frames))
     for one, other in zip(track(frames)[1:], theirs[1:], strict=True):
         assert distance(one, other) < 0.012
+
+
+def follow(images):
+    return list(face_tracker().follow(i420(image) for image in images))
+
+
+def middles(frame):
+    """Return where the middle of each face is, by its tracklet."""
+    return {face.tracklet: round(float(face.landmarks[6, 0])) for face in frame.faces}
+
+
+def test_every_face_is_followed():
+    frames = follow([scene(960, 400, (200 + 4 * k, 200, 340), (720 - 4 * k, 210, 300)) for k in range(6)])
+    assert [frame.cut for frame in frames] == [True] + [False] * 5
+    for k, frame in enumerate(frames):
+        assert middles(frame) == {0: pytest.approx(200 + 4 * k, abs=9), 1: pytest.approx(720 - 4 * k, abs=9)}
+    assert [[face.appearance is not None for face in frame.faces] for frame in frames[:3]] == [
+        [True, True],
+        [False, False],
+        [True, True],
+    ]
+
+
+def test_faces_of_another_shot_are_new():
+    room, street = (scene(640, 480, (320, 250, 300)) for _ in range(2))
+    street[street == 90] = 200
+    assert [list(middles(frame)) for frame in follow([room] * 2 + [street] * 2)] == [[0], [0], [1], [1]]
+
+
+def test_face_that_joins_is_found_soon():
+    alone, both = scene(960, 400, (240, 200, 340)), scene(960, 400, (240, 200, 340), (720, 200, 300))
+    found = [len(frame.faces) for frame in follow([alone] * 4 + [both] * 16)]
+    assert found[:4] == [1] * 4
+    assert found[-4:] == [2] * 4
+
+
+def test_face_behind_another_one_returns_as_somebody_new():
+    places = list(range(150, 500, 14))
+    frames = follow([scene(640, 400, (320, 200, 260, other_portrait()), (x, 200, 260)) for x in places])
+    assert set(middles(frames[0])) == {0, 1}
+    hidden = places.index(318)
+    assert len(frames[hidden].faces) == 1
+    assert not set(middles(frames[-1])) & {0, 1}
+
+
+def test_much_smaller_face_is_not_followed():
+    (frame,) = follow([scene(1280, 720, (400, 360, 700), (1100, 600, 120))])
+    assert len(frame.faces) == 1
+
+
+def test_what_is_found_does_not_depend_on_later_frames():
+    images = [scene(640, 400, (200 + 8 * k, 200, 260)) for k in range(8)] + [scene(640, 400)] * 2
+    whole = follow(images)
+    for count in (1, 5, 9):
+        for one, other in zip(follow(images[:count]), whole, strict=False):
+            assert one.cut == other.cut
+            assert [face.landmarks.tolist() for face in one.faces] == [face.landmarks.tolist() for face in other.faces]
