@@ -283,7 +283,7 @@ def test_file_system_without_locks(batch, tmp_path):
     process.send_signal(signal.SIGSTOP)
     second = batch.run()
     assert second.returncode == 5
-    assert f"another run of this manifest is in progress: process {process.pid} on " in second.stderr
+    assert f"another run of this batch is in progress: process {process.pid} on " in second.stderr
     process.kill()
     process.communicate()
     os.kill(encoder, signal.SIGKILL)  # stopped, it would stay for ever
@@ -298,9 +298,9 @@ def test_second_run_names_the_process_that_holds_the_lock(batch):
     process.send_signal(signal.SIGSTOP)  # so that it is still running when the second one starts
     second = batch.run()
     assert second.returncode == 5
-    assert f"another run of this manifest is in progress: process {process.pid} on " in second.stderr
+    assert f"another run of this batch is in progress: process {process.pid} on " in second.stderr
     shard = batch.run("--shard", "1/2")
     assert shard.returncode == 5
-    assert f"m.csv.journal.jsonl: another run of this manifest is in progress: process {process.pid} " in shard.stderr
+    assert f"m.csv.journal.jsonl: another run of this batch is in progress: process {process.pid} " in shard.stderr
     process.kill()
     process.communicate()

@@ -40,6 +40,10 @@ def test_one_argument_is_a_manifest(name):
     assert choose_source([name], BatchOptions(), ()) == (Path(name), ())
 
 
+def test_video_of_a_configuration_file_does_not_concern_a_manifest():
+    assert choose_source(["list.csv"], BatchOptions(videos=("f.mp4",)), ()) == (Path("list.csv"), ())
+
+
 @pytest.mark.parametrize("names", [["a.wav"], ["a", "b.txt"], ["*.wav", "speech/"]])
 def test_with_a_video_arguments_are_audio_files(names):
     assert choose_source(names, BatchOptions(videos=("f.mp4",)), {"output_dir"}) == (None, tuple(names))
@@ -62,7 +66,7 @@ def test_with_a_video_arguments_are_audio_files(names):
 )
 def test_what_cannot_be_understood_is_an_error(names, videos, message):
     with pytest.raises(InputError) as caught:
-        choose_source(names, BatchOptions(videos=tuple(videos)), ())
+        choose_source(names, BatchOptions(videos=tuple(videos)), {"videos"} if videos else ())
     assert message in caught.value.message
 
 

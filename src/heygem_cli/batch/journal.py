@@ -24,7 +24,7 @@ Status = Literal["started", "done", "failed", "retrying", "interrupted", "died"]
 END_EVENTS = frozenset(get_args(Status)) - {"started"}
 MAX_CRASHES = 2
 """Crashes after which a job is not tried again, so that no file blocks a batch for ever."""
-UNWRITABLE_HINT = "The journal lies beside the manifest: copy the manifest to a writable folder"
+UNWRITABLE_HINT = "The journal lies beside the manifest, or in the folder of --output-dir: use one that can be written"
 REQUIRED_FIELDS = {"event": str, "time": float, "run": str}
 STARTED_FIELDS = {"id": str, "key": str, "output": str}
 OPTIONAL_FIELDS = {

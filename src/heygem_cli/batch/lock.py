@@ -10,7 +10,7 @@ from heygem_cli import locks
 from heygem_cli.batch.journal import UNWRITABLE_HINT
 from heygem_cli.errors import InputError, from_os_error
 
-LOCKED = "another run of this manifest is in progress"
+LOCKED = "another run of this batch is in progress"
 LOCKED_HINT = "Wait until it ends, or stop it"
 
 

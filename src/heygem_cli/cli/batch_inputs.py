@@ -64,10 +64,10 @@ def choose_source(
     media = [name for name in inputs if name not in lists and (options.videos or is_media(name))]
     if options.watch_folder is not None:
         return _watched(inputs, options)
-    if lists and (media or options.videos):
+    if lists and (media or "videos" in given):  # a configuration file may name a video for all batches of files
         message = f"{printable(lists[0])} is a manifest, and audio files or --video are given, too"
         raise InputError("mixed-inputs", message, hint="The manifest names all files itself: give one or the other")
-    if options.videos:
+    if options.videos and not lists:
         if not media:
             hint = "Name audio files, a folder or a pattern in quotes before --video"
             raise InputError("missing-argument", "no audio file is given", hint=hint)

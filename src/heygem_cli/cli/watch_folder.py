@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def watch_folder(
         console(stderr=True).print(Text(text))
     try:
         while True:
-            with spinner("" if quiet else text):
+            with nullcontext() if quiet else spinner(text):
                 audios = tuple(map(str, arrivals.wait()))
             if stopped := run(replace(request, options=options, audios=audios)):
                 raise typer.Exit(128 + stopped)
