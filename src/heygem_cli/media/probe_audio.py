@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -54,7 +55,10 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
         demuxer, index, ignores_length = demuxer_name(container), streams.index(stream), _has_more_samples(path)
-        with reading_first_samples(path, demuxer, index, ignores_length=ignores_length) as first_samples:
+        reading: AbstractContextManager[Callable[[], Fraction | None]] = nullcontext(lambda: None)
+        if not stream.codec_context.name.startswith("pcm_"):  # of which nothing is skipped
+            reading = reading_first_samples(path, demuxer, index, ignores_length=ignores_length)
+        with reading as first_samples:
             scan = _scan_audio(container, stream, path, first_samples)
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
