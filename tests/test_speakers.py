@@ -104,7 +104,7 @@ def test_one_person_cannot_speak_twice(pipeline, files, tmp_path):
 
 
 def test_person_who_is_not_there_is_an_error(pipeline, files, tmp_path):
-    with pytest.raises(InputError, match="--person 3: the video shows 2 people"):
+    with pytest.raises(InputError, match=r"there is no person 3; it shows 1 \(left\), 2 \(right\)"):
         render(pipeline, speaking(files, tmp_path, ("1", "first.wav"), ("3", "second.wav")))
 
 

@@ -174,7 +174,7 @@ def test_the_former_face_option_still_chooses_a_person(heygem, face, voice):
     assert heygem("render", voice, face, "--face", "left", "--quiet").returncode == 0
     done = heygem("render", voice, face, "--overwrite", HEYGEM_FACE="7")
     assert done.returncode == 2
-    assert "--person 7" in done.stderr
+    assert "there is no person 7; it shows 1 (center)" in done.stderr
 
 
 @pytest.mark.parametrize(

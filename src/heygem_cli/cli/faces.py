@@ -138,10 +138,9 @@ def _listed(person: SeenPerson, video: VideoInfo, frames: int) -> ListedPerson:
     right, bottom = (
         min(end, round(middle + box.size / 2)) for middle, end in ((box.x, video.width), (box.y, video.height))
     )
-    third = min(2, max(0, int(3 * box.x / video.width)))
     return ListedPerson(
         number=person.number,
-        where=("left", "center", "right")[third],
+        where=box.third(video.width),
         left=left,
         top=top,
         width=right - left,

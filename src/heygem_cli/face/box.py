@@ -19,6 +19,10 @@ class Box:
     size: float
     angle: float = 0.0
 
+    def third(self, width: int) -> str:
+        """Return in which third of a picture of this width it is: left, center or right."""
+        return ("left", "center", "right")[min(2, max(0, int(3 * self.x / width)))]
+
     def matches(self, other: Box) -> bool:
         """Return whether boxes of successive frames can be the same face: they overlap and have a similar size."""
         distance = max(abs(self.x - other.x), abs(self.y - other.y))

@@ -34,6 +34,8 @@ from heygem_cli.speech.motion import MotionModel, MouthMotion
 from heygem_cli.timeline import Timelines
 
 _Item = TypeVar("_Item")
+MAX_LISTED = 8
+"""People that an error lists."""
 
 
 def _speech(followed: AudioInfo, sound: AudioInfo) -> Generator[Samples, None, None]:
@@ -43,6 +45,16 @@ def _speech(followed: AudioInfo, sound: AudioInfo) -> Generator[Samples, None, N
     with closing(read_audio(sound)) as chunks:
         length = sum(map(len, chunks))
     return fit_length(read_audio(followed), length)
+
+
+def _part(on_progress: ProgressCallback, index: int, count: int) -> ProgressCallback:
+    """Return a callback for the progress of one of several parts that take equally long."""
+
+    def report(progress: Progress) -> None:
+        total = progress.total and count * progress.total
+        on_progress(replace(progress, done=progress.done + index * (progress.total or 0), total=total))
+
+    return report
 
 
 def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: ProgressCallback) -> Iterator[_Item]:
@@ -75,7 +87,10 @@ class MeshEngine:
         video, options = inputs.video, job.options
         with clock.stage("speech"):
             followed = [each.audio for each in inputs.speakers] or [inputs.drive or inputs.audio]
-            motions = [self._predict_motion(each, inputs, on_progress) for each in followed]
+            motions = [
+                self._predict_motion(audio, inputs, _part(on_progress, index, len(followed)))
+                for index, audio in enumerate(followed)
+            ]
         total, duration = len(motions[0].offsets), motions[0].duration
         warnings: list[str] = []
         with ExitStack() as scratch:
@@ -186,7 +201,7 @@ class MeshEngine:
             person = replace(person, point=(person.point[0] / 2, person.point[1] / 2))
         chosen = choose(track, people, person, video.width, reference)
         if chosen is None:
-            raise _no_such_person(job, speaker.person, len(people))
+            raise _no_such_person(job, speaker.person, people, video)
         return chosen
 
     def _appearance(self, picture: VideoInfo) -> Array | None:
@@ -228,8 +243,12 @@ def _no_face(job: RenderJob, frames: int) -> InputError:
     return InputError("no-face", f"no face found{searched}", hint=hint, path=job.face)
 
 
-def _no_such_person(job: RenderJob, person: Person, people: int) -> InputError:
-    shown = f"{people} people" if people > 1 else "1 person"
-    message = f"--person {person}: the video shows {shown}"
+def _no_such_person(job: RenderJob, person: Person, people: Sequence[SeenPerson], video: VideoInfo) -> InputError:
+    if person.picture is not None:
+        missing = f"nobody surely looks like {person}"
+    else:
+        missing = f"there is nobody at {person}" if person.point else f"there is no person {person}"
+    shown = ", ".join(f"{each.number} ({each.box.third(video.width)})" for each in people[:MAX_LISTED])
+    more = f" and {len(people) - MAX_LISTED} more" if len(people) > MAX_LISTED else ""
     hint = f"See who there is with: heygem faces {printable(job.face)}"
-    return InputError("no-such-person", message, hint=hint, path=job.face)
+    return InputError("no-such-person", f"{missing}; it shows {shown}{more}", hint=hint, path=job.face)
