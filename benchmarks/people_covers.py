@@ -180,24 +180,24 @@ def _cloth_picture(color: Color, landmarks: Array, size: tuple[int, int], *, str
 
 def _hair(actor: Actor) -> Drawing:
     """Return strands of hair from the temple over the cheek to the corner of the mouth, which follow the face."""
-    size, strands = actor.size, np.random.default_rng(4).random((16, 2))
+    size, strands = actor.size, np.random.default_rng(4).random((24, 2))
 
     def draw(moment: Moment) -> tuple[Array, Matte]:
         landmarks = moment.landmarks
         eyes = float(interocular(landmarks))
-        matte = np.zeros(size[::-1], np.float32)
-        picture = np.full((*size[::-1], 3), (22, 28, 38), np.float32)
+        matte = np.zeros(size[::-1], np.uint8)
+        picture = np.full((*size[::-1], 3), (22, 28, 38), np.uint8)
         for number, (across, light) in enumerate(strands):
-            start = landmarks[162] + eyes * _vector(0.35 * across, 0)
-            stop = landmarks[57] + eyes * _vector(0.5 * across - 0.25, 0.15 + 0.15 * light)
-            middle = (start + stop) / 2 + eyes * _vector(-0.08 + 0.1 * across, 0.05)
+            start = landmarks[162] + eyes * _vector(0.2 * across - 0.05, -0.2)
+            stop = landmarks[212] + eyes * _vector(0.4 * across - 0.15, 0.1 + 0.4 * light)
+            middle = (start + stop) / 2 + eyes * _vector(0.25 * across - 0.2, 0.1)
             t = np.linspace(0, 1, 24)[:, None]
             curve = np.round(((1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * stop) * 16).astype(np.int32)
-            thickness = max(1, round(eyes * (0.03 if number % 5 == 0 else 0.012)))
-            cv2.polylines(matte, [curve], False, (1.0,), thickness, cv2.LINE_AA, 4)
+            thickness = max(1, round(eyes * (0.04 if number % 3 == 0 else 0.015)))
+            cv2.polylines(matte, [curve], False, (255,), thickness, cv2.LINE_AA, 4)
             color = tuple((15 + 35 * light) * float(share) for share in (1, 1.2, 1.6))
-            cv2.polylines(picture, [curve], False, color, thickness, cv2.LINE_AA, 4)
-        return picture, matte
+            cv2.polylines(picture, [curve], False, color, thickness + 1, cv2.LINE_AA, 4)
+        return picture.astype(np.float32), blur(matte.astype(np.float32) / 255, 0.5)
 
     return draw
 
