@@ -98,6 +98,12 @@ def test_sound_that_breaks_off(name, tmp_path):
     assert audio.duration == pytest.approx(2.8, abs=0.3)
 
 
+def test_cut_off_file_in_which_libav_looks_before_the_start(tmp_path):
+    whole = make_video(tmp_path / "whole.nut", seconds=2)
+    video = probe_video(cut(whole, 0.6, tmp_path / "..").rename(tmp_path / "cut.nut"))
+    assert sum(1 for _ in read_frames(video)) == pytest.approx(30, abs=8)
+
+
 @pytest.mark.parametrize(("name", "codec"), [("loop.gif", ("-c:v", "gif")), ("loop.png", ("-f", "apng"))])
 def test_animation_that_breaks_off(name, codec, tmp_path):
     whole = make_video(tmp_path / name, codec=codec)

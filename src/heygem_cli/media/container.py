@@ -6,9 +6,12 @@ cannot open other files.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, TypeVar
@@ -40,7 +43,7 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
     """
     with open_source(path) as file, _read_errors(path):
         # Without a name libavformat detects the format from the content alone.
-        unnamed = SimpleNamespace(read=file.read, seek=file.seek, tell=file.tell)
+        unnamed = SimpleNamespace(read=file.read, seek=partial(_seek, file), tell=file.tell)
         whole = {"ignore_length": "1"} if has_more_samples(file) else {}
         file.seek(0)
         try:
@@ -55,6 +58,16 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
                 yield container
             except av.FFmpegError as error:
                 raise _unreadable(path, file) from error
+
+
+def _seek(file: BinaryIO, offset: int, whence: int = os.SEEK_SET) -> int:
+    """Seek as libav expects it, which tries places before the start of a damaged file."""
+    try:
+        return file.seek(offset, whence)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return -errno.EINVAL
 
 
 @contextmanager
