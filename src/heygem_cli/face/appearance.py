@@ -114,7 +114,7 @@ def _to_front(points: Array) -> Array:
     """Return the affine transform (2, 3) that moves a face (478, 2) to that of the canonical face."""
     known = np.column_stack([points[_upper_face()], np.ones(len(_upper_face()), np.float32)])
     wanted = (canonical_face()[_upper_face(), :2] + _EYES) * SCALE - 0.5
-    return np.asarray(np.linalg.lstsq(known, wanted, rcond=None)[0].T, np.float32)
+    return np.asarray(np.linalg.solve(known.T @ known, known.T @ wanted).T, np.float32)
 
 
 def _direction_maps(luma: Array) -> list[Array]:

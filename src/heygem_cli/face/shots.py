@@ -93,9 +93,7 @@ def _is_pan(before: Array, after: Array, change: float) -> bool:
 
 def small_picture(frame: Frame) -> Array:
     """Return the luma and the chroma of a frame: (HEIGHT, WIDTH, 3), in levels."""
-    channels = []
-    for plane in planes(frame):
-        rows, columns = plane.shape
-        across, down = max(1, columns // (WIDTH * SAMPLES)), max(1, rows // (HEIGHT * SAMPLES))
-        channels.append(cv2.resize(plane[::down, ::across], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
+    samples = (WIDTH * SAMPLES, HEIGHT * SAMPLES)
+    sampled = (cv2.resize(plane, samples, interpolation=cv2.INTER_NEAREST) for plane in planes(frame))
+    channels = [cv2.resize(each, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for each in sampled]
     return np.asarray(np.stack(channels, -1), np.float32)

@@ -28,7 +28,7 @@ MAX_FACES = 6
 """Faces that are followed at a time, the largest ones."""
 MIN_SHARE = 0.2
 """Size of the smallest face that is followed, relative to the largest."""
-SEARCH_INTERVAL = 12
+SEARCH_INTERVAL = 20
 """Frames between two searches for faces that have appeared."""
 LOST_FRAMES = 75
 """Frames after a face was lost, in which it is searched ..."""
