@@ -110,7 +110,7 @@ def test_faces_of_another_shot_are_new():
 
 def test_face_that_joins_is_found_soon():
     alone, both = scene(960, 400, (240, 200, 340)), scene(960, 400, (240, 200, 340), (720, 200, 300))
-    found = [len(frame.faces) for frame in follow([alone] * 4 + [both] * 16)]
+    found = [len(frame.faces) for frame in follow([alone] * 4 + [both] * 20)]
     assert found[:4] == [1] * 4
     assert found[-4:] == [2] * 4
 
