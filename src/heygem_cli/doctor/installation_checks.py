@@ -15,7 +15,7 @@ from heygem_cli.doctor import probes, runtime_checks
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.child_process import ProbeResult
 from heygem_cli.doctor.inputs import Inputs
-from heygem_cli.errors import InputError
+from heygem_cli.errors import InputError, plural
 from heygem_cli.heygem.installation import compose, config_ini, gradio_queue, opt_file, tree
 from heygem_cli.heygem.installation.files import decode_lossless, is_file, read_error, read_small
 from heygem_cli.heygem.installation.model_files import damage
@@ -154,7 +154,7 @@ def models(_inputs: Inputs, home: Path) -> Finding:
     damages = {str(name): damage(home / name) for name in tree.MODEL_FILES}
     damaged = {name: problem for name, problem in damages.items() if problem}
     if not damaged:
-        return ok(f"{len(damages)} files, all complete")
+        return ok(f"{plural(len(damages), 'file')}, all complete")
     found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
     why = "HeyGem cannot start with them"
     names = " ".join(shlex.quote(name) for name in damaged)
