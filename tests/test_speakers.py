@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import heygem_cli
 from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.job import RenderJob
@@ -13,7 +14,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
 from heygem_cli.options import EngineOptions, RenderOptions
-from heygem_cli.person import parse_speech
+from heygem_cli.person import parse_person, parse_speech
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from media_factory import ffmpeg
@@ -129,3 +130,26 @@ def test_options_that_exclude_each_other_are_refused(files, tmp_path):
     for each in wrong:
         with pytest.raises(InputError):
             check_job(each)
+
+
+def test_point_is_one_of_the_full_picture_in_a_preview(pipeline, files, tmp_path):
+    options = RenderOptions(person=parse_person("600,190"), loop="hold")
+    job = RenderJob(files / "first.wav", files / "two.mp4", tmp_path / "out.mp4", options, half_size=True)
+    result = render(pipeline, job)
+    assert (result.width, {span.person for span in result.spans}) == (WIDTH, {2})
+
+
+def test_number_with_a_later_start_is_explained(pipeline, files, tmp_path):
+    options = RenderOptions(person=parse_person("2"), loop="hold", face_start=0.08)
+    result = render(pipeline, RenderJob(files / "first.wav", files / "two.mp4", tmp_path / "out.mp4", options))
+    assert result.warnings == (
+        f"{files / 'two.mp4'}: people are counted from --face-start on, as heygem faces counts them with that option",
+    )
+
+
+def test_python_needs_no_audio_for_several_people(files, tmp_path):
+    speak = [f"left={files / 'first.wav'}", f"right={files / 'second.wav'}"]
+    result = heygem_cli.render(None, files / "two.mp4", tmp_path / "out.mp4", speak=speak, loop="hold", device="cpu")
+    assert {span.person for span in result.spans} == {1, 2}
+    with pytest.raises(InputError, match="audio is missing"):
+        heygem_cli.render(None, files / "two.mp4", tmp_path / "other.mp4")

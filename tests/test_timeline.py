@@ -11,7 +11,7 @@ from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.files import OwnOutputs
 from heygem_cli.job import FrameState, RenderJob, RenderResult, Span
 from heygem_cli.options import Person, RenderOptions
-from heygem_cli.timeline import Timeline, check_timeline, write_timeline
+from heygem_cli.timeline import Timeline, Timelines, check_timeline, write_timeline
 
 STATES = st.lists(st.tuples(st.sampled_from(FrameState.__args__), st.integers(1, 3)), min_size=1, max_size=30)
 
@@ -43,6 +43,24 @@ def test_spans_say_the_state_of_every_frame_and_do_not_repeat_it(frames):
     pairs = zip(timeline.spans, timeline.spans[1:], strict=False)
     assert all((one.state, one.shot) != (next_.state, next_.shot) for one, next_ in pairs)
     assert {span.person for span in timeline.spans} == {2}
+
+
+def test_frame_counts_once_whoever_speaks_in_it():
+    timelines = Timelines([3, 1])
+    for states in (
+        ("rendered", "no face"),
+        ("other person", "rendered"),
+        ("covered", "no face"),
+        ("no face", "outside"),
+    ):
+        timelines.add(states, 1)
+    figures = timelines.figures()
+    assert (figures["frames"], figures["frames_with_face"], figures["frames_without_face"]) == (4, 3, 1)
+    assert (figures["frames_covered"], figures["frames_outside"], figures["frames_other_person"]) == (1, 0, 0)
+    assert [(span.first, span.person, span.state) for span in figures["spans"]] == [
+        (0, 3, "rendered"), (0, 1, "no face"), (1, 3, "other person"), (1, 1, "rendered"),
+        (2, 3, "covered"), (2, 1, "no face"), (3, 3, "no face"), (3, 1, "outside"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["t.csv", "T.CSV", "t.json"])

@@ -59,7 +59,7 @@ class Renderer:
 
     def render(
         self,
-        audio: str | Path,
+        audio: str | Path | None,
         face: str | Path,
         output: str | Path,
         *,
@@ -69,7 +69,7 @@ class Renderer:
         """Render one video.
 
         Args:
-            audio: The file that is spoken.
+            audio: The file that is spoken; None with ``speak``.
             face: The video or picture of the person who speaks.
             output: The video to write: ``.mp4``, ``.mov`` or ``.mkv``.
             on_progress: Called often with the progress of each stage; an exception that it raises ends the job.
@@ -85,7 +85,8 @@ class Renderer:
         from heygem_cli.pipeline import check_job
 
         values = _checked(options, OF_JOB, "render")
-        job = RenderJob(Path(audio), Path(face), Path(output), with_values(self._defaults, values))
+        chosen = with_values(self._defaults, values)
+        job = RenderJob(_spoken(audio, chosen), Path(face), Path(output), chosen)
         check_engine_options([job.options.engine], self._given | frozenset(values))
         with _RENDERING, contextlib.ExitStack() as stack:
             if not self._debug:
@@ -105,8 +106,17 @@ class Renderer:
         self.close()
 
 
+def _spoken(audio: str | Path | None, options: RenderOptions) -> Path:
+    if audio is not None:
+        return Path(audio)
+    if not options.speak:
+        hint = 'Give a file, or what several people say: speak=["1=anna.wav", "2=ben.wav"]'
+        raise InputError("missing-argument", "audio is missing", hint=hint)
+    return options.speak[0].audio
+
+
 def render(
-    audio: str | Path,
+    audio: str | Path | None,
     face: str | Path,
     output: str | Path,
     *,
