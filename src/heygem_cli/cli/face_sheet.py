@@ -126,8 +126,8 @@ def _cell(person: ListedPerson, video: VideoInfo) -> Image.Image:
     frame = _frame(video, person.best_frame)
     half = CONTEXT * max(person.width, person.height) / 2
     x, y = person.left + person.width / 2, person.top + person.height / 2
-    around = (x - half, y - half, x + half, y + half)  # beyond the picture it is black
-    cell.paste(frame.transform((CELL, CELL), Image.Transform.EXTENT, around, Image.Resampling.BICUBIC))
+    around = (round(x - half), round(y - half), round(x + half), round(y + half))
+    cell.paste(frame.crop(around).resize((CELL, CELL), Image.Resampling.LANCZOS))  # beyond the picture it is black
     draw = ImageDraw.Draw(cell)
     number, font = str(person.number), _font(44)
     draw.rectangle((0, 0, font.getlength(number) + 28, 58), fill=INK)
