@@ -16,7 +16,9 @@ from heygem_cli.face.track import FaceTrack, Piece
 from heygem_cli.face.video_track import VideoTrack
 
 MAX_SAMPLES = 8
-"""Descriptions of a piece that are compared with those of others, evenly spread."""
+"""Descriptions of a piece that are compared with those of others, evenly spread ..."""
+MAX_ALL_SAMPLES = 3000
+"""... and of all pieces together, for the sake of memory."""
 MIN_FRAMES = 12
 """Frames that show a person at least; a face that is seen for a shorter time may be an error of the tracker."""
 MIN_FRAMES_SHARE = 0.1
@@ -99,7 +101,7 @@ def _pieces(track: VideoTrack, tracklet: int) -> list[_Seen]:
         at_ends = (track.landmarks(int(rows[np.searchsorted(frames, each)]), 1)[0] for each in (first, last))
         box, other = (face_box(landmarks) for landmarks in at_ends)
         shot = int(np.searchsorted(track.cuts, first, side="right"))
-        seen.append(_Seen(Piece(tracklet, first, last), _spread(samples[start:stop]), shot, (box, other)))
+        seen.append(_Seen(Piece(tracklet, first, last), samples[start:stop], shot, (box, other)))
     return seen
 
 
@@ -129,8 +131,9 @@ def _distances(seen: Sequence[_Seen]) -> Array:
     """Return the mean distance of the samples of each two pieces; infinite for a piece itself, and for two people."""
     if not seen:
         return np.zeros((0, 0), np.float32)
-    counts = np.array([len(each.samples) for each in seen])
-    samples, starts = np.concatenate([each.samples for each in seen]), np.cumsum(counts) - counts
+    compared = [_spread(each.samples, MAX_ALL_SAMPLES // len(seen)) for each in seen]
+    counts = np.array([len(each) for each in compared])
+    samples, starts = np.concatenate(compared), np.cumsum(counts) - counts
     sums = np.add.reduceat(np.add.reduceat(distances(samples, samples), starts, axis=0), starts, axis=1)
     between = np.asarray(sums / np.multiply.outer(counts, counts), np.float32)
     first, last = (np.array([getattr(each.piece, name) for each in seen]) for name in ("first", "last"))
@@ -143,10 +146,9 @@ def _distances(seen: Sequence[_Seen]) -> Array:
     return between
 
 
-def _spread(samples: Array) -> Array:
-    if len(samples) <= MAX_SAMPLES:
-        return samples
-    return np.asarray(samples[np.linspace(0, len(samples) - 1, MAX_SAMPLES).astype(int)])
+def _spread(samples: Array, limit: int = MAX_SAMPLES) -> Array:
+    count = min(len(samples), MAX_SAMPLES, max(1, limit))
+    return np.asarray(samples[np.linspace(0, len(samples) - 1, count).astype(int)])
 
 
 def _describe(track: VideoTrack, pieces: Sequence[Piece]) -> SeenPerson:
