@@ -8,7 +8,14 @@ from pathlib import Path
 from heygem_cli.files import sha256
 from training.evaluate import Score, table
 
-MODELS = ("canonical_face.npy", "mouth_motion.onnx", "mouth_painter.onnx", "face_landmarks.onnx", "face_detector.onnx")
+MODELS = (
+    "canonical_face.npy",
+    "mouth_motion.onnx",
+    "mouth_painter.onnx",
+    "face_cover.onnx",
+    "face_landmarks.onnx",
+    "face_detector.onnx",
+)
 TEMPLATES = Path(__file__).parent / "cards"
 TITLES = {
     "grid/dev": "GRID clips that were not used for training (`grid/dev`), most of them of speakers who were not either",

@@ -46,33 +46,7 @@ class MouthCrop:
 
     def sample(self, frame: Frame) -> Frame:
         """Resample an I420 frame: uint8 (HEIGHT, WIDTH, 3) Y, U and V."""
-        image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-        # Shrink large frames first: the warp alone would alias.
-        shrink = max(1, int(1 / float(np.linalg.norm(self.matrix[0, :2]))))
-        for channel, (plane, step) in enumerate(zip(planes(frame), (1, 2, 2), strict=True)):
-            by = max(1, shrink // step)
-            source, matrix = plane, self.matrix * np.array([step * by, step * by, 1], np.float32)
-            if by > 1:
-                part, corner = self._visible_part(plane, step, by)
-                matrix[:, 2] += matrix[:, :2] @ ((np.array(corner, np.float32) + (by - 1) / 2) / by)
-                small = cv2.resize(part, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA)
-                source = np.asarray(small, np.uint8)
-            image[..., channel] = cv2.warpAffine(
-                source, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-        return image
-
-    def _visible_part(self, plane: Frame, step: int, by: int) -> tuple[Frame, tuple[int, int]]:
-        """Return the part of a plane that the crop covers, its sides multiples of ``by``, and its upper left corner."""
-        corners = np.array([[0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT]], np.float32)
-        turn, shift = self.matrix[:, :2], self.matrix[:, 2]
-        places = (corners - shift) @ np.linalg.inv(turn).T / step
-        (left, top), (right, bottom) = np.floor(places.min(0)) - 2, np.ceil(places.max(0)) + 2
-        rows, columns = plane.shape
-        x, y = (int(np.clip(low, 0, size - by)) for low, size in ((left, columns), (top, rows)))
-        width, height = (int(min(high, size) - low) for high, size, low in ((right, columns, x), (bottom, rows, y)))
-        width, height = (max(by, side // by * by) for side in (width, height))
-        return plane[y : y + height, x : x + width], (x, y)
+        return sample_crop(frame, self.matrix, WIDTH, HEIGHT)
 
     def to_frame(self, values: Array, box: Box, top: int = 0) -> Array:
         """Resample values of the crop's rows from ``top`` on, (rows, WIDTH) or (rows, WIDTH, channels), to a box."""
@@ -87,3 +61,46 @@ class MouthCrop:
 def opening_outline(lips: Array) -> Array:
     """Return the outline (20, 2) of the opening between lip points (40, 2)."""
     return np.asarray(lips[[*INNER_TOP, *INNER_BOTTOM[-2:0:-1]]])
+
+
+def sample_crop(frame: Frame, matrix: Array, width: int, height: int) -> Frame:
+    """Resample an I420 frame.
+
+    Args:
+        frame: I420.
+        matrix: (2, 3) from pixels of the frame to pixels of the crop.
+        width: Of the crop.
+        height: Likewise.
+
+    Returns:
+        uint8 (height, width, 3) Y, U and V; beyond the picture its edge is repeated.
+    """
+    image = np.empty((height, width, 3), np.uint8)
+    # Shrink large frames first: the warp alone would alias.
+    shrink = max(1, int(1 / float(np.linalg.norm(matrix[0, :2]))))
+    for channel, (plane, step) in enumerate(zip(planes(frame), (1, 2, 2), strict=True)):
+        by = max(1, shrink // step)
+        source, scaled = plane, matrix * np.array([step * by, step * by, 1], np.float32)
+        if by > 1:
+            part, corner = _visible_part(plane, matrix, (width, height), step, by)
+            scaled[:, 2] += scaled[:, :2] @ ((np.array(corner, np.float32) + (by - 1) / 2) / by)
+            source = np.asarray(cv2.resize(part, None, fx=1 / by, fy=1 / by, interpolation=cv2.INTER_AREA), np.uint8)
+        image[..., channel] = cv2.warpAffine(
+            source, scaled, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    return image
+
+
+def _visible_part(
+    plane: Frame, matrix: Array, size: tuple[int, int], step: int, by: int
+) -> tuple[Frame, tuple[int, int]]:
+    """Return the part of a plane that the crop covers, its sides multiples of ``by``, and its upper left corner."""
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float32)
+    turn, shift = matrix[:, :2], matrix[:, 2]
+    places = (corners - shift) @ np.linalg.inv(turn).T / step
+    (left, top), (right, bottom) = np.floor(places.min(0)) - 2, np.ceil(places.max(0)) + 2
+    rows, columns = plane.shape
+    x, y = (int(np.clip(low, 0, length - by)) for low, length in ((left, columns), (top, rows)))
+    width, height = (int(min(high, length) - low) for high, length, low in ((right, columns, x), (bottom, rows, y)))
+    width, height = (max(by, side // by * by) for side in (width, height))
+    return plane[y : y + height, x : x + width], (x, y)

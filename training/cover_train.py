@@ -1,0 +1,80 @@
+"""Training and export of the network that finds what covers a face."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from heygem_cli.media.read import prefetch
+from heygem_cli.mesh.cover_network import SIDE
+from training.cover_examples import Batch, make_batches, pixel_weights
+from training.cover_network import CoverNetwork
+
+BATCH = 32
+LEARNING_RATE = 3e-3
+EMA_DECAY = 0.998
+"""The exported network is an exponential moving average over the training steps."""
+WEIGHTS = pixel_weights()
+
+
+def train_cover(examples: Batch, steps: int, seed: int, start: CoverNetwork | None = None) -> CoverNetwork:
+    """Train a network, or go on with one; the result is reproducible for a seed on the same machine."""
+    torch.manual_seed(seed)
+    network = (start or CoverNetwork()).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = get_ema_multi_avg_fn(EMA_DECAY)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=average)
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
+    with closing(prefetch(make_batches(examples, BATCH, np.random.default_rng(seed)))) as batches:
+        for step, batch in zip(range(steps), batches, strict=False):
+            loss = _loss(network, batch)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            averaged.update_parameters(network)
+            if step % 250 == 0:
+                print(f"cover: step {step} of {steps}, loss {loss.item():.4f}", flush=True)
+    cover: CoverNetwork = averaged.module  # type: ignore[assignment]
+    return cover.eval()
+
+
+def _loss(network: CoverNetwork, batch: Batch) -> Tensor:
+    picture, covered = torch.from_numpy(batch.image), torch.from_numpy(batch.covered).float()
+    # The first pixels beside a cover are mixed with it.
+    beside = functional.max_pool2d(covered, 3, stride=1, padding=1) - covered
+    weight = torch.from_numpy(WEIGHTS) * (1 - beside)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(picture)
+    return functional.binary_cross_entropy_with_logits(logits, covered, weight)
+
+
+class _Exported(nn.Module):
+    """The network with probabilities as its output."""
+
+    def __init__(self, network: CoverNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return torch.sigmoid(self.network(picture))
+
+
+def export_cover(network: CoverNetwork, path: Path) -> None:
+    """Export the network to ONNX with a batch size of 1."""
+    torch.onnx.export(
+        _Exported(network).eval(),
+        (torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8),),
+        path,
+        input_names=["picture"],
+        output_names=["covered"],
+        opset_version=17,
+        dynamo=False,
+    )
