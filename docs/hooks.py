@@ -21,6 +21,7 @@ PAGES = {
     "benchmarks.md": "benchmarks/README.md",
     "mouth_motion.md": "models/mouth_motion.md",
     "mouth_painter.md": "models/mouth_painter.md",
+    "face_cover.md": "models/face_cover.md",
     "canonical_face.md": "models/canonical_face.md",
 }
 SITE = {source: page for page, source in PAGES.items()}

@@ -14,6 +14,7 @@ from heygem_cli.face.geometry import (
     head_pose,
 )
 from heygem_cli.media.probe_video import probe_video
+from heygem_cli.mesh.cover_network import SIDE
 from heygem_cli.mesh.person import (
     RANKS,
     estimate_closed_mouth,
@@ -26,6 +27,18 @@ from portrait import make_face_video
 from tracks import face_track
 
 RATE = 25.0
+
+
+class Covers:
+    """Stands in for the network: everything is covered, or nothing."""
+
+    def __init__(self, likelihood):
+        self.likelihood = likelihood
+
+    def predict(self, _frame, _matrix):
+        return np.full((SIDE, SIDE), self.likelihood, np.float32)
+
+
 RANDOM = np.random.default_rng(11)
 
 
@@ -122,7 +135,15 @@ def test_interior_comes_from_the_sharpest_of_similar_frames(tmp_path):
     blurred = cv2.GaussianBlur(grain, (0, 0), 4)
     pictures = [grain if number % 3 == 0 else blurred for number in range(75)]
     video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
-    interiors = extract_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)))
+    interiors = extract_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)), Covers(0))
     assert len(interiors) == len(RANKS)
     assert [interior.bottom.max() for interior in interiors] == sorted(interior.bottom.max() for interior in interiors)
     assert min(interior.image[..., 0].std() for interior in interiors) > 3 * blurred.std()
+
+
+def test_covered_mouth_is_no_interior(tmp_path):
+    pictures = [np.full((400, 640, 3), 90, np.uint8)] * 75
+    video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
+    track = track_of(tmp_path, np.linspace(0.06, 0.2, 75))
+    assert len(extract_interiors(video, track, Covers(0))) > 1
+    assert len(extract_interiors(video, track, Covers(1))) == 1

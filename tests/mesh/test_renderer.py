@@ -1,34 +1,10 @@
-import os
-
 import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose, interocular, mouth_opening
-from heygem_cli.mesh.painter import Painter
-from heygem_cli.mesh.procedural import draw_interior
-from heygem_cli.mesh.renderer import FaceRenderer
-from heygem_cli.mesh.targets import ClosedMouth
-from heygem_cli.runtime import read_settings
+from heygem_cli.face.geometry import LIPS, canonical_face, head_pose, interocular, mouth_opening
+from mouth_renderer import jaw_motion, make_renderer
 from portrait import i420, measured_opening, scene, track_frame
-
-
-def make_renderer(frame, landmarks):
-    lips = landmarks[list(LIPS), :2]
-    pose = head_pose(landmarks, canonical_face())
-    closed = ClosedMouth(
-        pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
-    )
-    return FaceRenderer(closed, 1.0, (draw_interior(frame, lips),), Painter("cpu", read_settings(os.environ)))
-
-
-def jaw_motion(by):
-    """Return a motion that lowers the lower lip, most in its middle, and the chin, as in speech."""
-    motion = np.zeros((41, 3), np.float32)
-    for rows in (range(11, 20), range(31, 40)):
-        motion[list(rows), 1] = by * np.sin(np.linspace(0.1, 0.9, 9) * np.pi)
-    motion[40, 1] = 0.8 * by
-    return motion
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob,
 from heygem_cli.media.read import fit_length, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
+from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import build_renderer
 from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
@@ -79,6 +80,7 @@ class MeshEngine:
     def __init__(self, device: Device, settings: Settings) -> None:
         self.motion_model = MotionModel(device, settings)
         self.painter = Painter(device, settings)
+        self.covers = CoverNetwork(device, settings)
         self.tracker = FaceTracker(device, settings)
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
@@ -182,7 +184,7 @@ class MeshEngine:
         for person, motion in zip(chosen, motions, strict=True):
             track = person_track(faces, person)
             check_track(job, track, video, len(motion.offsets))
-            renderer = build_renderer(video, track, self.painter)
+            renderer = build_renderer(video, track, self.painter, self.covers)
             offsets = job.options.mouth * motion.offsets
             speakers.append(MeshSpeaker(person.number, offsets, track, frame_states(track, video), renderer))
         return speakers

@@ -15,6 +15,8 @@ from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo, planes
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
+from heygem_cli.mesh.cover import covers_mouth
+from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.interior import MIN_OPENING, Interior, extract_interior
 from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.targets import ClosedMouth
@@ -130,24 +132,32 @@ def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
     return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
 
 
-def extract_interiors(video: VideoInfo, track: FaceTrack) -> tuple[Interior, ...]:
+def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork) -> tuple[Interior, ...]:
     """Extract the person's interiors, sorted by opening; a drawn one if the mouth never opens.
 
-    Among frames with a similar opening the sharpest is taken, as many are blurred by motion.
+    Among frames with a similar opening the sharpest is taken, as many are blurred by motion, unless something covers
+    the mouth there.
     """
     groups = find_open_mouths(track, float(video.fps))
     if not groups:
         return (_draw_interior(video, track),)
     first, last = min(map(min, groups)), max(map(max, groups))
     sharpest: dict[int, tuple[float, int, Interior]] = {}
+    covered: dict[int, bool] = {}
     with closing(read_frames(video, start=first, count=last - first + 1)) as frames:
         for index, frame in enumerate(frames, first):
             for number, group in enumerate(groups):
                 if index in group:
                     landmarks = track.rows(index, 1)[0]
+                    if index not in covered:
+                        covered[index] = covers_mouth(network, frame, landmarks)
+                    if covered[index]:
+                        continue
                     sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
                     if number not in sharpest or sharpness > sharpest[number][0]:
                         sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
+    if not sharpest:
+        return (_draw_interior(video, track),)
     # In a short video, groups may share a frame.
     return tuple({index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}.values())
 

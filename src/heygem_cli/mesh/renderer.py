@@ -11,6 +11,8 @@ from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring
+from heygem_cli.mesh.cover import CoverFinder
+from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
 from heygem_cli.mesh.interior import Interior, lip_brightness
@@ -53,21 +55,23 @@ def mouth_line(targets: Targets) -> Array:
 
 @dataclass(frozen=True)
 class FaceRenderer:
-    """Renders one person.
+    """Renders one person in successive frames.
 
     Attributes:
         closed: The person's closed mouth.
         opening_scale: See :func:`heygem_cli.mesh.person.estimate_opening_scale`.
         interiors: Samples of the inside of the mouth, sorted by opening.
         painter: Paints the inside of the mouth.
+        covers: Finds what covers the face, which stays in front of it.
     """
 
     closed: ClosedMouth
     opening_scale: float
     interiors: tuple[Interior, ...]
     painter: Painter
+    covers: CoverFinder
 
-    def render(self, frame: Frame, landmarks: Array, motion: Array, strength: float = 1.0) -> Frame:
+    def render(self, frame: Frame, landmarks: Array, motion: Array, strength: float = 1.0) -> Frame | None:
         """Render one frame.
 
         Args:
@@ -78,23 +82,33 @@ class FaceRenderer:
             strength: 0 … 1, how strongly the mouth is drawn; less where the head is turned to the side.
 
         Returns:
-            A new frame.
+            A new frame; None if the mouth is hidden behind something.
         """
         pose = head_pose(landmarks, canonical_face())
-        eye_distance = float(pose.scale)
+        cover = self.covers.find(frame, landmarks, pose)
+        if not cover.strength:
+            return None
         motion = compensate_tracker_bias(self.opening_scale * motion)
-        targets = compute_targets(landmarks, pose, self.closed, motion, strength)
+        targets = compute_targets(landmarks, pose, self.closed, motion, strength * cover.strength)
+        output = frame.copy()
+        if not cover:
+            self._draw(frame, output, landmarks, targets, float(pose.scale))
+        elif self._draw(cover.without(frame), output, landmarks, targets, float(pose.scale)):
+            cover.restore(frame, output)
+        return output
+
+    def _draw(self, frame: Frame, output: Frame, landmarks: Array, targets: Targets, eye_distance: float) -> bool:
+        """Draw the face of a frame into an output, with its lips at their targets; return whether anything changes."""
         step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
         ring = background_ring(landmarks)
         box = Box.around(np.concatenate([ring, landmarks[[1, 5], :2]]), frame, step)
-        output = frame.copy()
         if not box.width or not box.height or (targets.lips == targets.tracked).all():
-            return output
+            return False
         weight = warp_weight(landmarks, ring, box, step)
         grid = sample_field(fit_warp(landmarks, targets), box, step, weight > 0)
         warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * eye_distance), mouth_line(targets))
         self._fill_mouth(frame, output, landmarks, targets, eye_distance)
-        return output
+        return True
 
     def _fill_mouth(self, frame: Frame, output: Frame, landmarks: Array, targets: Targets, eye_distance: float) -> None:
         outline = opening_outline(targets.lips)
@@ -139,7 +153,8 @@ def warp_weight(landmarks: Array, ring: Array, box: Box, step: int) -> Array:
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-def build_renderer(video: VideoInfo, track: FaceTrack, painter: Painter) -> FaceRenderer:
+def build_renderer(video: VideoInfo, track: FaceTrack, painter: Painter, network: CoverNetwork) -> FaceRenderer:
     """Build the renderer of a tracked person."""
     opening_scale = estimate_opening_scale(track, float(video.fps))
-    return FaceRenderer(estimate_closed_mouth(track), opening_scale, extract_interiors(video, track), painter)
+    interiors = extract_interiors(video, track, network)
+    return FaceRenderer(estimate_closed_mouth(track), opening_scale, interiors, painter, CoverFinder(network))

@@ -55,6 +55,7 @@ class PassingEngine(mesh.MeshEngine):
         self.motion_model = SilentMouth()
         self.tracker = SomebodyOutside()
         self.painter = None
+        self.covers = None
 
 
 class PassingPipeline(Pipeline):
