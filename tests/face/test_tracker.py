@@ -116,12 +116,14 @@ def test_face_that_joins_is_found_soon():
 
 
 def test_face_behind_another_one_returns_as_somebody_new():
-    places = list(range(150, 500, 14))
+    places = list(range(150, 520, 24))
     frames = follow([scene(640, 400, (320, 200, 260, other_portrait()), (x, 200, 260)) for x in places])
     assert set(middles(frames[0])) == {0, 1}
     hidden = places.index(318)
     assert len(frames[hidden].faces) == 1
     assert not set(middles(frames[-1])) & {0, 1}
+    apart = places.index(510)
+    assert [len(frame.faces) for frame in frames[apart:]] == [2] * len(frames[apart:])
 
 
 def test_much_smaller_face_is_not_followed():

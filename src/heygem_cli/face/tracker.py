@@ -154,9 +154,10 @@ class _Shot:
 
     def faces(self, frame: Frame) -> list[Face]:
         """Return the faces of the next frame."""
+        followed = len(self._tracklets)
         seen = [(each, landmarks) for each in self._tracklets if (landmarks := self._again(frame, each)) is not None]
         seen = self._separate(seen)
-        if len(seen) < len(self._tracklets):
+        if len(seen) < followed:
             self._lost = LOST_FRAMES
         self._tracklets = [each for each in self._tracklets if each.missing <= MAX_GAP]
         self._lost = max(0, self._lost - 1)
