@@ -9,7 +9,7 @@ import pytest
 from heygem_cli.errors import InputError
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.read import read_audio
-from media_factory import ffmpeg
+from media_factory import ffmpeg, make_audio
 
 RATE = 16000
 SAMPLES = (20000 * np.sin(np.arange(20001) ** 1.5 / 900)).astype("<i2")
@@ -106,3 +106,15 @@ def test_wav_that_is_cut_off_is_told(kept: float, extra: tuple[str, ...], tmp_pa
         probe_audio(tmp_path / "cut.wav")
     assert caught.value.code == "cut-off-file"
     assert f"only {kept:.0%} of it is there" in caught.value.message
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1252"])
+def test_tags_in_an_encoding_that_is_not_unicode(encoding: str, tmp_path: Path):
+    path = make_audio(tmp_path / "a.wav")
+    text = {"gbk": "录音", "shift_jis": "録音", "cp1252": "Größe"}[encoding].encode(encoding).ljust(8, b"\0")
+    data = bytearray(path.read_bytes())
+    info = b"INFOINAM" + len(text).to_bytes(4, "little") + text
+    data[12:12] = b"LIST" + len(info).to_bytes(4, "little") + info
+    data[4:8] = (len(data) - 8).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert probe_audio(path).duration == pytest.approx(1, abs=0.001)

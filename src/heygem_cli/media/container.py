@@ -49,7 +49,11 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
         try:
             # Without any protocol the files that a playlist names are never opened.
             container = av.open(
-                unnamed, "r", options={"protocol_whitelist": "none", **DECODER_OPTIONS, **whole}, buffer_size=1 << 18
+                unnamed,
+                "r",
+                options={"protocol_whitelist": "none", **DECODER_OPTIONS, **whole},
+                buffer_size=1 << 18,
+                metadata_errors="replace",  # programs write tags in the encoding of their country
             )
         except (av.FFmpegError, ValueError) as error:
             raise _unreadable(path, file) from error
