@@ -24,13 +24,14 @@ from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from benchmarks.people_clean import CleanScores
     from benchmarks.people_cover_scores import CoverScores
     from benchmarks.people_identity import IdentityScores
     from benchmarks.people_render import Rendered
     from benchmarks.people_scenes import Composite
     from benchmarks.people_speakers import SpeakerScores
 
-Group = Literal["speakers", "covers", "identity"]
+Group = Literal["speakers", "covers", "clean", "identity"]
 SetName = Literal["tuned", "held-out"]
 FRAMES = 75
 """Frames that are read of each clip."""
@@ -42,6 +43,7 @@ class Measured:
 
     speakers: list[tuple[SetName, SpeakerScores]] = field(default_factory=list)
     covers: list[tuple[SetName, CoverScores]] = field(default_factory=list)
+    clean: list[tuple[SetName, CleanScores]] = field(default_factory=list)
     identity: list[tuple[SetName, IdentityScores]] = field(default_factory=list)
     strips: list[Image] = field(default_factory=list)
 
@@ -65,7 +67,7 @@ def make_cases(
     def chosen(composite: Composite) -> bool:
         return not names or any(part in composite.name for part in names)
 
-    for set_name in sets if only != "identity" else ():
+    for set_name in sets if only in {None, "speakers", "covers"} else ():
         for clips in people_actors.CASTS[set_name]:
             cast = [people_actors.load_actor(data / clip, FRAMES) for clip in clips]
             if only in {None, "speakers"}:
@@ -82,7 +84,8 @@ def measure(data: Path, sets: Sequence[SetName], only: Group | None, names: Sequ
     apply_settings(settings, os.environ)
     hide_native_output()
     from benchmarks import people_identity  # noqa: PLC0415 - after the settings
-    from benchmarks.people_actors import VOICE  # noqa: PLC0415
+    from benchmarks.people_actors import VOICE, load_actor  # noqa: PLC0415
+    from benchmarks.people_clean import score_clean  # noqa: PLC0415
     from benchmarks.people_render import render_composite  # noqa: PLC0415
     from heygem_cli.mesh.engine import MeshEngine  # noqa: PLC0415
     from heygem_cli.options import EngineOptions  # noqa: PLC0415
@@ -94,6 +97,11 @@ def measure(data: Path, sets: Sequence[SetName], only: Group | None, names: Sequ
         rendered = render_composite(composite, data / VOICE, pipeline, folder)
         summary = add_scores(measured, set_name, group, rendered)
         sys.stderr.write(f"{summary}, {time.perf_counter() - start:.0f} s\n")
+    for set_name in sets if only in {None, "clean"} else ():
+        for clip in (clips[0] for clips in people_identity.PEOPLE[set_name]):
+            actor = load_actor(data / clip, FRAMES)
+            measured.clean.append((set_name, score_clean(actor, data / clip, pipeline, folder)))
+            sys.stderr.write(f"{measured.clean[-1]}\n")
     if only in {None, "identity"}:
         engine = pipeline.engine("mesh")
         assert isinstance(engine, MeshEngine)  # noqa: S101 - for the type checker
@@ -182,6 +190,26 @@ def print_covers(measured: Measured) -> list[Target]:
     return targets
 
 
+def print_clean(measured: Measured) -> list[Target]:
+    """Print what is lost where nothing is in front of the face, and return the targets."""
+    rows = []
+    for chosen, each in measured.clean:
+        share = percent(each.covered / max(1, each.pixels))
+        rows.append([f"{chosen}, {each.name}", share, number(each.r, 3), number(each.r_uncovered, 3)])
+    heads = ("clip", "mouth taken for covered", "r", "r without covers")
+    print_table("Clips without anything in front of the face", heads, rows)
+    targets = []
+    for chosen in dict.fromkeys(name for name, _ in measured.clean):
+        some = [scores for name, scores in measured.clean if name == chosen]
+        taken = sum(each.covered for each in some) / max(1, sum(each.pixels for each in some))
+        loss = sum(each.r_uncovered - each.r for each in some) / len(some)
+        targets += [
+            Target(f"{chosen}: clean clips, share of the mouth taken for covered", 100 * taken, 0.5, " %"),
+            Target(f"{chosen}: clean clips, mean loss of r", loss, 0.005),
+        ]
+    return targets
+
+
 def print_identity(measured: Measured) -> list[Target]:
     """Print how well people are recognised, and return the targets."""
     rows = [
@@ -218,6 +246,7 @@ def to_json(measured: Measured) -> dict[str, object]:
     return {
         "speakers": [{"set": name, **asdict(scores)} for name, scores in measured.speakers],
         "covers": [{"set": name, **asdict(scores)} for name, scores in measured.covers],
+        "clean": [{"set": name, **asdict(scores)} for name, scores in measured.clean],
         "identity": [{"set": name, **asdict(scores)} for name, scores in measured.identity],
     }
 
@@ -237,7 +266,7 @@ def main(
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         measured = measure(data, [people] if people else ["tuned", "held-out"], only, name or [], folder)
-        if not measured.strips and not measured.identity:
+        if not any((measured.strips, measured.clean, measured.identity)):
             raise InputError("no-data", "no composite has such a name", hint="See benchmarks/people_scenes.py")
         if sheet and measured.strips:
             from benchmarks.people_sheet import write_sheet  # noqa: PLC0415
@@ -245,6 +274,7 @@ def main(
             write_sheet(measured.strips, sheet)
         targets = print_speakers(measured) if measured.speakers else []
         targets += print_covers(measured) if measured.covers else []
+        targets += print_clean(measured) if measured.clean else []
         targets += print_identity(measured) if measured.identity else []
         print_targets(targets)
         if json:

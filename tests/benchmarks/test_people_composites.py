@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from heygem_cli.media.read import read_frames
 pytest.importorskip("mediapipe", reason="the benchmark needs the extra `train`")
 
 from benchmarks.people_actors import Actor, to_i420
+from benchmarks.people_clean import nothing_covered
 from benchmarks.people_cover_scores import covered_share, lower_face, score_cover
 from benchmarks.people_covers import COVERS, cover_composite
 from benchmarks.people_identity import equal_error_rate
@@ -224,3 +226,12 @@ def test_equal_error_rate() -> None:
     assert equal_error_rate(distances, distances + 10) == 0
     assert equal_error_rate(distances, distances + 8) == pytest.approx(0.1)
     assert equal_error_rate(distances, distances) == pytest.approx(0.5)
+
+
+def test_network_that_finds_nothing_is_used_within_the_block_only() -> None:
+    network = object()
+    engine = SimpleNamespace(covers=network)
+    with pytest.raises(ZeroDivisionError), nothing_covered(engine):
+        assert not engine.covers.predict_image(np.full((8, 6, 3), 99, np.uint8)).any()
+        raise ZeroDivisionError
+    assert engine.covers is network
