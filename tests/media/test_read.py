@@ -473,3 +473,14 @@ def test_check_of_audio_calls_back_and_is_an_error_when_it_is_killed(tmp_path: P
 
     with pytest.raises(HeygemError, match=r"a\.aac: ffmpeg was killed by signal 9 while reading it"):
         has_damaged_audio(audio, kill)
+
+
+@pytest.mark.parametrize("matrix", ["bt2020c", "ycgco", "ictcp"])
+def test_matrix_that_the_scaler_does_not_know(matrix: str, tmp_path: Path):
+    plain = make_video(tmp_path / "plain.mp4", seconds=0.2)
+    number = {"bt2020c": 10, "ycgco": 8, "ictcp": 14}[matrix]
+    ffmpeg("-i", plain, "-c", "copy", "-bsf:v", f"h264_metadata=matrix_coefficients={number}", tmp_path / "a.mp4")
+    video = probe_video(tmp_path / "a.mp4")
+    assert video.color.matrix == matrix
+    expected = [digest(frame) for frame in read_frames(probe_video(plain))]
+    assert [digest(frame) for frame in read_frames(video)] == expected

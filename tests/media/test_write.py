@@ -107,7 +107,7 @@ def test_frame_rate_is_kept_exactly(rate: str, small: VideoInfo, voice: Path, tm
     [ColorTags(), ColorTags("bt709", "bt709", "bt709"), ColorTags("smpte170m", "smpte170m", "smpte170m"),
      ColorTags("bt470bg", "bt709", "bt470bg"), ColorTags("bt2020", "smpte2084", "bt2020nc"), ColorTags(matrix="bt709"),
      ColorTags("bt709", "iec61966-2-1", "bt709"), ColorTags("bt470m", "bt470m", "fcc"),
-     ColorTags("bt470bg", "bt470bg", "bt470bg")],
+     ColorTags("bt470bg", "bt470bg", "bt470bg"), ColorTags("bt2020", "smpte2084", "bt2020c")],
 )  # fmt: skip
 def test_colour_tags_are_kept(color: ColorTags, small: VideoInfo, voice: Path, tmp_path: Path):
     render(tmp_path / "out.mp4", replace(small, color=color), probe_audio(voice))

@@ -17,11 +17,16 @@ _LUMA_WEIGHTS = {"bt709": (0.2126, 0.0722), "bt2020nc": (0.2627, 0.0593), "bt202
                  "smpte240m": (0.212, 0.087), "fcc": (0.3, 0.11)}  # fmt: skip
 """Weights of red and blue in the luma of a matrix; all others are those of BT.601, as ffmpeg assumes."""
 
+_SCALABLE = frozenset({None, "bt709", "fcc", "bt470bg", "smpte170m", "smpte240m", "bt2020nc"})
+"""Matrices that ffmpeg's scaler accepts; None: not tagged."""
+
 
 def frame_filters(video: VideoInfo, start: int) -> str:
     """Return the filters that yield the frames of a video from frame ``start`` on."""
     # Only the filters that fit a picture can bear a size that changes.
     filters = [*_fit_filters(video, ":interl=-1")] if video.sizes else []
+    if not video.is_rgb and video.color.matrix not in _SCALABLE:
+        filters.insert(0, "setparams=colorspace=bt2020nc")  # for ffmpeg only: the pixels do not change
     if not video.is_still:
         filters += _time_filters(video)
     if video.is_interlaced:
