@@ -159,7 +159,7 @@ def test_cards_contain_the_digests_of_the_models(tmp_path: Path) -> None:
     assert listed.returncode == 0
 
 
-@pytest.mark.parametrize("recipe", ["train", "measure", "painter"])
+@pytest.mark.parametrize("recipe", ["train", "measure", "painter", "cover"])
 def test_command_has_help(recipe: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", f"training.{recipe}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
