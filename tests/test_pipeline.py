@@ -204,7 +204,7 @@ def test_listener_speaks_if_chosen_by_number_or_picture(pipeline, tmp_path, conv
 
 
 def test_person_who_is_not_there_is_an_error_that_says_how_many_are(pipeline, tmp_path, conversation, voice):
-    with pytest.raises(InputError, match=r"--person 3: the video shows 2 people.*heygem faces") as caught:
+    with pytest.raises(InputError, match=r"there is no person 3; it shows 1 .*, 2 .*heygem faces") as caught:
         render(pipeline, job(tmp_path, voice, conversation, person=parse_person("3")))
     assert caught.value.code == "no-such-person"
 
