@@ -110,7 +110,7 @@ class RenderOptions:
     person: Person = option(
         Person(),
         "Who speaks: a number of `heygem faces`, a picture of the person, a point `X,Y` in pixels, `left`, `center`, "
-        "`right`, the `largest` face, or `main`, who is in most frames.",
+        "`right`, the `largest` face, or `main`, who is seen most.",
         metavar="N|PICTURE|X,Y|left|center|right|largest|main",
         hidden_flag="--face",
         hidden_column="face_choice",

@@ -12,7 +12,7 @@ from typing import Literal
 from heygem_cli.errors import InputError
 
 Rule = Literal["main", "largest", "left", "center", "right"]
-"""``main``: who is in most frames."""
+"""``main``: who is seen most."""
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> I
         yield f"{printable(video.path)}: {message}"
     if options.person == Person() and not options.speak and result.people is not None and result.people > 1:
         number = result.spans[0].person
-        message = f"it shows {result.people} people; the one in most frames was taken, number {number} of heygem faces"
+        message = f"it shows {result.people} people; the one seen most was taken, number {number} of heygem faces"
         yield f"{printable(video.path)}: {message}"
 
 

@@ -175,7 +175,7 @@ def test_render_uses_the_track_and_its_timeline_says_where_the_person_is(heygem,
 def test_summary_says_who_was_taken_of_several_people(heygem, interview, voice):
     done = heygem("render", voice, interview, "-o", "out.mp4")
     assert "2 shots, 2 people, number 2 speaks" in done.stdout
-    assert "it shows 2 people; the one in most frames was taken, number 2" in done.stderr
+    assert "it shows 2 people; the one seen most was taken, number 2" in done.stderr
     done = heygem("render", voice, interview, "-o", "chosen.mp4", "--person", "right")
     assert done.stderr == ""
 

@@ -57,6 +57,17 @@ def test_choose_returns_the_selected_person(track, text, kind):
     assert chosen == (None if kind is None else people[kind])
 
 
+def test_poster_beside_a_large_face_is_not_seen_most(tmp_path):
+    """Somebody speaks in six frames, with a poster of another one, who is then seen alone in two."""
+    small, large, close = (100, 100, 40), (600, 300, 100), (640, 360, 90)
+    frames = [TrackedFrame(n == 0, (face(0, 0, large), face(1, 1, small))) for n in range(6)]
+    frames += [TrackedFrame(n == 0, (face(2, 1, close),)) for n in range(2)]
+    track = write_track(tmp_path / "poster.track", frames, limit=9)
+    people = find_people(track)
+    assert [each.frames for each in people] == [6, 8]
+    assert choose(track, people, parse_person("main"), 1280) == people[0]
+
+
 def test_person_is_chosen_by_a_picture(track):
     people = find_people(track)
     picture = Person(None, picture=Path("anna.jpg"))

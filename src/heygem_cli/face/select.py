@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from heygem_cli.face.box import Box
 from heygem_cli.face.geometry import Array
@@ -12,6 +13,8 @@ from heygem_cli.face.people import SeenPerson, likeness, sightings
 from heygem_cli.face.video_track import VideoTrack
 from heygem_cli.person import Person, Rule
 
+PROMINENT = 0.6
+"""Size of a face, relative to the largest in its frame, from which the frame counts for it: a poster's does not."""
 MAIN_SHARE = 0.9
 """Frames, relative to those of the person who is in most, with which the larger face decides who is meant."""
 
@@ -55,9 +58,9 @@ def _at_point(track: VideoTrack, people: Sequence[SeenPerson], point: tuple[floa
 def _by_rule(track: VideoTrack, people: Sequence[SeenPerson], rule: Rule, width: int) -> SeenPerson:
     """Apply a rule; one about place or size to the first of the frames that show most people."""
     if rule == "main":
-        most = max(each.frames for each in people)
-        # Who is there as often as a poster on the wall is larger.
-        return max((each for each in people if each.frames >= MAIN_SHARE * most), key=lambda each: each.box.size)
+        frames = _prominent_frames(track, people)
+        seen_most = (each for each in people if frames[each.number - 1] >= MAIN_SHARE * max(frames))
+        return max(seen_most, key=lambda each: each.box.size)
     boxes = _together(track, people)
     by_rule = {
         "left": min(boxes, key=lambda number: boxes[number].x),
@@ -66,6 +69,25 @@ def _by_rule(track: VideoTrack, people: Sequence[SeenPerson], rule: Rule, width:
         "largest": max(boxes, key=lambda number: boxes[number].size),
     }
     return people[by_rule[rule] - 1]
+
+
+def _prominent_frames(track: VideoTrack, people: Sequence[SeenPerson]) -> list[int]:
+    """Return in how many frames the face of each person is one of the large ones."""
+    largest = np.zeros(len(track))
+    for each in people:
+        np.maximum(largest, _sizes(track, each), out=largest)
+    sizes = (_sizes(track, each) for each in people)
+    return [int(np.count_nonzero((size > 0) & (size >= PROMINENT * largest))) for size in sizes]
+
+
+def _sizes(track: VideoTrack, person: SeenPerson) -> npt.NDArray[np.float64]:
+    """Return the size of a person's face in pixels in every frame, 0 without it."""
+    sizes = np.zeros(len(track))
+    for piece in person.pieces:
+        frames, boxes = zip(*sightings(track, [piece]), strict=True)
+        shown = np.arange(piece.first, piece.last + 1)
+        sizes[shown] = np.interp(shown, frames, [box.size for box in boxes])
+    return sizes
 
 
 def _together(track: VideoTrack, people: Sequence[SeenPerson]) -> dict[int, Box]:
