@@ -171,7 +171,7 @@ def test_signal_interrupts_the_job_and_the_next_run_continues(batch, signum, iso
     assert batch.events()[-1]["event"] == "interrupted"
     assert batch.new_files() == ["r.json"]
     assert json.loads((batch.folder / "r.json").read_text())["counts"] == {
-        "done": 0, "failed": 0, "interrupted": 1, "waiting": 1,
+        "done": 0, "already_done": 0, "failed": 0, "interrupted": 1, "waiting": 1,
     }  # fmt: skip
     assert batch.statuses(*isolate) == {"long": "done", "short": "done"}
 
