@@ -1,6 +1,7 @@
 """What users of other programs expect of the command line."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -123,26 +124,40 @@ COMPLETIONS = [
 ]
 
 
-@pytest.mark.parametrize(("typed", "offered"), COMPLETIONS)
-def test_bash_completes_commands_options_and_values(heygem, tmp_path, typed, offered):
-    (tmp_path / "completion.sh").write_text(heygem("--show-completion", "bash").stdout)
+@pytest.fixture
+def bash(tmp_path):
+    """Run a script of bash in a folder with a program heygem, which is also the home folder."""
     program = tmp_path / "heygem"
     program.write_text(f"#!{sys.executable}\nfrom heygem_cli.__main__ import main\nmain()\n")
     program.chmod(0o755)
+
+    def run(script):
+        environment = os.environ | {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        command = ["bash", "-c", f"{script}\n:"]  # bash would become the last command
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+
+    return run
+
+
+@pytest.mark.parametrize(("typed", "offered"), COMPLETIONS)
+def test_bash_completes_commands_options_and_values(bash, tmp_path, typed, offered):
+    assert "completion installed" in bash("heygem --install-completion")
+    (installed,) = (tmp_path / ".bash_completions").iterdir()
     words = typed.split(" ")
     script = f"""
-        source completion.sh
+        source {installed}
         COMP_WORDS=({" ".join(words)} {'""' if not words[-1] else ""}) COMP_CWORD={len(words) - 1}
-        _heygem_completion {program}
-        printf '%s\n' "${{COMPREPLY[@]}}"
+        _heygem_completion heygem
+        printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == offered
+    assert bash(script).split() == offered
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_have_completion_scripts(heygem, shell):
-    assert "_HEYGEM_COMPLETE" in heygem("--show-completion", shell).stdout
+@pytest.mark.parametrize(("shell", "begins"), [("zsh", "#compdef heygem"), ("fish", "complete --command heygem")])
+def test_other_shells_have_completion_scripts(bash, shell, begins):
+    assert bash(f"_HEYGEM_COMPLETE=source_{shell} heygem").strip().startswith(begins)
 
 
 def test_preview_is_short_and_small_and_does_not_take_the_name(heygem, tmp_path, face, media):
