@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from heygem_cli.media.types import Frame
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
 from heygem_cli.runtime import Settings
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 MODEL = "face_landmarks.onnx"
 MIN_PRESENCE = 0.5
@@ -72,8 +77,8 @@ class _Tracklet:
 class FaceTracker:
     """A tracker that finds faces with a detector, and follows each from where its landmarks were in the last frame.
 
-    Raises:
-        NotCapableError: A model is missing, or ``cuda`` is not available.
+    Its networks are loaded when they are first used: a cached track needs none. Then it raises NotCapableError if one
+    is missing, or if ``cuda`` is not available.
     """
 
     version = "face-mesh/2"
@@ -81,9 +86,16 @@ class FaceTracker:
 
     def __init__(self, device: Device, settings: Settings) -> None:
         # The networks are so small that more threads would mostly wait for each other.
-        single = replace(settings, onnx_threads=1)
-        self._detector = FaceDetector(device, single)
-        self._session = make_session(model_path(MODEL), device, single)
+        self._settings = replace(settings, onnx_threads=1)
+        self._device = device
+
+    @cached_property
+    def _detector(self) -> FaceDetector:
+        return FaceDetector(self._device, self._settings)
+
+    @cached_property
+    def _session(self) -> InferenceSession:
+        return make_session(model_path(MODEL), self._device, self._settings)
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Yield the faces of each frame. What it finds in a frame does not depend on later frames."""
