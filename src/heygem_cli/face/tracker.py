@@ -81,7 +81,7 @@ class FaceTracker:
     is missing, or if ``cuda`` is not available.
     """
 
-    version = "face-mesh/2"
+    version = "face-mesh/3"
     """Part of the cache key; changes whenever the track would."""
 
     def __init__(self, device: Device, settings: Settings) -> None:
