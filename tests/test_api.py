@@ -55,6 +55,20 @@ def test_the_mouth_opens_as_far_as_it_is_told(tmp_path, face, voice):
     assert changes == sorted(changes)
 
 
+def test_a_draft_is_painted_without_the_network(tmp_path, face, voice):
+    frames = []
+    with Renderer(device="cpu") as renderer:
+        for quality in ("draft", "good", "best"):
+            output = tmp_path / f"{quality}.mp4"
+            renderer.render(voice, face, output, quality=quality, crf=0, preset="ultrafast")
+            frames.append(np.array([frame[:256].astype(int) for frame in read_frames(probe_video(output))]))
+    draft, good, best = frames
+    assert (good == best).all()
+    different = np.abs(draft - good) > 4
+    assert different.any()
+    assert not different[:, :128].any()  # only the inside of the mouth
+
+
 def mouth_of(path):
     """Return how the mouth's part of the picture differs from its mean, frame by frame."""
     luma = np.array([frame[:256].astype(float) for frame in read_frames(probe_video(path))])[:, 128:220, 80:180]

@@ -59,7 +59,7 @@ class EncodeOptions:
     """How the output is encoded."""
 
     quality: Quality = option(
-        "good", "`draft` is fast and makes a rough picture, `best` is slow; sets `--crf` and `--preset`."
+        "good", "`draft` is fast, with a roughly painted mouth, `best` is slow; sets `--crf` and `--preset`."
     )
     crf: int | None = option(
         None,

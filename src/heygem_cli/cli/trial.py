@@ -19,7 +19,7 @@ def previewed(job: RenderJob) -> RenderJob:
     """Return a job that shows quickly what another one will look like."""
     options = job.options
     duration = PREVIEW_SECONDS if options.duration is None else min(options.duration, PREVIEW_SECONDS)
-    encode = replace(options.encode, preset=options.encode.preset or "ultrafast")
+    encode = replace(options.encode, quality="draft")
     return replace(job, options=replace(options, duration=duration, encode=encode), half_size=True)
 
 

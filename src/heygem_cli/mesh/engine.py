@@ -23,7 +23,7 @@ from heygem_cli.media.read import fit_length, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.cover_network import CoverNetwork
-from heygem_cli.mesh.painter import Painter
+from heygem_cli.mesh.painter import DraftPainter, Painter
 from heygem_cli.mesh.renderer import build_renderer
 from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
 from heygem_cli.mesh.states import frame_states
@@ -184,7 +184,8 @@ class MeshEngine:
         for person, motion in zip(chosen, motions, strict=True):
             track = person_track(faces, person)
             check_track(job, track, video, len(motion.offsets))
-            renderer = build_renderer(video, track, self.painter, self.covers)
+            painter = DraftPainter() if job.options.encode.quality == "draft" else self.painter
+            renderer = build_renderer(video, track, painter, self.covers)
             offsets = job.options.mouth * motion.offsets
             speakers.append(MeshSpeaker(person.number, offsets, track, frame_states(track, video), renderer))
         return speakers

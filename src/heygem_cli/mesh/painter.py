@@ -169,6 +169,24 @@ class Painter:
         return image
 
 
+class DraftPainter:
+    """Paints with the person's own pictures alone: without the network, and without their finest detail."""
+
+    def paint(
+        self,
+        _frame: Frame,
+        lips: Array,
+        eye_distance: float,
+        *,
+        brightness: float,
+        interiors: Sequence[Interior],
+        box: Box,
+    ) -> Array:
+        """Do what :meth:`Painter.paint` does."""
+        crop = MouthCrop.from_lips(lips, eye_distance)
+        return crop.to_frame(render_mixture(fit_references(interiors, crop.lips, brightness)[0]), box)
+
+
 def render_mixture(mixture: FittedMixture) -> Array:
     """Render a mixture: (HEIGHT, WIDTH, 3)."""
     images = [fit.render() * np.float32(weight) for fit, weight in mixture]

@@ -16,7 +16,7 @@ from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
 from heygem_cli.mesh.interior import Interior, lip_brightness
-from heygem_cli.mesh.painter import Painter
+from heygem_cli.mesh.painter import DraftPainter, Painter
 from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale, extract_interiors
 from heygem_cli.mesh.targets import (
     ClosedMouth,
@@ -68,7 +68,7 @@ class FaceRenderer:
     closed: ClosedMouth
     opening_scale: float
     interiors: tuple[Interior, ...]
-    painter: Painter
+    painter: Painter | DraftPainter
     covers: CoverFinder
 
     def render(self, frame: Frame, landmarks: Array, motion: Array, strength: float = 1.0) -> Frame | None:
@@ -153,7 +153,9 @@ def warp_weight(landmarks: Array, ring: Array, box: Box, step: int) -> Array:
     return np.asarray(cv2.GaussianBlur(weight, (0, 0), 1.2, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-def build_renderer(video: VideoInfo, track: FaceTrack, painter: Painter, network: CoverNetwork) -> FaceRenderer:
+def build_renderer(
+    video: VideoInfo, track: FaceTrack, painter: Painter | DraftPainter, network: CoverNetwork
+) -> FaceRenderer:
     """Build the renderer of a tracked person."""
     opening_scale = estimate_opening_scale(track, float(video.fps))
     interiors = extract_interiors(video, track, network)
