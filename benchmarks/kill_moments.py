@@ -25,7 +25,7 @@ class Sent:
     Attributes:
         moment: The moment, or that heygem had not started.
         time: When, on the monotonic clock.
-        ready: Whether the command handled signals already; before, Python itself does.
+        ready: Whether the command handled signals: before, Python itself does; while it exits, nobody.
         finished: Whether all outputs were there.
     """
 
@@ -129,7 +129,8 @@ def _send(run: KillRun, kind: Kind, moment: str, descriptor: int, delay: float) 
         return None  # it has ended
     ready = _handles_signals(run)
     finished = all(path.exists() for path in run.outputs)
-    sent = Sent(moment if ready else "before heygem starts", time.monotonic(), ready, finished)
+    shown = moment if ready else "after heygem ended" if finished else "before heygem starts"
+    sent = Sent(shown, time.monotonic(), ready, finished)
     if kind.victim == "closed terminal":
         run.close_terminal()
     elif kind.victim == "process group":

@@ -40,6 +40,8 @@ def judge_end(run: KillRun, kind: Kind, sent: Sent, status: int | None, seconds:
     expected = expected_statuses(kind, sent)
     if status not in expected:
         yield "status", f"{status} instead of {' or '.join(map(str, sorted(expected)))}"
+    elif status == 1 and kind.hits_command and not sent.ready:
+        return  # Python itself was starting
     elif status > 0 and kind.victim != "closed terminal" and not _says_why(kind, run.stderr()):
         yield "message", f"status {status} with {run.stderr()!r}"
     elif status < 0 and sent.ready and kind.signal in STOPS:
@@ -54,7 +56,8 @@ def expected_statuses(kind: Kind, sent: Sent) -> set[int]:
     """Return the exit statuses that are right; that of a process killed by a signal is negative."""
     if kind.hits_command:
         if kind.signal in CRASHES:
-            return {-kind.signal}
+            # A process that is exiting does not get it any more.
+            return {-kind.signal, *([0] if sent.finished and not sent.ready else [])}
         early = {} if sent.ready else {-kind.signal, 1}
         return {128 + kind.signal, *early, *([0] if sent.finished else [])}
     # A batch tries a job again, but not the check of the manifest.

@@ -69,6 +69,13 @@ def test_end_of_a_stopped_command_is_judged_by_status_and_message(run, script, f
     assert faults(judge_end(run, STOPPED, READY, status, 1.0)) == found
 
 
+def test_python_that_is_interrupted_while_it_starts_says_so_itself(run):
+    status = started(run, "echo Fatal Python error: init_import_site >&2; exit 1")
+    starting = Sent("before heygem starts", 0.0, ready=False, finished=False)
+    assert faults(judge_end(run, STOPPED, starting, status, 0.1)) == []
+    assert faults(judge_end(run, STOPPED, READY, status, 0.1)) == ["status"]
+
+
 def test_slow_and_endless_stops_are_noticed(run):
     status = started(run, "echo error: stopped by SIGTERM >&2; exit 143")
     assert faults(judge_end(run, STOPPED, READY, status, 5.1)) == ["slow"]
@@ -82,6 +89,8 @@ def test_slow_and_endless_stops_are_noticed(run):
         (STOPPED, Sent("end", 0.0, ready=True, finished=True), {143, 0}),
         (STOPPED, Sent("", 0.0, ready=False, finished=False), {143, -15, 1}),
         (KILLED, READY, {-9}),
+        (KILLED, Sent("", 0.0, ready=False, finished=False), {-9}),
+        (KILLED, Sent("", 0.0, ready=False, finished=True), {-9, 0}),  # it was exiting
         (Kind("batch", "worker", Signals.SIGKILL), READY, {0}),
         (Kind("batch", "encoder", Signals.SIGKILL), READY, {0}),
         (Kind("render", "encoder", Signals.SIGKILL), READY, {0, 1}),

@@ -149,12 +149,12 @@ def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork)
             for number, group in enumerate(groups):
                 if index in group:
                     landmarks = track.rows(index, 1)[0]
+                    sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
+                    if number in sharpest and sharpness <= sharpest[number][0]:
+                        continue
                     if index not in covered:
                         covered[index] = covers_mouth(network, frame, landmarks)
-                    if covered[index]:
-                        continue
-                    sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
-                    if number not in sharpest or sharpness > sharpest[number][0]:
+                    if not covered[index]:
                         sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
     if not sharpest:
         return (_draw_interior(video, track),)
