@@ -88,11 +88,7 @@ class MeshEngine:
         clock = Clock()
         video, options = inputs.video, job.options
         with clock.stage("speech"):
-            followed = [each.audio for each in inputs.speakers] or [inputs.drive or inputs.audio]
-            motions = [
-                self._predict_motion(audio, inputs, _part(on_progress, index, len(followed)))
-                for index, audio in enumerate(followed)
-            ]
+            motions = self._predict_motions(inputs, on_progress)
         total, duration = len(motions[0].offsets), motions[0].duration
         warnings: list[str] = []
         with ExitStack() as scratch:
@@ -144,6 +140,14 @@ class MeshEngine:
 
     def close(self) -> None:
         """Do nothing: the engine has no background work."""
+
+    def _predict_motions(self, inputs: Inputs, on_progress: ProgressCallback) -> list[MouthMotion]:
+        """Predict the motion of each speaker."""
+        followed = [each.audio for each in inputs.speakers] or [inputs.drive or inputs.audio]
+        return [
+            self._predict_motion(audio, inputs, _part(on_progress, index, len(followed)))
+            for index, audio in enumerate(followed)
+        ]
 
     def _predict_motion(self, followed: AudioInfo, inputs: Inputs, on_progress: ProgressCallback) -> MouthMotion:
         def samples() -> Generator[Array, None, None]:
