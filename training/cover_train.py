@@ -2,48 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from heygem_cli.media.read import prefetch
 from heygem_cli.mesh.cover_network import SIDE
 from training.cover_examples import Batch, make_batches, pixel_weights
 from training.cover_network import CoverNetwork
+from training.fit import fit
 
 BATCH = 32
 LEARNING_RATE = 3e-3
-EMA_DECAY = 0.998
-"""The exported network is an exponential moving average over the training steps."""
 WEIGHTS = pixel_weights()
 
 
 def train_cover(examples: Batch, steps: int, seed: int, start: CoverNetwork | None = None) -> CoverNetwork:
     """Train a network, or go on with one; the result is reproducible for a seed on the same machine."""
     torch.manual_seed(seed)
-    network = (start or CoverNetwork()).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = get_ema_multi_avg_fn(EMA_DECAY)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=average)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    with closing(prefetch(make_batches(examples, BATCH, np.random.default_rng(seed)))) as batches:
-        for step, batch in zip(range(steps), batches, strict=False):
-            loss = _loss(network, batch)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            averaged.update_parameters(network)
-            if step % 250 == 0:
-                print(f"cover: step {step} of {steps}, loss {loss.item():.4f}", flush=True)
-    cover: CoverNetwork = averaged.module  # type: ignore[assignment]
-    return cover.eval()
+    return fit(
+        start or CoverNetwork(),
+        make_batches(examples, BATCH, np.random.default_rng(seed)),
+        _loss,
+        name="cover",
+        steps=steps,
+        learning_rate=LEARNING_RATE,
+        weight_decay=0.02,
+    )
 
 
 def _loss(network: CoverNetwork, batch: Batch) -> Tensor:

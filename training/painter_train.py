@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from heygem_cli.media.read import prefetch
 from heygem_cli.mesh.crop import HEIGHT, WIDTH
 from heygem_cli.mesh.painter import REFERENCES
+from training.fit import fit
 from training.painter_examples import Batch, PainterExample, make_batches
 from training.painter_network import Painter, compose
 
 BATCH = 24
 STEPS = 6000
 LEARNING_RATE = 2e-3
-EMA_DECAY = 0.998
-"""The exported network is an exponential moving average over the training steps."""
 PAINTING_WEIGHT = 0.3
 """Weight of the painting's own loss relative to that of the result."""
 EDGE_WEIGHT = 1.0
@@ -68,24 +64,15 @@ def similarity(one: Tensor, other: Tensor) -> Tensor:
 def train_painter(examples: Sequence[PainterExample], steps: int, seed: int) -> Painter:
     """Train the painter; the result is reproducible for a seed on the same machine."""
     torch.manual_seed(seed)
-    network = Painter().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = get_ema_multi_avg_fn(EMA_DECAY)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=average)
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.05)
-    with closing(prefetch(make_batches(examples, BATCH, np.random.default_rng(seed)))) as batches:
-        for step, batch in zip(range(steps), batches, strict=False):
-            loss = _loss(network, batch)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            averaged.update_parameters(network)
-            if step % 250 == 0:
-                print(f"painter: step {step} of {steps}, loss {loss.item():.3f}", flush=True)
-    painter: Painter = averaged.module  # type: ignore[assignment]
-    return painter.eval()
+    return fit(
+        Painter(),
+        make_batches(examples, BATCH, np.random.default_rng(seed)),
+        _loss,
+        name="painter",
+        steps=steps,
+        learning_rate=LEARNING_RATE,
+        weight_decay=0.01,
+    )
 
 
 def _loss(network: Painter, batch: Batch) -> Tensor:

@@ -162,21 +162,23 @@ def check_current_folder() -> None:
 def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
     """Yield what was done about inputs that are not as they should be, and what the output lacks of them."""
     audios, video = dict.fromkeys((inputs.audio, *(each.audio for each in inputs.speakers))), inputs.video
+    heard = [*audios, inputs.drive] if inputs.drive else [*audios]
+    sources: list[AudioInfo | VideoInfo] = [*heard, video]
     # Several may be the same file.
-    noted = [(each.path, note) for each in audios for note in each.notes] + [(video.path, note) for note in video.notes]
-    yield from dict.fromkeys(f"{printable(path)}: {note}" for path, note in noted)
+    yield from dict.fromkeys(f"{printable(each.path)}: {note}" for each in sources for note in each.notes)
     for audio in audios:
         if audio.damaged:
             message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
             yield f"{printable(audio.path)}: {message}"
+    for audio in heard:
         if not audio.reliable_times:
             yield f"{printable(audio.path)}: the timestamps of the audio jump, so they were not used"
     if not video.reliable_times:
         message = "the timestamps of the video are impossible, so its frames follow each other at"
         yield f"{printable(video.path)}: {message} {float(video.fps):.4g} fps"
     yield from _lost_bits(video, options)
-    if inputs.drive is not None and abs(inputs.drive.duration - audio.duration) > MAX_DIFFERENCE:
-        lengths = f"it has {inputs.drive.duration:.1f} s, the audio {audio.duration:.1f} s"
+    if inputs.drive is not None and abs(inputs.drive.duration - inputs.audio.duration) > MAX_DIFFERENCE:
+        lengths = f"it has {inputs.drive.duration:.1f} s, the audio {inputs.audio.duration:.1f} s"
         yield f"{printable(inputs.drive.path)}: {lengths}; they begin together"
 
 
