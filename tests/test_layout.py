@@ -16,24 +16,25 @@ LAYERS = [
     ["http_client", "processes", "lock_holder"],
     ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template"],
     ["options"],
-    ["maintenance_options"],
+    ["maintenance_options", "serve_options"],
     ["onnx"],
     ["media"],
     ["face"],
     ["speech"],
     ["job"],
-    ["timeline"],
+    ["timeline", "time_left"],
     ["mesh", "heygem"],
     ["engines"],
     ["pipeline"],
     ["api"],
     ["batch", "doctor"],
+    ["serve"],
     ["cli"],
     ["__main__"],
 ]
 LAYER_OF = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 PARTS = sorted({path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()})
-FRONT_ENDS = {"batch", "doctor", "cli"}
+FRONT_ENDS = {"batch", "doctor", "serve", "cli"}
 USERS_OF_HEYGEM = ("heygem.", "engines.", "doctor.", "cli.doctor.", "cli.fix_config.", "cli.restart.")
 
 

@@ -33,6 +33,7 @@ class RenderJob:
         audio: What is spoken; with ``speak`` what its first person says.
         own: Which files it may replace without ``overwrite``.
         half_size: Whether the video has half the width and height of the face video, for a preview.
+        preview: A JPEG that shows, while it renders, a frame that was just drawn; only some engines write it.
     """
 
     audio: Path
@@ -41,6 +42,7 @@ class RenderJob:
     options: RenderOptions = field(default_factory=RenderOptions)
     own: OwnOutputs = field(default_factory=OwnOutputs)
     half_size: bool = False
+    preview: Path | None = None
 
     @property
     def inputs(self) -> tuple[Path, ...]:

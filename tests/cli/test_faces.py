@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from heygem_cli.cli.face_sheet import CAPTION, CELL, GAP
+from heygem_cli.face.sheet import CAPTION, CELL, GAP
 from portrait import face_tracker, i420, make_face_video, make_voice, portrait, scene
 
 LEFT, RIGHT = (160, 200, 330), (480, 200, 330)

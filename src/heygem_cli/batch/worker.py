@@ -201,6 +201,15 @@ def _load_pipeline(options: EngineOptions, settings: Settings, engines: Sequence
 class ChildProcessWorker:
     """Runs jobs in a child process, which is started once, and again only after it died.
 
+    Args:
+        options: What engines are loaded with.
+        settings: Thread settings of the child.
+        engines: Names of the engines to load.
+        adopts_orphans: Whether to wait for what a dead child leaves; not in a process that has other children.
+
+    Attributes:
+        starts: How often a child was started.
+
     Raises:
         NotCapableError: An engine does not work on this machine.
         HeygemError: Any other error of an engine, or ``worker-died`` if the child exited while it loaded.
@@ -209,10 +218,15 @@ class ChildProcessWorker:
     # The child enforces the limit first, then this process kills it; the batch itself never has to restart.
     grace_seconds = 4 * GRACE_SECONDS
 
-    def __init__(self, options: EngineOptions, settings: Settings, engines: Sequence[str]) -> None:
+    def __init__(
+        self, options: EngineOptions, settings: Settings, engines: Sequence[str], *, adopts_orphans: bool = True
+    ) -> None:
         self._args = (options, settings, engines)
         self._load_failure: Failure | None = None
-        become_subreaper()
+        self.starts = 0
+        self._adopts_orphans = adopts_orphans
+        if adopts_orphans:
+            become_subreaper()
         self._load()
 
     def _load(self) -> None:
@@ -226,6 +240,7 @@ class ChildProcessWorker:
         self._load_failure = Failure("worker-died", message, OUT_OF_MEMORY_HINT)
 
     def _start(self) -> None:
+        self.starts += 1
         self._connection, connection = Pipe()
         self._other_children = children(os.getpid())
         # The child inherits the mask, and unblocks the signals once it ignores them.
@@ -279,6 +294,16 @@ class ChildProcessWorker:
         self._kill()
         return to_failure(JobTimeoutError(item.timeout))
 
+    def interrupt(self, seconds: float = STOP_SECONDS) -> None:
+        """End the child, from another thread; it gets ``seconds`` to clean up."""
+        process = self._process
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        kill_children(process.pid)
+        delete_parts_of([process.pid])
+        process.kill()
+
     def close(self) -> None:
         """Terminate the child, with time to remove its temporary files."""
         self._process.terminate()
@@ -302,7 +327,8 @@ class ChildProcessWorker:
     def _reap(self) -> None:
         self._process.wait()
         self._connection.close()
-        reap_orphans(self._other_children)
+        if self._adopts_orphans:
+            reap_orphans(self._other_children)
 
 
 _CHILD = "from heygem_cli.batch.worker import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"

@@ -23,8 +23,8 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from heygem_cli.cli.output import console, format_duration
-from heygem_cli.cli.time_left import TimeLeft
 from heygem_cli.errors import printable
+from heygem_cli.time_left import TimeLeft, part_done
 
 if TYPE_CHECKING:
     from heygem_cli.batch.journal import JobState
@@ -43,14 +43,6 @@ SECONDS = ("speech", "start")
 """Stages that are measured in seconds instead of frames."""
 LINE_INTERVAL = 10.0
 """Seconds between two lines."""
-STAGE_PARTS = {
-    "speech": (0.0, 0.1),
-    "track": (0.1, 0.3),
-    "prepare": (0.4, 0.0),
-    "start": (0.4, 0.0),
-    "render": (0.4, 0.6),
-}
-"""Where a stage begins within a job, and how much of the job it takes; a rough guess is enough for a bar."""
 
 
 class _Rate(ProgressColumn):
@@ -93,12 +85,6 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]
 def describe(progress: Progress) -> str:
     """Return what is being done."""
     return f"{LABELS[progress.stage]} ({progress.detail})" if progress.detail else LABELS[progress.stage]
-
-
-def part_done(progress: Progress) -> float:
-    """Return how much of a job is done, from 0 to 1."""
-    begin, part = STAGE_PARTS[progress.stage]
-    return begin + part * min(1.0, progress.done / progress.total if progress.total else 0.0)
 
 
 def _bar_report(bar: Bar, left: TimeLeft) -> Callable[[Progress], None]:

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from heygem_cli.cli.time_left import TimeLeft
+from heygem_cli.time_left import TimeLeft
 
 
 def estimates(works, total):

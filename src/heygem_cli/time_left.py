@@ -1,15 +1,33 @@
-"""The estimate of how long a render or a batch still takes."""
+"""How much of a render or a batch is done, and the estimate of how long it still takes."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from heygem_cli.job import Progress
 
 MIN_PART = 0.02
 """Part of the work before which there is no estimate: the first frames come after everything is loaded."""
 MIN_SECONDS = 10.0
 """Time over which an estimate is averaged at the beginning; later it is a quarter of the time that has passed."""
 SAMPLE_INTERVAL = 1.0
+STAGE_PARTS = {
+    "speech": (0.0, 0.1),
+    "track": (0.1, 0.3),
+    "prepare": (0.4, 0.0),
+    "start": (0.4, 0.0),
+    "render": (0.4, 0.6),
+}
+"""Where a stage begins within a job, and how much of the job it takes; a rough guess is enough for a bar."""
+
+
+def part_done(progress: Progress) -> float:
+    """Return how much of a job is done, from 0 to 1."""
+    begin, part = STAGE_PARTS[progress.stage]
+    return begin + part * min(1.0, progress.done / progress.total if progress.total else 0.0)
 
 
 class TimeLeft:

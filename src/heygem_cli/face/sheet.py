@@ -1,4 +1,4 @@
-"""The picture that ``heygem faces --sheet`` writes: a numbered cell for each person."""
+"""The picture of the people in a video: a numbered cell for each person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from heygem_cli.files import write_atomically
 if TYPE_CHECKING:
     from PIL import Image, ImageFont
 
+    from heygem_cli.face.listing import ListedPerson
     from heygem_cli.media.types import VideoInfo
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -30,42 +30,6 @@ GAP = 16
 CONTEXT = 2.0
 """How much of a frame a cell shows, relative to the size of the face."""
 INK, PAPER, DIM = "#111111", "#ffffff", "#555555"
-
-
-@dataclass(frozen=True)
-class ListedPerson:
-    """A person as ``heygem faces`` lists them.
-
-    Attributes:
-        number: The number that ``--person`` takes.
-        where: The third of the picture in which the face is: left, center or right.
-        left: Of the box around the face, in pixels.
-        top: Likewise.
-        width: Likewise.
-        height: Likewise.
-        best_frame: The frame, from 0, to which all these refer: one that shows the person well.
-        frames: Number of frames that show the person.
-        share: Their share of all frames.
-        first: When the person is first seen, in seconds.
-        last: When the last frame with the person ends.
-    """
-
-    number: int
-    where: str
-    left: int
-    top: int
-    width: int
-    height: int
-    best_frame: int
-    frames: int
-    share: float
-    first: float
-    last: float
-
-    @property
-    def percent(self) -> str:
-        """The share for a person to read."""
-        return f"{self.share:.0%}" if self.share >= 0.01 else "< 1%"
 
 
 def check_sheet(path: Path, source: Path, *, overwrite: bool) -> None:

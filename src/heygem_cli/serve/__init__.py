@@ -1,0 +1,1 @@
+"""``heygem serve``: a page and an HTTP API over one queue of jobs."""

@@ -1,0 +1,258 @@
+"""The queue of ``heygem serve``: which job is next, and what became of the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from heygem_cli.job import Progress
+from heygem_cli.serve.job import ENDED, JobPhase, QueueFullError, ServedJob, UnknownJobError
+from heygem_cli.serve.speed import Speed
+from heygem_cli.serve.store import OUTPUT, PREVIEW, Record, Store
+
+MAX_CRASHES = 2
+"""After so many deaths of its process a job is given up."""
+CRASHED_TOO_OFTEN = {
+    "code": "process-died",
+    "message": "the process died twice during this job",
+    "hint": "Try it with heygem render --debug on the server",
+}
+
+
+@dataclass
+class _Running:
+    """The job that runs."""
+
+    id: str
+    speed: Speed
+    progress: Progress | None = None
+    canceled: bool = False
+
+
+class JobQueue:
+    """All jobs of a store; every method may be called from any thread.
+
+    Args:
+        store: Keeps them on the disk.
+        size: How many may wait or run.
+    """
+
+    def __init__(self, store: Store, size: int) -> None:
+        self._store = store
+        self._size = size
+        self._changed = threading.Condition(threading.RLock())
+        self._records: dict[str, Record] = {}
+        self._reserved = 0
+        self._running: _Running | None = None
+        self._closed = False
+        for record in store.load():
+            self._records[record.id] = record
+            if record.phase == "running":  # the server died
+                self._put_back(record, crashed=True)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Reserve a place for a job that is about to be added.
+
+        Raises:
+            QueueFullError: There is none.
+        """
+        with self._changed:
+            if self._reserved + self.length >= self._size:
+                raise QueueFullError(self._size)
+            self._reserved += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reserved -= 1
+
+    @property
+    def length(self) -> int:
+        """How many jobs wait or run."""
+        with self._changed:
+            return sum(record.phase not in ENDED for record in self._records.values())
+
+    def add(self, record: Record) -> ServedJob:
+        """Add a new job; it is on the disk when this returns.
+
+        Raises:
+            HeygemError: It cannot be written.
+        """
+        with self._changed:
+            self._store.save(record)
+            self._records[record.id] = record
+            self._changed.notify_all()
+            return self._snapshot(record)
+
+    def take(self) -> Record | None:
+        """Wait for a job and start it; None once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting())
+            if self._closed:
+                return None
+            record = replace(self._waiting()[0], phase="running", started=time.time())
+            self._running = _Running(record.id, Speed())
+            self._write(record)
+            return record
+
+    def report(self, progress: Progress) -> None:
+        """Note the progress of the job that runs."""
+        with self._changed:
+            if self._running is not None:
+                self._running.progress = progress
+                self._running.speed.update(progress, time.monotonic())
+                self._changed.notify_all()
+
+    @property
+    def was_canceled(self) -> bool:
+        """Whether the job that runs was canceled."""
+        with self._changed:
+            return self._running is not None and self._running.canceled
+
+    def finish(self, *, result: Mapping[str, Any] | None = None, error: Mapping[str, str] | None = None) -> Record:
+        """End the job that runs; without a result and an error it was canceled."""
+        with self._changed:
+            running, self._running = self._running, None
+            assert running is not None  # noqa: S101
+            if running.canceled:
+                result = error = None
+            phase: JobPhase = "done" if result is not None else "failed" if error is not None else "canceled"
+            record = replace(
+                self._records[running.id],
+                phase=phase,
+                finished=time.time(),
+                frames_per_second=running.speed.frames_per_second,
+                result=result,
+                error=error,
+            )
+            self._write(record)
+            return record
+
+    def put_back(self, *, crashed: bool) -> Record:
+        """Let the job that runs wait again; it is the next. One that crashed too often fails."""
+        with self._changed:
+            running, self._running = self._running, None
+            assert running is not None  # noqa: S101
+            if running.canceled:
+                self._running = running
+                return self.finish()
+            return self._put_back(self._records[running.id], crashed=crashed)
+
+    def _put_back(self, record: Record, *, crashed: bool) -> Record:
+        record = replace(record, phase="queued", started=None, crashes=record.crashes + crashed)
+        if record.crashes >= MAX_CRASHES:
+            record = replace(record, phase="failed", finished=time.time(), error=CRASHED_TOO_OFTEN)
+        self._write(record)
+        return record
+
+    def cancel(self, id: str) -> bool:
+        """Cancel a job; return whether it runs, so that its worker must be stopped.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
+        with self._changed:
+            record = self._record(id)
+            if record.phase == "queued":
+                self._write(replace(record, phase="canceled", finished=time.time()))
+            if self._running is None or self._running.id != id:
+                return False
+            self._running.canceled = True
+            self._changed.notify_all()
+            return True
+
+    def remove(self, id: str) -> None:
+        """Remove a job that has ended, with its files.
+
+        Raises:
+            UnknownJobError: There is none that has ended.
+        """
+        with self._changed:
+            if self._record(id).phase not in ENDED:
+                raise UnknownJobError
+            del self._records[id]
+            self._store.remove(id)
+            self._changed.notify_all()
+
+    def remove_ended_before(self, moment: float) -> None:
+        """Remove the jobs that ended before a moment, in seconds since the epoch."""
+        with self._changed:
+            old = [each.id for each in self._records.values() if each.finished is not None and each.finished < moment]
+            for id in old:
+                self.remove(id)
+
+    def record(self, id: str) -> Record:
+        """Return what is kept of a job.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
+        with self._changed:
+            return self._record(id)
+
+    def job(self, id: str) -> ServedJob:
+        """Return a snapshot of a job.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
+        with self._changed:
+            return self._snapshot(self._record(id))
+
+    def jobs(self) -> list[ServedJob]:
+        """Return snapshots of all jobs, newest first."""
+        with self._changed:
+            return [self._snapshot(record) for record in reversed(self._records.values())]
+
+    def close(self) -> None:
+        """Start no more jobs."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _waiting(self) -> list[Record]:
+        return [record for record in self._records.values() if record.phase == "queued"]  # in the order of their coming
+
+    def _record(self, id: str) -> Record:
+        if id not in self._records:
+            raise UnknownJobError
+        return self._records[id]
+
+    def _write(self, record: Record) -> None:
+        """Change a record in memory even if the disk is full: the queue must go on."""
+        self._records[record.id] = record
+        self._store.try_save(record)
+        self._changed.notify_all()
+
+    def _snapshot(self, record: Record) -> ServedJob:
+        running = self._running if self._running is not None and self._running.id == record.id else None
+        folder = self._store.of(record.id)
+        waiting = [each.id for each in self._waiting()] if record.phase == "queued" else []
+        return ServedJob(
+            id=record.id,
+            phase="canceled" if running is not None and running.canceled else record.phase,
+            position=waiting.index(record.id) + 1 if waiting else 0,
+            audio_name=record.audio_name,
+            face_name=record.face_name,
+            options=record.options,
+            created=record.created,
+            started=record.started,
+            finished=record.finished,
+            progress=running.progress if running else None,
+            frames_per_second=running.speed.frames_per_second if running else record.frames_per_second,
+            seconds_left=running.speed.seconds_left(time.monotonic()) if running else None,
+            result=record.result,
+            error=record.error,
+            preview=_existing(folder / PREVIEW) if running else None,
+            output=folder / OUTPUT if record.phase == "done" else None,
+        )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None

@@ -1,0 +1,228 @@
+"""The thread of ``heygem serve`` that runs one job after another in a worker process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from heygem_cli.batch.runner import MAX_TIMEOUT
+from heygem_cli.batch.watchdog import GRACE_SECONDS
+from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
+from heygem_cli.engines import find_engine
+from heygem_cli.errors import HeygemError
+from heygem_cli.files import remove_stale_parts
+from heygem_cli.job import Inputs, RenderJob
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.runtime import Settings
+from heygem_cli.serve.child import ChildCall
+from heygem_cli.serve.job_options import render_options
+from heygem_cli.serve.queue import JobQueue
+from heygem_cli.serve.statistics import Statistics
+from heygem_cli.serve.store import OUTPUT, PREVIEW, Record, Store
+
+CHECK_SECONDS = 120.0
+"""Seconds that reading the files of a job may take."""
+STOP_SECONDS = 1.5
+"""Seconds that a worker whose job was canceled gets to clean up."""
+FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
+"""Seconds between two tries to load a worker; each pause is twice as long as the one before."""
+
+Checked = tuple[Inputs, tuple[str, ...]]
+_log = logging.getLogger(__name__)
+
+
+class RendererThread:
+    """Runs the jobs of a queue.
+
+    Args:
+        queue: The queue.
+        store: Where the files are.
+        engines: What the engine is loaded with.
+        defaults: The options of a job that gives none; they name the engine.
+        settings: Thread settings of the worker.
+        timeout: Seconds that a job may take; None for the default.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        store: Store,
+        engines: EngineOptions,
+        defaults: RenderOptions,
+        *,
+        settings: Settings,
+        timeout: float | None,
+    ) -> None:
+        self.statistics = Statistics()
+        self._queue = queue
+        self._store = store
+        self._engines = engines
+        self._defaults = defaults
+        self._settings = settings
+        self._timeout = timeout
+        self._checked: dict[str, Checked] = {}
+        self._worker: ChildProcessWorker | None = None
+        self._problem: HeygemError | None = None
+        self._loaded = threading.Event()
+        self._closing = threading.Event()
+        self._stop_current: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="renderer", daemon=True)
+
+    def start(self) -> None:
+        """Load the worker and run jobs, in the background."""
+        self._thread.start()
+
+    def job_of(self, record: Record) -> RenderJob:
+        """Return the job of a record.
+
+        Raises:
+            InputError: An option cannot be used.
+        """
+        folder = self._store.of(record.id)
+        options = render_options(replace(self._defaults, overwrite=True), record.options)
+        return RenderJob(
+            folder / record.audio, folder / record.face, folder / OUTPUT, options, preview=folder / PREVIEW
+        )
+
+    def check(self, record: Record) -> None:
+        """Check that a job can be rendered.
+
+        Raises:
+            HeygemError: An input or an option cannot be used.
+        """
+        job = self.job_of(record)
+        self._checked[record.id] = self._inspect(ChildCall(INSPECT, job))
+
+    @property
+    def problem(self) -> str:
+        """Say why no job can be rendered at the moment; empty if there is no reason."""
+        if self._problem is not None:
+            return f"the engine cannot be loaded: {self._problem}"
+        return "" if self._loaded.is_set() else "the engine is being loaded"
+
+    def wait_until_loaded(self, seconds: float) -> HeygemError | None:
+        """Wait until the engine is loaded for the first time; return why that failed, if it did."""
+        self._loaded.wait(seconds)
+        return self._problem
+
+    def interrupt(self) -> None:
+        """Stop what is done about the job that runs."""
+        self._stop_current()
+
+    def close(self) -> None:
+        """Put the job that runs back into the queue, and end the worker."""
+        self._closing.set()
+        self._queue.close()
+        self._stop_current()
+        self._thread.join(2 * STOP_SECONDS)
+
+    def _run(self) -> None:
+        self._worker = self._load()
+        while self._worker is not None and (record := self._queue.take()) is not None:
+            try:
+                self._run_job(record, self._worker)
+            except Exception:  # noqa: BLE001 - the queue must go on whatever happens
+                _log.exception("job %s failed in a way that nobody thought of", record.id)
+                with suppress(AssertionError):
+                    self._queue.finish(error={"code": "internal-error", "message": "internal error", "hint": ""})
+        if self._worker is not None:
+            self._worker.close()
+
+    def _load(self) -> ChildProcessWorker | None:
+        """Load a worker, and try again until it works; None if the server ends before that."""
+        pause = FIRST_PAUSE
+        while not self._closing.is_set():
+            began = time.monotonic()
+            try:
+                worker = ChildProcessWorker(
+                    self._engines, self._settings, [self._defaults.engine], adopts_orphans=False
+                )
+            except HeygemError as error:
+                _log.error("the engine cannot be loaded: %s", error)
+                self._problem = error
+                self._loaded.set()
+                self._closing.wait(pause)
+                pause = min(2 * pause, LAST_PAUSE)
+                continue
+            _log.info("the engine %s is loaded after %.1f s", self._defaults.engine, time.monotonic() - began)
+            self._problem = None
+            self._loaded.set()
+            return worker
+        return None
+
+    def _run_job(self, record: Record, worker: ChildProcessWorker) -> None:
+        _log.info("job %s begins", record.id)
+        began = time.monotonic()
+        outcome = self._render(record, worker)
+        if self._closing.is_set() and not isinstance(outcome, dict):
+            self._queue.put_back(crashed=False)
+            return
+        seconds = time.monotonic() - began
+        if outcome is None:
+            ended = self._queue.finish()
+        elif not isinstance(outcome, Failure):
+            ended = self._queue.finish(result=_without_paths(outcome, self._store, record))
+        elif outcome.worker_died and not self._queue.was_canceled:
+            ended = self._queue.put_back(crashed=True)
+            _log.warning("job %s: %s", record.id, outcome.message)
+        else:
+            ended = self._queue.finish(error=_without_paths(outcome.to_dict(), self._store, record))
+        self._checked.pop(record.id, None)
+        self.statistics.count(ended, seconds)
+        remove_stale_parts(self._store.of(record.id))
+        error = f": {ended.error['code']}: {ended.error['message']}" if ended.error else ""
+        _log.info("job %s is %s after %.1f s%s", record.id, ended.phase, seconds, error)
+
+    def _render(self, record: Record, worker: ChildProcessWorker) -> Result | Failure | None:
+        """Render a job; None if it was canceled, or the server ends, before it began."""
+        try:
+            job = self.job_of(record)
+            inputs, digests = self._checked.get(record.id) or self._inspect(ChildCall(INSPECT, job))
+            item = WorkItem(job, inputs, digests, self._time_limit(inputs))
+            self._stop_current = lambda: worker.interrupt(STOP_SECONDS)
+            restarts = worker.starts
+            worker.prepare()
+            self.statistics.worker_restarts += worker.starts - restarts
+            if self._queue.was_canceled or self._closing.is_set():
+                return None
+            watchdog = threading.Timer(item.timeout + 3 * GRACE_SECONDS, worker.interrupt)
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                return worker.run(item, self._queue.report)
+            finally:
+                watchdog.cancel()
+        except HeygemError as error:
+            return to_failure(error)
+        finally:
+            self._stop_current = lambda: None
+
+    def _inspect(self, call: ChildCall) -> Checked:
+        return call.result(CHECK_SECONDS)  # type: ignore[no-any-return]
+
+    def _time_limit(self, inputs: Inputs) -> float:
+        if self._timeout is not None:
+            return min(MAX_TIMEOUT, self._timeout)
+        return min(MAX_TIMEOUT, 300 + find_engine(self._defaults.engine).pace * inputs.audio.duration)
+
+
+INSPECT = "heygem_cli.serve.inspection:inspect_job"
+
+
+def _without_paths(content: Result, store: Store, record: Record) -> Result:
+    """Replace the paths of the server by the names that the user knows."""
+    folder = store.of(record.id)
+    names = {folder / record.audio: record.audio_name, folder / record.face: record.face_name, folder / OUTPUT: OUTPUT}
+
+    def replaced(value: object) -> object:
+        if isinstance(value, str):
+            for path, name in names.items():
+                value = value.replace(str(path), name)
+            return value.replace(str(folder), "").replace(str(store.folder), "")
+        return [replaced(each) for each in value] if isinstance(value, list) else value
+
+    return {name: replaced(value) for name, value in content.items()}

@@ -1,0 +1,199 @@
+"""The service behind the page and the API: jobs come in, are rendered one at a time, and can be looked at."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+from heygem_cli import locks
+from heygem_cli.errors import HeygemError
+from heygem_cli.face.listing import ListedPerson
+from heygem_cli.files import remove_stale_parts
+from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_cli.runtime import Settings
+from heygem_cli.serve.child import call
+from heygem_cli.serve.job import ServedJob
+from heygem_cli.serve.job_options import render_options
+from heygem_cli.serve.queue import JobQueue
+from heygem_cli.serve.renderer import RendererThread
+from heygem_cli.serve.statistics import Statistics
+from heygem_cli.serve.store import Store
+from heygem_cli.serve_options import ServeOptions
+
+PEOPLE_SECONDS = 600.0
+"""Seconds that looking for the people of a video may take."""
+SWEEP_SECONDS = 600.0
+"""Seconds between two looks for what is too old."""
+MAX_UPLOAD_AGE = 86400.0
+"""Seconds after which a file that was uploaded and not used is removed."""
+
+
+class RenderService(AbstractContextManager["RenderService"]):
+    """Owns the folder, the queue and one worker process while its block runs; every method may be called anywhere.
+
+    Args:
+        folder: The folder for everything.
+        options: How to serve.
+        engines: What the engine is loaded with.
+        defaults: The options of a job that gives none; they name the engine.
+        settings: Thread settings of the worker.
+
+    Raises:
+        LockedError: Another server uses the folder.
+        InputError: The folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, options: ServeOptions, engines: EngineOptions, defaults: RenderOptions, settings: Settings
+    ) -> None:
+        self._options = options
+        self._engines = engines
+        self._defaults = defaults
+        self._settings = settings
+        self.store = Store(folder, options.quota)
+
+    def __enter__(self) -> RenderService:
+        with ExitStack() as stack:
+            hint = "Stop it, or use another --folder"
+            lock = self.store.folder / "serve.lock"
+            stack.enter_context(
+                locks.hold(lock, "another heygem serve uses this folder", hint, subject=self.store.folder, wait=0)
+            )
+            self._queue = JobQueue(self.store, self._options.queue_size)
+            self._renderer = RendererThread(
+                self._queue,
+                self.store,
+                self._engines,
+                self._defaults,
+                settings=self._settings,
+                timeout=self._options.timeout,
+            )
+            self._closing = threading.Event()
+            threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+            self._renderer.start()
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._renderer.close()
+        self._resources.close()
+
+    def submit(
+        self, audio: Path, face: Path, options: Mapping[str, object], *, audio_name: str, face_name: str
+    ) -> ServedJob:
+        """Take a job; its files are copied.
+
+        Args:
+            audio: What is spoken.
+            face: The video or picture of the person who speaks.
+            options: Options of a job by name, see :mod:`heygem_cli.serve.job_options`.
+            audio_name: How the user calls the audio.
+            face_name: How the user calls the face video.
+
+        Raises:
+            QueueFullError: Enough jobs wait.
+            InputError: A file or an option cannot be used.
+            HeygemError: ``quota-full``, ``disk-full``, ``check-crashed`` or ``check-timeout``.
+        """
+        render_options(self._defaults, options)
+        with self._queue.place():
+            record = self.store.add(audio, face, options, audio_name=audio_name, face_name=face_name)
+            try:
+                self._renderer.check(record)
+                return self._queue.add(record)
+            except BaseException:
+                self.store.remove(record.id)
+                raise
+
+    def job(self, id: str) -> ServedJob:
+        """Return a snapshot of a job.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
+        return self._queue.job(id)
+
+    def jobs(self) -> list[ServedJob]:
+        """Return snapshots of all jobs, newest first."""
+        return self._queue.jobs()
+
+    def cancel(self, id: str) -> None:
+        """Cancel a job that waits or runs; one that has ended stays as it is.
+
+        Raises:
+            UnknownJobError: There is no such job.
+        """
+        if self._queue.cancel(id):
+            self._renderer.interrupt()
+
+    def remove(self, id: str) -> None:
+        """Remove a job that has ended, with its files.
+
+        Raises:
+            UnknownJobError: There is none that has ended.
+        """
+        self._queue.remove(id)
+
+    def again(self, id: str, options: Mapping[str, object]) -> ServedJob:
+        """Take a job with the files of another one.
+
+        Raises:
+            UnknownJobError: There is no such job.
+            HeygemError: As of :meth:`submit`.
+        """
+        record = self._queue.record(id)
+        folder = self.store.of(id)
+        return self.submit(
+            folder / record.audio,
+            folder / record.face,
+            options,
+            audio_name=record.audio_name,
+            face_name=record.face_name,
+        )
+
+    def people(self, face: Path) -> tuple[tuple[ListedPerson, ...], Path]:
+        """Find the people in a video or a picture.
+
+        Returns:
+            The people, and a picture with a numbered cell for each.
+
+        Raises:
+            InputError: ``no-face``, or the file cannot be used.
+            HeygemError: ``check-crashed`` or ``check-timeout``.
+        """
+        sheet = self.store.uploads / f"{secrets.token_hex(16)}.png"
+        device = self._engines.device
+        arguments = (face, self._defaults, device, self._settings, sheet)
+        found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
+        return found.people, sheet
+
+    @property
+    def problem(self) -> str:
+        """Say why no job can be rendered at the moment; empty if there is no reason."""
+        return self._renderer.problem
+
+    def ready(self) -> bool:
+        """Return whether jobs can be rendered."""
+        return not self.problem
+
+    def wait_until_loaded(self, seconds: float) -> HeygemError | None:
+        """Wait until the engine is loaded for the first time; return why that failed, if it did."""
+        return self._renderer.wait_until_loaded(seconds)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was counted since the start."""
+        return self._renderer.statistics
+
+    def _sweep(self) -> None:
+        while True:
+            self._queue.remove_ended_before(time.time() - 86400 * self._options.keep_days)
+            remove_stale_parts(self.store.uploads)
+            self.store.remove_uploads_before(time.time() - MAX_UPLOAD_AGE)
+            if self._closing.wait(SWEEP_SECONDS):
+                return

@@ -1,0 +1,216 @@
+"""The folder of ``heygem serve``: a folder for each job, with its files and its record."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from heygem_cli.errors import HeygemError, write_error
+from heygem_cli.files import write_atomically
+from heygem_cli.serve.job import JobPhase
+
+RECORD = "job.json"
+OUTPUT = "output.mp4"
+PREVIEW = "preview.jpg"
+_ID = re.compile(r"[0-9a-f]{32}")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is kept of a job.
+
+    Attributes:
+        audio: The audio's name in the job's folder.
+        face: Likewise of the face video.
+        crashes: How often the worker's process, or the server, died while it ran.
+
+    The others are as in :class:`heygem_cli.serve.job.ServedJob`.
+    """
+
+    id: str
+    phase: JobPhase
+    audio_name: str
+    face_name: str
+    audio: str
+    face: str
+    options: Mapping[str, object]
+    created: float
+    started: float | None = None
+    finished: float | None = None
+    crashes: int = 0
+    frames_per_second: float | None = None
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, str] | None = None
+
+
+class Store:
+    """Keeps jobs on the disk; a job whose record cannot be read is left alone.
+
+    Args:
+        folder: The folder of ``--folder``.
+        quota: Bytes that it may contain.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+
+    def __init__(self, folder: Path, quota: int) -> None:
+        self.folder = folder
+        self._quota = quota
+        try:
+            for part in (self.jobs, self.uploads):
+                part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.access(self.jobs, os.W_OK | os.X_OK):
+                raise PermissionError(13, "Permission denied", os.fspath(self.jobs))
+        except OSError as error:
+            raise write_error(error, folder, folder) from error
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of all jobs."""
+        return self.folder / "jobs"
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of files that arrive; nothing in it is kept across a restart."""
+        return self.folder / "uploads"
+
+    def of(self, id: str) -> Path:
+        """Return the folder of a job."""
+        assert _ID.fullmatch(id), id  # noqa: S101 - ids of requests are looked up first
+        return self.jobs / id
+
+    def load(self) -> list[Record]:
+        """Read the records of all jobs, oldest first; what an upload that was cut off has left is removed."""
+        shutil.rmtree(self.uploads, ignore_errors=True)
+        self.uploads.mkdir(mode=0o700, exist_ok=True)
+        records = []
+        for folder in self.jobs.iterdir():
+            if not _ID.fullmatch(folder.name):
+                continue
+            try:
+                records.append(_read(folder / RECORD, folder.name))
+            except FileNotFoundError:
+                shutil.rmtree(folder, ignore_errors=True)
+            except (OSError, ValueError, TypeError) as error:
+                _log.warning("%s cannot be read (%s) and is left alone", folder / RECORD, error)
+        return sorted(records, key=lambda record: (record.created, record.id))
+
+    def add(self, audio: Path, face: Path, options: Mapping[str, object], *, audio_name: str, face_name: str) -> Record:
+        """Copy the files of a new job, or link those of another job.
+
+        Raises:
+            HeygemError: ``quota-full``, ``disk-full``, ``writing-failed``.
+        """
+        self.check_space(sum(path.stat().st_size for path in (audio, face)))
+        id = secrets.token_hex(16)
+        record = Record(
+            id=id,
+            phase="queued",
+            audio_name=audio_name,
+            face_name=face_name,
+            audio=f"audio{_suffix(audio_name)}",
+            face=f"face{_suffix(face_name)}",
+            options=dict(options),
+            created=time.time(),
+        )
+        folder = self.of(id)
+        try:
+            folder.mkdir(mode=0o700)
+            for source, name in ((audio, record.audio), (face, record.face)):
+                self._take(source, folder / name)
+        except OSError as error:
+            self.remove(id)
+            raise write_error(error, folder, self.folder) from error
+        return record
+
+    def _take(self, source: Path, target: Path) -> None:
+        if source.is_relative_to(self.jobs):
+            with suppress(OSError):  # a file system without hard links
+                target.hardlink_to(source)
+                return
+        shutil.copyfile(source, target)
+
+    def save(self, record: Record) -> None:
+        """Write the record of a job.
+
+        Raises:
+            HeygemError: It cannot be written.
+        """
+        path = self.of(record.id) / RECORD
+        content = json.dumps({"schema": 1, **asdict(record)}, ensure_ascii=False, indent=1, default=str)
+        try:
+            write_atomically(path, content.encode())
+        except OSError as error:
+            raise write_error(error, path, path.parent) from error
+
+    def try_save(self, record: Record) -> None:
+        """Write the record of a job, or log why that is not possible."""
+        try:
+            self.save(record)
+        except HeygemError as error:
+            _log.error("the state of job %s is not saved: %s", record.id, error)
+
+    def remove(self, id: str) -> None:
+        """Remove a job with its files; the record goes first, so that half a job is never read again."""
+        with suppress(OSError):
+            (self.of(id) / RECORD).unlink()
+        shutil.rmtree(self.of(id), ignore_errors=True)
+
+    def remove_uploads_before(self, moment: float) -> None:
+        """Remove files that arrived before a moment, in seconds since the epoch, and that no job has taken."""
+        for path in _files(self.uploads):
+            with suppress(OSError):  # it was removed meanwhile
+                if path.lstat().st_mtime < moment:
+                    path.unlink()
+
+    def check_space(self, more: int) -> None:
+        """Check that so many bytes more fit.
+
+        Raises:
+            HeygemError: ``quota-full``.
+        """
+        if self.size() + more > self._quota:
+            message = "the server has no room for more files"
+            raise HeygemError("quota-full", message, hint="Delete old jobs, or raise --quota or lower --keep-days")
+
+    def size(self) -> int:
+        """Return how many bytes the folder contains; a file with two names counts once."""
+        sizes: dict[tuple[int, int], int] = {}
+        for path in _files(self.folder):
+            with suppress(OSError):  # it was removed meanwhile
+                status = path.lstat()
+                sizes[status.st_dev, status.st_ino] = status.st_size
+        return sum(sizes.values())
+
+
+def _read(path: Path, id: str) -> Record:
+    content = json.loads(path.read_bytes())
+    names = {field.name for field in fields(Record)}
+    record = Record(**{name: value for name, value in content.items() if name in names})
+    if record.id != id or any(Path(name).name != name for name in (record.audio, record.face)):
+        raise ValueError("it belongs to another job")
+    return record
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)
+
+
+def _suffix(name: str) -> str:
+    """Return the extension of a user's file name if it is an ordinary one: our readers need it for some pictures."""
+    suffix = Path(name).suffix
+    return suffix.lower() if _SUFFIX.fullmatch(suffix) else ""
