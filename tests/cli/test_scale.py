@@ -2,35 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 SCALE = Path(__file__).parents[2] / "examples" / "scale"
-ROWS = "audio,face,id\n" + "".join(f"{audio}.wav,face.mp4,{audio}\n" for audio in "abc")
-
-
-@pytest.fixture
-def shell(batch, tmp_path):
-    """Runs a command with ``heygem`` on the PATH; the folder of the batch has a space in its name."""
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "heygem"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heygem_cli "$@" --preset ultrafast\n')
-    program.chmod(0o755)
-    batch.folder = batch.folder.rename(batch.folder.with_name("the list"))
-    batch.manifest = batch.folder / "m.csv"
-    batch.manifest.write_text(ROWS)
-
-    def run(*command, **environment):
-        path = f"{tmp_path / 'bin'}:{batch.environment['PATH']}"
-        return subprocess.run(
-            list(map(str, command)), env={**batch.environment, "PATH": path, **environment}, cwd=tmp_path,
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-
-    return run
 
 
 @pytest.mark.skipif(shutil.which("parallel") is None, reason="needs GNU parallel")
@@ -46,7 +22,7 @@ def test_gnu_parallel(shell, batch):
 def test_slurm_array(shell, batch):
     # Slurm runs the script with bash and sets the index in the environment.
     for index in "01":
-        done = shell("bash", SCALE / "slurm-array.sbatch", batch.manifest, SLURM_ARRAY_TASK_ID=index, HEYGEM_SHARDS="2")
+        done = shell("bash", SCALE / "slurm-array.sbatch", batch.manifest, SLURM_ARRAY_TASK_ID=index, SHARDS="2")
         assert done.returncode == 0, done.stderr
     reports = [batch.folder / f"m.csv.report-{index}.json" for index in "01"]
     assert "3 jobs: 3 done" in shell("heygem", "batch", "--merge-reports", *reports).stdout
