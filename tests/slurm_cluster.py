@@ -73,10 +73,15 @@ class SlurmCluster:
             raise
 
     def _start_services(self) -> None:
-        files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munged.pid", "seed-file": "munged.seed",
-                 "log-file": "munged.log"}  # fmt: skip
+        files = {
+            "key-file": "munge.key",
+            "socket": "munge.socket",
+            "pid-file": "munged.pid",
+            "seed-file": "munged.seed",
+            "log-file": "munged.log",
+        }
         self._start("munged", "--foreground", *(f"--{option}={self.folder / name}" for option, name in files.items()))
-        self._wait_until(lambda: (self.folder / "munge.socket").exists(), "munged")
+        self._wait_until((self.folder / "munge.socket").exists, "munged")
         self._start("slurmctld", "-D")
         self._start("slurmd", "-D")
         self._wait_until(lambda: "idle" in self._ask("sinfo", "-h", "-o", "%T"), "the node")

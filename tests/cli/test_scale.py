@@ -19,15 +19,6 @@ def test_gnu_parallel(shell, batch):
     assert sorted(event["id"] for event in shards) == ["a", "b", "c"]
 
 
-def test_slurm_array(shell, batch):
-    # Slurm runs the script with bash and sets the index in the environment.
-    for index in "01":
-        done = shell("bash", SCALE / "slurm-array.sbatch", batch.manifest, SLURM_ARRAY_TASK_ID=index, SHARDS="2")
-        assert done.returncode == 0, done.stderr
-    reports = [batch.folder / f"m.csv.report-{index}.json" for index in "01"]
-    assert "3 jobs: 3 done" in shell("heygem", "batch", "--merge-reports", *reports).stdout
-
-
 def test_kubernetes_job(shell, batch):
     yaml = pytest.importorskip("yaml")
     job = yaml.safe_load((SCALE / "kubernetes-indexed-job.yaml").read_text())["spec"]
