@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from heygem_cli import __version__
+from heygem_cli.serve.page import mount_page
 from heygem_cli.serve.service import RenderService
 from heygem_cli.serve_options import ServeOptions
 
@@ -35,21 +36,3 @@ def add_health(app: FastAPI, service: RenderService) -> None:
         problem = service.problem
         content = {"service": "heygem", "status": "not ready" if problem else "ready", "reason": problem}
         return JSONResponse(content, 503 if problem else 200)
-
-
-def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> None:
-    """Show the page below ``/``."""
-    import gradio
-
-    from heygem_cli.serve.page import make_page
-
-    gradio.mount_gradio_app(
-        app,
-        make_page(service, options),
-        path="/",
-        root_path=options.root_path or None,
-        allowed_paths=[str(service.store.jobs), str(service.store.uploads)],
-        max_file_size=int(options.max_upload),
-        show_error=True,
-        ssr_mode=False,
-    )

@@ -11,6 +11,7 @@ from heygem_cli.face.sheet import write_sheet
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.files import file_digest
 from heygem_cli.job import Inputs, RenderJob
+from heygem_cli.media.part import cut_video
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.options import Device, RenderOptions
 from heygem_cli.pipeline import check_job
@@ -36,7 +37,8 @@ def inspect_people(face: Path, options: RenderOptions, device: Device, settings:
     """
     apply_settings(settings, os.environ)
     color = options.background
-    video = replace(probe_video(face, options.video_track), background=(color.red, color.green, color.blue))
+    used = cut_video(probe_video(face, options.video_track), options.face_start)
+    video = replace(used, background=(color.red, color.green, color.blue))
     found = list_people(video, FaceTracker(device, settings), no_cache=options.no_cache)
     write_sheet(sheet, video, found.people)
     return found

@@ -1,16 +1,98 @@
-"""The page of ``heygem serve``."""
+"""The page of ``heygem serve``: Gradio's blocks, and how they are mounted."""
 
 from __future__ import annotations
 
-import gradio
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from heygem_cli.serve.service import RenderService
-from heygem_cli.serve_options import ServeOptions
+import gradio as gr
+from starlette.routing import Mount
+
+from heygem_cli.serve.page_files import file_routes
+from heygem_cli.serve.page_form import Form, build_history
+from heygem_cli.serve.page_guard import PageGuard
+from heygem_cli.serve.page_job import build_job_page
+from heygem_cli.serve.page_language import translated, translations
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from heygem_cli.serve.service import RenderService
+    from heygem_cli.serve_options import ServeOptions
+
+STATIC = Path(__file__).parent / "static"
+FONTS = [
+    "system-ui",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "sans-serif",
+]
+"""Those of the browser's system: nothing is loaded."""
 
 
-def make_page(service: RenderService, options: ServeOptions) -> gradio.Blocks:  # noqa: ARG001
-    """Return the page."""
-    page = gradio.Blocks(title="heygem", analytics_enabled=False)
+def make_page(service: RenderService, options: ServeOptions) -> gr.Blocks:
+    """Return the page: the form with the history, and the page of a job."""
+    os.environ["GRADIO_TEMP_DIR"] = str(service.store.uploads)  # Gradio reads it whenever a file arrives
+    page = gr.Blocks(title="heygem", analytics_enabled=False)
     with page:
-        gradio.Markdown("# heygem")
+        _header()
+        Form(page, service)
+        build_history(page, service)
+    with page.route("Job", "job"):
+        _header()
+        build_job_page(page, service)
+    page.queue(max_size=options.queue_size, default_concurrency_limit=1, api_open=False)
     return page
+
+
+def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> None:
+    """Mount the page and the files that it shows at the root of an application, behind its other routes."""
+    app.router.routes.extend(file_routes(service))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "SSR mode")  # which is off
+        gr.mount_gradio_app(
+            app,
+            make_page(service, options),
+            path="/",
+            root_path=options.root_path or None,
+            i18n=translations(),
+            theme=_theme(),
+            css_paths=STATIC / "page.css",
+            head=f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
+            max_file_size=int(options.max_upload),
+            footer_links=[],
+            run_history=False,
+            show_error=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            pwa=False,
+        )
+    gradio = app.router.routes.pop()
+    assert isinstance(gradio, Mount)  # noqa: S101 - what Gradio mounts
+    app.router.routes.append(Mount("/", PageGuard(gradio.app, service.store.uploads)))
+
+
+def _header() -> None:
+    with gr.Row(elem_id="header"):
+        gr.HTML('<h1><a href="./">heygem</a></h1>', elem_id="brand")
+        change = gr.Button(translated("other_language"), elem_id="language", size="sm")
+    change.click(None, js="() => heygemLanguage.change()")
+
+
+def _theme() -> gr.themes.Base:
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONTS, font_mono=["monospace"]).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_600",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+    )

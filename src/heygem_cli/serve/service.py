@@ -166,11 +166,31 @@ class RenderService(AbstractContextManager["RenderService"]):
             InputError: ``no-face``, or the file cannot be used.
             HeygemError: ``check-crashed`` or ``check-timeout``.
         """
+        return self._people(face, self._defaults)
+
+    def people_of(self, id: str) -> tuple[tuple[ListedPerson, ...], Path]:
+        """Find the people in the face video of a job, as its options count them.
+
+        Returns:
+            As :meth:`people`.
+
+        Raises:
+            UnknownJobError: There is no such job.
+            HeygemError: As of :meth:`people`.
+        """
+        record = self._queue.record(id)
+        return self._people(self.store.of(id) / record.face, render_options(self._defaults, record.options))
+
+    def _people(self, face: Path, options: RenderOptions) -> tuple[tuple[ListedPerson, ...], Path]:
         sheet = self.store.uploads / f"{secrets.token_hex(16)}.png"
-        device = self._engines.device
-        arguments = (face, self._defaults, device, self._settings, sheet)
+        arguments = (face, options, self._engines.device, self._settings, sheet)
         found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
         return found.people, sheet
+
+    @property
+    def defaults(self) -> RenderOptions:
+        """The options of a job that gives none; they name the engine."""
+        return self._defaults
 
     @property
     def problem(self) -> str:

@@ -1,0 +1,69 @@
+"""What stands between browsers and Gradio: only what the page needs passes, and the page asks no other host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_NEEDED = re.compile(
+    r"/(|job|config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|(assets|static|svelte)/.+"
+    r"|gradio_api/(upload|upload_progress|startup-events|queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+)/?)"
+)
+"""Gradio's routes that the page uses; others read files and addresses, or describe and change the program."""
+
+HEADERS = {
+    "content-security-policy": "; ".join(
+        [
+            "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+            "object-src 'none'",
+        ]
+    ),
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+"""The browser refuses what would come from another host, or be sent there."""
+
+
+class PageGuard:
+    """An ASGI application around Gradio's.
+
+    Args:
+        app: Gradio's.
+        uploads: The folder of files that arrive.
+    """
+
+    def __init__(self, app: ASGIApp, uploads: Path) -> None:
+        self._app = app
+        # The audio that was just dropped or recorded, which the page plays: Gradio's names are hashes of the content.
+        self._upload = re.compile(rf"/gradio_api/file={re.escape(str(uploads.resolve()))}/[0-9a-f]{{64}}/[^/]+")
+
+    def _passes(self, path: str) -> bool:
+        return _NEEDED.fullmatch(path) is not None or (self._upload.fullmatch(path) is not None and "/.." not in path)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer that there is nothing."""
+        if scope["type"] == "http" and not self._passes(_path(scope)):
+            await PlainTextResponse("There is no such page.\n", 404)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path of a request below the one under which the application is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root.rstrip("/")) or "/"
