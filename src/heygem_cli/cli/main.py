@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -83,6 +84,7 @@ def run() -> None:
     """Run the program; standard output that cannot be written is an error of one line."""
     open_standard_streams()
     find_no_program_in_current_folder()
+    choose_home()
     try:
         try:
             app(prog_name="heygem")
@@ -92,6 +94,14 @@ def run() -> None:
         failure = discard(sys.stdout, error)
         print_error(failure)
         sys.exit(failure.exit_code)
+
+
+def choose_home() -> None:
+    """Set ``HOME`` if nobody knows it: a container may run as a user of whom it has no entry."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"  # as container engines do
 
 
 def find_no_program_in_current_folder() -> None:
