@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.face.geometry import LANDMARKS, interocular
+from heygem_cli.face.outline import outline
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from portrait import face_tracker, i420, other_portrait, portrait, scene, track_frame
@@ -121,9 +122,38 @@ def test_face_behind_another_one_returns_as_somebody_new():
     assert set(middles(frames[0])) == {0, 1}
     hidden = places.index(318)
     assert len(frames[hidden].faces) == 1
-    assert not set(middles(frames[-1])) & {0, 1}
+    behind, in_front = (min(middles(frames[0]), key=lambda each: abs(middles(frames[0])[each] - x)) for x in (320, 150))
+    assert in_front in middles(frames[-1])
+    assert behind not in middles(frames[-1])
     apart = places.index(510)
     assert [len(frame.faces) for frame in frames[apart:]] == [2] * len(frames[apart:])
+
+
+@pytest.mark.parametrize("in_front", [True, False], ids=["moving face in front", "still face in front"])
+def test_face_in_front_of_another_one_is_followed_all_the_time(in_front):
+    places = list(range(150, 520, 12))
+    still = (320, 200, 260, other_portrait())
+    order = 1 if in_front else -1
+    frames = follow([scene(640, 400, *(still, (x, 200, 260))[::order]) for x in places])
+    first = middles(frames[0])
+    number = min(first, key=lambda tracklet: first[tracklet]) if in_front else max(first, key=lambda each: first[each])
+    for frame, x in zip(frames, places, strict=True):
+        assert middles(frame)[number] - first[number] == pytest.approx(x - places[0] if in_front else 0, abs=6)
+
+
+def test_half_hidden_face_has_the_landmarks_of_the_whole_one():
+    def in_front(x):
+        """Return the scene with a face, without what is around it, in front of another."""
+        corners = outline(points, 1.1) * 260 / 600 + (x - 256 * 260 / 600, 200 - 300 * 260 / 600)
+        back, front = scene(640, 400, (320, 200, 260, other_portrait())), scene(640, 400, (x, 200, 260))
+        shown = cv2.fillConvexPoly(np.zeros((400, 640), np.uint8), np.int32(corners), 1)
+        return np.where(shown[..., None] > 0, front, back)
+
+    points = track_frame(i420(portrait()))
+    frames = follow([in_front(x) for x in range(150, 270, 6)])
+    first, last = ({face.tracklet: face.landmarks for face in frames[index].faces} for index in (0, -1))
+    behind = max(first, key=lambda tracklet: first[tracklet][6, 0])
+    assert distance(last[behind], first[behind]) < 0.12
 
 
 def test_much_smaller_face_is_not_followed():

@@ -84,6 +84,17 @@ def distances(some: Array, others: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(squared, 0)) / (SAME * (1 + turned / TURN)), np.float32)
 
 
+def described_points(landmarks: Array) -> Array:
+    """Return the points (:data:`POINTS`, 2), of landmarks (478, 3), that a description is about."""
+    return np.asarray(landmarks[_points(), :2])
+
+
+def point_distances(one: Array, other: Array) -> Array:
+    """Return how different two descriptions are around each of the points: (:data:`POINTS`,)."""
+    apart = (one - other)[:-2].reshape(POINTS, BINS)
+    return np.asarray(np.linalg.norm(apart, axis=1), np.float32)
+
+
 def are_whole(samples: Array) -> npt.NDArray[np.bool_]:
     """Return which of some descriptions (n, LENGTH) are of faces that are seen wholly."""
     return np.asarray(samples[:, -2] > WHOLE)
