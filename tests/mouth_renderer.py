@@ -1,6 +1,7 @@
 """A renderer of one person that needs no video."""
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,17 @@ from heygem_cli.mesh.targets import ClosedMouth
 from heygem_cli.runtime import read_settings
 
 
+@dataclass
+class MouthRenderer:
+    """Renders single frames."""
+
+    renderer: FaceRenderer
+
+    def render(self, frame, landmarks, motion):
+        """Return the rendered frame, None if the mouth is hidden."""
+        return self.renderer.render([frame], [0], landmarks[None], motion[None], np.ones(1, np.float32))[0]
+
+
 def make_renderer(frame, landmarks, network=None):
     """Return a renderer of the person with these landmarks, whose mouth is closed in the frame."""
     lips = landmarks[list(LIPS), :2]
@@ -23,7 +35,8 @@ def make_renderer(frame, landmarks, network=None):
     )
     settings = read_settings(os.environ)
     covers = CoverFinder(network or CoverNetwork("cpu", settings))
-    return FaceRenderer(closed, 1.0, (draw_interior(frame, lips),), Painter("cpu", settings), covers)
+    interiors = (draw_interior(frame, lips),)
+    return MouthRenderer(FaceRenderer(closed, 1.0, interiors, Painter("cpu", settings), covers))
 
 
 def jaw_motion(by):

@@ -171,34 +171,88 @@ def test_colors_of_the_cover_are_not_dragged_into_the_skin():
     assert (planes(output)[1] != planes(frame)[1]).any()
 
 
+def find(finder, landmarks=LANDMARKS):
+    """Return what covers the face in a single frame."""
+    return finder.find([i420(PICTURE)], [0], landmarks[None], head_pose(landmarks[None], canonical_face()))[0]
+
+
+class CoveredFrames:
+    """Stands in for the network: says that a part of the picture is covered in frames of a given brightness."""
+
+    def __init__(self, *levels):
+        self.levels = levels
+        self.looked = []
+
+    def predict(self, frame, matrix):
+        self.looked.append(int(frame[0, 0]))
+        mask = WHOLE_MOUTH if frame[0, 0] in self.levels else NOTHING
+        return cv2.warpAffine(mask.astype(np.float32), matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+
+
+def find_in_blocks(network, size, landmarks=None):
+    """Return for each of 12 frames, whose brightness is their number, whether something covers the face."""
+    finder = CoverFinder(network)
+    frames = [np.full((1080, 1280), number, np.uint8) for number in range(12)]
+    places = np.repeat(LANDMARKS[None], 12, 0) if landmarks is None else landmarks
+    found = []
+    for start in range(0, 12, size):
+        part = slice(start, start + size)
+        pose = head_pose(places[part], canonical_face())
+        found += [bool(cover) for cover in finder.find(frames[part], range(12)[part], places[part], pose)]
+    return found
+
+
+def test_network_does_not_look_between_frames_without_a_cover():
+    network = CoveredFrames()
+    assert not any(find_in_blocks(network, 4))
+    assert network.looked == [0, 1, 3, 5, 7, 9, 11]
+
+
+@pytest.mark.parametrize("covered", [[4, 5, 6], [5], [0, 1], [11], [6, 7, 8, 9]])
+def test_frames_around_a_cover_are_looked_at(covered):
+    network = CoveredFrames(*covered)
+    found = find_in_blocks(network, 4)
+    assert all(found[number] for number in covered)
+    near = {number + by for number in covered for by in (-1, 0, 1)} & set(range(12))
+    assert near <= set(network.looked)
+    assert found == find_in_blocks(CoveredFrames(*covered), 12)
+
+
+def test_frames_around_a_cut_are_looked_at():
+    elsewhere = np.repeat(LANDMARKS[None], 12, 0)
+    elsewhere[6:] += np.float32([2 * UNIT, 0, 0])
+    network = CoveredFrames()
+    find_in_blocks(network, 4, elsewhere)
+    assert 6 in network.looked
+
+
 def test_cover_does_not_flicker():
     covered = rectangle(0.05, 0, 0.6, 0.9)
     finder = CoverFinder(KnownCover(covered, NOTHING, NOTHING, NOTHING, NOTHING))
-    frame = i420(PICTURE)
-    found = [bool(finder.find(frame, LANDMARKS, POSE)) for _ in range(5)]
+    found = [bool(find(finder)) for _ in range(5)]
     assert found[:2] == [True, True]
     assert found[-1] is False
 
 
 def test_cover_is_not_kept_across_a_cut():
     finder = CoverFinder(KnownCover(WHOLE_MOUTH, NOTHING))
-    assert finder.find(i420(PICTURE), LANDMARKS, POSE).strength == 0
+    assert find(finder).strength == 0
     elsewhere = LANDMARKS + np.float32([2 * UNIT, 0, 0])
-    after = finder.find(i420(PICTURE), elsewhere, head_pose(elsewhere, canonical_face()))
+    after = find(finder, elsewhere)
     assert not after
     assert after.strength == 1
 
 
 def test_speech_comes_back_within_three_frames():
     finder = CoverFinder(KnownCover(WHOLE_MOUTH, *[NOTHING] * 8))
-    strengths = [finder.find(i420(PICTURE), LANDMARKS, POSE).strength for _ in range(8)]
+    strengths = [find(finder).strength for _ in range(8)]
     assert strengths[0] == 0
     assert strengths[-1] == 1
     assert max(np.diff(strengths)) == pytest.approx(1 / FADE_FRAMES)
 
 
 def test_half_covered_mouth_still_speaks():
-    cover = CoverFinder(KnownCover(rectangle(0, -0.3, 0.5, 0.4))).find(i420(PICTURE), LANDMARKS, POSE)
+    cover = find(CoverFinder(KnownCover(rectangle(0, -0.3, 0.5, 0.4))))
     assert cover
     assert cover.strength > 0.9
 

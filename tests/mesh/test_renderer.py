@@ -116,3 +116,29 @@ def test_landmarks_outside_the_frame_render_nothing(frame, landmarks):
     outside = landmarks + np.float32([5000, 0, 0])
     output = make_renderer(frame, landmarks).render(frame, outside, jaw_motion(0.2))
     assert (output == frame).all()
+
+
+def test_result_does_not_depend_on_how_many_frames_are_rendered_together(frame, landmarks):
+    count = 6
+    moved = landmarks + np.float32([[[by, 0.7 * by, 0]] for by in range(count)])
+    motion = np.array([jaw_motion(0.03 * by) for by in range(count)])
+    strength = np.float32([1, 1, 0.5, 1, 1, 0.25])
+    together, single, pairs = (
+        render_in_blocks(make_renderer(frame, landmarks).renderer, [frame] * count, moved, motion, strength, size)
+        for size in (count, 1, 2)
+    )
+    assert all((each != frame).any() for each in together[1:])
+    for each, alone, in_pair in zip(together, single, pairs, strict=True):
+        assert (each == alone).all()
+        assert (each == in_pair).all()
+
+
+def render_in_blocks(renderer, frames, landmarks, motion, strength, size):
+    parts = [slice(start, start + size) for start in range(0, len(frames), size)]
+    return [
+        output
+        for part in parts
+        for output in renderer.render(
+            frames[part], range(len(frames))[part], landmarks[part], motion[part], strength[part]
+        )
+    ]

@@ -18,7 +18,7 @@ def grain(seed=5):
 
 def shifted(frame, by, mask=None):
     target = frame.copy()
-    warp_box(frame, target, BOX, np.full((80, 100, 2), by, np.float32), mask)
+    warp_box(frame, target, BOX, np.full((2, 80, 100), by, np.float32), mask)
     return target
 
 

@@ -49,6 +49,10 @@ class Pose:
     rotation: Array
     translation: Array
 
+    def at(self, index: int) -> Pose:
+        """Return one of several transforms."""
+        return Pose(self.scale[index], self.rotation[index], self.translation[index])
+
     def to_image(self, points: Array) -> Array:
         """Transform canonical points (…, points, 3) to pixels."""
         rotated = points @ np.swapaxes(self.rotation, -1, -2)

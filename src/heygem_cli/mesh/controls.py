@@ -34,6 +34,6 @@ OUTER_BOTTOM = [0, *range(11, 20), 10]
 
 
 def background_ring(landmarks: Array) -> Array:
-    """Return points (21, 2) around the lower face where the background must not move."""
-    center = landmarks[[1, 152, 10, 234, 454], :2].mean(0)
-    return np.asarray(center + RING_SCALE * (landmarks[list(LOWER_OUTLINE), :2] - center), np.float32)
+    """Return points (…, 21, 2) around the lower face where the background must not move."""
+    center = landmarks[..., [1, 152, 10, 234, 454], :2].mean(-2)[..., None, :]
+    return np.asarray(center + RING_SCALE * (landmarks[..., LOWER_OUTLINE, :2] - center), np.float32)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
 
 import cv2
 import numpy as np
@@ -37,6 +40,8 @@ FADE_START, FADE_END = 0.5, 0.8
 """Covered shares of the lips from which the speech fades, and at which the frame is left unchanged."""
 FADE_FRAMES = 3
 """Frames within which the speech comes back."""
+NOTHING = np.zeros((0, 0), np.float32)
+"""The likelihood and the opacity where nothing is covered."""
 
 
 @dataclass(frozen=True)
@@ -122,46 +127,92 @@ class CoverFinder:
         self._network = network
         self._before: _Before | None = None
 
-    def find(self, frame: Frame, landmarks: Array, pose: Pose) -> Cover:
-        """Return what covers the face.
+    def find(self, frames: Sequence[Frame], numbers: Sequence[int], landmarks: Array, pose: Pose) -> list[Cover]:
+        """Return what covers the face in each of some successive frames.
+
+        The network does not look at a frame with an even number that is given together with the next one, if nothing
+        covers the face before and after it.
 
         Args:
-            frame: I420.
-            landmarks: (478, 3) in pixels.
-            pose: The head pose.
+            frames: I420.
+            numbers: The number of each frame in the output.
+            landmarks: (frames, 478, 3) in pixels.
+            pose: The head poses.
         """
-        matrix = cover_matrix(pose)
-        likelihood = self._network.predict(frame, matrix)
-        before = self._before if self._before and self._before.continues(pose) else None
-        certain = likelihood > CERTAIN
-        if before is not None and before.likelihood.size:
-            certain |= before.likelihood > 0
-            likelihood = np.maximum(likelihood, PERSISTENCE * before.likelihood)
-        points = landmarks[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-        covered = find_covers(likelihood, certain, points)
-        if covered is None:
-            strength, opacity, kept = 1.0, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-        else:
-            lips = lips_mask(points)
+        views = [
+            _View(self._network, *each, pose.at(index))
+            for index, each in enumerate(zip(frames, numbers, landmarks, strict=True))
+        ]
+        return [self._find(*pair) for pair in zip_longest(views, views[1:])]
+
+    def _find(self, view: _View, following: _View | None) -> Cover:
+        before = self._before if self._before and is_near(self._before.pose, view.pose) else None
+        covered: npt.NDArray[np.bool_] | None = None
+        likelihood = NOTHING
+        if before is None or following is None or not _is_between_clear(before, view, following):
+            likelihood = view.likelihood
+            certain = likelihood > CERTAIN
+            if before is not None and before.likelihood.size:
+                certain |= before.likelihood > 0
+                likelihood = np.maximum(likelihood, PERSISTENCE * before.likelihood)
+            covered = find_covers(likelihood, certain, view.points)
+        strength, opacity, kept = 1.0, NOTHING, NOTHING
+        if covered is not None:
+            lips = lips_mask(view.points)
             strength = fade(float(covered[lips].mean()) if lips.any() else 0.0)
             opacity, kept = soften(covered), likelihood * covered
         if before is not None:
             strength = min(strength, before.strength + 1 / FADE_FRAMES)
-        self._before = _Before(pose, kept, strength)
-        return Cover(matrix, opacity, strength)
+        self._before = _Before(view.number, view.pose, kept, strength)
+        return Cover(view.matrix, opacity, strength)
+
+
+@dataclass(frozen=True)
+class _View:
+    """The lower face in one frame, at which the network looks when it has to."""
+
+    network: CoverNetwork
+    frame: Frame
+    number: int
+    landmarks: Array
+    pose: Pose
+
+    @cached_property
+    def matrix(self) -> Array:
+        return cover_matrix(self.pose)
+
+    @cached_property
+    def points(self) -> Array:
+        return np.asarray(self.landmarks[:, :2] @ self.matrix[:, :2].T + self.matrix[:, 2], np.float32)
+
+    @cached_property
+    def likelihood(self) -> Array:
+        return self.network.predict(self.frame, self.matrix)
 
 
 @dataclass(frozen=True)
 class _Before:
     """What was found in the frame before."""
 
+    number: int
     pose: Pose
     likelihood: Array
     strength: float
 
-    def continues(self, pose: Pose) -> bool:
-        moved = float(np.abs(pose.translation - self.pose.translation)[:2].max())
-        return moved < JUMP * float(self.pose.scale) and abs(float(pose.scale / self.pose.scale) - 1) < JUMP
+
+def is_near(before: Pose, after: Pose) -> bool:
+    """Return whether a face can have moved so within a frame."""
+    moved = float(np.abs(after.translation - before.translation)[:2].max())
+    return moved < JUMP * float(before.scale) and abs(float(after.scale / before.scale) - 1) < JUMP
+
+
+def _is_between_clear(before: _Before, view: _View, after: _View) -> bool:
+    """Return whether a frame with an even number is between two in which nothing covers the same face."""
+    if view.number % 2 or (before.number, after.number) != (view.number - 1, view.number + 1):
+        return False
+    if before.likelihood.size or not is_near(view.pose, after.pose):
+        return False
+    return find_covers(after.likelihood, after.likelihood > CERTAIN, after.points) is None
 
 
 def find_covers(likelihood: Array, certain: npt.NDArray[np.bool_], points: Array) -> npt.NDArray[np.bool_] | None:
@@ -226,7 +277,7 @@ def fade(share: float) -> float:
 
 def covers_mouth(network: CoverNetwork, frame: Frame, landmarks: Array) -> bool:
     """Return whether anything covers the mouth of a single frame, see :meth:`CoverFinder.find`."""
-    cover = CoverFinder(network).find(frame, landmarks, head_pose(landmarks, canonical_face()))
+    (cover,) = CoverFinder(network).find([frame], [0], landmarks[None], head_pose(landmarks[None], canonical_face()))
     if not cover:
         return False
     points = landmarks[:, :2] @ cover.matrix[:, :2].T + cover.matrix[:, 2]

@@ -31,71 +31,90 @@ def smoothstep(x: Array | float) -> Array:
 
 @dataclass(frozen=True)
 class MouthFrame:
-    """A coordinate system of the mouth in the image: its centre and the vector from there to one corner, in pixels."""
+    """Coordinate systems of mouths in their images.
+
+    Attributes:
+        center: (…, 2) the centre of the mouth, in pixels.
+        axis: (…, 2) the vector from there to one corner.
+    """
 
     center: Array
     axis: Array
 
     @staticmethod
     def between(corner: Array, other: Array) -> MouthFrame:
-        """Return the coordinate system spanned by the two corners of the mouth, in pixels."""
+        """Return the coordinate systems spanned by the two corners of each mouth, (…, 2) in pixels."""
         return MouthFrame((corner + other) / 2, (other - corner) / 2)
 
     def to_local(self, points: Array) -> Array:
-        """Convert points (points, 2) from pixels to half mouth widths along and across the mouth."""
-        x, y = self.axis / float(self.axis @ self.axis)
-        return np.asarray((points - self.center) @ np.array([[x, -y], [y, x]], np.float32), np.float32)
+        """Convert points (…, points, 2) from pixels to half mouth widths along and across the mouth."""
+        x, y = np.moveaxis(self.axis / (self.axis**2).sum(-1, keepdims=True), -1, 0)
+        turn = np.stack([x, -y, y, x], -1).reshape(*x.shape, 2, 2)
+        return np.asarray((points - self.center[..., None, :]) @ turn, np.float32)
 
 
 def lift(local: Array, side: Array | float) -> Array:
-    """Add the third coordinate to points (points, 2) in mouth coordinates: (points, 3)."""
-    along, across = local[:, 0], local[:, 1]
-    height = np.clip(1 - along**2, 0, None) * np.exp(-((across / 0.8) ** 2))
-    return np.column_stack([local, side * height]).astype(np.float32)
+    """Add the third coordinate to points (…, points, 2) in mouth coordinates: (…, points, 3)."""
+    along, across = local[..., :1], local[..., 1:]
+    height = np.maximum(1 - along**2, 0) * np.exp(-((across / np.float32(0.8)) ** 2))
+    return np.concatenate([local, np.asarray(side, np.float32)[..., None] * height], -1)
 
 
-def _kernel(points: Array, centers: Array) -> Array:
-    # |p - c|² as one matrix product, and the rest in place: this table is what takes the time of a warp.
-    left = np.column_stack([points, (points**2).sum(1), np.ones(len(points), np.float32)])
-    right = np.column_stack([-2 * centers, np.ones(len(centers), np.float32), (centers**2).sum(1)])
-    table = left @ right.T
-    np.maximum(table, 0, out=table)
-    table += np.float32(SOFTNESS**2)
-    return np.asarray(np.sqrt(table, out=table), np.float32)
+def _kernel(centers: Array, points: Array) -> Array:
+    """Return how far each point is from each centre, softened: (…, centers, points)."""
+    # |c - p|² as one matrix product, and the rest in place: this table is what takes the time of a warp.
+    left = np.concatenate([-2 * centers, _ones(centers), (centers**2).sum(-1, keepdims=True)], -1)
+    right = np.concatenate([points, (points**2).sum(-1, keepdims=True) + np.float32(SOFTNESS**2), _ones(points)], -1)
+    table = left @ np.swapaxes(right, -1, -2)
+    np.abs(table, out=table)  # rounding may make a tiny one negative
+    flat = table.reshape(-1, table.shape[-1])
+    cv2.sqrt(flat, flat)  # takes half as long as NumPy's
+    return np.asarray(table, np.float32)
+
+
+def _ones(points: Array) -> Array:
+    return np.ones((*points.shape[:-1], 1), np.float32)
 
 
 @dataclass(frozen=True)
 class Field:
-    """A displacement field from each target position to its source."""
+    """A displacement field from each target position to its source, or one for each of several frames.
 
-    frame: MouthFrame
+    Attributes:
+        mouth: The target mouth.
+        centers: (…, points, 3) the control points, as :func:`lift` returns them.
+        weights: (…, points + 1, 2) the weight of each in the displacement in pixels, and a constant.
+    """
+
+    mouth: MouthFrame
     centers: Array
     weights: Array
 
-    def evaluate(self, lifted: Array) -> Array:
-        """Return displacements (points, 2) in pixels at points that :func:`lift` returned (points, 3)."""
-        return np.asarray(_kernel(lifted, self.centers) @ self.weights[:-1] + self.weights[-1], np.float32)
+    def at(self, index: int) -> Field:
+        """Return the field of one of several frames."""
+        mouth = MouthFrame(self.mouth.center[index], self.mouth.axis[index])
+        return Field(mouth, self.centers[index], self.weights[index])
 
 
-def fit_field(frame: MouthFrame, targets: Array, displacements: Array, side: Array) -> Field:
+def fit_field(mouth: MouthFrame, targets: Array, displacements: Array, side: Array) -> Field:
     """Fit a field to control points.
 
     Args:
-        frame: The target mouth.
-        targets: (points, 2) target positions in pixels.
-        displacements: (points, 2) from there to the sources.
+        mouth: The target mouth.
+        targets: (…, points, 2) target positions in pixels.
+        displacements: (…, points, 2) from there to the sources.
         side: (points,) +1 on the upper lip, −1 on the lower lip, 0 elsewhere.
     """
-    centers = lift(frame.to_local(targets), side)
-    count = len(centers)
-    system = np.ones((count + 1, count + 1))
-    system[-1, -1] = 0
-    system[:-1, :-1] = _kernel(centers, centers)
+    centers = lift(mouth.to_local(targets), side)
+    *frames, count, _ = centers.shape
+    system = np.ones((*frames, count + 1, count + 1))
+    system[..., -1, -1] = 0
+    system[..., :-1, :-1] = _kernel(centers, centers)
     # The multiquadric matrix is conditionally negative definite, hence the minus.
-    system[np.arange(count), np.arange(count)] -= RIDGE
-    right = np.zeros((count + 1, 2))
-    right[:-1] = displacements
-    return Field(frame, centers, np.linalg.solve(system, right).astype(np.float32))
+    system[..., np.arange(count), np.arange(count)] -= RIDGE
+    right = np.zeros((*frames, count + 1, 2))
+    right[..., :-1, :] = displacements
+    return Field(mouth, centers, np.linalg.solve(system, right).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -105,8 +124,8 @@ class Grid:
     Attributes:
         box: The region, its sides multiples of ``step``.
         step: Node spacing in pixels; each node is the centre of its cell.
-        upper: (rows, columns, 2) displacements of the upper side, in pixels.
-        tear: (rows, columns, 2) what to add below the mouth line; 0 away from the mouth.
+        upper: (2, rows, columns) x and y of the displacements of the upper side, in pixels.
+        tear: (2, rows, columns) what to add below the mouth line; 0 away from the mouth.
     """
 
     box: Box
@@ -119,8 +138,8 @@ class Grid:
 
         Regions that hardly move then do not move at all and need not be rendered.
         """
-        lower = _shorten((self.upper + self.tear) * weight[..., None], threshold)
-        upper = _shorten(self.upper * weight[..., None], threshold)
+        lower = _shorten((self.upper + self.tear) * weight, threshold)
+        upper = _shorten(self.upper * weight, threshold)
         return Grid(self.box, self.step, upper, lower - upper)
 
     def crop(self, keep: npt.NDArray[np.bool_]) -> Grid | None:
@@ -134,12 +153,12 @@ class Grid:
             (right - left) * self.step,
             (bottom - top) * self.step,
         )
-        return Grid(box, self.step, self.upper[top:bottom, left:right], self.tear[top:bottom, left:right])
+        return Grid(box, self.step, self.upper[:, top:bottom, left:right], self.tear[:, top:bottom, left:right])
 
 
 def _shorten(displacements: Array, by: float) -> Array:
-    lengths = np.linalg.norm(displacements, axis=-1, keepdims=True)
-    return np.asarray(displacements * np.clip(1 - by / np.maximum(lengths, 1e-6), 0, None), np.float32)
+    lengths = np.sqrt(displacements[0] ** 2 + displacements[1] ** 2)
+    return np.asarray(displacements * np.maximum(1 - by / np.maximum(lengths, 1e-6), 0), np.float32)
 
 
 def _span(keep: npt.NDArray[np.bool_]) -> tuple[int, int]:
@@ -159,15 +178,20 @@ def sample_field(field: Field, box: Box, step: int, active: npt.NDArray[np.bool_
     rows, columns = np.nonzero(active)
     xs, ys = box.left + (columns + 0.5) * step - 0.5, box.top + (rows + 0.5) * step - 0.5
     nodes = np.column_stack([xs, ys]).astype(np.float32)
-    upper, tear = np.zeros((2, *active.shape, 2), np.float32)
-    lifted = lift(field.frame.to_local(nodes), 1.0)
-    upper[active] = above = field.evaluate(lifted)
-    torn = lifted[:, 2] > 1e-3
-    below = lifted[torn] * np.array([1, 1, -1], np.float32)
-    tear[rows[torn], columns[torn]] = field.evaluate(below) - above[torn]
+    lifted = lift(field.mouth.to_local(nodes), 1.0)
+    table = _kernel(field.centers, lifted)
+    upper, tear = np.zeros((2, 2, *active.shape), np.float32)
+    upper[:, rows, columns] = field.weights[:-1].T @ table + field.weights[-1:].T
+    # Below the mouth line, only the distance from the lips is another one.
+    torn, lips = np.flatnonzero(lifted[:, 2] > 1e-3), np.flatnonzero(field.centers[:, 2])
+    below = _kernel(field.centers[lips], lifted[torn] * np.array([1, 1, -1], np.float32))
+    tear[:, rows[torn], columns[torn]] = field.weights[lips].T @ (below - table[lips[:, None], torn])
     return Grid(box, step, upper, tear)
 
 
 def upsample(nodes: Array, box: Box) -> Array:
-    """Interpolate grid values (rows, columns, 2) to every pixel of the box (height, width, 2)."""
-    return np.asarray(cv2.resize(nodes, (box.width, box.height), interpolation=cv2.INTER_CUBIC), np.float32)
+    """Interpolate grid values (2, rows, columns) to every pixel of the box (2, height, width)."""
+    result = np.empty((2, box.height, box.width), np.float32)
+    for values, pixels in zip(nodes, result, strict=True):
+        cv2.resize(values, (box.width, box.height), dst=pixels, interpolation=cv2.INTER_CUBIC)
+    return result

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
+from heygem_cli.face.geometry import LIPS, Array, Pose, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring
-from heygem_cli.mesh.cover import CoverFinder
+from heygem_cli.mesh.cover import Cover, CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
@@ -34,23 +35,42 @@ MIN_DISPLACEMENT = 0.001
 """Smallest visible displacement, in inter-ocular distances."""
 
 
-def fit_warp(landmarks: Array, targets: Targets) -> Field:
-    """Fit the displacement field of one frame."""
-    fixed = landmarks[list(FIXED), :2]
-    ring = background_ring(landmarks)
-    destinations = np.concatenate([targets.lips, targets.jaw, fixed, ring])
-    sources = np.concatenate([inset_inner_lips(targets.tracked), landmarks[list(JAW_WEIGHTS), :2], fixed, ring])
-    frame = MouthFrame.between(targets.lips[0], targets.lips[10])
-    side = np.zeros(len(destinations), np.float32)
+def fit_warp(landmarks: Array, ring: Array, targets: Targets) -> Field:
+    """Fit the displacement fields of landmarks (…, 478, 3) with a :func:`background_ring`."""
+    fixed = landmarks[..., FIXED, :2]
+    jaw = landmarks[..., list(JAW_WEIGHTS), :2]
+    destinations = np.concatenate([targets.lips, targets.jaw, fixed, ring], -2)
+    sources = np.concatenate([inset_inner_lips(targets.tracked), jaw, fixed, ring], -2)
+    mouth = MouthFrame.between(targets.lips[..., 0, :], targets.lips[..., 10, :])
+    side = np.zeros(destinations.shape[-2], np.float32)
     side[: len(LIPS)] = LIP_SIDES
-    return fit_field(frame, destinations, sources - destinations, side)
+    return fit_field(mouth, destinations, sources - destinations, side)
 
 
 def mouth_line(targets: Targets) -> Array:
-    """Return the line between the target lips (13, 2), extended far beyond the corners."""
+    """Return the line between the target lips of one frame (13, 2), extended far beyond the corners."""
     line = (targets.lips[INNER_TOP] + targets.lips[INNER_BOTTOM]) / 2
     extension = (targets.lips[10] - targets.lips[0]) * 20
     return np.concatenate([[line[0] - extension], line, [line[-1] + extension]]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A face of one frame, and the one that it becomes.
+
+    Attributes:
+        landmarks: (478, 3) in pixels.
+        ring: See :func:`heygem_cli.mesh.controls.background_ring`.
+        targets: Where the lips and the jaw go.
+        field: How the pixels move there.
+        eye_distance: The inter-ocular distance in pixels.
+    """
+
+    landmarks: Array
+    ring: Array
+    targets: Targets
+    field: Field
+    eye_distance: float
 
 
 @dataclass(frozen=True)
@@ -71,46 +91,62 @@ class FaceRenderer:
     painter: Painter | DraftPainter
     covers: CoverFinder
 
-    def render(self, frame: Frame, landmarks: Array, motion: Array, strength: float = 1.0) -> Frame | None:
-        """Render one frame.
+    def render(
+        self, frames: Sequence[Frame], numbers: Sequence[int], landmarks: Array, motion: Array, strength: Array
+    ) -> list[Frame | None]:
+        """Render some successive frames.
 
         Args:
-            frame: I420; not modified.
-            landmarks: (478, 3) of the person in this frame, in pixels.
-            motion: (41, 3) offsets of the lip points and the chin from the closed mouth, in the canonical frame in
-                inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
-            strength: 0 … 1, how strongly the mouth is drawn; less where the head is turned to the side.
+            frames: I420; not modified.
+            numbers: The number of each frame in the output.
+            landmarks: (frames, 478, 3) of the person, in pixels.
+            motion: (frames, 41, 3) offsets of the lip points and the chin from the closed mouth, in the canonical frame
+                in inter-ocular distances, see :mod:`heygem_cli.speech.motion`.
+            strength: (frames,) in 0 … 1, how strongly the mouth is drawn; less where the head is turned to the side.
 
         Returns:
-            A new frame; None if the mouth is hidden behind something.
+            New frames; None for each in which the mouth is hidden behind something.
         """
         pose = head_pose(landmarks, canonical_face())
-        cover = self.covers.find(frame, landmarks, pose)
-        if not cover.strength:
-            return None
+        covers = self.covers.find(frames, numbers, landmarks, pose)
+        visible = strength * np.array([cover.strength for cover in covers], np.float32)
+        shapes = self._shapes(landmarks, pose, motion, visible)
+        return [self._render(*each) if each[1].strength else None for each in zip(frames, covers, shapes, strict=True)]
+
+    def _shapes(self, landmarks: Array, pose: Pose, motion: Array, strength: Array) -> list[Shape]:
+        """Return the shape of the face in each frame, computed together: NumPy is slow in small steps."""
         motion = compensate_tracker_bias(self.opening_scale * motion)
-        targets = compute_targets(landmarks, pose, self.closed, motion, strength * cover.strength)
+        targets = compute_targets(landmarks, pose, self.closed, motion, strength)
+        rings = background_ring(landmarks)
+        fields = fit_warp(landmarks, rings, targets)
+        return [
+            Shape(landmarks[index], rings[index], targets.at(index), fields.at(index), float(pose.scale[index]))
+            for index in range(len(landmarks))
+        ]
+
+    def _render(self, frame: Frame, cover: Cover, shape: Shape) -> Frame:
         output = frame.copy()
         if not cover:
-            self._draw(frame, output, landmarks, targets, float(pose.scale))
-        elif self._draw(cover.without(frame), output, landmarks, targets, float(pose.scale)):
+            self._draw(frame, output, shape)
+        elif self._draw(cover.without(frame), output, shape):
             cover.restore(frame, output)
         return output
 
-    def _draw(self, frame: Frame, output: Frame, landmarks: Array, targets: Targets, eye_distance: float) -> bool:
+    def _draw(self, frame: Frame, output: Frame, shape: Shape) -> bool:
         """Draw the face of a frame into an output, with its lips at their targets; return whether anything changes."""
-        step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
-        ring = background_ring(landmarks)
-        box = Box.around(np.concatenate([ring, landmarks[[1, 5], :2]]), frame, step)
+        targets = shape.targets
+        step = max(2, int(shape.eye_distance / GRID_NODES) // 2 * 2)
+        box = Box.around(np.concatenate([shape.ring, shape.landmarks[[1, 5], :2]]), frame, step)
         if not box.width or not box.height or (targets.lips == targets.tracked).all():
             return False
-        weight = warp_weight(landmarks, ring, box, step)
-        grid = sample_field(fit_warp(landmarks, targets), box, step, weight > 0)
-        warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * eye_distance), mouth_line(targets))
-        self._fill_mouth(frame, output, landmarks, targets, eye_distance)
+        weight = warp_weight(shape.landmarks, shape.ring, box, step)
+        grid = sample_field(shape.field, box, step, weight > 0)
+        warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * shape.eye_distance), mouth_line(targets))
+        self._fill_mouth(frame, output, shape)
         return True
 
-    def _fill_mouth(self, frame: Frame, output: Frame, landmarks: Array, targets: Targets, eye_distance: float) -> None:
+    def _fill_mouth(self, frame: Frame, output: Frame, shape: Shape) -> None:
+        targets, eye_distance = shape.targets, shape.eye_distance
         outline = opening_outline(targets.lips)
         margin = 4 + eye_distance / 40
         box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
@@ -119,7 +155,7 @@ class FaceRenderer:
         mask = targets.weight * opening_mask(targets.lips, box, max(1.1, eye_distance / 110))
         if not mask.any():
             return
-        brightness = lip_brightness(frame, landmarks[list(LIPS), :2])
+        brightness = lip_brightness(frame, shape.landmarks[list(LIPS), :2])
         inside = self.painter.paint(
             output, targets.lips, eye_distance, brightness=brightness, interiors=self.interiors, box=box
         )
@@ -128,11 +164,12 @@ class FaceRenderer:
 
 def warp_face(frame: Frame, output: Frame, grid: Grid, line: Array) -> None:
     """Warp the box of a grid from ``frame`` into ``output``, with a cut along the mouth line."""
-    moving = grid.crop((np.abs(grid.upper) + np.abs(grid.tear)).max(-1) > 0)
+    torn = (grid.tear != 0).any(0)
+    moving = grid.crop((grid.upper != 0).any(0) | torn)
     if moving:
         warp_box(frame, output, moving.box, upsample(moving.upper, moving.box))
-    below_line = grid.box.top + grid.step * np.arange(1, len(grid.tear) + 1)[:, None] > line[1:-1, 1].min()
-    mouth = grid.crop(below_line & (np.abs(grid.tear).max(-1) > 0))
+    below_line = grid.box.top + grid.step * np.arange(1, len(torn) + 1)[:, None] > line[1:-1, 1].min()
+    mouth = grid.crop(below_line & torn)
     if mouth:
         # Blend colours along the line, not displacements: halfway between the lips of an open mouth is its inside.
         down = np.array([line[0, 1] - line[-1, 1], line[-1, 0] - line[0, 0]], np.float32)

@@ -52,9 +52,11 @@ class ClosedMouth:
     sway: Array
 
     def points_at(self, pose: Pose) -> Array:
-        """Return the points (41, 3) for a head pose."""
-        turned = np.array([pose.yaw, pose.pitch], np.float32) - self.facing
-        return np.asarray(self.points + np.tensordot(turned, self.sway, 1), np.float32)
+        """Return the points (…, 41, 3) for head poses."""
+        yaw, pitch = (
+            (angle - facing)[..., None, None] for angle, facing in zip((pose.yaw, pose.pitch), self.facing, strict=True)
+        )
+        return np.asarray(self.points + (yaw * self.sway[0] + pitch * self.sway[1]), np.float32)
 
     @property
     def gaps(self) -> Array:
@@ -64,125 +66,136 @@ class ClosedMouth:
 
 @dataclass(frozen=True)
 class Targets:
-    """Tracked and target positions of the control points that move, in pixels.
+    """Tracked and target positions of the control points that move, in pixels, of one frame or of several.
 
     Attributes:
-        tracked: (40, 2) lips in the frame.
-        lips: (40, 2) target positions of the lips.
-        jaw: (jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
-        weight: Strength of the effect, 0 … 1.
+        tracked: (…, 40, 2) lips in the frame.
+        lips: (…, 40, 2) target positions of the lips.
+        jaw: (…, jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
+        weight: (…) strength of the effect, 0 … 1.
     """
 
     tracked: Array
     lips: Array
     jaw: Array
-    weight: float
+    weight: Array
+
+    def at(self, index: int) -> Targets:
+        """Return the targets of one of several frames."""
+        return Targets(self.tracked[index], self.lips[index], self.jaw[index], self.weight[index])
 
 
-def yaw_weight(yaw: float) -> float:
+def yaw_weight(yaw: Array | float) -> Array:
     """Return the strength of the effect, 0 … 1, at a yaw in degrees."""
-    return float(1 - smoothstep((abs(yaw) - FADE_START) / (FADE_END - FADE_START)))
+    return 1 - smoothstep((np.abs(yaw) - FADE_START) / (FADE_END - FADE_START))
 
 
 def compensate_tracker_bias(motion: Array) -> Array:
     """Widen narrow openings by :data:`TRACKER_BIAS`.
 
     Args:
-        motion: (41, 3) offsets from the closed mouth in the canonical frame, in inter-ocular distances.
+        motion: (…, 41, 3) offsets from the closed mouth in the canonical frame, in inter-ocular distances.
     """
-    gap = np.maximum(motion[INNER_BOTTOM, 1] - motion[INNER_TOP, 1], 0)
-    widest = float(gap.max())
-    added = TRACKER_BIAS * float(_ramp(widest, BIAS_START) * (1 - _ramp(widest, BIAS_END)))
-    if not added:
-        return motion
-    more = added * gap / widest
+    gap = np.maximum(motion[..., INNER_BOTTOM, 1] - motion[..., INNER_TOP, 1], 0)
+    widest = gap.max(-1, keepdims=True)
+    added = TRACKER_BIAS * _ramp(widest, BIAS_START) * (1 - _ramp(widest, BIAS_END))
+    more = added * gap / np.maximum(widest, 1e-6)
     widened = motion.copy()
     for row in (INNER_BOTTOM, OUTER_BOTTOM):
-        widened[row[1:-1], 1] += LOWER_SHARE * more[1:-1]
+        widened[..., row[1:-1], 1] += LOWER_SHARE * more[..., 1:-1]
     for row in (INNER_TOP, OUTER_TOP):
-        widened[row[1:-1], 1] -= (1 - LOWER_SHARE) * more[1:-1]
-    widened[40, 1] += LOWER_SHARE * added
+        widened[..., row[1:-1], 1] -= (1 - LOWER_SHARE) * more[..., 1:-1]
+    widened[..., 40, 1] += LOWER_SHARE * added[..., 0]
     return widened
 
 
-def _ramp(opening: float, limits: tuple[float, float]) -> Array:
+def _ramp(opening: Array, limits: tuple[float, float]) -> Array:
     return smoothstep((opening - limits[0]) / (limits[1] - limits[0]))
 
 
-def compute_targets(landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array, strength: float = 1.0) -> Targets:
-    """Compute the target positions for one frame.
+def compute_targets(
+    landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array, strength: Array | float = 1.0
+) -> Targets:
+    """Compute the target positions for one frame, or for several.
 
     Args:
-        landmarks: (478, 3) in pixels.
-        pose: The head pose.
+        landmarks: (…, 478, 3) in pixels.
+        pose: The head poses.
         closed: The person's closed mouth.
-        motion: (41, 3) offsets from it, see :func:`compensate_tracker_bias`.
-        strength: 0 … 1, how strongly the mouth is drawn in a face from the front.
+        motion: (…, 41, 3) offsets from it, see :func:`compensate_tracker_bias`.
+        strength: (…) in 0 … 1, how strongly the mouth is drawn in a face from the front.
     """
-    scale, down = float(pose.scale), pose.rotation[:2, 1]
-    across = np.array([down[1], -down[0]], np.float32)
-    tracked = landmarks[list(LIPS), :2]
-    placed = pose.to_image(closed.points_at(pose) + motion)[:, :2]
+    scale, down = pose.scale, pose.rotation[..., :2, 1]
+    across = np.stack([down[..., 1], -down[..., 0]], -1)
+    tracked = landmarks[..., LIPS, :2]
+    placed = pose.to_image(closed.points_at(pose) + motion)[..., :2]
     # Speech does not move the mouth sideways: keep its position in the frame.
-    placed += ((tracked - placed[:40]).mean(0) @ across) * across
-    closed_gaps = closed.gaps * scale
-    moved = float(np.abs(motion[:, :2]).max())
-    fade = strength * yaw_weight(float(pose.yaw))
+    sideways = ((tracked - placed[..., :40, :]).mean(-2) * across).sum(-1, keepdims=True)
+    placed += (sideways * across)[..., None, :]
+    closed_gaps = closed.gaps * scale[..., None]
+    moved = np.abs(motion[..., :2]).max((-2, -1))
+    fade = np.asarray(strength * yaw_weight(pose.yaw), np.float32)
     # Without speech, a mouth that is closed in the frame keeps the person's own lips.
-    open_now = float(smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale)))
-    weight = fade * (1 - float(1 - smoothstep(moved / AT_REST)) * (1 - open_now))
-    sources = close_lips(tracked, down, closed_gaps, TOUCH * scale, 0)
-    destinations = close_lips(placed[:40], down, closed_gaps, TOUCH * scale, max(SEAM * scale, MIN_SEAM) * open_now)
-    drop = weight * (placed[40] - landmarks[CHIN, :2])
+    open_now = smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale))
+    weight = fade * (1 - (1 - smoothstep(moved / AT_REST)) * (1 - open_now))
+    seam = np.maximum(SEAM * scale, MIN_SEAM) * open_now
+    sources = close_lips(tracked, down, closed_gaps, TOUCH * scale, 0.0)
+    destinations = close_lips(placed[..., :40, :], down, closed_gaps, TOUCH * scale, seam)
+    drop = weight[..., None] * (placed[..., 40, :] - landmarks[..., CHIN, :2])
     share = np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None]
-    jaw = landmarks[list(JAW_WEIGHTS), :2] + share * drop
-    return Targets(sources, sources + weight * (destinations - sources), jaw, fade)
+    jaw = landmarks[..., list(JAW_WEIGHTS), :2] + share * drop[..., None, :]
+    return Targets(sources, sources + weight[..., None, None] * (destinations - sources), jaw, fade)
 
 
-def max_opening(lips: Array, down: Array, closed_gaps: Array) -> float:
-    """Return the largest distance in pixels between the inner lips beyond that of the closed mouth.
+def max_opening(lips: Array, down: Array, closed_gaps: Array) -> Array:
+    """Return the largest distance (…) in pixels between the inner lips beyond that of the closed mouth.
 
     Args:
-        lips: (40, 2) in pixels.
-        down: (2,) the head's downward direction in the frame.
-        closed_gaps: (11,) tracked distances between the inner lips of the closed mouth, in pixels.
+        lips: (…, 40, 2) in pixels.
+        down: (…, 2) the head's downward direction in the frame.
+        closed_gaps: (…, 11) tracked distances between the inner lips of the closed mouth, in pixels.
     """
-    return float(((lips[INNER_BOTTOM] - lips[INNER_TOP]) @ down - closed_gaps).max())
+    return np.asarray((_gaps(lips, down) - closed_gaps).max(-1), np.float32)
 
 
-def close_lips(lips: Array, down: Array, closed_gaps: Array, touch: float, seam: float) -> Array:
+def _gaps(lips: Array, down: Array) -> Array:
+    """Return the distances (…, 11) between the inner lips along the downward direction."""
+    apart = lips[..., INNER_BOTTOM, :] - lips[..., INNER_TOP, :]
+    return np.asarray((apart * down[..., None, :]).sum(-1), np.float32)
+
+
+def close_lips(lips: Array, down: Array, closed_gaps: Array, touch: Array | float, seam: Array | float) -> Array:
     """Move nearly closed inner lips together and crossed lips apart.
 
     Args:
-        lips: (40, 2) in pixels.
+        lips: (…, 40, 2) in pixels.
         down: See :func:`max_opening`.
         closed_gaps: See :func:`max_opening`.
-        touch: Opening in pixels below which lips are moved together, the more the smaller the opening.
-        seam: Smallest gap in pixels in the middle of the mouth.
+        touch: (…) opening in pixels below which lips are moved together, the more the smaller the opening.
+        seam: (…) smallest gap in pixels in the middle of the mouth.
     """
-    gap = (lips[INNER_BOTTOM] - lips[INNER_TOP]) @ down
-    share = smoothstep(max_opening(lips, down, closed_gaps) / touch)
-    bow = seam * np.sin(np.linspace(0, np.pi, len(gap), dtype=np.float32))
-    shift = (gap - np.maximum(share * gap, bow))[:, None] / 2 * down
+    gap = _gaps(lips, down)
+    share = smoothstep(max_opening(lips, down, closed_gaps) / touch)[..., None]
+    bow = np.asarray(seam, np.float32)[..., None] * np.sin(np.linspace(0, np.pi, gap.shape[-1], dtype=np.float32))
+    shift = (gap - np.maximum(share * gap, bow))[..., None] / 2 * down[..., None, :]
     moved = lips.copy()
-    moved[INNER_TOP] += shift
-    moved[INNER_BOTTOM] -= shift
     # The corners belong to both rows.
-    moved[[INNER_TOP[0], INNER_TOP[-1]]] = lips[[INNER_TOP[0], INNER_TOP[-1]]]
+    moved[..., INNER_TOP[1:-1], :] += shift[..., 1:-1, :]
+    moved[..., INNER_BOTTOM[1:-1], :] -= shift[..., 1:-1, :]
     return moved
 
 
 def inset_inner_lips(lips: Array) -> Array:
-    """Move the inner line of lip points (40, 2) onto the lips.
+    """Move the inner line of lip points (…, 40, 2) onto the lips.
 
     On an open mouth the tracker places it on the edge of the teeth; the warp would then tear teeth away with the lips.
     """
     inset = lips.copy()
-    gap = np.linalg.norm(lips[INNER_BOTTOM] - lips[INNER_TOP], axis=1, keepdims=True)
+    gap = np.linalg.norm(lips[..., INNER_BOTTOM, :] - lips[..., INNER_TOP, :], axis=-1, keepdims=True)
     for inner, outer, share in ((INNER_TOP, OUTER_TOP, UPPER_INSET), (INNER_BOTTOM, OUTER_BOTTOM, LOWER_INSET)):
-        outward = lips[outer] - lips[inner]
-        thickness = np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-3)
-        inset[inner] += outward * np.minimum(share, 0.4 * gap / thickness)
+        outward = lips[..., outer, :] - lips[..., inner, :]
+        thickness = np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-3)
+        inset[..., inner, :] += outward * np.minimum(share, 0.4 * gap / thickness)
     return inset
 
 

@@ -45,18 +45,18 @@ def warp_box(source: Frame, target: Frame, box: Box, displacement: Array, mask: 
         source: I420.
         target: I420, changed inside the box.
         box: The region to write.
-        displacement: (height, width, 2) in pixels, from each target pixel to its source. Zero leaves a pixel
+        displacement: (2, height, width) x and y in pixels, from each target pixel to its source. Zero leaves a pixel
             bit-identical.
         mask: (height, width) in 0 … 1, opacity over the target; opaque if omitted.
     """
-    halved = cv2.resize(displacement, (box.width // 2, box.height // 2), interpolation=cv2.INTER_AREA) / 2
-    mask_halved = None if mask is None else cv2.resize(mask, halved.shape[1::-1], interpolation=cv2.INTER_AREA)
+    half = box.width // 2, box.height // 2
+    halved = np.array([cv2.resize(values, half, interpolation=cv2.INTER_AREA) for values in displacement]) / 2
+    mask_halved = None if mask is None else cv2.resize(mask, half, interpolation=cv2.INTER_AREA)
     for plane, output, step in zip(planes(source), planes(target), (1, 2, 2), strict=True):
         field, weight = (displacement, mask) if step == 1 else (halved, mask_halved)
-        rows, columns = field.shape[:2]
-        x, y = (np.asarray(part, np.float32) for part in cv2.split(field))
-        x += np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
-        y += np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
+        _, rows, columns = field.shape
+        x = field[0] + np.arange(box.left // step, box.left // step + columns, dtype=np.float32)
+        y = field[1] + np.arange(box.top // step, box.top // step + rows, dtype=np.float32)[:, None]
         # Chroma is smooth: a cubic kernel would make no visible difference there.
         values = _remap_sharp(plane, x, y) if step == 1 else _remap_linear(plane, x, y)
         part = output[box.top // step :, box.left // step :][:rows, :columns]
