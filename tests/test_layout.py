@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "heygem_cli"
 LAYERS = [
     ["errors"],
     ["http_client", "processes", "lock_holder"],
-    ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template"],
+    ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template", "times"],
     ["options"],
     ["maintenance_options", "serve_options"],
     ["onnx"],

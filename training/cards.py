@@ -15,6 +15,7 @@ MODELS = (
     "face_cover.onnx",
     "face_landmarks.onnx",
     "face_detector.onnx",
+    "head_motion.npz",
 )
 TEMPLATES = Path(__file__).parent / "cards"
 TITLES = {

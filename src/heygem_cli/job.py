@@ -148,6 +148,7 @@ class RenderResult:
         frames_other_person: Of the frames without the person, those that show somebody else.
         shots: Number of shots of the face video, as far as it is used; None where the engine does not know.
         people: Number of people in it; None where the engine does not know.
+        blinks: How often the people of a photograph blink who were made to live; None if nobody was.
         seconds: Wall-clock time of each stage.
         track_cached: Whether the track came from the cache.
         engine: Name of the engine.
@@ -177,6 +178,7 @@ class RenderResult:
     frames_other_person: int | None = None
     shots: int | None = None
     people: int | None = None
+    blinks: int | None = None
     spans: tuple[Span, ...] = ()
 
     @property
@@ -203,6 +205,7 @@ class RenderResult:
             "frames_other_person": self.frames_other_person,
             "shots": self.shots,
             "people": self.people,
+            "blinks": self.blinks,
             "seconds": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
             "real_time_factor": round(self.real_time_factor, 3),
             "track_cached": self.track_cached,

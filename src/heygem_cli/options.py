@@ -7,7 +7,6 @@ documentation are all derived from these fields, see :mod:`heygem_cli.option_fie
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from heygem_cli.color import Color, parse_color
-from heygem_cli.errors import InputError
 from heygem_cli.folder_map import FolderMap, parse_map
 from heygem_cli.name_template import FIELDS, NameTemplate, parse_name_template
 from heygem_cli.option_fields import Declared, declared, option, value_of
 from heygem_cli.person import Person, Speech, parse_person, parse_speech
+from heygem_cli.times import parse_time
 
 LoopMode = Literal["pingpong", "forward", "hold", "none"]
 MissingFace = Literal["pass", "hold", "fail"]
@@ -38,20 +37,6 @@ PixelFormat = Literal["8bit", "10bit"]
 Device = Literal["auto", "cpu", "cuda"]
 
 run_option = partial(option, scope="run", changes_output=False)
-
-
-def parse_time(text: str) -> float:
-    """Read a time in seconds, ``mm:ss`` or ``h:mm:ss``, with or without a fraction of a second.
-
-    Raises:
-        InputError: ``bad-time``.
-    """
-    parts = re.fullmatch(r"(?:(?:(\d{1,4}):)?(\d{1,2}):)?(\d{1,9}(?:\.\d{1,9})?)", text.strip())
-    if parts is None:
-        hint = "Use seconds, such as 12.5, or h:mm:ss, such as 0:01:30"
-        raise InputError("bad-time", f"the time {text!r} is not understood", hint=hint)
-    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    return 3600 * hours + 60 * minutes + seconds
 
 
 @dataclass(frozen=True)
@@ -189,6 +174,12 @@ class RenderOptions:
     )
     mouth: float = option(
         1.0, "How far the mouth opens: 1 is the person's own way, less is calmer.", minimum=0, maximum=1.5
+    )
+    idle: float = option(
+        0.5,
+        "How much a person in a photograph lives: blinks, motion of the head, breath; 0 moves the mouth only.",
+        minimum=0,
+        maximum=1,
     )
     background: Color = option(
         Color(255, 255, 255),

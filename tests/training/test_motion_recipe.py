@@ -150,6 +150,8 @@ def test_cards_contain_the_digests_of_the_models(tmp_path: Path) -> None:
         cards.write_card(tmp_path / name, {"wild": "| y |"})
     for name in ("face_landmarks.onnx", "face_detector.onnx"):
         cards.write_card(tmp_path / name, {}, {"{source}": "ab12", "{agreement}": "| z |"})
+    facts = {"{clips}": "3", "{speakers}": "2", "{blinks}": "4", "{rows}": "| pitch |"}
+    cards.write_card(tmp_path / "head_motion.npz", {}, facts)
     for name in cards.MODELS:
         text = (tmp_path / name).with_suffix(".md").read_text()
         assert sha256(tmp_path / name) in text
@@ -159,7 +161,7 @@ def test_cards_contain_the_digests_of_the_models(tmp_path: Path) -> None:
     assert listed.returncode == 0
 
 
-@pytest.mark.parametrize("recipe", ["train", "measure", "painter", "cover"])
+@pytest.mark.parametrize("recipe", ["train", "measure", "painter", "cover", "head_motion"])
 def test_command_has_help(recipe: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", f"training.{recipe}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True

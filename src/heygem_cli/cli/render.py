@@ -136,6 +136,7 @@ def summary(result: RenderResult) -> dict[str, str]:
         "video": f"{result.duration:.2f} s, {result.width}×{result.height}, {float(result.fps):g} fps",
         **_source(result),
         "frames": f"{result.frames}{_states(result)}",
+        **_idle(result),
         "seconds": stages,
         "speed": f"{format_speed(result.real_time_factor)} real time, {result.engine} engine{device}",
     }
@@ -146,6 +147,12 @@ def _source(result: RenderResult) -> dict[str, str]:
         return {}
     people = "1 person" if result.people == 1 else f"{result.people} people, {_who(result)}"
     return {"face": f"{plural(result.shots, 'shot')}, {people}"}
+
+
+def _idle(result: RenderResult) -> dict[str, str]:
+    if result.blinks is None:
+        return {}
+    return {"added": f"{plural(result.blinks, 'blink')}, slight motion of the head and breath (--idle)"}
 
 
 def _states(result: RenderResult) -> str:

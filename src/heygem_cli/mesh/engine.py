@@ -23,6 +23,7 @@ from heygem_cli.media.read import fit_length, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.cover_network import CoverNetwork
+from heygem_cli.mesh.idle import still_person
 from heygem_cli.mesh.painter import DraftPainter, Painter
 from heygem_cli.mesh.renderer import build_renderer
 from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
@@ -132,6 +133,7 @@ class MeshEngine:
             people=len(people),
             seconds=clock.seconds,
             track_cached=cached,
+            blinks=_blinks(speakers),
             engine=self.name,
             provider=session_provider(self.motion_model.session),
             warnings=tuple(warnings),
@@ -190,8 +192,9 @@ class MeshEngine:
             check_track(job, track, video, len(motion.offsets))
             painter = DraftPainter() if job.options.encode.quality == "draft" else self.painter
             renderer = build_renderer(video, track, painter, self.covers)
-            offsets = job.options.mouth * motion.offsets
-            speakers.append(MeshSpeaker(person.number, offsets, track, frame_states(track, video), renderer))
+            offsets, states = job.options.mouth * motion.offsets, frame_states(track, video)
+            idle = still_person(video, track, states, motion.levels, job.options.idle)
+            speakers.append(MeshSpeaker(person.number, offsets, track, states, renderer, idle))
         return speakers
 
     def _choose(
@@ -223,6 +226,12 @@ class MeshEngine:
                     return max(tracked.faces, key=lambda face: face_box(face.landmarks).size).appearance
         hint = "Use a picture with a real face, seen from the front and larger than 5 % of the picture"
         raise InputError("no-face", "no face found", hint=hint, path=picture.path)
+
+
+def _blinks(speakers: Sequence[MeshSpeaker]) -> int | None:
+    """Return how often the people of a photograph blink; None if nobody in it was made to live."""
+    living = [speaker.idle.blinks for speaker in speakers if speaker.idle is not None]
+    return sum(living) if living else None
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:

@@ -8,11 +8,19 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.face import detector, tracker
 from heygem_cli.files import file_digest
-from heygem_cli.mesh import cover_network, painter
+from heygem_cli.mesh import cover_network, idle_motion, painter
 from heygem_cli.onnx import model_path
 from heygem_cli.speech import motion
 
-MODELS = (motion.MODEL, painter.MODEL, cover_network.MODEL, detector.MODEL, tracker.MODEL, "canonical_face.npy")
+MODELS = (
+    motion.MODEL,
+    painter.MODEL,
+    cover_network.MODEL,
+    detector.MODEL,
+    tracker.MODEL,
+    idle_motion.MODEL,
+    "canonical_face.npy",
+)
 
 
 def model_files() -> list[Path]:

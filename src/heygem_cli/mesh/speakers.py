@@ -16,6 +16,7 @@ from heygem_cli.job import FrameState, RenderJob
 from heygem_cli.media.depth import to_8_bits, with_changes
 from heygem_cli.media.read import loop_frames, prefetch
 from heygem_cli.media.types import Frame, Frame10, VideoInfo
+from heygem_cli.mesh.idle import Idle
 from heygem_cli.mesh.renderer import FaceRenderer
 from heygem_cli.mesh.states import FrameStates
 
@@ -36,6 +37,7 @@ class MeshSpeaker:
         track: Where the face is.
         states: What is drawn in each frame of the face video.
         renderer: Draws the mouth.
+        idle: Lets the person live in a photograph; None in a video, or where it was not asked for.
     """
 
     number: int
@@ -43,6 +45,7 @@ class MeshSpeaker:
     track: FaceTrack
     states: FrameStates
     renderer: FaceRenderer
+    idle: Idle | None = None
 
     def render(
         self, numbers: Sequence[int], indices: Sequence[int], frames: Sequence[AnyFrame]
@@ -73,6 +76,9 @@ class MeshSpeaker:
         landmarks = np.array([self.track.landmarks(index) for index in indices])
         strengths = self.states.strengths[indices]
         drawn = self.renderer.render(shallow, numbers, landmarks, self.offsets[numbers], strengths)
+        if self.idle is not None:
+            moved = zip(drawn, numbers, strict=True)
+            drawn = [None if after is None else self.idle.move(after, number) for after, number in moved]
         return [
             None if after is None else with_changes(frame, before, after)
             for frame, before, after in zip(frames, shallow, drawn, strict=True)

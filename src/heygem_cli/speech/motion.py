@@ -36,10 +36,12 @@ class MouthMotion:
         offsets: (frames, 41, 3) offsets of the 40 lip points and the chin from the closed mouth of the person
             (:func:`heygem_cli.face.neutral.closed_mouth`), in the canonical frame. The third column is 0: in speech
             the lips move in depth by no more than the noise of the tracker.
+        levels: (frames,) level of the speech, see :func:`heygem_cli.speech.silence.speech_levels`.
         duration: Length of the audio in seconds.
     """
 
     offsets: Array
+    levels: Array
     duration: float
 
 
@@ -75,9 +77,10 @@ class MotionModel:
         if not count:
             raise InputError("no-samples", "the audio is empty", hint="Give audio that contains speech")
         offsets, levels = joined[:, :-1], joined[:, -1]
-        resampled = resample(offsets * speech_gate(levels)[:, None], frame_count(count, fps), fps)
-        points = resampled.reshape(len(resampled), POINTS, 2)
-        return MouthMotion(np.pad(points, ((0, 0), (0, 0), (0, 1))), count / SAMPLE_RATE)
+        gated = np.concatenate([offsets * speech_gate(levels)[:, None], levels[:, None]], axis=1)
+        resampled = resample(gated, frame_count(count, fps), fps)
+        points = resampled[:, :-1].reshape(len(resampled), POINTS, 2)
+        return MouthMotion(np.pad(points, ((0, 0), (0, 0), (0, 1))), resampled[:, -1], count / SAMPLE_RATE)
 
     def _run(self, samples: Samples) -> Array:
         """Return the offsets and, in the last column, the speech level of each frame: (frames, 41 * 2 + 1)."""

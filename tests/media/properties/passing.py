@@ -35,7 +35,9 @@ class SilentMouth:
     def predict(self, chunks: Iterable[np.ndarray], fps: Fraction) -> MouthMotion:
         self.samples = np.concatenate(list(chunks))
         frames = frame_count(len(self.samples), fps)
-        return MouthMotion(np.zeros((frames, 41, 3), np.float32), len(self.samples) / SAMPLE_RATE)
+        return MouthMotion(
+            np.zeros((frames, 41, 3), np.float32), np.full(frames, -120, np.float32), len(self.samples) / SAMPLE_RATE
+        )
 
 
 class SomebodyOutside:
