@@ -1,4 +1,4 @@
-"""Sessions: ``nox`` runs tests, lint, types and docs; ``nox -s minimums`` and ``nox -s bench`` on demand."""
+"""Sessions: ``nox`` runs tests, lint, types and docs; ``nox -s minimums``, ``image`` and ``bench`` on demand."""
 
 import nox
 
@@ -45,6 +45,13 @@ def minimums(session: nox.Session) -> None:
     lowest = [named.replace(">=", "==").split(",")[0] for named in PROJECT["dependencies"]]
     session.install(".[test]", *lowest)
     session.run("pytest", *session.posargs)
+
+
+@nox.session
+def image(session: nox.Session) -> None:
+    """Build the container image and run it; needs root, Podman, runc and debootstrap."""
+    session.install(".[test]")
+    session.run("pytest", "tests/docker", *session.posargs)
 
 
 @nox.session

@@ -16,8 +16,6 @@ PAGES = {
     "changelog.md": "CHANGELOG.md",
     "examples.md": "examples/README.md",
     "examples.zh-CN.md": "examples/README.zh-CN.md",
-    "scale.md": "examples/scale/README.md",
-    "scale.zh-CN.md": "examples/scale/README.zh-CN.md",
     "benchmarks.md": "benchmarks/README.md",
     "mouth_motion.md": "models/mouth_motion.md",
     "mouth_painter.md": "models/mouth_painter.md",

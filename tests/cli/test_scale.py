@@ -29,7 +29,7 @@ def test_kubernetes_job(shell, batch):
         .replace("$(JOB_COMPLETION_INDEX)", "2")
         for arg in container["args"]
     ]
-    done = shell(*args, JOB_COMPLETION_INDEX="2")
+    done = shell("heygem", *args, JOB_COMPLETION_INDEX="2")
     assert done.returncode == 0, done.stderr
     report = json.loads((batch.folder / "report-2.json").read_text())
     assert report["shard"] == f"3/{job['completions']}"
