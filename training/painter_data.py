@@ -15,7 +15,7 @@ from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import SCALE, MouthCrop
-from heygem_cli.mesh.interior import MIN_OPENING, Interior, LipLines, extract_interior, fit_interior, lip_brightness
+from heygem_cli.mesh.interior import MIN_OPENING, Interior, LipLines, extract_interior, fit_interiors, lip_brightness
 from heygem_cli.mesh.painter import fit_references, render_mixture
 
 MIN_DISTANCE = 5
@@ -71,7 +71,8 @@ def reference_candidates(mouths: Sequence[Mouth], target: Mouth) -> list[Mouth]:
 def copy_interior(source: Mouth, target: Mouth) -> Frame:
     """Fit the inside of one mouth between the lips of another: uint8 (HEIGHT, WIDTH, 3)."""
     assert source.interior is not None
-    return to_uint8(fit_interior(source.interior, LipLines.from_lips(target.lips, SCALE), target.brightness).render())
+    (fit,) = fit_interiors([source.interior], LipLines.from_lips(target.lips, SCALE), target.brightness)
+    return to_uint8(fit.render())
 
 
 def render_references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drawn_mouth import lip_points, mouth_frame
 from heygem_cli.face.geometry import Array
 from heygem_cli.mesh.crop import CENTER, SCALE, MouthCrop
-from heygem_cli.mesh.interior import Interior, LipLines, extract_interior, fit_interior
+from heygem_cli.mesh.interior import Interior, LipLines, extract_interior, fit_interiors
 from heygem_cli.mesh.painter import (
     REFERENCES,
     SIMILARITY,
@@ -60,7 +60,8 @@ def test_interior_fits_its_own_lips() -> None:
     frame, points = mouth_frame(0.2, SCALE)
     crop = MouthCrop.from_lips(points, SCALE)
     interior = extract_interior(frame, points, SCALE)
-    luma = fit_interior(interior, LipLines.from_lips(crop.lips, SCALE), interior.brightness).render()[..., 0]
+    (fit,) = fit_interiors([interior], LipLines.from_lips(crop.lips, SCALE), interior.brightness)
+    luma = fit.render()[..., 0]
     inside = paint_mask(crop.lips, 0) > 0.99
     assert luma[inside].max() > 130
     assert luma[inside].min() < 50
@@ -145,7 +146,7 @@ def test_mixture_keeps_the_strength_of_detail() -> None:
         replace(make_interior(0.2), image=grain.integers(80, 160, (110, 110, 3), np.uint8), scale=SCALE)
         for _ in range(2)
     ]
-    fits = [fit_interior(interior, lines, interior.brightness) for interior in interiors]
+    fits = fit_interiors(interiors, lines, interiors[0].brightness)
     top, rows = fits[0].top, len(fits[0].positions)
     inside = paint_mask(lip_points(0.2) * SCALE + CENTER, 0)[top : top + rows] > 0.99
     single, mixed = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -152,30 +153,33 @@ class InteriorFit:
         return 16 + (luma - 16) * np.float32(self.gain)
 
 
-def fit_interior(interior: Interior, lines: LipLines, brightness: float) -> InteriorFit:
-    """Fit an interior between the lips of a crop whose :func:`lip_brightness` is ``brightness``."""
+def fit_interiors(interiors: Sequence[Interior], lines: LipLines, brightness: float) -> list[InteriorFit]:
+    """Fit interiors between the lips of a crop whose :func:`lip_brightness` is ``brightness``."""
     x = (np.arange(WIDTH, dtype=np.float32) - CENTER[0]) / np.float32(SCALE)
     rows = _rows_around(lines)
     y = ((np.arange(rows.start, rows.stop, dtype=np.float32) - CENTER[1]) / np.float32(SCALE))[:, None]
     upper, lower = _lip_heights(x, lines)
-    source_x = x * np.float32(min(1.0, float(interior.along[-1] / lines.along[-1])))
-    source_upper, source_lower = _lip_heights(source_x, interior)
     height = np.maximum(lower - upper, np.float32(1e-4))
+    part = smoothstep((y - upper) / height)
+    # The first axis: the interiors.
+    source_x = np.array([x * np.float32(min(1.0, float(each.along[-1] / lines.along[-1]))) for each in interiors])
+    heights = [_lip_heights(*pair) for pair in zip(source_x, interiors, strict=True)]
+    source_upper, source_lower = np.moveaxis(np.array(heights, np.float32)[..., None, :], 1, 0)
     source_height = np.maximum(source_lower - source_upper, np.float32(1e-4))
     stretch = np.clip(height / source_height, 1, np.float32(MAX_STRETCH))
     from_top, from_bottom = (y - upper) / stretch, (lower - y) / stretch
-    depth = np.minimum(from_top, from_bottom) / source_height
-    center, scale = np.float32(len(interior.image) / 2), np.float32(interior.scale)
-    column = np.repeat((center + source_x * scale)[None], len(depth), axis=0)
+    depth = smoothstep((np.minimum(from_top, from_bottom) / source_height - np.float32(0.5)) / np.float32(0.3))
+    scale = np.array([each.scale for each in interiors], np.float32)[:, None, None]
+    center = np.array([len(each.image) / 2 for each in interiors], np.float32)[:, None, None]
+    columns = np.repeat(center + source_x[:, None] * scale, len(y), axis=1)
     high, low = (center + row * scale for row in (source_upper + from_top, source_lower - from_bottom))
-    weights = (smoothstep((y - upper) / height), smoothstep((depth - np.float32(0.5)) / np.float32(0.3)))
-    return InteriorFit(
-        interior,
-        np.asarray(cv2.merge([column, high, low]), np.float32),
-        np.asarray(cv2.merge(weights), np.float32),
-        float(np.clip(brightness / max(interior.brightness, 1), 0.5, 2)),
-        rows.start,
-    )
+    gains = [float(np.clip(brightness / max(each.brightness, 1), 0.5, 2)) for each in interiors]
+    positions = [np.asarray(cv2.merge(each), np.float32) for each in zip(columns, high, low, strict=True)]
+    weights = [np.asarray(cv2.merge((part, deep)), np.float32) for deep in depth]
+    return [
+        InteriorFit(interior, places, shares, gain, rows.start)
+        for interior, places, shares, gain in zip(interiors, positions, weights, gains, strict=True)
+    ]
 
 
 def _rows_around(lines: LipLines) -> slice:

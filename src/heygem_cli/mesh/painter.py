@@ -14,7 +14,7 @@ from heygem_cli.media.types import Frame
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.crop import HEIGHT, SCALE, WIDTH, MouthCrop, opening_outline
 from heygem_cli.mesh.field import smoothstep
-from heygem_cli.mesh.interior import MIN_OPENING, Interior, InteriorFit, LipLines, fit_interior
+from heygem_cli.mesh.interior import MIN_OPENING, Interior, InteriorFit, LipLines, fit_interiors
 from heygem_cli.mesh.warp import Box
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
@@ -72,12 +72,12 @@ def choose_references(interiors: Sequence[Interior], lines: LipLines) -> list[Mi
 
 
 def fit_references(interiors: Sequence[Interior], lips: Array, brightness: float) -> list[FittedMixture]:
-    """Choose references for lip points (40, 2) of a crop and fit them, see :func:`fit_interior`."""
+    """Choose references for lip points (40, 2) of a crop and fit them, see :func:`fit_interiors`."""
     lines = LipLines.from_lips(lips, SCALE)
-    return [
-        [(fit_interior(interior, lines, brightness), weight) for interior, weight in mixture]
-        for mixture in choose_references(interiors, lines)
-    ]
+    mixtures = choose_references(interiors, lines)
+    chosen = [interior for mixture in mixtures for interior, _ in mixture]
+    fits = iter(fit_interiors(chosen, lines, brightness) if chosen else ())
+    return [[(next(fits), weight) for _, weight in mixture] for mixture in mixtures]
 
 
 def visibility(lips: Array) -> float:
