@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -57,6 +57,29 @@ def exit_on_second_signal(signum: int, first: float) -> None:
     if _exiting.acquire(blocking=False):  # the main thread and the one that watches it both notice a signal
         write_stopped(signum)
         os._exit(128 + signum)
+
+
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[Sequence[int]]:
+    """Exit with status 0 on the first SIGTERM, and ignore all others: they would interrupt the clean-up.
+
+    Yields a list that contains the signal once it has come.
+    """
+    stopped: list[int] = []
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)
+        stopped.append(signum)
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped
+    except Exception as error:
+        # A library that is interrupted while it is imported may raise an error of its own.
+        if stopped:
+            raise SystemExit from error
+        raise
 
 
 def write_stopped(signum: int) -> None:

@@ -48,8 +48,11 @@ def parse_api(text: str) -> str:
 class ServeOptions:
     """How ``heygem serve`` serves."""
 
-    host: str = run_option("127.0.0.1", "The address to listen on; `0.0.0.0` for all needs `--auth`.", metavar="HOST")
-    port: int = run_option(7860, "The port to listen on.", metavar="PORT", minimum=1, maximum=65535)
+    # No variables: Kubernetes sets HEYGEM_PORT to something else for a service that is called heygem.
+    host: str = run_option(
+        "127.0.0.1", "The address to listen on; `0.0.0.0` for all needs `--auth`.", metavar="HOST", variable=False
+    )
+    port: int = run_option(7860, "The port to listen on.", metavar="PORT", minimum=1, maximum=65535, variable=False)
     root_path: str = run_option(
         "", "The path under which a proxy shows the page, such as `/heygem`.", metavar="PATH", default_text="`/`"
     )
@@ -70,7 +73,7 @@ class ServeOptions:
         default_text="300 s plus ten times the length of its audio, with HeyGem sixty times",
     )
     max_upload: Size = run_option(
-        Size(2 * 10**9), "The largest file that may be uploaded, such as `500M`.", metavar="SIZE", parse=parse_size
+        Size(2 * 10**9), "The most that may be uploaded at once, such as `500M`.", metavar="SIZE", parse=parse_size
     )
     quota: Size = run_option(
         Size(50 * 10**9), "How large the folder may become; more is refused.", metavar="SIZE", parse=parse_size

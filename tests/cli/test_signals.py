@@ -186,7 +186,7 @@ def test_part_file_of_a_child_that_does_not_respond_is_deleted(tmp_path):
 def test_worker_cleans_up_and_exits_with_0_on_sigterm():
     script = """
 import os, signal
-from heygem_cli.batch.worker import exit_on_sigterm
+from heygem_cli.processes import exit_on_sigterm
 with exit_on_sigterm():
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -200,7 +200,7 @@ with exit_on_sigterm():
 
 
 def test_error_of_a_worker_that_nobody_stops_is_not_hidden():
-    script = "from heygem_cli.batch.worker import exit_on_sigterm\nwith exit_on_sigterm():\n    raise ImportError"
+    script = "from heygem_cli.processes import exit_on_sigterm\nwith exit_on_sigterm():\n    raise ImportError"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "ImportError" in done.stderr

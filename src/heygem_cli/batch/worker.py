@@ -6,13 +6,11 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
-from types import FrameType
 from typing import Any, Protocol
 
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
@@ -25,6 +23,7 @@ from heygem_cli.processes import (
     become_subreaper,
     children,
     die_with_parent,
+    exit_on_sigterm,
     isolated_python,
     kill_children,
     reap_orphans,
@@ -206,6 +205,7 @@ class ChildProcessWorker:
         settings: Thread settings of the child.
         engines: Names of the engines to load.
         adopts_orphans: Whether to wait for what a dead child leaves; not in a process that has other children.
+        load_seconds: After how long a child that has not loaded is killed.
 
     Attributes:
         starts: How often a child was started.
@@ -219,12 +219,18 @@ class ChildProcessWorker:
     grace_seconds = 4 * GRACE_SECONDS
 
     def __init__(
-        self, options: EngineOptions, settings: Settings, engines: Sequence[str], *, adopts_orphans: bool = True
+        self,
+        options: EngineOptions,
+        settings: Settings,
+        engines: Sequence[str],
+        *,
+        adopts_orphans: bool = True,
+        load_seconds: float | None = None,
     ) -> None:
         self._args = (options, settings, engines)
         self._load_failure: Failure | None = None
         self.starts = 0
-        self._adopts_orphans = adopts_orphans
+        self._adopts_orphans, self._load_seconds = adopts_orphans, load_seconds
         if adopts_orphans:
             become_subreaper()
         self._load()
@@ -256,6 +262,8 @@ class ChildProcessWorker:
         """Wait until the child can run jobs; return how it was killed, if it was."""
         try:
             self._connection.send(self._args)
+            if not self._connection.poll(self._load_seconds):
+                self.interrupt(0)
             error = self._connection.recv()
         except (EOFError, OSError) as died:
             reason = self._exit_reason()
@@ -362,29 +370,6 @@ def _run_jobs(connection: Connection, stopped: Sequence[int]) -> None:
             except EOFError:
                 return
             connection.send(run_job(pipeline, item, _throttle(connection.send)))
-
-
-@contextlib.contextmanager
-def exit_on_sigterm() -> Iterator[Sequence[int]]:
-    """Exit with status 0 on the first SIGTERM, and ignore all others: they would interrupt the clean-up.
-
-    Yields a list that contains the signal once it has come.
-    """
-    stopped: list[int] = []
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)
-        stopped.append(signum)
-        sys.exit()
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield stopped
-    except Exception as error:
-        # A library that is interrupted while it is imported may raise an error of its own.
-        if stopped:
-            raise SystemExit from error
-        raise
 
 
 def _throttle(send: Callable[[Progress], None]) -> ProgressCallback:

@@ -28,6 +28,12 @@ EXAMPLES = {
         "heygem fix-config --home ~/HeyGem-Linux-Python-Hack --yes",
     ),
     "restart": ("heygem restart --home ~/HeyGem-Linux-Python-Hack --dry-run",),
+    "serve": (
+        "heygem serve",
+        "heygem serve --host 0.0.0.0 --auth anna:secret",
+        "heygem serve --api --token /etc/heygem/token",
+        "heygem serve --engine heygem --home ~/HeyGem-Linux-Python-Hack",
+    ),
 }
 """The command lines, by command."""
 

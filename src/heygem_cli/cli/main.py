@@ -24,6 +24,7 @@ from heygem_cli.cli.output import discard, print_error, report_errors
 from heygem_cli.cli.parameters import options_of
 from heygem_cli.cli.render import RenderCommand, render
 from heygem_cli.cli.restart import restart
+from heygem_cli.cli.serve import ServeCommand, serve
 from heygem_cli.processes import isolated_environment
 
 app = typer.Typer(
@@ -72,8 +73,9 @@ COMMANDS = {
     "doctor": doctor,
     "fix-config": fix_config,
     "restart": restart,
+    "serve": serve,
 }
-CLASSES = {"render": RenderCommand, "batch": BatchCommand}
+CLASSES = {"render": RenderCommand, "batch": BatchCommand, "serve": ServeCommand}
 for name, function in COMMANDS.items():
     app.command(name, cls=CLASSES.get(name), epilog=examples(name))(function)
 app.add_typer(config.app, name="config")

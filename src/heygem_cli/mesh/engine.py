@@ -25,6 +25,7 @@ from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.idle import still_person
 from heygem_cli.mesh.painter import DraftPainter, Painter
+from heygem_cli.mesh.preview import Preview
 from heygem_cli.mesh.renderer import build_renderer
 from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
 from heygem_cli.mesh.states import frame_states
@@ -119,8 +120,10 @@ class MeshEngine:
                 own=job.own,
             )
             with clock.stage("render"), encoder as writer, closing(rendered):
+                preview = Preview(job.preview)
                 for frame, states, shot in _report(rendered, "render", total, on_progress):
                     writer.write(frame)
+                    preview.show(frame)
                     timelines.add(states, shot)
         return RenderResult(
             output=job.output,

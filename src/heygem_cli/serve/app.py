@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from heygem_cli import __version__
+from heygem_cli.serve.access import read_access
+from heygem_cli.serve.api import make_api
+from heygem_cli.serve.easy import add_easy
+from heygem_cli.serve.guard import Guard
+from heygem_cli.serve.metrics import exposition
 from heygem_cli.serve.page import mount_page
 from heygem_cli.serve.service import RenderService
 from heygem_cli.serve_options import ServeOptions
 
 
-def make_app(service: RenderService, options: ServeOptions) -> FastAPI:
-    """Return the application.
+def make_app(service: RenderService, options: ServeOptions) -> Guard:
+    """Return the application, behind its guard.
 
     Args:
         service: The running service.
         options: How to serve.
+
+    Raises:
+        InputError: See :func:`heygem_cli.serve.access.read_access`.
     """
+    access = read_access(options)
     app = FastAPI(title="heygem", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     add_health(app, service)
+    if "jobs" in options.api:
+        app.mount("/api/v1", make_api(service))
+    if "easy" in options.api and options.data is not None:
+        add_easy(app, service, options.data)
     mount_page(app, service, options)
-    return app
+    return Guard(app, access, service.store, options.max_upload)
 
 
 def add_health(app: FastAPI, service: RenderService) -> None:
@@ -36,3 +50,7 @@ def add_health(app: FastAPI, service: RenderService) -> None:
         problem = service.problem
         content = {"service": "heygem", "status": "not ready" if problem else "ready", "reason": problem}
         return JSONResponse(content, 503 if problem else 200)
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(service), media_type=CONTENT_TYPE_LATEST)

@@ -205,6 +205,18 @@ class JobQueue:
         with self._changed:
             return self._snapshot(self._record(id))
 
+    def job_of_code(self, code: str) -> ServedJob:
+        """Return a snapshot of the last job with a client's code.
+
+        Raises:
+            UnknownJobError: There is none.
+        """
+        with self._changed:
+            for record in reversed(self._records.values()):
+                if record.code == code:
+                    return self._snapshot(record)
+        raise UnknownJobError
+
     def jobs(self) -> list[ServedJob]:
         """Return snapshots of all jobs, newest first."""
         with self._changed:

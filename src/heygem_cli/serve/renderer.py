@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from heygem_cli.batch.runner import MAX_TIMEOUT
 from heygem_cli.batch.watchdog import GRACE_SECONDS
 from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
 from heygem_cli.engines import find_engine
-from heygem_cli.errors import HeygemError
-from heygem_cli.files import remove_stale_parts
+from heygem_cli.errors import HeygemError, write_error
+from heygem_cli.files import part_file, publish, remove_stale_parts
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
@@ -28,6 +30,8 @@ CHECK_SECONDS = 120.0
 """Seconds that reading the files of a job may take."""
 STOP_SECONDS = 1.5
 """Seconds that a worker whose job was canceled gets to clean up."""
+LOAD_SECONDS = 300.0
+"""Seconds that loading the engine may take."""
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
 """Seconds between two tries to load a worker; each pause is twice as long as the one before."""
 
@@ -118,6 +122,8 @@ class RendererThread:
         self._closing.set()
         self._queue.close()
         self._stop_current()
+        if self._worker is not None:
+            self._worker.interrupt(0)
         self._thread.join(2 * STOP_SECONDS)
 
     def _run(self) -> None:
@@ -139,7 +145,11 @@ class RendererThread:
             began = time.monotonic()
             try:
                 worker = ChildProcessWorker(
-                    self._engines, self._settings, [self._defaults.engine], adopts_orphans=False
+                    self._engines,
+                    self._settings,
+                    [self._defaults.engine],
+                    adopts_orphans=False,
+                    load_seconds=LOAD_SECONDS,
                 )
             except HeygemError as error:
                 _log.error("the engine cannot be loaded: %s", error)
@@ -162,6 +172,8 @@ class RendererThread:
             self._queue.put_back(crashed=False)
             return
         seconds = time.monotonic() - began
+        if isinstance(outcome, dict) and record.copy_to is not None:
+            outcome = _copied(outcome, self._store.of(record.id) / OUTPUT, Path(record.copy_to))
         if outcome is None:
             ended = self._queue.finish()
         elif not isinstance(outcome, Failure):
@@ -213,16 +225,24 @@ class RendererThread:
 INSPECT = "heygem_cli.serve.inspection:inspect_job"
 
 
+def _copied(result: Result, output: Path, target: Path) -> Result | Failure:
+    """Copy a finished video; an error is the job's."""
+    try:
+        with part_file(target) as part:
+            shutil.copyfile(output, part.path)
+            part.path.chmod(0o644)  # the client may be another user
+            publish(part, target)
+    except OSError as error:
+        return to_failure(write_error(error, target, target.parent))
+    return result
+
+
 def _without_paths(content: Result, store: Store, record: Record) -> Result:
-    """Replace the paths of the server by the names that the user knows."""
-    folder = store.of(record.id)
-    names = {folder / record.audio: record.audio_name, folder / record.face: record.face_name, folder / OUTPUT: OUTPUT}
+    """Return a result or an error for the user, who does not know the paths of the server."""
 
     def replaced(value: object) -> object:
-        if isinstance(value, str):
-            for path, name in names.items():
-                value = value.replace(str(path), name)
-            return value.replace(str(folder), "").replace(str(store.folder), "")
-        return [replaced(each) for each in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [replaced(each) for each in value]
+        return store.public_text(value, record) if isinstance(value, str) else value
 
     return {name: replaced(value) for name, value in content.items()}

@@ -21,7 +21,7 @@ from heygem_cli.serve.job_options import render_options
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.renderer import RendererThread
 from heygem_cli.serve.statistics import Statistics
-from heygem_cli.serve.store import Store
+from heygem_cli.serve.store import Store, new_record
 from heygem_cli.serve_options import ServeOptions
 
 PEOPLE_SECONDS = 600.0
@@ -84,7 +84,15 @@ class RenderService(AbstractContextManager["RenderService"]):
         self._resources.close()
 
     def submit(
-        self, audio: Path, face: Path, options: Mapping[str, object], *, audio_name: str, face_name: str
+        self,
+        audio: Path,
+        face: Path,
+        options: Mapping[str, object],
+        *,
+        audio_name: str,
+        face_name: str,
+        code: str | None = None,
+        copy_to: str | None = None,
     ) -> ServedJob:
         """Take a job; its files are copied.
 
@@ -94,6 +102,8 @@ class RenderService(AbstractContextManager["RenderService"]):
             options: Options of a job by name, see :mod:`heygem_cli.serve.job_options`.
             audio_name: How the user calls the audio.
             face_name: How the user calls the face video.
+            code: What a client calls the job.
+            copy_to: Where else the video shall be.
 
         Raises:
             QueueFullError: Enough jobs wait.
@@ -102,12 +112,17 @@ class RenderService(AbstractContextManager["RenderService"]):
         """
         render_options(self._defaults, options)
         with self._queue.place():
-            record = self.store.add(audio, face, options, audio_name=audio_name, face_name=face_name)
+            record = new_record(options, audio_name=audio_name, face_name=face_name, code=code, copy_to=copy_to)
+            self.store.add(audio, face, record)
             try:
                 self._renderer.check(record)
                 return self._queue.add(record)
-            except BaseException:
+            except BaseException as error:
                 self.store.remove(record.id)
+                if isinstance(error, HeygemError):
+                    error.message, error.hint = (
+                        self.store.public_text(text, record) for text in (error.message, error.hint)
+                    )
                 raise
 
     def job(self, id: str) -> ServedJob:
@@ -117,6 +132,14 @@ class RenderService(AbstractContextManager["RenderService"]):
             UnknownJobError: There is no such job.
         """
         return self._queue.job(id)
+
+    def job_of_code(self, code: str) -> ServedJob:
+        """Return a snapshot of the last job with a client's code.
+
+        Raises:
+            UnknownJobError: There is none.
+        """
+        return self._queue.job_of_code(code)
 
     def jobs(self) -> list[ServedJob]:
         """Return snapshots of all jobs, newest first."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from heygem_cli.errors import HeygemError, write_error
+from heygem_cli.errors import HeygemError, printable, write_error
 from heygem_cli.files import write_atomically
 from heygem_cli.serve.job import JobPhase
 
@@ -35,6 +35,8 @@ class Record:
         audio: The audio's name in the job's folder.
         face: Likewise of the face video.
         crashes: How often the worker's process, or the server, died while it ran.
+        code: What a client of the ``easy`` API calls it.
+        copy_to: Where such a client expects the video.
 
     The others are as in :class:`heygem_cli.serve.job.ServedJob`.
     """
@@ -53,6 +55,8 @@ class Record:
     frames_per_second: float | None = None
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    code: str | None = None
+    copy_to: str | None = None
 
 
 class Store:
@@ -108,33 +112,21 @@ class Store:
                 _log.warning("%s cannot be read (%s) and is left alone", folder / RECORD, error)
         return sorted(records, key=lambda record: (record.created, record.id))
 
-    def add(self, audio: Path, face: Path, options: Mapping[str, object], *, audio_name: str, face_name: str) -> Record:
+    def add(self, audio: Path, face: Path, record: Record) -> None:
         """Copy the files of a new job, or link those of another job.
 
         Raises:
             HeygemError: ``quota-full``, ``disk-full``, ``writing-failed``.
         """
         self.check_space(sum(path.stat().st_size for path in (audio, face)))
-        id = secrets.token_hex(16)
-        record = Record(
-            id=id,
-            phase="queued",
-            audio_name=audio_name,
-            face_name=face_name,
-            audio=f"audio{_suffix(audio_name)}",
-            face=f"face{_suffix(face_name)}",
-            options=dict(options),
-            created=time.time(),
-        )
-        folder = self.of(id)
+        folder = self.of(record.id)
         try:
             folder.mkdir(mode=0o700)
             for source, name in ((audio, record.audio), (face, record.face)):
                 self._take(source, folder / name)
         except OSError as error:
-            self.remove(id)
+            self.remove(record.id)
             raise write_error(error, folder, self.folder) from error
-        return record
 
     def _take(self, source: Path, target: Path) -> None:
         if source.is_relative_to(self.jobs):
@@ -142,6 +134,14 @@ class Store:
                 target.hardlink_to(source)
                 return
         shutil.copyfile(source, target)
+
+    def public_text(self, text: str, record: Record) -> str:
+        """Return a text about a job with the user's names in place of the server's paths."""
+        folder = self.of(record.id)
+        names = {record.audio: record.audio_name, record.face: record.face_name, OUTPUT: OUTPUT}
+        for name, known in names.items():
+            text = text.replace(printable(folder / name), printable(known))
+        return text.replace(f"{printable(self.folder)}/", "")
 
     def save(self, record: Record) -> None:
         """Write the record of a job.
@@ -208,6 +208,29 @@ def _read(path: Path, id: str) -> Record:
 def _files(folder: Path) -> Iterator[Path]:
     for parent, _, names in os.walk(folder):
         yield from (Path(parent, name) for name in names)
+
+
+def new_record(
+    options: Mapping[str, object],
+    *,
+    audio_name: str,
+    face_name: str,
+    code: str | None = None,
+    copy_to: str | None = None,
+) -> Record:
+    """Return the record of a new job under a random id."""
+    return Record(
+        id=secrets.token_hex(16),
+        phase="queued",
+        audio_name=audio_name,
+        face_name=face_name,
+        audio=f"audio{_suffix(audio_name)}",
+        face=f"face{_suffix(face_name)}",
+        options=dict(options),
+        created=time.time(),
+        code=code,
+        copy_to=copy_to,
+    )
 
 
 def _suffix(name: str) -> str:
