@@ -50,9 +50,9 @@ class JobQueue:
         self._reserved = 0
         self._running: _Running | None = None
         self._closed = False
-        for record in store.load():
-            self._records[record.id] = record
-            if record.phase == "running":  # the server died
+        self._records |= {record.id: record for record in store.load()}
+        with self._changed:
+            for record in [each for each in self._records.values() if each.phase == "running"]:  # the server died
                 self._put_back(record, crashed=True)
 
     @contextmanager

@@ -1,0 +1,200 @@
+"""The queue of ``heygem serve`` and its folder: order, limits, and what survives."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from heygem_cli.errors import HeygemError
+from heygem_cli.job import Progress
+from heygem_cli.serve.job import QueueFullError, UnknownJobError
+from heygem_cli.serve.queue import JobQueue
+from heygem_cli.serve.store import Store, new_record
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = tmp_path / "a.wav", tmp_path / "f.mp4"
+    for path in paths:
+        path.write_bytes(bytes(1000))
+    return paths
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "folder", 100_000)
+
+
+def add(queue, store, files, name="a.wav", **more):
+    with queue.place():
+        record = new_record({}, audio_name=name, face_name="f.mp4", **more)
+        store.add(*files, record)
+        return queue.add(record).id
+
+
+def test_eleventh_job_is_refused(store, files):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files) for _ in range(10)]
+    queue.take()
+    with pytest.raises(QueueFullError):
+        add(queue, store, files)
+    queue.cancel(ids[5])
+    add(queue, store, files)
+    assert [queue.job(id).position for id in ids[:7]] == [0, 1, 2, 3, 4, 0, 5]
+
+
+def test_place_counts_before_the_job_is_added(store, files):
+    queue = JobQueue(store, 1)
+    with queue.place(), pytest.raises(QueueFullError):
+        add(queue, store, files)
+    add(queue, store, files)
+
+
+def test_jobs_are_taken_in_order_and_put_back_in_front(store, files):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files) for _ in range(3)]
+    assert queue.take().id == ids[0]
+    assert queue.put_back(crashed=True).crashes == 1
+    assert queue.take().id == ids[0]
+    assert queue.put_back(crashed=True).phase == "failed"
+    assert queue.job(ids[0]).error["code"] == "process-died"
+    assert queue.take().id == ids[1]
+
+
+def test_take_waits_for_a_job_and_ends_when_the_queue_is_closed(store, files):
+    queue = JobQueue(store, 10)
+    taken = []
+    thread = threading.Thread(target=lambda: taken.extend([queue.take(), queue.take()]))
+    thread.start()
+    id = add(queue, store, files)
+    while not taken and thread.is_alive() and queue.job(id).phase == "queued":
+        time.sleep(0.01)
+    queue.close()
+    thread.join(5)
+    assert [each and each.id for each in taken] == [id, None]
+
+
+def test_canceled_job_has_no_result(store, files):
+    queue = JobQueue(store, 10)
+    id = add(queue, store, files)
+    queue.take()
+    queue.report(Progress("render", 5, 10))
+    assert queue.cancel(id)
+    assert queue.job(id).phase == "canceled"
+    assert queue.finish(result={"frames": 10}).phase == "canceled"
+    assert queue.job(id).result is None
+    assert not queue.cancel(id)
+    with pytest.raises(UnknownJobError):
+        queue.cancel("../x")
+
+
+def test_canceled_job_that_crashes_is_not_put_back(store, files):
+    queue = JobQueue(store, 10)
+    id = add(queue, store, files)
+    queue.take()
+    queue.cancel(id)
+    assert queue.put_back(crashed=True).phase == "canceled"
+    assert queue.length == 0
+
+
+def test_progress_gives_percent_and_speed(store, files):
+    queue = JobQueue(store, 10)
+    id = add(queue, store, files)
+    queue.take()
+    queue.report(Progress("render", 1, 100))
+    time.sleep(0.05)
+    queue.report(Progress("render", 51, 100))
+    job = queue.job(id)
+    assert 40 < job.percent < 100
+    assert 0 < job.frames_per_second < 1000
+
+
+def test_history_survives_and_the_running_job_begins_again(store, files):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files, name=f"{k}.wav", code=f"code{k}") for k in range(4)]
+    queue.take()
+    queue.finish(result={"frames": 3})
+    queue.take()  # and the server dies
+    again = JobQueue(Store(store.folder, 100_000), 10)
+    jobs = again.jobs()
+    assert [job.id for job in jobs] == ids[::-1]
+    assert [job.phase for job in jobs] == ["queued", "queued", "queued", "done"]
+    assert again.job_of_code("code0").result == {"frames": 3}
+    assert again.take().id == ids[1]
+    third = JobQueue(Store(store.folder, 100_000), 10)  # it dies again
+    assert third.job(ids[1]).error["code"] == "process-died"
+
+
+def test_job_that_ended_long_ago_is_removed(store, files):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files) for _ in range(3)]
+    for _ in range(2):
+        queue.take()
+        queue.finish(result={})
+    queue._records[ids[0]] = replace(queue.record(ids[0]), finished=1000.0)
+    queue.remove_ended_before(2000.0)
+    assert [job.id for job in queue.jobs()] == [ids[2], ids[1]]
+    assert sorted(path.name for path in store.jobs.iterdir()) == sorted(ids[1:])
+    with pytest.raises(UnknownJobError):
+        queue.remove(ids[2])  # it waits
+
+
+def test_quota_is_a_limit(store, files):
+    queue = JobQueue(store, 1000)
+    with pytest.raises(HeygemError) as caught:
+        for _ in range(100):
+            add(queue, store, files)
+    assert caught.value.code == "quota-full"
+    assert store.size() <= 100_000
+
+
+def test_files_that_two_jobs_share_count_once(store, files):
+    queue = JobQueue(store, 1000)
+    first = store.of(add(queue, store, files))
+    before = store.size()
+    add(queue, store, (first / "audio.wav", first / "face.mp4"))
+    assert store.size() - before < 1500
+
+
+def test_what_cannot_be_read_is_left_alone(store, files):
+    queue = JobQueue(store, 10)
+    bad, good = (add(queue, store, files) for _ in range(2))
+    (store.of(bad) / "job.json").write_text("{")
+    half = store.jobs / ("0" * 32)
+    half.mkdir()
+    foreign = store.jobs / "mine"
+    foreign.mkdir()
+    (store.uploads / "half").write_bytes(b"x")
+    again = JobQueue(store, 10)
+    assert [job.id for job in again.jobs()] == [good]
+    assert store.of(bad).exists()
+    assert foreign.exists()
+    assert not half.exists()
+    assert list(store.uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"audio": "../../x"}, {"id": "f" * 32}, {"phase": None, "audio": 3}])
+def test_record_that_was_edited_reads_no_other_file(store, files, change):
+    id = add(JobQueue(store, 10), store, files)
+    path = store.of(id) / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert JobQueue(store, 10).jobs() == []
+
+
+@pytest.mark.parametrize("name", ["a\nb.wav", "../../a.wav", "语音.wav", 'a"b.wav', "x" * 300, ".wav", "a.w av", "."])
+def test_names_of_users_are_no_paths(store, files, name):
+    id = add(JobQueue(store, 10), store, files, name=name)
+    assert {path.name for path in store.of(id).iterdir()} <= {"audio.wav", "audio", "face.mp4", "job.json"}
+    assert JobQueue(store, 10).job(id).audio_name == name
+
+
+def test_old_uploads_are_removed(store):
+    (store.uploads / "folder").mkdir()
+    file = store.uploads / "folder" / "old"
+    file.write_bytes(b"x")
+    store.remove_uploads_before(time.time() - 60)
+    assert file.exists()
+    store.remove_uploads_before(time.time() + 1)
+    assert not file.exists()
