@@ -40,7 +40,8 @@ class DoctorOptions:
     )
     url: str | None = run_option(
         None,
-        "HeyGem's web page (`http://127.0.0.1:7860`) or its official service (`http://127.0.0.1:8383`).",
+        "HeyGem's web page (`http://127.0.0.1:7860`), its official service (`http://127.0.0.1:8383`), or that of "
+        "`heygem serve`.",
         metavar="URL",
     )
     log: tuple[Path, ...] = run_option(

@@ -190,6 +190,19 @@ def test_slow_server():
     assert service_checks.http(Inputs(url="http://x"), result).status == "warn"
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "finding", "text"),
+    [("ready", "", "ok", "can render"), ("not ready", "the engine is being loaded", "fail", "engine is being loaded")],
+)
+@pytest.mark.parametrize("page", [200, 401])
+def test_heygem_serve_tells_whether_it_can_render(page, status, reason, finding, text):
+    answer = ProbeResult({"status": page, "seconds": 0.1, "body": "<html>"})
+    body = json.dumps({"service": "heygem", "status": status, "reason": reason})
+    own = ProbeResult({"status": 200 if finding == "ok" else 503, "seconds": 0.1, "body": body})
+    found = service_checks.http(Inputs(url="http://x:7860"), answer, own)
+    assert (found.status, text in found.found) == (finding, True)
+
+
 @pytest.mark.parametrize(("body", "status"), [('{"code": 10004}', "ok"), ("<html>", "fail"), ("[]", "fail")])
 def test_official_service_must_respond_like_heygem(body, status):
     result = ProbeResult({"status": 200, "seconds": 0.1, "body": body})

@@ -120,6 +120,15 @@ def service(inputs: Inputs) -> ProbeResult:
     return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
+def own_server(inputs: Inputs) -> ProbeResult:
+    """Ask whether a URL without a path is that of ``heygem serve``, and whether it can render."""
+    if inputs.url is None or urlsplit(inputs.url).path not in ("", "/"):
+        return ProbeResult()
+    url = f"{inputs.url.rstrip('/')}/readyz"
+    timeout = min(10.0, inputs.timeout)
+    return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
+
+
 def reserved_ports(inputs: Inputs) -> list[tuple[int, int]]:
     """Return the ranges of ports that Windows has reserved, where this is Linux in Windows."""
     from heygem_cli.doctor.system_checks import in_wsl

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from heygem_cli.doctor import probes
@@ -28,6 +29,8 @@ from heygem_cli.heygem.installation.tree import (
     process_environment,
     processes,
 )
+
+NO_SERVER = ProbeResult()
 
 
 @check("service.process", "HeyGem's process")
@@ -103,15 +106,14 @@ def _port(inputs: Inputs) -> int:
     return int(value) if value.isdecimal() else 8383
 
 
-@check("service.http", "HeyGem responds (--url)", probes.service)
-def http(inputs: Inputs, result: ProbeResult) -> Finding:
+@check("service.http", "HeyGem responds (--url)", probes.service, probes.own_server)
+def http(inputs: Inputs, result: ProbeResult, own: ProbeResult = NO_SERVER) -> Finding:
     """Check whether the service responds, and how fast."""
     if inputs.url is None:
-        hint = "name its address with --url, e.g. http://127.0.0.1:7860"
-        if inputs.require_service and (inputs.home is None or not processes(inputs.home, inputs.proc)):
-            return fail("no HeyGem found", "there is neither a process nor an address to ask", f"heygem doctor: {hint}")
-        return skip(hint)
+        return _no_address(inputs)
     why = "it is unusable: not running, still loading its models, or stuck"
+    if (serve := _parsed(own)).get("service") == "heygem":
+        return _own_server(inputs.url, serve, own.facts["seconds"], why)
     log = find_log(inputs.home) if inputs.home else next((each.path for each in inputs.logs if each.path != STDIN), LOG)
     fix = f"curl -m 10 -v {shlex.quote(inputs.url)}; tail -n 50 {shlex.quote(str(log))}"
     facts = result.facts
@@ -121,14 +123,34 @@ def http(inputs: Inputs, result: ProbeResult) -> Finding:
     found = f"{inputs.url} answers {facts['status']} in {facts['seconds'] * 1000:.0f} ms"
     if facts["status"] >= 400:
         return fail(found, "something answers, but not a working HeyGem", fix)
-    if probes.is_official(inputs.url) and not _is_heygem(str(facts["body"])):
+    if probes.is_official(inputs.url) and not _is_heygem(result):
         return fail(f"{found}, but not as HeyGem's service does", "another program uses this port", fix)
     return warn(found, "it is overloaded, or waits for something", fix) if facts["seconds"] > 2 else ok(found)
 
 
-def _is_heygem(body: str) -> bool:
+def _no_address(inputs: Inputs) -> Finding:
+    hint = "name its address with --url, e.g. http://127.0.0.1:7860"
+    if inputs.require_service and (inputs.home is None or not processes(inputs.home, inputs.proc)):
+        return fail("no HeyGem found", "there is neither a process nor an address to ask", f"heygem doctor: {hint}")
+    return skip(hint)
+
+
+def _own_server(url: str, state: Mapping[str, object], seconds: float, why: str) -> Finding:
+    found = f"heygem serve at {url} answers in {seconds * 1000:.0f} ms"
+    if state.get("status") != "ready":
+        fix = f"curl -m 10 {shlex.quote(url.rstrip('/'))}/readyz   # and see log/serve.log in its folder"
+        return fail(f"{found}, but cannot render: {state.get('reason')}", why, fix)
+    return ok(f"{found} and can render")
+
+
+def _is_heygem(result: ProbeResult) -> bool:
+    return "code" in _parsed(result)
+
+
+def _parsed(result: ProbeResult) -> Mapping[str, object]:
+    """Return the JSON object that a server answers; empty if it is anything else."""
     try:
-        content = json.loads(body)
+        content = json.loads(str(result.facts.get("body")))
     except (ValueError, RecursionError):
-        return False
-    return isinstance(content, dict) and "code" in content
+        return {}
+    return content if isinstance(content, dict) else {}
