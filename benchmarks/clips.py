@@ -58,6 +58,12 @@ def repeat_audio(audio: Path, output: Path, *, seconds: float) -> None:
     ffmpeg("-stream_loop", "-1", "-i", audio, "-t", f"{seconds}", output)
 
 
+def make_silence(output: Path, *, seconds: float) -> Path:
+    """Write digital silence and return its path."""
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", f"{seconds}", output)
+    return output
+
+
 def make_inputs(face: Path, audio: Path, folder: Path, *, size: tuple[int, int], seconds: float) -> tuple[Path, Path]:
     """Make a face video and speech of the same length.
 

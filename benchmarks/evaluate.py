@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from training.clips import read_samples
 
 from benchmarks import metrics
-from benchmarks.clips import reverse
+from benchmarks.clips import make_silence, reverse
 from benchmarks.image_quality import image_quality
 from benchmarks.mediapipe_tracker import MediaPipeTracker
 from benchmarks.tracked_video import TrackedVideo, load_tracked
@@ -42,6 +42,7 @@ class Scores:
         flicker: Flicker around the mouth over that of the source video.
         seam: Gradient along the outline of the rendered region over that of the source video.
         found: Share of frames with a face.
+        leak: Standard deviation of the opening that is left when the source speaks silence, over the source's own.
     """
 
     correlation: float
@@ -58,6 +59,7 @@ class Scores:
     flicker: float
     seam: float
     found: float
+    leak: float
 
 
 @dataclass(frozen=True)
@@ -98,17 +100,25 @@ def evaluate_clip(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> C
     video = probe_video(clip)
     if abs(probe_audio(clip).start - video.start) > 0.5 / video.fps:
         raise InputError("sound-apart", "sound and picture do not start together", path=clip)
-    backwards, rendered = folder / f"{clip.stem}.backwards.mp4", folder / f"{clip.stem}.mp4"
-    reverse(clip, backwards)
-    job = RenderJob(clip, backwards, rendered, RenderOptions(overwrite=True, no_cache=True))
-    pipeline.render(job, check_job(job))
+    silence = make_silence(folder / f"{clip.stem}.silence.wav", seconds=video.frames / float(video.fps))
+    paths = [clip, *(folder / f"{clip.stem}{suffix}.mp4" for suffix in (".backwards", "", ".silent"))]
+    reverse(clip, paths[1])
+    for audio, rendered in ((clip, paths[2]), (silence, paths[3])):
+        job = RenderJob(audio, paths[1], rendered, RenderOptions(overwrite=True, no_cache=True))
+        pipeline.render(job, check_job(job))
     tracker = MediaPipeTracker()
-    tracked = [load_tracked(tracker, path) for path in (clip, backwards, rendered)]
+    tracked = [load_tracked(tracker, path) for path in paths]
     count = min(len(each.landmarks) for each in tracked)
-    real, source, output = (TrackedVideo(each.video, each.landmarks[:count]) for each in tracked)
+    real, source, output, hushed = (TrackedVideo(each.video, each.landmarks[:count]) for each in tracked)
     silent = metrics.silent_frames(read_samples(clip), 16000, float(video.fps), count)
-    unmodified, heygem = (score(generated, real, source, silent) for generated in (source, output))
+    unmodified = replace(score(source, real, source, silent), leak=1.0)
+    heygem = replace(score(output, real, source, silent), leak=leak(hushed, source))
     return ClipResult(clip.stem, group, real, source, output, unmodified, heygem)
+
+
+def leak(hushed: TrackedVideo, source: TrackedVideo) -> float:
+    """Return how much of the source's mouth still moves in silence, see :class:`Scores`."""
+    return metrics.amplitude_ratio(metrics.opening(hushed.landmarks), metrics.opening(source.landmarks))
 
 
 def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, silent: metrics.Mask) -> Scores:
@@ -138,4 +148,5 @@ def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, sil
         flicker=quality.flicker,
         seam=quality.seam,
         found=float(np.isfinite(generated_opening).mean()),
+        leak=float("nan"),
     )

@@ -131,7 +131,7 @@ def mean(scores: Sequence[Scores], name: str) -> float:
 COLUMNS = {
     "r": "correlation", "lag": "lag", "r, best lag": "best", "r, velocity": "velocity", "amplitude": "amplitude",
     "LMD": "distance", "open, silent": "closure", "real": "real_closure",
-    "sharp": "sharpness", "jitter": "jitter", "flicker": "flicker", "seam": "seam", "found": "found",
+    "sharp": "sharpness", "jitter": "jitter", "flicker": "flicker", "seam": "seam", "found": "found", "leak": "leak",
 }  # fmt: skip
 
 
@@ -186,6 +186,8 @@ def make_targets(clips: Sequence[ClipScores]) -> list[Target]:
     # Each clip has few silent frames, so the target is for all clips together.
     silent = mean([each.current for each in clips], "closure")
     targets.append(Target("all clips: share of silent frames that are open", silent, 0.02))
+    leaks = [each.current for each in clips]
+    targets.append(Target("all clips: leak under silence", mean(leaks, "leak"), 0.05))
     for group in ("grid, all", "wild"):
         if scores := current.get(group):
             sharpness = mean(scores, "sharpness")
