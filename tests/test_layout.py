@@ -16,7 +16,7 @@ LAYERS = [
     ["http_client", "processes", "lock_holder", "extras"],
     ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template", "times"],
     ["options"],
-    ["maintenance_options", "serve_options"],
+    ["maintenance_options", "serve_options", "cluster_options"],
     ["onnx"],
     ["media"],
     ["face"],
@@ -28,13 +28,13 @@ LAYERS = [
     ["pipeline"],
     ["api"],
     ["batch", "doctor"],
-    ["serve"],
+    ["serve", "scale"],
     ["cli"],
     ["__main__"],
 ]
 LAYER_OF = {part: number for number, layer in enumerate(LAYERS) for part in layer}
 PARTS = sorted({path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()})
-FRONT_ENDS = {"batch", "doctor", "serve", "cli"}
+FRONT_ENDS = {"batch", "doctor", "serve", "scale", "cli"}
 USERS_OF_HEYGEM = ("heygem.", "engines.", "doctor.", "cli.doctor.", "cli.fix_config.", "cli.restart.")
 
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 import heygem_cli
 from heygem_cli.batch.columns import COLUMNS
 from heygem_cli.cli.main import app
+from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.engines import ENGINES, OF_ANY_ENGINE
 from heygem_cli.option_fields import declared, value_of, with_values
 from heygem_cli.options import (
@@ -112,7 +113,8 @@ def parameters(command):
 
 @pytest.mark.parametrize("command", ["render", "batch"])
 def test_commands_have_exactly_the_declared_options(command):
-    groups = [RenderOptions, EngineOptions, DisplayOptions, BatchOptions if command == "batch" else TrialOptions]
+    own_groups = [BatchOptions, ClusterOptions] if command == "batch" else [TrialOptions]
+    groups = [RenderOptions, EngineOptions, DisplayOptions, *own_groups]
     names = {each.name for group in groups for each in declared(group)}
     own = {"audio", "face", "output"} if command == "render" else {"inputs"}
     visible = {name for name, parameter in parameters(command).items() if not getattr(parameter, "hidden", False)}
@@ -120,7 +122,8 @@ def test_commands_have_exactly_the_declared_options(command):
 
 
 def test_flags_and_variables_are_unique():
-    every = [each for group in (RenderOptions, EngineOptions, BatchOptions, DisplayOptions) for each in declared(group)]
+    groups = (RenderOptions, EngineOptions, BatchOptions, ClusterOptions, DisplayOptions)
+    every = [each for group in groups for each in declared(group)]
     flags = [flag for each in every for flag in each.flags]
     variables = [each.variable for each in every if each.variable]
     assert len(flags) == len(set(flags))

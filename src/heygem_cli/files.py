@@ -123,10 +123,12 @@ class OwnOutputs:
         digests: SHA-256 of each file; ``123 bytes`` where only the size is known.
         receipt: A file that gets the digest of the next output before that gets its name, so that it is known as one
             of ours even if the process is killed in that moment.
+        announce: Called with that digest instead, where another process keeps it; waits until it has done so.
     """
 
     digests: frozenset[str] = frozenset()
     receipt: Path | None = None
+    announce: Callable[[str], None] | None = None
 
     def include(self, path: Path) -> bool:
         """Return whether the content of a file is one that the batch made."""
@@ -142,6 +144,8 @@ class OwnOutputs:
         Raises:
             OSError: The receipt cannot be written.
         """
+        if self.announce is not None:
+            self.announce(sha256(part))
         if self.receipt is None:
             yield
             return
@@ -260,16 +264,24 @@ def _rename_if_free(part: Path, target: Path) -> None:
         part.unlink()
 
 
-def remove_stale_parts(folder: Path) -> None:
-    """Delete part files that killed runs left in a folder; those of living runs are locked and stay."""
+def remove_stale_parts(folder: Path) -> bool:
+    """Delete part files that killed runs left in a folder; those of living runs are locked and stay.
+
+    Returns:
+        Whether any stay.
+    """
+    living = False
     for path in folder.glob(f".*{PART_SUFFIX}"):
         with contextlib.suppress(OSError):  # somebody else's, or gone already
             descriptor = _open_own(path, PART_NAME, os.O_RDWR)
             try:
                 if _is_stale(descriptor):
                     path.unlink()
+                else:
+                    living = True
             finally:
                 os.close(descriptor)
+    return living
 
 
 def delete_parts_of(pids: Iterable[int]) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from batch_program import make_inputs
+from heygem_cli.batch.attempts import Attempts, job_timeout
 from heygem_cli.batch.journal import open_journal
 from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.runner import BatchRunner, job_timeout
+from heygem_cli.batch.runner import BatchRunner
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
 from heygem_cli.job import RenderJob
@@ -39,8 +40,8 @@ def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, s
         for event in events:
             journal.write(event, run="before", id="a", key="k", output="a.mp4")
         job = PlannedJob(ROW, None, "failed", "the reason")
-        runner = BatchRunner([job], journal, "now", BatchOptions(), None, restart=never, write_reports=never)
-        assert runner.run(never) is None
+        attempts = Attempts([job], journal, "now", BatchOptions(), None)
+        assert BatchRunner(attempts, restart=never, write_reports=never).run(never) is None
         state = journal.states["a"]
     assert (state.status, (state.error or {}).get("code")) == (status, code)
 
@@ -90,8 +91,8 @@ def test_failure_after_a_signal_is_an_interruption(tmp_path):
     try:
         with open_journal(tmp_path / "journal") as journal:
             job = PlannedJob(ROW, make_inputs(1), "do", "new", "key")
-            observer = NullObserver()
-            runner = BatchRunner([job], journal, "now", BatchOptions(), observer, restart=None, write_reports=None)
+            attempts = Attempts([job], journal, "now", BatchOptions(), NullObserver())
+            runner = BatchRunner(attempts, restart=None, write_reports=None)
             assert runner.run(SwallowingWorker) == signal.SIGTERM
             assert (journal.states["a"].status, journal.states["a"].error) == ("interrupted", None)
     finally:

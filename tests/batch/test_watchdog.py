@@ -10,7 +10,7 @@ import time
 import pytest
 
 from heygem_cli.batch import watchdog
-from heygem_cli.batch.runner import MAX_TIMEOUT, job_timeout
+from heygem_cli.batch.attempts import MAX_TIMEOUT, job_timeout
 from heygem_cli.options import BatchOptions
 
 COMMON = """

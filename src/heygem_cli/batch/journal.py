@@ -34,6 +34,7 @@ OPTIONAL_FIELDS = {
     "result": Mapping[str, object],
     "error": Mapping[str, str],
     "sources": Sequence[str],
+    "worker": str,
 }
 RATE = re.compile(r"[0-9]{1,9}(/[0-9]{1,9})?")
 """A frame rate; an exponent would make a fraction with any number of digits."""
@@ -69,6 +70,7 @@ class JobState:
         result: Result of the last attempt if it was successful.
         error: Code, message and hint of the last attempt if it failed.
         sources: See :class:`heygem_cli.batch.rows.Row`.
+        worker: The node whose worker ran the last attempt; empty if the batch itself did.
     """
 
     status: Status
@@ -82,11 +84,17 @@ class JobState:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
     sources: tuple[str, ...] = ()
+    worker: str = ""
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the batch died during the last attempt; where others run the jobs, that says nothing of the job."""
+        return self.status == "started" and not self.worker
 
     @property
     def crashed_too_often(self) -> bool:
         """Whether the job is not tried again because the process died during it too often."""
-        return self.crashes + (self.status == "started") >= MAX_CRASHES
+        return self.crashes + self.crashed >= MAX_CRASHES
 
 
 def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any]) -> None:
@@ -96,6 +104,8 @@ def apply_event(states: MutableMapping[str, JobState], event: Mapping[str, Any])
         return
     if kind == "started":
         states[job_id] = _start_attempt(states.get(job_id), event)
+    elif kind == "publishing" and job_id in states:
+        states[job_id] = replace(states[job_id], made=_made(states[job_id], event))
     elif kind in get_args(Status) and job_id in states:
         state = states[job_id]
         states[job_id] = replace(
@@ -123,9 +133,9 @@ def _start_attempt(state: JobState | None, event: Mapping[str, Any]) -> JobState
     made = state.made if state is not None and state.output == output else frozenset()
     attempts, crashes = 1, 0
     if state is not None and state.key == key:
-        attempts, crashes = state.attempts + 1, state.crashes + (state.status == "started")
-    sources = tuple(event.get("sources", ()))
-    return JobState("started", key, output, event["run"], attempts, crashes, made, sources=sources)
+        attempts, crashes = state.attempts + 1, state.crashes + state.crashed
+    sources, worker = tuple(event.get("sources", ())), event.get("worker", "")
+    return JobState("started", key, output, event["run"], attempts, crashes, made, sources=sources, worker=worker)
 
 
 def parse_events(data: bytes, name: str = "the journal") -> list[Event]:
@@ -204,7 +214,7 @@ def replay(paths: Iterable[Path]) -> dict[str, JobState]:
         apply_event(states, event)
     digests = frozenset(digest for path in paths if (digest := read_receipt(receipt_path(path))))
     for job_id, state in states.items():
-        if state.status == "started":  # the process may have been killed after it published the output
+        if state.crashed:  # the process may have been killed after it published the output
             states[job_id] = replace(state, made=state.made | digests)
     return states
 
@@ -244,7 +254,7 @@ class Journal:
             HeygemError: ``journal-failed``.
         """
         content: Event = {"event": event, "time": round(time.time(), 3), **fields}
-        digest = read_receipt(self.receipt) if event in END_EVENTS else None
+        digest = read_receipt(self.receipt) if event in END_EVENTS and "sha256" not in fields else None
         if digest is not None:
             content["sha256"] = digest
         line = json.dumps(content, ensure_ascii=False).encode() + b"\n"
@@ -284,7 +294,7 @@ def _settle_receipt(journal: Journal) -> None:
             message, hint = "this file has the name of one of ours", "Move it, or rename the manifest"
             raise InputError("journal-failed", message, hint=hint, path=journal.receipt)
         for job_id, state in replay([journal.path]).items():
-            if state.status == "started":
+            if state.crashed:  # workers of a cluster write no receipts
                 journal.write("died", run=state.run, id=job_id, seconds=0.0)
         journal.receipt.unlink(missing_ok=True)
 

@@ -7,28 +7,36 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from heygem_cli import __version__
+from heygem_cli.batch.attempts import Attempts, Observer
 from heygem_cli.batch.bad_rows import unusable_jobs
 from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, receipt_path, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError
+from heygem_cli.batch.parallel import ParallelRunner, WorkerPool, WorkerSetup
 from heygem_cli.batch.plan import PlannedJob, make_plan
 from heygem_cli.batch.report import BatchReport, report_job
 from heygem_cli.batch.request import STDIN, BatchRequest
 from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row
-from heygem_cli.batch.runner import BatchRunner, Observer
+from heygem_cli.batch.runner import BatchRunner
 from heygem_cli.batch.source import read_source
 from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
 from heygem_cli.engines import check_engine_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
 from heygem_cli.files import remove_stale_parts
 from heygem_cli.pipeline import check_current_folder
+
+PARTS_SECONDS = 3.0
+"""Time in which killed workers of other nodes, and their encoders, end."""
+OpenPool = Callable[[WorkerSetup], AbstractContextManager[WorkerPool]]
+"""Opens the workers of a run."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +137,14 @@ def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> set[str]:
 
 
 def run_batch(
-    batch: CheckedBatch, make_observer: Callable[[list[PlannedJob]], Observer]
+    batch: CheckedBatch, make_observer: Callable[[list[PlannedJob]], Observer], open_pool: OpenPool | None = None
 ) -> tuple[BatchReport, list[HeygemError]]:
     """Run the jobs of a batch that need rendering, and write its reports, whatever happens.
+
+    Args:
+        batch: The batch.
+        make_observer: Makes the receiver of the progress.
+        open_pool: Opens the workers that run the jobs; None to run one after another here.
 
     Returns:
         The report, and the errors of report files that could not be written.
@@ -151,28 +164,54 @@ def run_batch(
         for folder in folders:
             remove_stale_parts(folder)
         write_reports = partial(_write_reports, batch, jobs, journal)
-        stdin = batch.data if request.manifest == STDIN else None
-        runner = BatchRunner(
-            jobs,
-            journal,
-            batch.run_id,
-            request.options,
-            make_observer(jobs),
-            restart=partial(restart, batch.run_id, batch.began, stdin),
-            write_reports=write_reports,
-        )
         stopped: int | None = None
         try:
-            engines = sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
-            worker = ChildProcessWorker if request.options.isolate else InProcessWorker
-            stopped = runner.run(lambda: worker(request.engines, request.settings, engines))
+            attempts = Attempts(jobs, journal, batch.run_id, request.options, make_observer(jobs))
+            if open_pool is None:
+                stopped = _run_here(batch, jobs, attempts, write_reports)
+            else:
+                stopped = _run_elsewhere(request, jobs, attempts, write_reports, open_pool)
         except StoppedError as error:
             stopped = error.signum
         finally:
-            for folder in folders:
-                remove_stale_parts(folder)  # of a worker process that died
+            _remove_parts(folders, 0.0 if open_pool is None else PARTS_SECONDS)
             result = write_reports(stopped)
     return result
+
+
+def _remove_parts(folders: Iterable[Path], seconds: float) -> None:
+    """Delete the part files of worker processes that died; on other nodes that may take some seconds."""
+    deadline = time.monotonic() + seconds
+    left = list(folders)
+    while (left := [folder for folder in left if remove_stale_parts(folder)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _run_here(
+    batch: CheckedBatch, jobs: Sequence[PlannedJob], attempts: Attempts, write_reports: Callable[[int], object]
+) -> int | None:
+    request = batch.request
+    stdin = batch.data if request.manifest == STDIN else None
+    restart_command = partial(restart, batch.run_id, batch.began, stdin)
+    worker = ChildProcessWorker if request.options.isolate else InProcessWorker
+    runner = BatchRunner(attempts, restart=restart_command, write_reports=write_reports)
+    return runner.run(lambda: worker(request.engines, request.settings, _engines(jobs)))
+
+
+def _run_elsewhere(
+    request: BatchRequest,
+    jobs: Sequence[PlannedJob],
+    attempts: Attempts,
+    write_reports: Callable[[int], object],
+    open_pool: OpenPool,
+) -> int | None:
+    identities = {name: find_engine(name).identity(request.engines) for name in _engines(jobs)}
+    setup = WorkerSetup(request.engines, request.settings, identities, Path.cwd())
+    return ParallelRunner(attempts, write_reports=write_reports).run(lambda: open_pool(setup))
+
+
+def _engines(jobs: Iterable[PlannedJob]) -> list[str]:
+    return sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
 
 
 def _write_reports(

@@ -63,6 +63,7 @@ class Failure:
     Attributes:
         retryable: Whether another attempt may succeed.
         worker_died: Whether the worker's process died.
+        node_lost: Whether its whole machine was lost.
         trace: The traceback, for ``--debug``.
     """
 
@@ -71,6 +72,7 @@ class Failure:
     hint: str = ""
     retryable: bool = False
     worker_died: bool = False
+    node_lost: bool = False
     trace: str = ""
 
     def to_dict(self) -> dict[str, str]:

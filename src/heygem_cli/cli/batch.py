@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from heygem_cli.cli.batch_inputs import choose_source
+from heygem_cli.cli.batch_inputs import check_cluster, choose_source
 from heygem_cli.cli.output import (
     console,
     format_counts,
@@ -24,7 +26,9 @@ from heygem_cli.cli.output import (
     print_table,
 )
 from heygem_cli.cli.parameters import Given, command
+from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.errors import InputError, StoppedError, plural, printable
+from heygem_cli.option_fields import with_values
 from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from heygem_cli.batch.plan import PlannedJob
     from heygem_cli.batch.report import BatchReport, JobReport
     from heygem_cli.batch.request import BatchRequest
-    from heygem_cli.batch.session import CheckedBatch
+    from heygem_cli.batch.session import CheckedBatch, OpenPool
     from heygem_cli.errors import HeygemError
 
 MAX_MISSING = 50
@@ -58,6 +62,7 @@ def batch(
     options: BatchOptions,
     defaults: RenderOptions,
     engines: EngineOptions,
+    cluster: ClusterOptions,
     display: DisplayOptions,
     given: Given,
 ) -> None:
@@ -66,6 +71,9 @@ def batch(
     Columns of a manifest: audio and face; optional are id, output and the options that may differ from row to row:
     {options}.
     """
+    check_cluster(cluster, options, given)
+    if cluster.ray is not None:
+        defaults = with_values(defaults, {"threads": defaults.encode.threads or math.ceil(cluster.ray_cpus)})
     settings = read_settings(os.environ, defaults.encode.threads)
     apply_settings(settings, os.environ)
     if not display.debug:
@@ -84,10 +92,10 @@ def batch(
         _write_manifest(options.write_manifest, request, display)
         return
     elif options.watch_folder is not None:
-        _watch(options.watch_folder, request, display)
+        _watch(options.watch_folder, request, cluster, display)
         return
     else:
-        report, unwritten = _run(request, display)
+        report, unwritten = _run(request, cluster, display)
     _show_report(report, display)
     for error in unwritten:
         raise error
@@ -108,20 +116,32 @@ def _check(request: BatchRequest, display: DisplayOptions) -> CheckedBatch:
     return checked
 
 
-def _run(request: BatchRequest, display: DisplayOptions) -> tuple[BatchReport, list[HeygemError]]:
+def _run(
+    request: BatchRequest, cluster: ClusterOptions, display: DisplayOptions
+) -> tuple[BatchReport, list[HeygemError]]:
     from heygem_cli.batch.session import run_batch
     from heygem_cli.cli.progress import show_batch_progress
 
+    open_pool = _pool(cluster, display)
     checked = _check(request, display)
     with show_batch_progress(quiet=display.quiet, debug=display.debug) as make_observer:
-        return run_batch(checked, make_observer)
+        return run_batch(checked, make_observer, open_pool)
 
 
-def _watch(folder: Path, request: BatchRequest, display: DisplayOptions) -> None:
+def _pool(cluster: ClusterOptions, display: DisplayOptions) -> OpenPool | None:
+    if cluster.ray is None:
+        return None
+    from heygem_cli.scale.ray_pool import check_installed, open_pool
+
+    check_installed()
+    return partial(open_pool, cluster, debug=display.debug)
+
+
+def _watch(folder: Path, request: BatchRequest, cluster: ClusterOptions, display: DisplayOptions) -> None:
     from heygem_cli.cli.watch_folder import watch_folder
 
     def run(arrived: BatchRequest) -> int | None:
-        report, _ = _run(arrived, display)
+        report, _ = _run(arrived, cluster, display)
         _show_report(report, display, one_line=True)
         return report.stopped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import typer
 
 from heygem_cli.batch.media_files import VIDEO, is_list, is_media
+from heygem_cli.cluster_options import ADDRESS, ClusterOptions
 from heygem_cli.errors import InputError, printable
 from heygem_cli.option_fields import declared
 from heygem_cli.options import BatchOptions
@@ -29,10 +31,10 @@ EXCLUSIVE = (
 
 
 class BatchCommand(typer.core.TyperCommand):
-    """Takes all videos that follow ``--video``, as the shell makes them of a pattern that is not in quotes."""
+    """Takes all videos that follow ``--video``, as the shell makes them of a pattern, and ``--ray`` without a value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401, D102
-        return super().parse_args(ctx, _repeat_video(args))
+        return super().parse_args(ctx, _complete_ray(_repeat_video(args)))
 
 
 def _repeat_video(arguments: Sequence[str]) -> list[str]:
@@ -44,6 +46,35 @@ def _repeat_video(arguments: Sequence[str]) -> list[str]:
         in_videos = is_value or (in_videos and Path(argument).suffix.lower() in VIDEO)
         repeated += ["--video", argument] if in_videos and not is_value else [argument]
     return repeated
+
+
+def _complete_ray(arguments: Sequence[str]) -> list[str]:
+    """Return the command line with an address after each ``--ray``."""
+    complete: list[str] = []
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        complete.append(argument)
+        if argument == "--ray" and not (ADDRESS.fullmatch(following) or following.startswith("ray://")):
+            complete.append("auto")
+    return complete
+
+
+def check_cluster(cluster: ClusterOptions, options: BatchOptions, given: Collection[str]) -> None:
+    """Check that the options of a cluster go with the others.
+
+    Raises:
+        InputError: ``bad-options``.
+    """
+    for each in declared(ClusterOptions):
+        if cluster.ray is None and each.name in given:
+            raise InputError("bad-options", f"{each.flags[-1]} is for --ray", hint="Add --ray")
+    reasons = {
+        "isolate": "Leave --isolate out: each worker of a cluster is a process of its own",
+        "merge_reports": "Leave --ray out: nothing is rendered",
+        "write_manifest": "Leave --ray out: nothing is rendered",
+    }
+    for name, hint in reasons.items():
+        if cluster.ray is not None and getattr(options, name):
+            raise InputError("bad-options", f"--ray and {FLAGS[name]} exclude each other", hint=hint)
 
 
 def choose_source(

@@ -23,7 +23,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 
 from heygem_cli.cli.output import console, format_duration
-from heygem_cli.errors import printable
+from heygem_cli.errors import plural, printable
 from heygem_cli.time_left import TimeLeft, part_done
 
 if TYPE_CHECKING:
@@ -168,6 +168,8 @@ class BatchProgress:
         self._ended = 0
         self._ended_seconds = 0.0
         self._left = TimeLeft(self._total_seconds, time.monotonic())
+        self._running: dict[int, float] = {}
+        self._running_seconds = 0.0
         if bar is not None:
             for column in bar.columns:
                 if isinstance(column, _Left):
@@ -175,23 +177,29 @@ class BatchProgress:
             self._task = bar.add_task("loading", total=self._total_seconds, jobs=f"0/{self._count}")
 
     def job_started(self, job: PlannedJob) -> None:
-        """Show the name of the job."""
+        """Show the name of the job, or how many run at the same time."""
+        self._running[job.row.raw.number] = 0.0
         if self._bar is not None:
-            name = Text(printable(job.row.id))
+            several = len(self._running) > 1
+            name = Text(plural(len(self._running), "job") if several else printable(job.row.id))
             name.truncate(max(8, self._screen.width // 4), overflow="ellipsis")  # leaves space for the time left
-            self._bar.update(self._task, description=name.plain, jobs=f"{self._ended + 1}/{self._count}")
+            number = self._ended + len(self._running)
+            self._bar.update(self._task, description=name.plain, jobs=f"{number}/{self._count}")
 
     def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
         """Move the bar."""
         if progress.total:
-            self._show_done(self._ended_seconds + part_done(progress) * job.audio_seconds)
+            self._note_part(job, part_done(progress) * job.audio_seconds)
+            self._show_done()
 
     def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """Show how the attempt ended."""
+        self._note_part(job, 0.0)
+        del self._running[job.row.raw.number]
         if state.status in ("done", "failed"):
             self._ended += 1
             self._ended_seconds += job.audio_seconds
-        self._show_done(self._ended_seconds)
+        self._show_done()
         if failure is not None:
             self._print(job, f"{state.status}: {failure.message}")
             if self._debug and failure.trace:
@@ -202,7 +210,17 @@ class BatchProgress:
             for text in (state.result or {}).get("warnings", []):
                 self._print(job, f"warning: {text}")
 
-    def _show_done(self, seconds: float) -> None:
+    def warned(self, text: str) -> None:
+        """Show a problem that costs no job."""
+        self._screen.print(Text(f"warning: {printable(text)}"))
+
+    def _note_part(self, job: PlannedJob, seconds: float) -> None:
+        """Note how much of the audio of a running job is done."""
+        self._running_seconds += seconds - self._running[job.row.raw.number]
+        self._running[job.row.raw.number] = seconds
+
+    def _show_done(self) -> None:
+        seconds = self._ended_seconds + self._running_seconds
         self._left.update(seconds, time.monotonic())
         if self._bar is not None:
             self._bar.update(self._task, completed=seconds)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from heygem_cli.batch.runner import MAX_TIMEOUT
+from heygem_cli.batch.attempts import MAX_TIMEOUT
 from heygem_cli.batch.watchdog import GRACE_SECONDS
 from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
 from heygem_cli.engines import find_engine

@@ -1,0 +1,1 @@
+"""Batches on several machines: a pool of workers on a Ray cluster."""

@@ -1,0 +1,172 @@
+"""Tests of ``heygem batch --ray`` on a real cluster of two nodes on this machine."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from batch_program import is_complete
+
+pytest.importorskip("ray")
+
+SIX = "audio,face,id\n" + "".join(
+    f"{audio}.wav,{face}.mp4,{face}-{audio}\n" for face in ("face", "other") for audio in "abc"
+)
+NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster whose head runs no jobs."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the names of sockets in it must be short
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    before = os.environ.get("HEYGEM_CACHE_DIR")
+    os.environ["HEYGEM_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))  # of the nodes
+    from ray.cluster_utils import Cluster
+
+    head = {**NODE, "num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        cluster.add_node(**NODE)
+    yield cluster
+    cluster.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+    if before is None:
+        del os.environ["HEYGEM_CACHE_DIR"]
+    else:
+        os.environ["HEYGEM_CACHE_DIR"] = before
+
+
+@pytest.fixture
+def on_ray(batch, cluster):
+    return batch, ("--ray", cluster.address)
+
+
+def encoder(batch, process, job):
+    """Wait for the ffmpeg that writes the output of a job; return its process id and that of the worker."""
+    pid = batch.signal_encoder(process, job, 0)
+    return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def kinds(batch, job):
+    return [event["event"] for event in batch.events() if event.get("id") == job]
+
+
+def test_jobs_run_on_all_nodes_and_each_face_on_one(on_ray):
+    batch, ray = on_ray
+    batch.rows(SIX)
+    report = batch.json(*ray)
+    assert report["counts"] == {"done": 6, "failed": 0, "interrupted": 0, "waiting": 0, "already_done": 0}
+    assert [job["output"] for job in report["jobs"]] == [f"{job['id']}.mp4" for job in report["jobs"]]
+    assert is_complete(batch.folder / "face-b.mp4", 0.6)
+    assert batch.new_files() == sorted(f"{job['id']}.mp4" for job in report["jobs"])
+    workers = {
+        face: {e["worker"] for e in batch.events("started") if e["id"].startswith(face)} for face in ("face", "other")
+    }
+    assert len(workers["face"] | workers["other"]) == 2
+    # The next run, here or there, has nothing to do.
+    assert batch.json("--dry-run")["seconds"] == 0
+    done = batch.run(*ray, "--report", "r.json")
+    assert (done.returncode, done.stdout.splitlines()[-1][:21]) == (0, "6 jobs: 6 already don")
+
+
+def test_job_whose_worker_is_killed_is_tried_again(on_ray):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nlong.wav,face.mp4,one\na.wav,other.mp4,two")
+    process = batch.start(*ray)
+    _, worker = encoder(batch, process, "one")
+    os.kill(worker, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, kinds(batch, "one")) == (0, ["started", "died", "started", "publishing", "done"]), err
+    assert "2 jobs: 2 done" in out
+    assert "died during this job" in err
+    assert is_complete(batch.folder / "one.mp4", 10)
+    assert batch.new_files() == ["one.mp4", "two.mp4"]
+
+
+def test_node_that_is_lost_costs_no_job_and_a_new_one_is_used(on_ray, cluster):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nlong.wav,face.mp4,one\nlong.wav,other.mp4,two\nlong.wav,face.mp4,three\n")
+    process = batch.start(*ray)
+    _, worker = encoder(batch, process, "one")
+    # The raylet is the parent of its workers.
+    raylet = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    (node,) = [node for node in cluster.worker_nodes if raylet in [p.pid for _, p in node.live_processes()]]
+    cluster.remove_node(node, allow_graceful=False)
+    cluster.add_node(**NODE)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert "3 jobs: 3 done" in out
+    assert kinds(batch, "one") == ["started", "interrupted", "started", "publishing", "done"]
+    assert kinds(batch, "two") == ["started", "publishing", "done"]
+    assert len({event["worker"] for event in batch.events("started")}) == 3
+    assert batch.new_files() == ["one.mp4", "three.mp4", "two.mp4"]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signal_interrupts_all_jobs(on_ray, signum):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nminute.wav,face.mp4,one\nminute.wav,other.mp4,two\nlong.wav,other.mp4,three")
+    process = batch.start(*ray, "--report", "r.json")
+    encoder(batch, process, "one")
+    encoder(batch, process, "two")
+    process.send_signal(signum)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + signum, err
+    assert {job: kinds(batch, job) for job in ("one", "two", "three")} == {
+        "one": ["started", "interrupted"],
+        "two": ["started", "interrupted"],
+        "three": [],
+    }
+    wait_for_files(batch, ["r.json"])
+
+
+def wait_for_files(batch, names):
+    """Wait until the folder has these new files: the workers of a batch that ended leave within some seconds."""
+    deadline = time.monotonic() + 30
+    while batch.new_files() != names:
+        assert time.monotonic() < deadline, batch.new_files()
+        time.sleep(0.1)
+
+
+def test_batch_that_is_killed_goes_on_and_no_job_is_blamed(on_ray):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nlong.wav,face.mp4,one\na.wav,other.mp4,two")
+    for started in (1, 2):
+        process = batch.start(*ray)
+        while kinds(batch, "one").count("started") < started:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+        encoder(batch, process, "one")
+        process.kill()
+        process.communicate()
+    statuses = batch.statuses(*ray)
+    assert statuses == {"one": "done", "two": "done"}
+    assert kinds(batch, "one") == ["started"] * 3 + ["publishing", "done"]
+    assert kinds(batch, "two").count("done") == 1
+    assert is_complete(batch.folder / "one.mp4", 10)
+    wait_for_files(batch, ["one.mp4", "two.mp4"])
+
+
+def test_failures_are_those_of_a_plain_batch(on_ray):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\na.wav,nobody.mp4,bad\nminute.wav,face.mp4,slow")
+    report = batch.json(*ray, "--timeout", "1", "--retries", "2", "--only", "slow")
+    (job,) = report["jobs"]
+    assert (job["status"], job["attempts"], job["error"]["code"]) == ("failed", 1, "timeout")
+    done = batch.run(*ray, "--retries", "2")
+    assert (done.returncode, kinds(batch, "bad")) == (1, ["started", "failed"])
+    assert "no-face" in done.stdout
+
+
+def test_without_a_cluster_the_exit_status_is_4(batch):
+    batch.rows("audio,face,id\na.wav,face.mp4,one")
+    done = batch.run("--ray", "127.0.0.1:9")
+    assert done.returncode == 4
+    assert "there is no Ray cluster" in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert batch.new_files() == []
