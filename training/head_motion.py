@@ -59,13 +59,13 @@ def clip_motion(clip: Clip) -> Motion:
 def fit_prosody(motions: Sequence[Motion]) -> Array:
     """Fit the filter (lags, 3) from loudness to angles by ridge regression."""
     known, wanted = np.zeros((len(LAGS), len(LAGS))), np.zeros((len(LAGS), 3))
-    for speaker, theirs in _by_speaker(motions).items():
+    speakers = _by_speaker(motions).values()
+    for theirs in speakers:
         weight = 1 / sum(len(each.angles) for each in theirs)
-        assert speaker
         for each in theirs:
             known += weight * (each.loudness.T @ each.loudness)
             wanted += weight * (each.loudness.T @ each.angles)
-    ridge = RIDGE * len(_by_speaker(motions)) * np.eye(len(LAGS))
+    ridge = RIDGE * len(speakers) * np.eye(len(LAGS))
     return np.asarray(np.linalg.solve(known + ridge, wanted), np.float32)
 
 
