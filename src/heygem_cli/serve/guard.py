@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from heygem_cli.errors import HeygemError
@@ -126,7 +128,8 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
-        await self._app(scope, limited, with_headers)
+        with suppress(ClientDisconnect):  # in the middle of an upload
+            await self._app(scope, limited, with_headers)
 
 
 def _is_same_origin(headers: Headers) -> bool:
