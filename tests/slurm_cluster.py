@@ -118,6 +118,11 @@ class SlurmCluster:
         return "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in sorted(self.folder.glob("*.out")))
 
     def close(self) -> None:
+        """End the jobs, which would outlive the services, and then these."""
+        self._ask("scancel", "--user", getpass.getuser())
+        deadline = time.monotonic() + 60
+        while self._ask("squeue", "-h").strip() and time.monotonic() < deadline:
+            time.sleep(0.2)
         for service in reversed(self._services):
             service.terminate()
             try:
