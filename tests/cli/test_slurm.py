@@ -88,3 +88,16 @@ def test_failure_is_not_run_again(submit, slurm, batch):
     task = submit("--array=0-0", RECIPE, batch.manifest, SHARDS="1") + "_0"
     facts = slurm.wait_for_end(task)
     assert (facts["JobState"], facts["ExitCode"], facts["Restarts"]) == ("FAILED", "2:0", "0")
+
+
+def test_second_array_of_one_manifest_waits_for_nobody(submit, shell, slurm, batch):
+    """Each shard has one task at a time; another one says so and ends."""
+    make_voice(batch.folder / "hour.wav", 3600)
+    batch.rows("audio,face,id\nhour.wav,face.mp4,hour")
+    first = submit("--array=0-0", "--cpus-per-task=1", RECIPE, batch.manifest, SHARDS="1") + "_0"
+    wait_for(lambda: statuses(batch, "m.csv.1-of-1.journal.jsonl") == {"hour": "started"})
+    second = submit("--array=0-0", "--cpus-per-task=1", RECIPE, batch.manifest, SHARDS="1") + "_0"
+    assert slurm.wait_for_end(second)["ExitCode"] == "5:0"
+    assert slurm.facts(first)["JobState"] == "RUNNING"
+    assert shell("scancel", first).returncode == 0
+    assert slurm.wait_for_end(first)["JobState"] == "CANCELLED"
