@@ -51,7 +51,7 @@ def minimums(session: nox.Session) -> None:
 def image(session: nox.Session) -> None:
     """Build the container image and run it; needs root, Podman, runc and debootstrap."""
     session.install(".[test]")
-    session.run("pytest", "tests/docker", *session.posargs)
+    session.run("pytest", "-m", "image", *session.posargs)
 
 
 @nox.session
