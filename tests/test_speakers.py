@@ -1,5 +1,6 @@
 """Several people speak in one video, each with an audio of its own."""
 
+import errno
 from contextlib import closing
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 import heygem_cli
-from heygem_cli.errors import InputError
+import heygem_cli.timeline
+from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
 from heygem_cli.job import RenderJob
 from heygem_cli.media.probe_audio import probe_audio
@@ -95,6 +97,32 @@ def test_sound_is_the_mix_or_the_one_that_is_given(pipeline, files, tmp_path):
     assert (result.frames, result.duration) == (38, 1.5)
     assert np.abs(samples_of(result.output)).max() < 0.01
     assert openings(result.output)[:23, 0].max() > 0.05
+
+
+def test_person_whose_audio_ends_before_the_start_is_silent(pipeline, files, tmp_path):
+    result = render(pipeline, speaking(files, tmp_path, *BOTH, start=1.2))
+    assert result.duration == pytest.approx(0.8, abs=0.05)
+    opened = openings(result.output)
+    assert opened[:, 1].max() > 0.05 > opened[:, 0].max()
+    job = speaking(files, tmp_path, *BOTH, start=2.5, overwrite=True)
+    with pytest.raises(InputError, match=r"second.wav: --start 2.5: the audio is 2.00 s long"):
+        check_job(job)
+
+
+def test_timeline_that_cannot_be_written_does_not_hide_that_the_video_is_complete(
+    pipeline, files, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(heygem_cli.timeline, "write_atomically", full)
+    job = speaking(files, tmp_path, *BOTH, duration=0.2, timeline=tmp_path / "out.csv")
+    with pytest.raises(
+        HeygemError, match=r"out.csv: the disk is full. Free some space; .*complete: .*out.mp4"
+    ) as error:
+        render(pipeline, job)
+    assert error.value.exit_code == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
 def test_one_person_cannot_speak_twice(pipeline, files, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.face.appearance import LENGTH
+from heygem_cli.face.appearance import BINS, LENGTH
 from heygem_cli.face.people import find_people, person_track
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.face.video_track import Face, TrackedFrame, write_track
@@ -14,7 +14,8 @@ from heygem_cli.face.video_track import Face, TrackedFrame, write_track
 def looks(kind: int) -> np.ndarray:
     """Return the appearance of one of some people who look quite different, seen from the front."""
     appearance = np.zeros(LENGTH, np.float32)
-    appearance[[kind, -2]] = 10, 1
+    appearance[kind:-2:BINS] = 1
+    appearance[-2] = 1
     return appearance
 
 

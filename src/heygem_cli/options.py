@@ -114,7 +114,7 @@ class RenderOptions:
         metavar="FILE",
         variable=False,
         is_input=True,
-        default_text="the mix of what people say, in mono",
+        default_text="the mix of what people say",
     )
     audio_track: int | None = option(
         None,

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
-from heygem_cli.errors import InputError, printable
+from heygem_cli.errors import HeygemError, InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
 from heygem_cli.media.mix import mixed
 from heygem_cli.media.output_format import output_format
-from heygem_cli.media.part import cut_audio, cut_video, half_size
+from heygem_cli.media.part import cut_audio, cut_audios, cut_video, half_size
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
@@ -91,12 +91,12 @@ def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
         InputError: ``empty-part``.
     """
     options = job.options
-    audio = cut_audio(inputs.audio, options.start, options.duration)
-    speakers = tuple(
-        replace(each, audio=cut_audio(each.audio, options.start, options.duration)) for each in inputs.speakers
-    )
+    parts = cut_audios([each.audio for each in inputs.speakers], options.start, options.duration)
+    speakers = tuple(replace(each, audio=part) for each, part in zip(inputs.speakers, parts, strict=True))
     if speakers and options.sound is None:
         audio = max((speaker.audio for speaker in speakers), key=lambda each: each.duration)
+    else:
+        audio = cut_audio(inputs.audio, options.start, options.duration)
     video = half_size(inputs.video) if job.half_size else inputs.video
     drive = inputs.drive and cut_audio(inputs.drive, options.start, options.duration)
     return replace(inputs, audio=audio, video=cut_video(video, options.face_start), drive=drive, speakers=speakers)
@@ -182,6 +182,17 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
         yield f"{printable(inputs.drive.path)}: {lengths}; they begin together"
 
 
+def _write_timeline(job: RenderJob, result: RenderResult) -> None:
+    """Write the timeline of a finished video, if it is wanted."""
+    if job.options.timeline is None:
+        return
+    try:
+        write_timeline(job.options.timeline, result)
+    except HeygemError as error:
+        error.hint = f"{error.hint}; the video is complete: {printable(job.output)}"
+        raise
+
+
 def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> Iterator[str]:
     """Say who speaks where several people are shown and nobody was chosen, or not clearly."""
     chosen = (options.person, *(speech.person for speech in options.speak))
@@ -248,6 +259,8 @@ class Pipeline:
             on_progress(Progress("speech", 0, inputs.audio.duration or None))
 
         def heard(audio: AudioInfo) -> AudioInfo:
+            if audio.is_silent:
+                return audio
             damaged = has_damaged_audio(audio, tick, output_format(job.output))
             return replace(listen(audio, tick), damaged=damaged)
 
@@ -263,8 +276,7 @@ class Pipeline:
                 audio = heard(inputs.audio)
             inputs = replace(inputs, audio=audio)
             result = engine.render(job, inputs, on_progress)
-        if job.options.timeline is not None:
-            write_timeline(job.options.timeline, result)
+        _write_timeline(job, result)
         warnings = *_warnings(inputs, job.options), *_choice(result, inputs.video, job.options), *result.warnings
         return replace(result, warnings=warnings)
 

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -5,7 +6,7 @@ from heygem_cli.face.appearance import distance
 from heygem_cli.face.geometry import canonical_face
 from heygem_cli.face.people import find_people, person_track
 from heygem_cli.face.video_track import Face, TrackedFrame, write_track
-from portrait import face_tracker, i420, other_portrait, scene
+from portrait import face_tracker, i420, other_portrait, portrait, scene, track_frame
 from tracks import looks
 
 SIZE = (640, 360)
@@ -127,3 +128,23 @@ def test_descriptions_of_one_real_person_differ_less_than_those_of_two(real):
     other = [distance(samples[0], samples[k]) for k in np.flatnonzero(tracklets == 1)]
     assert max(same) < 0.6
     assert min(other) > 1.2
+
+
+def masked(picture):
+    """Return a portrait with a blue mask from the nose to the chin."""
+    points = track_frame(i420(picture))
+    outline = np.int32(points[[93, 117, 197, 346, 323, 361, 397, 378, 152, 149, 172, 132], :2])
+    return cv2.fillPoly(picture.copy(), [outline], (150, 90, 40), cv2.LINE_AA)
+
+
+def test_person_who_puts_on_a_mask_remains_the_same(tmp_path):
+    shots = [
+        [scene(*SIZE, (300 + k, 180, 330)) for k in range(14)],
+        [scene(*SIZE, (320 - k, 180, 330, masked(portrait()))) for k in range(14)],
+        [scene(*SIZE, (340 - k, 190, 260, masked(other_portrait()))) for k in range(14)],
+    ]
+    frames = [i420(image) for shot in shots for image in shot]
+    track = write_track(tmp_path / "a.track", face_tracker().follow(frames), limit=99)
+    first, second = find_people(track)
+    assert (first.frames, first.last) == (28, 27)
+    assert (second.frames, second.first) == (14, 28)

@@ -34,6 +34,10 @@ SAME = 3.1
 """Distance between histograms at which a face is as likely that of the same person as that of another."""
 TURN = 30.0
 """Degrees between two faces that double the distance which the same person may have."""
+EYES = -0.05
+"""Height in the canonical frame above which landmarks are those of eyes, brows and forehead, which no mask covers."""
+EYES_WEIGHT = 1.15
+"""What the distance of this part is multiplied by, so that it is seldom that of somebody else."""
 WHOLE = 0.95
 """Share of the landmarks that are in the picture if the whole face is."""
 SIDE = 96
@@ -77,11 +81,22 @@ def distance(one: Array, other: Array) -> float:
 
 
 def distances(some: Array, others: Array) -> Array:
-    """Return the distances (n, m) of all pairs of descriptions (n, LENGTH) and (m, LENGTH)."""
-    squares = ((each[:, :-2] ** 2).sum(1) for each in (some, others))
-    squared = np.add.outer(*squares) - 2 * some[:, :-2] @ others[:, :-2].T
+    """Return the distances (n, m) of all pairs of descriptions (n, LENGTH) and (m, LENGTH).
+
+    It is that of all points or that of those around the eyes, whichever is less: a mask or a hand may hide the rest.
+    """
     turned = np.abs(np.subtract.outer(some[:, -1], others[:, -1]))
-    return np.asarray(np.sqrt(np.maximum(squared, 0)) / (SAME * (1 + turned / TURN)), np.float32)
+    whole = _apart(some[:, :-2], others[:, :-2])
+    eyes = _apart(*(each[:, :-2].reshape(-1, POINTS, BINS)[:, _eye_points()] for each in (some, others)))
+    eyes *= EYES_WEIGHT * np.sqrt(POINTS / len(_eye_points()))
+    return np.asarray(np.minimum(whole, eyes) / (SAME * (1 + turned / TURN)), np.float32)
+
+
+def _apart(some: Array, others: Array) -> Array:
+    """Return the Euclidean distances (n, m) of all pairs of (n, …) and (m, …)."""
+    flat, other = some.reshape(len(some), -1), others.reshape(len(others), -1)
+    squared = np.add.outer((flat**2).sum(1), (other**2).sum(1)) - 2 * flat @ other.T
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
 def described_points(landmarks: Array) -> Array:
@@ -119,6 +134,12 @@ def _points() -> list[int]:
         chosen.append(int(np.argmax(distances)))
         distances = np.minimum(distances, np.linalg.norm(places - places[chosen[-1]], axis=1))
     return [int(point) for point in candidates[chosen]]
+
+
+@cache
+def _eye_points() -> npt.NDArray[np.int64]:
+    """Return which of the landmarks of a description are around the eyes."""
+    return np.flatnonzero(canonical_face()[_points(), 1] < EYES)
 
 
 def _to_front(points: Array) -> Array:

@@ -95,6 +95,11 @@ def decode_audio_args(audio: AudioInfo, rate: int) -> list[str]:
     return _decode_args(audio, f"{mix}aresample={rate}", "-ac", "1")
 
 
+def decode_stereo_args(audio: AudioInfo, rate: int) -> list[str]:
+    """Build the arguments that write an audio of several channels to stdout, as stereo float samples."""
+    return _decode_args(audio, f"aresample={rate}", "-ac", "2")
+
+
 def decode_channels_args(audio: AudioInfo, rate: int) -> list[str]:
     """Build the arguments that write the audio to stdout, as float samples of all its channels."""
     # Unlike -ac, which may mix, it keeps every channel as it is, and their number where that changes on the way.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from heygem_cli.errors import InputError
@@ -26,6 +27,23 @@ def cut_audio(audio: AudioInfo, start: float, duration: float | None) -> AudioIn
             message = f"--duration {duration:g}: the sound begins at {float(audio.delay):.2f} s"
             raise InputError("empty-part", message, hint="Choose a longer or a later part", path=audio.path)
     return replace(audio, duration=length, skipped=start, limit=duration, seamless=False)
+
+
+def cut_audios(audios: Sequence[AudioInfo], start: float, duration: float | None) -> list[AudioInfo]:
+    """Return the part of several audios that begin together; one that has no sound there is silent.
+
+    Raises:
+        InputError: ``empty-part``: none has any.
+    """
+    parts = []
+    for audio in audios:
+        try:
+            parts.append(cut_audio(audio, start, duration))
+        except InputError:
+            parts.append(replace(audio, duration=0.0, limit=0))
+    if audios and all(part.is_silent for part in parts):
+        cut_audio(max(audios, key=lambda audio: audio.duration), start, duration)
+    return parts
 
 
 def cut_video(video: VideoInfo, start: float) -> VideoInfo:

@@ -134,11 +134,31 @@ def read_audio(audio: AudioInfo, rate: int = 16000) -> Generator[Samples, None, 
         InputError: ``no-samples`` when nothing can be decoded.
         HeygemError: The decoder failed.
     """
+    if not audio.is_silent:
+        yield from _silence(audio, rate)
+        with closing(_read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)) as chunks:
+            yield from chunks
+
+
+def read_stereo(audio: AudioInfo, rate: int) -> Generator[ChannelSamples, None, None]:
+    """Decode the audio as :func:`read_audio` does, but as stereo (samples, 2); mono is the same on both sides."""
+    if audio.channels < 2 or audio.downmix or audio.is_silent:
+        with closing(read_audio(audio, rate)) as chunks:
+            for chunk in chunks:
+                yield np.column_stack([chunk, chunk])
+        return
+    for chunk in _silence(audio, rate):
+        yield np.column_stack([chunk, chunk])
+    with closing(_read_samples(audio, arguments.decode_stereo_args(audio, rate), 2 * AUDIO_BLOCK)) as chunks:
+        for chunk in chunks:
+            yield chunk.reshape(-1, 2)
+
+
+def _silence(audio: AudioInfo, rate: int) -> Iterator[Samples]:
+    """Yield the silence before the sound begins."""
     silence = max(0, round(float(audio.delay - Fraction(audio.skipped)) * rate))
     for start in range(0, silence, AUDIO_BLOCK):
         yield np.zeros(min(AUDIO_BLOCK, silence - start), np.float32)
-    with closing(_read_samples(audio, arguments.decode_audio_args(audio, rate), AUDIO_BLOCK)) as chunks:
-        yield from chunks
 
 
 def fit_length(chunks: Generator[Samples, None, None], length: int) -> Generator[Samples, None, None]:

@@ -189,6 +189,11 @@ class AudioInfo:
         """Whether AAC cannot have so many."""
         return self.channels > AAC_MAX_CHANNELS
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the part that is used has no sound."""
+        return self.limit == 0
+
 
 def planes(frame: Frame) -> tuple[Frame, Frame, Frame]:
     """Return views of the Y, U and V planes of a frame; U and V have half its width and height."""
