@@ -51,7 +51,7 @@ class FaceTrack:
             self.present[piece.first : piece.last + 1] = True
             rows = _rows_of(video, piece)
             self._row[video.row_frames[rows]] = rows
-        self._chunk: tuple[int, Array] = (-1, np.zeros((0, LANDMARKS, 3), np.float32))
+        self._known: tuple[int, Array] = (0, np.zeros((0, LANDMARKS, 3), np.float32))
 
     def __len__(self) -> int:
         return len(self.video)
@@ -69,17 +69,22 @@ class FaceTrack:
         if not self.present[index]:
             return None
         start = index // _CHUNK * _CHUNK
-        if self._chunk[0] != start:
-            self._chunk = start, self.rows(start, _CHUNK)
-        return np.asarray(self._chunk[1][index - start])
+        return np.asarray(self.rows(start, _CHUNK)[index - start])
 
     def rows(self, start: int, count: int) -> Array:
-        """Read the landmarks (count, 478, 3) of successive frames, NaN without the person.
+        """Return the landmarks (count, 478, 3) of successive frames, NaN without the person; they are read-only.
+
+        What was read last is kept, since several stages want to know the same frames.
 
         Raises:
             HeygemError: ``bad-track``: the file has become shorter.
         """
         stop = max(start, min(start + count, len(self)))
+        if (start, stop - start) != (self._known[0], len(self._known[1])):
+            self._known = start, self._smoothed(start, stop)
+        return self._known[1]
+
+    def _smoothed(self, start: int, stop: int) -> Array:
         result = np.full((stop - start, LANDMARKS, 3), np.nan, np.float32)
         for piece in self._pieces:
             first, last = max(start, piece.first), min(stop - 1, piece.last)
@@ -87,6 +92,7 @@ class FaceTrack:
                 before = max(piece.first, first - RADIUS - MAX_GAP)
                 known = self._read(before, min(piece.last, last + RADIUS + MAX_GAP))
                 result[first - start : last + 1 - start] = _filtered(known)[first - before : last + 1 - before]
+        result.flags.writeable = False
         return result
 
     def _read(self, first: int, last: int) -> Array:

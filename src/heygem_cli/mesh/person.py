@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 
 import cv2
 import numpy as np
@@ -142,13 +143,13 @@ def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork)
     if not groups:
         return (_draw_interior(video, track),)
     first, last = min(map(min, groups)), max(map(max, groups))
+    rows = track.rows(first, last - first + 1)
     sharpest: dict[int, tuple[float, int, Interior]] = {}
     covered: dict[int, bool] = {}
     with closing(read_frames(video, start=first, count=last - first + 1)) as frames:
-        for index, frame in enumerate(frames, first):
+        for index, frame, landmarks in zip(count(first), frames, rows, strict=False):
             for number, group in enumerate(groups):
                 if index in group:
-                    landmarks = track.rows(index, 1)[0]
                     sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
                     if number in sharpest and sharpness <= sharpest[number][0]:
                         continue

@@ -194,6 +194,6 @@ def build_renderer(
     video: VideoInfo, track: FaceTrack, painter: Painter | DraftPainter, network: CoverNetwork
 ) -> FaceRenderer:
     """Build the renderer of a tracked person."""
-    opening_scale = estimate_opening_scale(track, float(video.fps))
+    closed, opening_scale = estimate_closed_mouth(track), estimate_opening_scale(track, float(video.fps))
     interiors = extract_interiors(video, track, network)
-    return FaceRenderer(estimate_closed_mouth(track), opening_scale, interiors, painter, CoverFinder(network))
+    return FaceRenderer(closed, opening_scale, interiors, painter, CoverFinder(network))
