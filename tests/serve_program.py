@@ -38,16 +38,17 @@ class Server:
     Args:
         folder: The folder for its files.
         arguments: More arguments.
+        quality: Of jobs that do not give one; None for the default.
         environment: More variables.
     """
 
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, quality: str | None = "draft", **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "heygem_cli", "serve", "--port", str(self.port), "--folder", str(folder)]
         self.process = subprocess.Popen(
-            [*command, "--quality", "draft", *arguments],
+            [*command, *(["--quality", quality] if quality else []), *arguments],
             env=os.environ | {"HEYGEM_CACHE_DIR": str(folder.parent / "cache")} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

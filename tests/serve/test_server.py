@@ -280,10 +280,11 @@ def test_jobs_survive_the_death_of_the_server_and_a_stop(tmp_path, long, short):
 
 
 def test_job_that_hangs_is_ended_by_the_time_limit(tmp_path, long, short):
-    server = Server(tmp_path / "folder", "--api", "--timeout", "8", "--keep-days", "3").wait_until_ready()
+    server = Server(tmp_path / "folder", "--api", "--timeout", "15", "--keep-days", "3").wait_until_ready()
     id = server.submit(*long, no_cache="yes").json()["id"]
     server.wait_for_phase(id, "running")
     os.kill(server.worker(), signal.SIGSTOP)
     assert server.wait_for_phase(id, "failed")["error"]["code"] == "timeout"
-    server.wait_for_phase(server.submit(*short, duration="0.2").json()["id"], "done")
+    following = server.wait_for_phase(server.submit(*short).json()["id"], "done", "failed")
+    assert following["phase"] == "done", following["error"]
     server.stop()
