@@ -15,6 +15,7 @@ from heygem_cli.serve.page_form import Form, build_history
 from heygem_cli.serve.page_guard import PageGuard
 from heygem_cli.serve.page_job import build_job_page
 from heygem_cli.serve.page_language import translated, translations
+from heygem_cli.serve.page_script import PageScript
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -64,7 +65,6 @@ def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> N
             i18n=translations(),
             theme=_theme(),
             css_paths=STATIC / "page.css",
-            head=f"<script>{(STATIC / 'page.js').read_text(encoding='utf-8')}</script>",
             max_file_size=int(options.max_upload),
             footer_links=[],
             run_history=False,
@@ -75,7 +75,8 @@ def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> N
         )
     gradio = app.router.routes.pop()
     assert isinstance(gradio, Mount)  # noqa: S101 - what Gradio mounts
-    app.router.routes.append(Mount("/", PageGuard(gradio.app, service.store.uploads)))
+    with_script = PageScript(gradio.app, (STATIC / "page.js").read_text(encoding="utf-8"))
+    app.router.routes.append(Mount("/", PageGuard(with_script, service.store.uploads)))
 
 
 def _header() -> None:

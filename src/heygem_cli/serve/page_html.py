@@ -36,7 +36,7 @@ def error_of(error: HeygemError, paths: Iterable[str]) -> str:
 
 def activity(text: str) -> str:
     """Return what is being done at the moment, with a sign that moves."""
-    return f'<p class="activity" role="status">{escape(text)}</p>'
+    return f'<p class="activity">{escape(text)}</p>'
 
 
 def again(job: ServedJob, texts: Texts) -> str:
@@ -67,8 +67,8 @@ def phase(job: ServedJob, texts: Texts) -> str:
 
 
 def status(job: ServedJob, texts: Texts) -> str:
-    """Return the phase of a job, in an element that screen readers read aloud when it changes, or its error."""
-    said = f'<p class="phase phase-{job.phase}" role="status">{escape(phase(job, texts))}</p>'
+    """Return the phase of a job, and its error."""
+    said = f'<p class="phase phase-{job.phase}">{escape(phase(job, texts))}</p>'
     if job.error is None or job.phase != "failed":
         return said
     return said + error_line(job.error["message"], job.error.get("hint", ""))
@@ -118,8 +118,13 @@ def result(job: ServedJob, texts: Texts) -> str:
 
 def links(job: ServedJob, texts: Texts) -> str:
     """Return the links to the page with the files of a job, and to the one for new files."""
-    again = f'<a class="button" href="./?{urlencode({"again": job.id})}">{escape(texts.again)}</a> '
-    return f"<p>{again if job.has_ended else ''}{new_link(texts)}</p>"
+    again = _again_link(job, texts, "button") if job.has_ended else ""
+    return f"<p>{again} {new_link(texts)}</p>"
+
+
+def _again_link(job: ServedJob, texts: Texts, kind: str) -> str:
+    address = escape(f"./?{urlencode({'again': job.id})}")
+    return f'<a class="{kind}" href="{address}">{escape(texts.again)}</a>'
 
 
 def new_link(texts: Texts) -> str:
@@ -191,9 +196,10 @@ def history(jobs: Iterable[ServedJob], texts: Texts) -> str:
 
 def _history_item(job: ServedJob, texts: Texts) -> str:
     options = ", ".join(f"{name}: {value}" for name, value in named_options(job.options, texts).items())
+    again = _again_link(job, texts, "again") if job.has_ended else ""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
     return (
         f'<li><a href="{escape(job_link(job.id))}">{escape(job.face_name)} · {escape(job.audio_name)}</a> '
         f'<span class="phase phase-{job.phase}">{escape(phase(job, texts))}</span>'
-        f'<span class="facts"><span>{created}</span><span>{escape(options)}</span></span></li>'
+        f'<span class="facts"><span>{created}</span><span>{escape(options)}</span>{again}</span></li>'
     )

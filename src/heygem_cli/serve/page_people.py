@@ -95,7 +95,7 @@ def found(people: Sequence[ListedPerson], picture: Path, chosen: str, texts: Tex
     if chosen not in {value for _, value in choices}:  # a point, or a side, that a program gave
         choices.append((chosen, chosen))
     choice = gr.Radio(choices=choices, value=chosen, visible=len(choices) > len(people) + 1 or count > 1)
-    return [f'<p role="status">{escape(said)}</p>', _embedded(picture, texts.sheet), choice, count]
+    return [f"<p>{escape(said)}</p>", _embedded(picture, texts.sheet), choice, count]
 
 
 def _described(person: ListedPerson, texts: Texts) -> str:

@@ -16,3 +16,14 @@ const heygemLanguage = (() => {
         },
     }
 })()
+
+// What Gradio does not say to screen readers: the question of a group of choices, and which texts change by themselves.
+new MutationObserver(() => {
+    for (const id of ['job-status', 'people-said', 'error']) {
+        document.getElementById(id)?.setAttribute('aria-live', 'polite')
+    }
+    for (const group of document.querySelectorAll('fieldset:not([aria-label])')) {
+        const question = group.querySelector('[data-testid="block-info"]')
+        if (question) group.setAttribute('aria-label', question.textContent)
+    }
+}).observe(document.documentElement, {childList: true, subtree: true})

@@ -1,0 +1,122 @@
+"""What the page's server gives out, and what it does not."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+from heygem_cli.serve.app import make_app
+from heygem_cli.serve_options import ServeOptions
+from page_server import finished_job, idle_service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with idle_service(tmp_path_factory.mktemp("serve")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    with TestClient(make_app(service, ServeOptions()), base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def secret(service):
+    """A file beside the folder of the server."""
+    path = service.store.folder.parent / "secret.txt"
+    path.write_text("nobody may read this")
+    return path
+
+
+def test_the_page_and_its_parts_are_there(client):
+    for path in ("/", "/job", "/job?id=1", "/config", "/theme.css", "/static/img/logo_nosize.svg"):
+        assert client.get(path).status_code == 200, path
+
+
+def test_the_page_names_no_other_host(client):
+    policy = client.get("/").headers["content-security-policy"]
+    assert policy.startswith("default-src 'self' ")
+    assert "http" not in policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file={secret}",
+        "/gradio_api/file={uploads}/../secret.txt",
+        "/gradio_api/file={uploads}/{hash}/../../../secret.txt",
+        "/gradio_api/file={uploads}/{hash}/..%2f..%2f..%2fsecret.txt",
+        "/gradio_api/file={uploads}/{hash}/%2e%2e/%2e%2e/%2e%2e/secret.txt",
+        "/gradio_api/file=http://localhost/x",
+        "/gradio_api/file/{secret}",
+        "/gradio_api/proxy=http://localhost/x",
+        "/file={secret}",
+        "/static/../../secret.txt",
+        "/static/%2e%2e/%2e%2e/{secret}",
+        "/static/{secret}",
+        "/assets/{secret}",
+        "/page/../../secret.txt/video",
+        "/page/%2e%2e/video",
+        "/page/{hash}/video",
+        "/page/{job}/job.json",
+        "/page/{job}/audio",
+    ],
+)
+def test_no_other_file_is_read(client, service, secret, path):
+    job = finished_job(service)
+    hash = "0" * 64
+    (service.store.uploads / hash).mkdir(exist_ok=True)
+    path = path.format(secret=secret, uploads=service.store.uploads, hash=hash, job=job.id)
+    answer = client.get(path, follow_redirects=False)
+    assert answer.status_code in (307, 400, 403, 404), answer
+    assert secret.read_text() not in answer.text
+    assert "face.mp4" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["info", "openapi.json", "call/submit", "run/submit", "api/submit", "vibe-code", "deep_link", "token"],
+)
+def test_what_gradio_offers_besides_is_closed(client, path):
+    assert client.get(f"/gradio_api/{path}").status_code == 404
+    assert client.post(f"/gradio_api/{path}", json={"data": []}).status_code in (404, 405)
+
+
+def test_an_event_of_the_queue_cannot_be_called_past_it(client):
+    config = client.get("/config").json()
+    for event in config["dependencies"]:
+        body = {"fn_index": event["id"], "data": [None] * len(event["inputs"]), "session_hash": "x"}
+        if event["queue"] is not False and event["backend_fn"]:
+            assert client.post("/gradio_api/run/predict", json=body).status_code == 404
+
+
+def test_the_config_tells_nothing_of_the_server(client, service):
+    config = json.dumps(client.get("/config").json())
+    assert str(service.store.folder) not in config
+    assert json.loads(config)["analytics_enabled"] is False
+
+
+def test_a_video_is_sent_whole_or_in_part_under_the_name_of_the_command_line(client, service):
+    job = finished_job(service, face_name="Anna & Ben.mp4", audio_name="hello.wav")
+    whole = client.get(f"/page/{job.id}/video")
+    assert whole.headers["content-type"] == "video/mp4"
+    assert whole.headers["content-disposition"].startswith("inline")
+    assert whole.content == job.output.read_bytes()
+    part = client.get(f"/page/{job.id}/video", headers={"range": "bytes=2-5"})
+    assert (part.status_code, part.content) == (206, whole.content[2:6])
+    saved = client.get(f"/page/{job.id}/video?download")
+    assert saved.headers["content-disposition"] == f"attachment; filename*=utf-8''{quote('Anna & Ben_hello.mp4')}"
+    assert client.head(f"/page/{job.id}/video").status_code == 200
+    assert client.get(f"/page/{job.id}/preview").status_code == 404
+
+
+def test_the_page_needs_the_password(service):
+    app = make_app(service, ServeOptions(auth="anna:secret word"))
+    with TestClient(app, base_url="http://localhost") as client:
+        for path in ("/", "/job", "/config", f"/page/{finished_job(service).id}/video", "/gradio_api/queue/data"):
+            assert client.get(path).status_code == 401
+        assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
+        assert client.get("/", auth=("anna", "secret word")).status_code == 200
