@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 _NEEDED = re.compile(
     r"/(|job|config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|(assets|static|svelte)/.+"
-    r"|gradio_api/(upload|upload_progress|startup-events|queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+)/?)"
+    r"|gradio_api/(app_id|upload|upload_progress|startup-events|queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+)/?)"
 )
 """Gradio's routes that the page uses; others read files and addresses, or describe and change the program."""
 
