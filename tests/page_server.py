@@ -17,7 +17,7 @@ from heygem_cli.runtime import read_settings
 from heygem_cli.serve.app import make_app
 from heygem_cli.serve.job import ServedJob
 from heygem_cli.serve.service import RenderService
-from heygem_cli.serve.store import OUTPUT
+from heygem_cli.serve.store import OUTPUT, Record, new_record
 from heygem_cli.serve_options import ServeOptions
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -66,8 +66,14 @@ def worker_pid(service: RenderService) -> int:
 
 def wait_in_queue(service: RenderService, audio: Path, face: Path, count: int) -> list[str]:
     """Put jobs into the queue without the check of their files, which takes a process each; return their ids."""
-    records = [service.store.add(audio, face, {}, audio_name=audio.name, face_name=face.name) for _ in range(count)]
+    records = [_added(service, audio, face, audio.name, face.name) for _ in range(count)]
     return [service._queue.add(record).id for record in records]
+
+
+def _added(service: RenderService, audio: Path, face: Path, audio_name: str, face_name: str) -> Record:
+    record = new_record({}, audio_name=audio_name, face_name=face_name)
+    service.store.add(audio, face, record)
+    return record
 
 
 @contextmanager
@@ -82,7 +88,7 @@ def finished_job(service: RenderService, *, audio_name: str = "audio.wav", face_
     """Return a job that has ended, with an output that is no video, without rendering it."""
     source = service.store.uploads / "source"
     source.write_bytes(b"0123456789")
-    record = service.store.add(source, source, {}, audio_name=audio_name, face_name=face_name)
+    record = _added(service, source, source, audio_name, face_name)
     (service.store.of(record.id) / OUTPUT).write_bytes(b"the video")
     service._queue._records[record.id] = replace(record, phase="done", result={"output": OUTPUT})
     return service.job(record.id)

@@ -27,7 +27,7 @@ EXAMPLES = REPOSITORY / "examples"
 TARGET = REPOSITORY / "docs" / "serve.png"
 SIZE = {"width": 740, "height": 860}
 GAP = 12
-COLORS = 160
+COLORS = 256
 SECONDS = 120
 
 
