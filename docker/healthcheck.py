@@ -1,6 +1,5 @@
 """Whether a container is healthy: ``heygem serve`` answers; any other command has its own watchdog."""
 
-import os
 import sys
 import urllib.request
 from pathlib import Path
@@ -17,7 +16,7 @@ def served_port(command: list[str]) -> str | None:
             return following
         if word.startswith("--port="):
             return word.removeprefix("--port=")
-    return os.environ.get("HEYGEM_PORT", DEFAULT_PORT)
+    return DEFAULT_PORT
 
 
 def main() -> int:

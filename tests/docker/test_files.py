@@ -2,6 +2,7 @@
 
 import fnmatch
 import re
+import runpy
 from pathlib import Path
 
 import kubernetes_validate
@@ -85,3 +86,16 @@ def test_pods_are_alike():
 def test_indexed_job_has_one_number_of_shards():
     (container,) = JOB["spec"]["template"]["spec"]["containers"]
     assert f"--shard=auto/{JOB['spec']['completions']}" in container["args"]
+
+
+@pytest.mark.parametrize(
+    ("command", "port"),
+    [
+        ("tini -- heygem serve", "7860"),
+        ("tini -- heygem serve --host 0.0.0.0 --port 80", "80"),
+        ("tini -- heygem serve --port=8000 --no-auth", "8000"),
+        ("tini -- heygem batch serve.csv --isolate", None),
+    ],
+)
+def test_health_check_knows_the_port(command, port):
+    assert runpy.run_path(str(ROOT / "docker" / "healthcheck.py"))["served_port"](command.split()) == port

@@ -81,3 +81,18 @@ def test_batch_is_healthy_while_it_runs(containers):
     (containers.folder / "inbox").mkdir(mode=0o777)
     name = containers.start("batch", "--watch-folder", "inbox", "--video", "face.mp4")
     assert podman("healthcheck", "run", name, check=False).returncode == 0
+
+
+def test_page_is_healthy_when_it_answers(containers):
+    name = containers.start("serve", "--host", "0.0.0.0", options=("-e", "HEYGEM_AUTH=anna:secret"))  # noqa: S104
+    assert podman("healthcheck", "run", name, check=False).returncode == 1  # it has not even loaded its libraries
+    wait_until(lambda: podman("healthcheck", "run", name, check=False).returncode == 0, name)
+    podman("stop", "-t", "30", name)
+    assert podman("inspect", name, "--format", "{{.State.ExitCode}}").stdout.strip() == "143"
+
+
+def test_page_for_others_needs_a_password(containers):
+    """As compose.yml starts it if AUTH is not set."""
+    done = containers.run("serve", "--host", "0.0.0.0", options=("-e", "HEYGEM_AUTH="))  # noqa: S104
+    assert done.returncode == 2
+    assert "--auth" in done.stderr
