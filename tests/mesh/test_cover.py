@@ -218,6 +218,16 @@ def test_frames_around_a_cover_are_looked_at(covered):
     assert found == find_in_blocks(CoveredFrames(*covered), 12)
 
 
+def test_cover_of_a_single_frame_is_found():
+    network = CoveredFrames(200)
+    finder = CoverFinder(network)
+    frames = [np.full((1080, 1280), level, np.uint8) for level in (120, 120, 200, 120)]
+    places = np.repeat(LANDMARKS[None], 4, 0)
+    covers = finder.find(frames, range(4), places, head_pose(places, canonical_face()))
+    assert [bool(cover) for cover in covers[:3]] == [False, False, True]
+    assert 200 in network.looked
+
+
 def test_frames_around_a_cut_are_looked_at():
     elsewhere = np.repeat(LANDMARKS[None], 12, 0)
     elsewhere[6:] += np.float32([2 * UNIT, 0, 0])

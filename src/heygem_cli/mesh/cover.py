@@ -14,7 +14,7 @@ import numpy.typing as npt
 from heygem_cli.face.geometry import LIPS, Array, Pose, canonical_face, head_pose
 from heygem_cli.media.types import Frame, planes
 from heygem_cli.mesh.controls import OUTER_BOTTOM, OUTER_TOP, background_ring
-from heygem_cli.mesh.cover_network import SIDE, CoverNetwork, cover_matrix, resample_to_frame
+from heygem_cli.mesh.cover_network import SCALE, SIDE, CoverNetwork, cover_matrix, resample_to_frame
 from heygem_cli.mesh.crop import sample_crop
 from heygem_cli.mesh.field import smoothstep
 from heygem_cli.mesh.warp import Box, blend_box
@@ -40,6 +40,10 @@ FADE_START, FADE_END = 0.5, 0.8
 """Covered shares of the lips from which the speech fades, and at which the frame is left unchanged."""
 FADE_FRAMES = 3
 """Frames within which the speech comes back."""
+GLANCE = 24
+"""Width and height of a small picture of the lower face."""
+SUDDEN = 28.0
+"""Levels of luma by which a place of it changes for a single frame if something may pass; in speech few places do."""
 NOTHING = np.zeros((0, 0), np.float32)
 """The likelihood and the opacity where nothing is covered."""
 
@@ -131,7 +135,7 @@ class CoverFinder:
         """Return what covers the face in each of some successive frames.
 
         The network does not look at a frame with an even number that is given together with the next one, if nothing
-        covers the face before and after it.
+        covers the face before and after it, and it looks like one of the two.
 
         Args:
             frames: I420.
@@ -163,7 +167,7 @@ class CoverFinder:
             opacity, kept = soften(covered), likelihood * covered
         if before is not None:
             strength = min(strength, before.strength + 1 / FADE_FRAMES)
-        self._before = _Before(view.number, view.pose, kept, strength)
+        self._before = _Before(view.number, view.pose, view.glance, kept, strength)
         return Cover(view.matrix, opacity, strength)
 
 
@@ -189,6 +193,12 @@ class _View:
     def likelihood(self) -> Array:
         return self.network.predict(self.frame, self.matrix)
 
+    @cached_property
+    def glance(self) -> Array:
+        """The luma (GLANCE, GLANCE) of the lower face."""
+        luma, matrix = planes(self.frame)[0], cover_matrix(self.pose, SCALE * GLANCE / SIDE, GLANCE)
+        return np.asarray(cv2.warpAffine(luma, matrix, (GLANCE, GLANCE), borderMode=cv2.BORDER_REPLICATE), np.float32)
+
 
 @dataclass(frozen=True)
 class _Before:
@@ -196,6 +206,7 @@ class _Before:
 
     number: int
     pose: Pose
+    glance: Array
     likelihood: Array
     strength: float
 
@@ -207,10 +218,13 @@ def is_near(before: Pose, after: Pose) -> bool:
 
 
 def _is_between_clear(before: _Before, view: _View, after: _View) -> bool:
-    """Return whether a frame with an even number is between two in which nothing covers the same face."""
+    """Return whether a frame with an even number is between two like it in which nothing covers the same face."""
     if view.number % 2 or (before.number, after.number) != (view.number - 1, view.number + 1):
         return False
     if before.likelihood.size or not is_near(view.pose, after.pose):
+        return False
+    change = np.minimum(np.abs(view.glance - before.glance), np.abs(view.glance - after.glance))
+    if cv2.blur(change, (3, 3)).max() > SUDDEN:
         return False
     return find_covers(after.likelihood, after.likelihood > CERTAIN, after.points) is None
 
