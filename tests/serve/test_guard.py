@@ -143,6 +143,7 @@ def test_full_folder_takes_no_upload(ask, tmp_path):
         ({"token": "密" * 16}, "bad-token"),
         ({"token": "/no/such/file"}, "bad-auth"),
         ({"api": ("easy",)}, "missing-argument"),
+        ({"api": ("easy",), "data": Path("/no/such/folder")}, "no-such-folder"),
     ],
 )
 def test_options_that_do_not_protect_are_errors(options, code):

@@ -93,13 +93,23 @@ def read_access(options: ServeOptions) -> Access:
     if options.auth is None and not options.no_auth and not is_local(options.host):
         message = f"--host {options.host}: everybody who reaches this machine could use it"
         raise InputError("no-auth", message, hint="Use --auth user:password, or --no-auth if that is meant")
-    if "easy" in options.api and options.data is None:
-        message = "--api easy needs the folder that clients name /code/data"
-        raise InputError("missing-argument", message, hint="Name it with --data")
+    if "easy" in options.api:
+        _check_shared_folder(options.data)
     users = {} if options.auth is None else _read_users(options.auth)
     own = {"localhost", socket.gethostname().lower(), *(name.lower() for name in options.allow_host)}
     token = None if options.token is None else _read_token(options.token)
     return Access(users, token, None if users else frozenset(own))
+
+
+def _check_shared_folder(folder: Path | None) -> None:
+    if folder is None:
+        message = "--api easy needs the folder that clients name /code/data"
+        raise InputError("missing-argument", message, hint="Name it with --data")
+    if not folder.is_dir():
+        raise InputError("no-such-folder", "--data: there is no such folder", hint="Create it first", path=folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        hint = "Make it writable, or choose another folder"
+        raise InputError("no-permission", "--data: no permission to write into this folder", hint=hint, path=folder)
 
 
 def _read_users(text: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import html
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -170,6 +171,8 @@ def output_name(job: ServedJob) -> str:
 
 
 def _report(_request: Request, caught: Exception) -> JSONResponse:
+    if isinstance(caught, OSError) and caught.errno in (errno.ENOSPC, errno.EDQUOT):
+        return problem(507, "disk-full", "the disk of the server is full", "Delete old jobs, or tell who runs it")
     error = caught if isinstance(caught, HeygemError) else from_exception(caught)
     assert error is not None  # noqa: S101 - the handler of these two kinds
     if isinstance(error, UnknownJobError):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from heygem_cli.face.listing import Found, list_people
-from heygem_cli.face.sheet import write_sheet
-from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.files import file_digest
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.part import cut_video
@@ -16,6 +14,9 @@ from heygem_cli.media.probe_video import probe_video
 from heygem_cli.options import Device, RenderOptions
 from heygem_cli.pipeline import check_job
 from heygem_cli.runtime import Settings, apply_settings
+
+if TYPE_CHECKING:
+    from heygem_cli.face.listing import Found
 
 
 def inspect_job(job: RenderJob) -> tuple[Inputs, tuple[str, ...]]:
@@ -36,6 +37,10 @@ def inspect_people(face: Path, options: RenderOptions, device: Device, settings:
         HeygemError: See :func:`heygem_cli.face.listing.list_people`.
     """
     apply_settings(settings, os.environ)
+    from heygem_cli.face.listing import list_people
+    from heygem_cli.face.sheet import write_sheet
+    from heygem_cli.face.tracker import FaceTracker
+
     color = options.background
     used = cut_video(probe_video(face, options.video_track), options.face_start)
     video = replace(used, background=(color.red, color.green, color.blue))

@@ -113,8 +113,8 @@ class RenderService(AbstractContextManager["RenderService"]):
         render_options(self._defaults, options)
         with self._queue.place():
             record = new_record(options, audio_name=audio_name, face_name=face_name, code=code, copy_to=copy_to)
-            self.store.add(audio, face, record)
             try:
+                self.store.add(audio, face, record)
                 self._renderer.check(record)
                 return self._queue.add(record)
             except BaseException as error:

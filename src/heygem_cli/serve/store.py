@@ -141,7 +141,8 @@ class Store:
         names = {record.audio: record.audio_name, record.face: record.face_name, OUTPUT: OUTPUT}
         for name, known in names.items():
             text = text.replace(printable(folder / name), printable(known))
-        return text.replace(f"{printable(self.folder)}/", "")
+        own = printable(self.folder)
+        return text.replace(f"{own}/", "").replace(own, "the folder of the server")
 
     def save(self, record: Record) -> None:
         """Write the record of a job.
