@@ -16,20 +16,13 @@ from heygem_cli.mesh.cover_network import CENTER, SCALE, SIDE
 from heygem_cli.mesh.crop import sample_crop
 from training.cover_data import CANVAS, CANVAS_SCALE, LowerFace, tint
 from training.cover_faces import VIEW, View, vary_face
-from training.cover_graphics import draw_bar, draw_caption, draw_logo
-from training.cover_objects import (
-    draw_fist,
-    draw_hair,
-    draw_hand,
-    draw_lump,
-    draw_mask,
-    draw_microphone,
-    draw_rod,
-    draw_thing,
-)
+from training.cover_graphics import draw_bar, draw_caption, draw_logo, draw_word
+from training.cover_hands import draw_fingers, draw_fist, draw_hand
+from training.cover_objects import draw_lump, draw_microphone, draw_rod, draw_thing
 from training.cover_shapes import Layer, Random
+from training.cover_worn import draw_chin_mask, draw_hair, draw_headset, draw_mask
 
-CLEAN = 0.42
+CLEAN = 0.4
 """Share of examples without an occluder."""
 COVERED = 0.12
 """Opacity from which a pixel counts as covered."""
@@ -57,16 +50,20 @@ class Kind:
 
 
 KINDS = (
-    Kind(draw_caption, 0.2, 3, 0.3),
-    Kind(draw_bar, 0.08, 2, 0.25),
-    Kind(draw_logo, 0.05, 20, 0.3),
-    Kind(draw_microphone, 0.14, 20, 0.25),
-    Kind(draw_rod, 0.09, 30, 0.25),
-    Kind(draw_hand, 0.13, 25, 0.2, is_skin=True),
-    Kind(draw_fist, 0.06, 30, 0.2, is_skin=True),
-    Kind(draw_thing, 0.07, 15, 0.3),
-    Kind(draw_lump, 0.06, 40, 0.25),
-    Kind(draw_mask, 0.09, 3, 0.03),
+    Kind(draw_caption, 0.16, 3, 0.3),
+    Kind(draw_word, 0.13, 3, 0.1),
+    Kind(draw_bar, 0.07, 2, 0.25),
+    Kind(draw_logo, 0.04, 20, 0.3),
+    Kind(draw_microphone, 0.12, 20, 0.25),
+    Kind(draw_rod, 0.07, 30, 0.25),
+    Kind(draw_headset, 0.06, 3, 0.06),
+    Kind(draw_hand, 0.11, 25, 0.2, is_skin=True),
+    Kind(draw_fist, 0.05, 30, 0.2, is_skin=True),
+    Kind(draw_fingers, 0.12, 10, 0.1, is_skin=True),
+    Kind(draw_thing, 0.06, 15, 0.3),
+    Kind(draw_lump, 0.05, 40, 0.25),
+    Kind(draw_mask, 0.08, 3, 0.03),
+    Kind(draw_chin_mask, 0.06, 3, 0.05),
     Kind(draw_hair, 0.03, 5, 0.2),
 )
 

@@ -22,6 +22,7 @@ from training.cover_shapes import (
     polygon,
     random_color,
     rotate,
+    skin_color,
     texture,
 )
 
@@ -55,8 +56,12 @@ def _words(random: Random) -> str:
 
 
 def _write(random: Random, size: float, position: tuple[float, float]) -> tuple[Array, Array]:
-    """Write one to three lines: the opacities (CANVAS, CANVAS) of the letters and of their outline."""
-    text = "\n".join(_words(random) for _ in range(random.integers(1, 4)))
+    """Write one to three lines of random words."""
+    return _written(random, "\n".join(_words(random) for _ in range(random.integers(1, 4))), size, position)
+
+
+def _written(random: Random, text: str, size: float, position: tuple[float, float]) -> tuple[Array, Array]:
+    """Return the opacities (CANVAS, CANVAS) of the letters of a text and of their outline."""
     font = _font(random, size)
     stroke = random.choice([0.0, 0.0, size * random.uniform(0.04, 0.14)])
     letters, outline = (Image.new("L", (CANVAS, CANVAS)) for _ in range(2))
@@ -91,7 +96,23 @@ def draw_caption(random: Random) -> Layer:
     size = float(np.exp(random.uniform(np.log(9), np.log(70))))
     x, y = MIDDLE + random.normal(0, (0.5, 0.45)) * UNIT
     letters, outline = (_strokes if random.random() < 0.25 else _write)(random, size, (float(x), float(y)))
-    color = random_color(random) if random.random() < 0.55 else random.choice([flat_white, flat_yellow])
+    return _printed(random, letters, outline, size)
+
+
+def draw_word(random: Random) -> Layer:
+    """Draw a single short word, number or letter on the mouth or the chin, as captions that show word by word."""
+    size = float(np.exp(random.uniform(np.log(14), np.log(70))))
+    x, y = MIDDLE + random.normal((0, 0.25), (0.25, 0.35)) * UNIT
+    signs = list(LETTERS + OTHERS) if random.random() < 0.3 else list(LETTERS)
+    word = "".join(random.choice(signs, random.integers(1, 7)))
+    text = str(random.choice([word.upper(), word, word.title()]))
+    letters, outline = _written(random, text, size, (float(x), float(y)))
+    return _printed(random, letters, outline, size)
+
+
+def _printed(random: Random, letters: Array, outline: Array, size: float) -> Layer:
+    """Colour letters of a size in pixels; behind them is nothing, a shadow or a box."""
+    color = _ink(random)
     edge = 255 - color if random.random() < 0.3 else color * random.uniform(0, 0.25)
     image, opacity = blend(flat(edge), flat(color), letters), np.maximum(letters, outline)
     chance = random.random()
@@ -110,8 +131,12 @@ def draw_caption(random: Random) -> Layer:
     return Layer(image, opacity)
 
 
-flat_white = np.full(3, 250, np.float32)
-flat_yellow = np.array([40, 220, 250], np.float32)
+def _ink(random: Random) -> Array:
+    """Return a colour that text has: often white, yellow or red, sometimes that of skin or lips."""
+    white, yellow = np.full(3, 250.0), np.array([40.0, 220.0, 250.0])
+    red = np.array([random.uniform(0, 80), random.uniform(0, 80), random.uniform(140, 255)])
+    choices = [white, yellow, red, skin_color(random), random_color(random)]
+    return np.asarray(choices[random.choice(5, p=[0.25, 0.15, 0.15, 0.1, 0.35])], np.float32)
 
 
 def draw_bar(random: Random) -> Layer:

@@ -36,6 +36,11 @@ def blend(below: Array, above: Array, opacity: Array) -> Array:
     return np.asarray(below + (above - below) * opacity[..., None], np.float32)
 
 
+def near_mouth(random: Random, spread: float = 0.4) -> Array:
+    """Return a point near the mouth; ``spread`` is in inter-ocular distances."""
+    return np.asarray(MIDDLE + random.normal(0, spread, 2) * UNIT, np.float32)
+
+
 def random_color(random: Random) -> Array:
     """Return a BGR colour: often grey, white or black, otherwise of any hue."""
     if random.random() < 0.45:
@@ -145,3 +150,8 @@ def rotate(points: Array, center: Array, degrees: float) -> Array:
     """Rotate points (points, 2)."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.asarray((points - center) @ np.array([[cosine, sine], [-sine, cosine]]) + center, np.float32)
+
+
+def grown(opacity: Array, by: float) -> Array:
+    """Return an opacity widened by about ``by`` pixels, with soft edges."""
+    return np.asarray(cv2.GaussianBlur(np.minimum(1, opacity * 2), (0, 0), by), np.float32)

@@ -19,11 +19,11 @@ LEARNING_RATE = 3e-3
 WEIGHTS = pixel_weights()
 
 
-def train_cover(examples: Batch, steps: int, seed: int, start: CoverNetwork | None = None) -> CoverNetwork:
-    """Train a network, or go on with one; the result is reproducible for a seed on the same machine."""
+def train_cover(examples: Batch, steps: int, seed: int) -> CoverNetwork:
+    """Train a network; the result is reproducible for a seed on the same machine."""
     torch.manual_seed(seed)
     return fit(
-        start or CoverNetwork(),
+        CoverNetwork(),
         make_batches(examples, BATCH, np.random.default_rng(seed)),
         _loss,
         name="cover",
