@@ -49,7 +49,7 @@ def vary_face(face: LowerFace, random: Random) -> View:
         (_change_surroundings, 0.5),
         (_open_mouth, 0.12),
         (_color_lips, 0.15),
-        (_grow_beard, 0.22),
+        (_grow_beard, 0.28),
         (_cast_shadow, 0.4),
         (_shine, 0.2),
         (_cut_off, 0.12),
