@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,11 +21,11 @@ LEARNING_RATE = 3e-3
 WEIGHTS = pixel_weights()
 
 
-def train_cover(examples: Batch, steps: int, seed: int) -> CoverNetwork:
-    """Train a network; the result is reproducible for a seed on the same machine."""
+def train_cover(examples: Batch, steps: int, seed: int, start: CoverNetwork | None = None) -> CoverNetwork:
+    """Train a network, or go on with one; the result is reproducible for a seed on the same machine."""
     torch.manual_seed(seed)
     return fit(
-        CoverNetwork(),
+        start or CoverNetwork(),
         make_batches(examples, BATCH, np.random.default_rng(seed)),
         _loss,
         name="cover",
@@ -41,6 +43,14 @@ def _loss(network: CoverNetwork, batch: Batch) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         logits = network(picture)
     return functional.binary_cross_entropy_with_logits(logits, covered, weight)
+
+
+def load_cover(path: Path) -> CoverNetwork:
+    """Load the weights of a network from the ONNX file that :func:`export_cover` wrote."""
+    weights = {each.name: torch.tensor(numpy_helper.to_array(each)) for each in onnx.load(path).graph.initializer}
+    exported = _Exported(CoverNetwork())
+    exported.load_state_dict(weights)
+    return exported.network
 
 
 class _Exported(nn.Module):
