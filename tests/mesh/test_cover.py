@@ -244,6 +244,14 @@ def test_cover_does_not_flicker():
     assert found[-1] is False
 
 
+def test_cover_stays_while_the_network_doubts_it():
+    covered = rectangle(0.05, 0, 0.6, 0.9)
+    doubted = 0.3 * covered
+    finder = CoverFinder(KnownCover(covered, doubted))
+    assert all(find(finder) for _ in range(12))
+    assert not find(CoverFinder(KnownCover(doubted)))
+
+
 def test_cover_is_not_kept_across_a_cut():
     finder = CoverFinder(KnownCover(WHOLE_MOUTH, NOTHING))
     assert find(finder).strength == 0
@@ -265,6 +273,15 @@ def test_half_covered_mouth_still_speaks():
     cover = find(CoverFinder(KnownCover(rectangle(0, -0.3, 0.5, 0.4))))
     assert cover
     assert cover.strength > 0.9
+
+
+def test_mouth_speaks_until_little_of_it_is_left():
+    strengths = [
+        find(CoverFinder(KnownCover(rectangle(-0.6, -0.3, right, 0.4)))).strength for right in (0.05, 0.15, 0.3)
+    ]
+    assert strengths[0] == 1
+    assert 0 < strengths[1] < 1
+    assert strengths[2] == 0
 
 
 def points_in_crop():

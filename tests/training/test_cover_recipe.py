@@ -79,6 +79,8 @@ def test_exported_network_matches_torch(
     with torch.no_grad():
         expected = torch.sigmoid(network(torch.from_numpy(examples.image[:1])))[0].numpy()
     assert np.allclose(exported.predict_image(examples.image[0]), expected, atol=1e-3)
+    loaded = cover_train.load_cover(tmp_path / cover_network.MODEL).state_dict()
+    assert all((loaded[name] == weights).all() for name, weights in network.state_dict().items())
 
 
 class Everything:

@@ -13,20 +13,24 @@ import numpy.typing as npt
 
 from heygem_cli.face.geometry import LIPS, Array, Pose, canonical_face, head_pose
 from heygem_cli.media.types import Frame, planes
-from heygem_cli.mesh.controls import OUTER_BOTTOM, OUTER_TOP, background_ring
+from heygem_cli.mesh.controls import LOWER_OUTLINE, OUTER_BOTTOM, OUTER_TOP, background_ring
 from heygem_cli.mesh.cover_network import SCALE, SIDE, CoverNetwork, cover_matrix, resample_to_frame
 from heygem_cli.mesh.crop import sample_crop
 from heygem_cli.mesh.field import smoothstep
 from heygem_cli.mesh.warp import Box, blend_box
 
 # Likelihoods are the network's, lengths are in pixels of its image, unless stated otherwise.
-CERTAIN, LIKELY = 0.9, 0.5
+CERTAIN, LIKELY = 0.6, 0.4
 """A cover has a pixel that is certain, or was covered in the frame before; all of its pixels are likely."""
+INSIDE = 0.9
+"""Radius of the part of the face that a cover has to reach, relative to the face outline: the tracker is not exact."""
 MIN_AREA = 12
-"""Smallest cover: less is noise of the network."""
-PERSISTENCE = 0.8
+"""Smallest cover of the face: less is noise of the network."""
+PERSISTENCE = 0.7
 """Share of the likelihood that stays in the next frame, against flicker."""
-GROWTH = 2
+HELD = 0.2
+"""Likelihood from which a pixel that was covered in the frame before stays so."""
+GROWTH = 1
 """How far a cover is widened, since its edges are not exact."""
 GAP = 4
 """Gaps up to twice as wide are closed: between letters and fingers."""
@@ -36,7 +40,7 @@ SOLID = 0.5
 """Opacity of the soft edge from which pixels are the source's own."""
 JUMP = 0.4
 """Inter-ocular distances. A face that moves further within a frame is another one, or after a cut."""
-FADE_START, FADE_END = 0.5, 0.8
+FADE_START, FADE_END = 0.65, 0.9
 """Covered shares of the lips from which the speech fades, and at which the frame is left unchanged."""
 FADE_FRAMES = 3
 """Frames within which the speech comes back."""
@@ -158,7 +162,8 @@ class CoverFinder:
             certain = likelihood > CERTAIN
             if before is not None and before.likelihood.size:
                 certain |= before.likelihood > 0
-                likelihood = np.maximum(likelihood, PERSISTENCE * before.likelihood)
+                stays = np.where(likelihood > HELD, 1, PERSISTENCE)
+                likelihood = np.maximum(likelihood, stays * before.likelihood)
             covered = find_covers(likelihood, certain, view.points)
         strength, opacity, kept = 1.0, NOTHING, NOTHING
         if covered is not None:
@@ -232,8 +237,8 @@ def _is_between_clear(before: _Before, view: _View, after: _View) -> bool:
 def find_covers(likelihood: Array, certain: npt.NDArray[np.bool_], points: Array) -> npt.NDArray[np.bool_] | None:
     """Return which pixels (SIDE, SIDE) are covered, None if none is.
 
-    What lies between the lips only are teeth and tongue, and what lies beyond the moving part of the face does not
-    matter.
+    What lies between the lips only are teeth and tongue, and what reaches neither the face nor the neck is
+    beside it.
 
     Args:
         likelihood: (SIDE, SIDE), see :meth:`CoverNetwork.predict`.
@@ -242,15 +247,23 @@ def find_covers(likelihood: Array, certain: npt.NDArray[np.bool_], points: Array
     """
     if not certain.any():
         return None
-    moving, lips = polygon(background_ring(np.asarray(points, np.float32))), lips_mask(points)
+    near, lips = polygon(_near_mouth(points)), lips_mask(points)
     likely = likelihood > LIKELY
     count, labels = cv2.connectedComponents(close_gaps(likely))
     kept = np.zeros(count, bool)
     for label in range(1, count):
         here = (labels == label) & likely
-        matters = bool((certain & here).any()) and bool((here & moving).any())
-        kept[label] = matters and np.count_nonzero(here) >= MIN_AREA and bool((here & ~lips).any())
+        matters = bool((certain & here).any()) and np.count_nonzero(here & near) >= MIN_AREA
+        kept[label] = matters and bool((here & ~lips).any())
     return kept[labels] if kept.any() else None
+
+
+def _near_mouth(points: Array) -> Array:
+    """Return points around the face, a little inside its outline, and the neck below the chin."""
+    outline = points[list(LOWER_OUTLINE)]
+    center = outline.mean(0)
+    neck = background_ring(np.asarray(points, np.float32))[8:13]
+    return np.concatenate([center + INSIDE * (outline - center), neck])
 
 
 def polygon(points: Array) -> npt.NDArray[np.bool_]:
