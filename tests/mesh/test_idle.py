@@ -10,7 +10,7 @@ from heygem_cli.mesh.idle import Idle, find_eyes
 from heygem_cli.mesh.idle_head import HeadField
 from heygem_cli.mesh.idle_lids import Eye
 from heygem_cli.mesh.idle_motion import content_seed, make_idle_motion
-from portrait import i420, other_portrait, portrait, scene, track_frame
+from portrait import i420, other_portrait, scene, track_frame
 
 HEIGHT, WIDTH = 720, 1280
 STILL = np.zeros(3, np.float32)
@@ -43,12 +43,13 @@ def opening(landmarks):
     return float(np.linalg.norm(lids, axis=1).mean() / interocular(landmarks))
 
 
-def with_dark_glasses(picture, points, level=30):
+def with_glasses(picture, points, level, opacity):
+    """Return a picture in which plain glasses of a level of grey hide the eyes."""
     dark = picture.copy()
     for eye in (33, 133, 159, 145, 52, 230), (263, 362, 386, 374, 282, 450):
         center, reach = points[list(eye), :2].mean(0), 0.32 * float(interocular(points))
         cv2.circle(dark, tuple(map(int, center)), int(reach), (level, level, level), -1, cv2.LINE_AA)
-    return dark
+    return i420(cv2.addWeighted(dark, opacity, picture, 1 - opacity, 0))
 
 
 def test_a_blink_closes_both_eyes_and_nothing_else_changes(frame, landmarks):
@@ -97,8 +98,10 @@ def test_closed_or_hidden_or_tiny_eyes_do_not_blink(frame, landmarks):
     for eye in find_eyes(frame, landmarks):
         eye.close(closed, 1)
     assert find_eyes(closed, track_frame(closed)) == ()
-    dark = i420(with_dark_glasses(scene(WIDTH, HEIGHT, (500, 400, 700)), landmarks))
-    assert find_eyes(dark, landmarks) == ()
+    picture = scene(WIDTH, HEIGHT, (500, 400, 700))
+    assert find_eyes(with_glasses(picture, landmarks, 20, 0.8), landmarks) == ()
+    assert find_eyes(with_glasses(picture, landmarks, 120, 0.95), landmarks) == ()
+    assert len(find_eyes(with_glasses(picture, landmarks, 160, 0.2), landmarks)) == 2
     outside = landmarks - np.float32([landmarks[33, 0] + 20, 0, 0])
     assert find_eyes(frame, outside) == ()
     assert find_eyes(frame, landmarks * np.float32(0.15)) == ()
@@ -146,14 +149,18 @@ def test_nothing_folds(field):
 
 
 def test_somebody_else_keeps_still():
-    both = i420(scene(WIDTH, HEIGHT, (430, 360, 560), (800, 360, 560, other_portrait())))
-    left, right = (
-        track_frame(i420(scene(WIDTH, HEIGHT, (x, 360, 560, face))))
-        for x, face in ((430, portrait()), (800, other_portrait()))
+    places = (430, 300, 560), (620, 500, 400, other_portrait())
+    both = i420(scene(WIDTH, HEIGHT, *places))
+    behind, before = (track_frame(i420(scene(WIDTH, HEIGHT, place))) for place in places)
+    (low_x, low_y), (high_x, high_y) = (before[:, :2].min(0).astype(int), before[:, :2].max(0).astype(int))
+    face = np.s_[low_y:high_y, low_x:high_x]
+    alone, moved = (
+        HeadField.build(both, behind, others).move(both, np.float32([3, 4, 3]), 1) for others in ([], [before])
     )
-    moved = HeadField.build(both, left, [right]).move(both, np.float32([3, 4, 3]), 1)
-    (low_x, low_y), (high_x, high_y) = right[:, :2].min(0).astype(int), right[:, :2].max(0).astype(int)
-    assert (moved[low_y:high_y, low_x:high_x] == both[low_y:high_y, low_x:high_x]).all()
+    assert (alone[face] != both[face]).any()
+    hull = np.zeros(both.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(before[:, :2].astype(np.int32)), 1)
+    assert (moved[hull > 0] == both[hull > 0]).all()
     assert (moved != both).any()
 
 

@@ -62,8 +62,8 @@ class HeadField:
         around = _Surroundings.of(frame, pose)
         still = around.border(frame)
         for other in others:
-            distance = around.distance(other) / float(head_pose(other, canonical_face()).scale)
-            still *= smoothstep(distance / OTHERS)
+            beyond = around.distance(other) - 2 * around.step  # pixels move between the nodes
+            still *= smoothstep(beyond / (OTHERS * float(head_pose(other, canonical_face()).scale)))
         head = (still * around.head(landmarks))[..., None]
         pivot = pose.to_image(PIVOT[None])[0]
         toward, (right, below) = around.depth(landmarks) - pivot[2], np.moveaxis(around.nodes - pivot[:2], -1, 0)
