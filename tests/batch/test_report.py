@@ -224,8 +224,9 @@ def test_manifest_of_failed_rows_resolves_to_the_same_rows(suffix):
 OTHER_VALUES = {
     "overwrite": "yes", "engine": "heygem", "person": "left", "audio_track": "2", "video_track": "3",
     "start": "0:01:02.5", "duration": "1.25", "face_start": "3", "loop": "hold", "on_missing_face": "fail",
-    "mouth": "0.5", "background": "navy", "quality": "best", "crf": "20", "preset": "slow", "encoder": "libx264",
-    "pixel_format": "10bit", "timeline": "t.csv", "drive_audio": "d.wav", "sound": "s.wav", "no_cache": "true",
+    "mouth": "0.5", "idle": "0.2", "background": "navy", "quality": "best", "crf": "20", "preset": "slow",
+    "encoder": "libx264", "pixel_format": "10bit", "timeline": "t.csv", "drive_audio": "d.wav", "sound": "s.wav",
+    "no_cache": "true",
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         "engine": "mesh", "person": "10,20", "loop": "hold", "on_missing_face": "fail", "crf": " 30 ",
         "preset": "slow", "encoder": "libx264", "no_cache": "yes", "overwrite": "1", "audio_track": "2",
         "video_track": "3", "pixel_format": "10bit", "background": "lime", "timeline": "t.csv",
-        "quality": "best", "mouth": "0.5", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5",
+        "quality": "best", "mouth": "0.5", "idle": "0.2", "drive_audio": "v.wav", "start": "1:30", "duration": "2.5",
         "face_start": "4", "speak": "2=b.wav; left=/abs/c.wav", "sound": "mix.wav",
     }  # fmt: skip
     assert set(values) == set(COLUMNS) - {"audio", "face", *NAMES}
@@ -46,6 +46,7 @@ def test_columns_set_options_and_others_keep_their_defaults():
         background=Color(0, 255, 0),
         encode=EncodeOptions(quality="best", encoder="libx264", crf=30, preset="slow", pixel_format="10bit"),
         mouth=0.5,
+        idle=0.2,
         drive_audio=Path("lists/v.wav"),
         start=90,
         duration=2.5,
