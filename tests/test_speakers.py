@@ -1,9 +1,11 @@
 """Several people speak in one video, each with an audio of its own."""
 
 import errno
+import re
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from heygem_cli.person import parse_person, parse_speech
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
 from media_factory import ffmpeg
-from portrait import face_tracker, make_face_video, make_silence, make_voice, scene
+from portrait import face_tracker, make_face_video, make_silence, make_voice, other_portrait, scene
 
 WIDTH = 400
 
@@ -135,6 +137,18 @@ def test_one_person_cannot_speak_twice(pipeline, files, tmp_path):
 def test_person_who_is_not_there_is_an_error(pipeline, files, tmp_path):
     with pytest.raises(InputError, match=r"there is no person 3; it shows 1 \(left\), 2 \(right\)"):
         render(pipeline, speaking(files, tmp_path, ("1", "first.wav"), ("3", "second.wav")))
+
+
+def test_error_says_how_near_people_are_to_a_picture(pipeline, files, tmp_path):
+    cv2.imwrite(str(tmp_path / "other.png"), scene(600, 500, (300, 250, 460, other_portrait())))
+    chosen = RenderOptions(person=parse_person(str(tmp_path / "other.png")), loop="hold")
+    job = RenderJob(files / "first.wav", files / "two.mp4", tmp_path / "out.mp4", chosen)
+    with pytest.raises(InputError) as error:
+        render(pipeline, job)
+    differences = re.findall(r"person ([12]) differs by ([\d.]+)", error.value.message)
+    assert [float(each) for _, each in differences] == sorted(float(each) for _, each in differences)
+    assert float(differences[0][1]) > 0.85
+    assert f"or a number, such as --person {differences[0][0]} " in error.value.hint
 
 
 @pytest.mark.parametrize("text", ["", "1", "1=", "=a.wav", "biggest=a.wav", "0=a.wav"])

@@ -36,7 +36,7 @@ TURN = 30.0
 """Degrees between two faces that double the distance which the same person may have."""
 EYES = -0.05
 """Height in the canonical frame above which landmarks are those of eyes, brows and forehead, which no mask covers."""
-EYES_WEIGHT = 1.15
+EYES_WEIGHT = 1.2
 """What the distance of this part is multiplied by, so that it is seldom that of somebody else."""
 WHOLE = 0.95
 """Share of the landmarks that are in the picture if the whole face is."""

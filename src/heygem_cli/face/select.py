@@ -15,6 +15,9 @@ from heygem_cli.person import Person, Rule
 
 PROMINENT = 0.6
 """Size of a face, relative to the largest in its frame, from which the frame counts for it: a poster's does not."""
+SAME_AS_PICTURE = 0.85
+"""How different somebody is at the most from a picture that shows the same person. It is less than between shots: in
+photographs of different days one of fifty pairs of different people is below 1, and none is below this."""
 MAIN_SHARE = 0.9
 """Frames, relative to those of the person who is in most, with which the larger face decides who is meant."""
 
@@ -35,7 +38,7 @@ def choose(
         return None
     if reference is not None:
         nearest = min(people, key=lambda each: likeness(track, each, reference))
-        return nearest if likeness(track, nearest, reference) < 1 else None
+        return nearest if likeness(track, nearest, reference) < SAME_AS_PICTURE else None
     if person.number is not None:
         return people[person.number - 1] if person.number <= len(people) else None
     if person.point is not None:

@@ -13,8 +13,8 @@ from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.face.box import face_box
 from heygem_cli.face.follow import track_faces
 from heygem_cli.face.geometry import Array
-from heygem_cli.face.people import SeenPerson, find_people, person_track
-from heygem_cli.face.select import choose
+from heygem_cli.face.people import SeenPerson, find_people, likeness, person_track
+from heygem_cli.face.select import SAME_AS_PICTURE, choose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.face.video_track import VideoTrack
@@ -214,6 +214,8 @@ class MeshEngine:
             person = replace(person, point=(person.point[0] / 2, person.point[1] / 2))
         chosen = choose(track, people, person, video.width, reference)
         if chosen is None:
+            if reference is not None:
+                raise _not_like(job, speaker.person, [(likeness(track, each, reference), each) for each in people])
             raise _no_such_person(job, speaker.person, people, video)
         return chosen
 
@@ -263,11 +265,19 @@ def _no_face(job: RenderJob, frames: int) -> InputError:
 
 
 def _no_such_person(job: RenderJob, person: Person, people: Sequence[SeenPerson], video: VideoInfo) -> InputError:
-    if person.picture is not None:
-        missing = f"nobody surely looks like {person}"
-    else:
-        missing = f"there is nobody at {person}" if person.point else f"there is no person {person}"
+    missing = f"there is nobody at {person}" if person.point else f"there is no person {person}"
     shown = ", ".join(f"{each.number} ({each.box.third(video.width)})" for each in people[:MAX_LISTED])
     more = f" and {len(people) - MAX_LISTED} more" if len(people) > MAX_LISTED else ""
     hint = f"See who there is with: heygem faces {printable(job.face)}"
     return InputError("no-such-person", f"{missing}; it shows {shown}{more}", hint=hint, path=job.face)
+
+
+def _not_like(job: RenderJob, person: Person, people: Sequence[tuple[float, SeenPerson]]) -> InputError:
+    """Return the error where nobody surely looks like a picture, from which each person differs so much."""
+    nearest = sorted(people, key=lambda pair: pair[0])[:MAX_LISTED]
+    listed = ", ".join(f"person {each.number} differs by {difference:.2f}" for difference, each in nearest)
+    message = f"nobody surely looks like {person}: {listed}; up to {SAME_AS_PICTURE} it is the same person"
+    number = nearest[0][1].number
+    instead = f"--speak {number}=AUDIO" if job.options.speak else f"--person {number}"
+    hint = f"Use a frame of the video, or a number, such as {instead} of: heygem faces {printable(job.face)}"
+    return InputError("no-such-person", message, hint=hint, path=job.face)
