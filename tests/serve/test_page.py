@@ -262,6 +262,13 @@ def test_files_that_cannot_be_used_are_named(open_page, service, voice, media):
         assert str(service.store.folder) not in said
 
 
+def test_an_error_that_nobody_thought_of_is_said_too(open_page, service, photo, monkeypatch):
+    monkeypatch.setattr(service, "people", lambda _: 1 / 0)
+    page = open_page()
+    choose(page, face=photo)
+    says(page, "people-said", "That did not work.")
+
+
 def test_an_upload_over_the_limit_and_an_option_out_of_range(open_page, service, photo, voice, media):
     large = media / "large.wav"
     with wave.open(str(large), "wb") as file:

@@ -58,16 +58,22 @@ class Form:
     def _connect(self, page: gr.Blocks, start: gr.Button) -> None:
         filled = page.load(self._fill, None, [self._again, self._files, *self._options], **DIRECT)
         if offers_people(self._service.defaults):
-            people = self._people.all
-            self._face.change(self._announce, self._face, people, **DIRECT).then(
-                self._find, self._face, people, **QUEUED
-            )
-            filled.then(self._announce_again, None, people, **DIRECT).then(self._find_again, None, people, **QUEUED)
+            self._connect_people(filled)
         started = gr.Textbox(visible=False)
         fields = [self._audio, self._face, self._people.choice, *self._options]
         submitted = start.click(self._submit, fields, [self._error, started], **QUEUED)
         submitted.success(None, started, None, js=OPEN_JOB)
-        submitted.failure(self._outdated, None, self._error, **DIRECT)
+        submitted.failure(_unexpected, None, self._error, **DIRECT)
+
+    def _connect_people(self, filled: Any) -> None:  # noqa: ANN401 - an event that was added
+        people = self._people.all
+        announced = self._face.change(self._announce, self._face, people, **DIRECT)
+        announced_again = filled.then(self._announce_again, None, people, **DIRECT)
+        for found_people in (
+            announced.then(self._find, self._face, people, **QUEUED),
+            announced_again.then(self._find_again, None, people, **QUEUED),
+        ):
+            found_people.failure(_unexpected, None, self._people.said, **DIRECT)
 
     def _earlier(self, request: gr.Request) -> ServedJob | None:
         """Return the job whose files are used again; None where the address names none."""
@@ -133,9 +139,10 @@ class Form:
         asked = {"person", *(each.name for each in self._offered)}
         return {name: value for name, value in self._service.job(earlier).options.items() if name not in asked}
 
-    @staticmethod
-    def _outdated(request: gr.Request) -> str:
-        return page_html.error_line(texts_of(request).restarted)
+
+def _unexpected(request: gr.Request) -> str:
+    """Say that an event failed in a way that is no :class:`HeygemError`; the server's log says why."""
+    return page_html.error_line(texts_of(request).did_not_work)
 
 
 def _people(find: Callable[[], Any], chosen: str, paths: list[str], texts: Texts) -> list[Any]:

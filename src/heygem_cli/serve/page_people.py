@@ -100,10 +100,8 @@ def found(people: Sequence[ListedPerson], picture: Path, chosen: str, texts: Tex
 
 def _described(person: ListedPerson, texts: Texts) -> str:
     where = getattr(texts, f"where_{person.where}")
-    if person.last <= person.first:
-        return f"{person.number}: {where}"
-    share = texts.of_the_frames.format(share=person.percent)
-    return f"{person.number}: {where}, {share}, {person.first:.1f}–{person.last:.1f} s"
+    text = texts.person_in_video if person.frames > 1 else texts.person_in_photo
+    return text.format(number=person.number, where=where, share=person.percent, first=person.first, last=person.last)
 
 
 def _embedded(picture: Path, described: str) -> str:

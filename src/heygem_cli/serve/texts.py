@@ -40,7 +40,7 @@ class Texts:
     preview: str
     progress: str
     unknown_job: str
-    restarted: str
+    did_not_work: str
     queued: str
     running: str
     done: str
@@ -73,7 +73,8 @@ class Texts:
     where_left: str
     where_center: str
     where_right: str
-    of_the_frames: str
+    person_in_photo: str
+    person_in_video: str
 
 
 EN = Texts(
@@ -104,7 +105,7 @@ EN = Texts(
     preview="A frame that was just drawn",
     progress="Progress",
     unknown_job="There is no such video. It may have been removed because of its age.",
-    restarted="The server was started again since this page was opened. Load it again, and choose the files.",
+    did_not_work="That did not work. If the server was started again since this page was opened, load the page again.",
     queued="Waiting: number {position} in the queue",
     running="Starting",
     done="Done",
@@ -137,7 +138,8 @@ EN = Texts(
     where_left="left",
     where_center="center",
     where_right="right",
-    of_the_frames="{share} of the frames",
+    person_in_photo="{number}: {where}",
+    person_in_video="{number}: {where}, {share} of the frames, {first:.1f}–{last:.1f} s",
 )
 
 ZH = Texts(
@@ -168,7 +170,7 @@ ZH = Texts(
     preview="刚刚绘制的一帧",
     progress="进度",
     unknown_job="没有这个视频。它可能因时间过久已被删除。",
-    restarted="此页面打开后服务器已重新启动。请重新加载页面并选择文件。",
+    did_not_work="操作未成功。如果打开此页面后服务器重新启动过，请重新加载页面。",
     queued="等待中：排在第 {position} 位",
     running="正在启动",
     done="完成",
@@ -201,7 +203,8 @@ ZH = Texts(
     where_left="左",
     where_center="中",
     where_right="右",
-    of_the_frames="占 {share} 的帧",
+    person_in_photo="{number}：{where}",
+    person_in_video="{number}：{where}，占帧数的 {share}，{first:.1f}–{last:.1f} 秒",
 )
 
 TEXTS: Mapping[Language, Texts] = {"en": EN, "zh-CN": ZH}
