@@ -89,7 +89,8 @@ def convert_detector(source: TfliteFile, path: Path) -> None:
 
 
 def _normalized(graph: Graph, *, zero: float, unit: float) -> str:
-    floats = graph.add("Transpose", graph.add("Cast", "picture", to=TensorProto.FLOAT), perm=(0, 3, 1, 2))
+    # Bytes are transposed in a tenth of the time that floats take.
+    floats = graph.add("Cast", graph.add("Transpose", "picture", perm=(0, 3, 1, 2)), to=TensorProto.FLOAT)
     shifted = graph.add("Sub", floats, graph.constant([zero])) if zero else floats
     return graph.add("Mul", shifted, graph.constant([1 / unit]))
 
