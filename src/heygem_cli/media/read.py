@@ -24,7 +24,7 @@ from heygem_cli.options import LoopMode
 
 _Item = TypeVar("_Item")
 
-LOOP_BYTES = 256 << 20
+LOOP_BYTES = 224 << 20
 """Size of the frames that are kept in memory to loop a video. More is faster: each chunk that is played backwards is
 decoded from the key frame before it."""
 
