@@ -190,6 +190,11 @@ def test_names_of_users_are_no_paths(store, files, name):
     assert JobQueue(store, 10).job(id).audio_name == name
 
 
+def test_name_that_is_not_utf_8_is_kept_as_text(store, files):
+    id = add(JobQueue(store, 10), store, files, name="a\udcff.wav")
+    assert JobQueue(store, 10).job(id).audio_name == "a?.wav"
+
+
 def test_old_uploads_are_removed(store):
     (store.uploads / "folder").mkdir()
     file = store.uploads / "folder" / "old"

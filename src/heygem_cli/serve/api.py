@@ -115,15 +115,17 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
     @api.delete("/jobs/{id}", status_code=204)
     def delete(id: str) -> None:
         """Remove a job that has ended, with its files."""
+        if not (job := service.job(id)).has_ended:
+            raise NotDoneError(job.phase)
         service.remove(id)
 
 
 class NotDoneError(HeygemError):
-    """A job has no result, or not yet."""
+    """A job has no result, or has not ended yet."""
 
     def __init__(self, phase: str) -> None:
-        hint = "Wait until its phase is done"
-        super().__init__("not-done", f"there is nothing to return: the job is {phase}", hint=hint)
+        hint = "Wait until it has ended, or cancel it"
+        super().__init__("not-done", f"this needs a job that is done: it is {phase}", hint=hint)
 
 
 def _submit(service: RenderService, files: Mapping[str, UploadFile], options: Mapping[str, object]) -> ServedJob:

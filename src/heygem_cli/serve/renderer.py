@@ -73,7 +73,7 @@ class RendererThread:
         self._problem: HeygemError | None = None
         self._loaded = threading.Event()
         self._closing = threading.Event()
-        self._stop_current: Callable[[], None] = lambda: None
+        self._stop_current: tuple[str, Callable[[], None]] = "", lambda: None
         self._thread = threading.Thread(target=self._run, name="renderer", daemon=True)
 
     def start(self) -> None:
@@ -113,15 +113,17 @@ class RendererThread:
         self._loaded.wait(seconds)
         return self._problem
 
-    def interrupt(self) -> None:
-        """Stop what is done about the job that runs."""
-        self._stop_current()
+    def interrupt(self, id: str) -> None:
+        """Stop what is done about a job, unless another one runs by now."""
+        current, stop = self._stop_current
+        if current == id:
+            stop()
 
     def close(self) -> None:
         """Put the job that runs back into the queue, and end the worker."""
         self._closing.set()
         self._queue.close()
-        self._stop_current()
+        self._stop_current[1]()
         if self._worker is not None:
             self._worker.interrupt(0)
         self._thread.join(2 * STOP_SECONDS)
@@ -183,7 +185,9 @@ class RendererThread:
             _log.warning("job %s: %s", record.id, outcome.message)
         else:
             ended = self._queue.finish(error=_without_paths(outcome.to_dict(), self._store, record))
-        self._checked.pop(record.id, None)
+        waiting = {job.id for job in self._queue.jobs() if not job.has_ended}
+        for id in [id for id in list(self._checked) if id not in waiting]:
+            del self._checked[id]
         self.statistics.count(ended, seconds)
         remove_stale_parts(self._store.of(record.id))
         error = f": {ended.error['code']}: {ended.error['message']}" if ended.error else ""
@@ -193,9 +197,9 @@ class RendererThread:
         """Render a job; None if it was canceled, or the server ends, before it began."""
         try:
             job = self.job_of(record)
-            inputs, digests = self._checked.get(record.id) or self._inspect(ChildCall(INSPECT, job))
+            inputs, digests = self._checked.get(record.id) or self._check_again(record, job)
             item = WorkItem(job, inputs, digests, self._time_limit(inputs))
-            self._stop_current = lambda: worker.interrupt(STOP_SECONDS)
+            self._stop_current = record.id, lambda: worker.interrupt(STOP_SECONDS)
             restarts = worker.starts
             worker.prepare()
             self.statistics.worker_restarts += worker.starts - restarts
@@ -211,7 +215,13 @@ class RendererThread:
         except HeygemError as error:
             return to_failure(error)
         finally:
-            self._stop_current = lambda: None
+            self._stop_current = "", lambda: None
+
+    def _check_again(self, record: Record, job: RenderJob) -> Checked:
+        """Check a job that another server has taken."""
+        call = ChildCall(INSPECT, job)
+        self._stop_current = record.id, call.close
+        return self._inspect(call)
 
     def _inspect(self, call: ChildCall) -> Checked:
         return call.result(CHECK_SECONDS)  # type: ignore[no-any-return]

@@ -152,7 +152,7 @@ class RenderService(AbstractContextManager["RenderService"]):
             UnknownJobError: There is no such job.
         """
         if self._queue.cancel(id):
-            self._renderer.interrupt()
+            self._renderer.interrupt(id)
 
     def remove(self, id: str) -> None:
         """Remove a job that has ended, with its files.

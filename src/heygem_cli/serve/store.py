@@ -223,8 +223,8 @@ def new_record(
     return Record(
         id=secrets.token_hex(16),
         phase="queued",
-        audio_name=audio_name,
-        face_name=face_name,
+        audio_name=_text(audio_name),
+        face_name=_text(face_name),
         audio=f"audio{_suffix(audio_name)}",
         face=f"face{_suffix(face_name)}",
         options=dict(options),
@@ -232,6 +232,11 @@ def new_record(
         code=code,
         copy_to=copy_to,
     )
+
+
+def _text(name: str) -> str:
+    """Return a name without bytes that are not UTF-8, which a file name of Linux may have."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _suffix(name: str) -> str:
