@@ -15,6 +15,7 @@ LAYERS = [
     ["errors"],
     ["http_client", "processes", "lock_holder", "extras"],
     ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template", "times"],
+    ["remote"],
     ["options"],
     ["maintenance_options", "serve_options", "cluster_options"],
     ["onnx"],

@@ -14,6 +14,7 @@ from heygem_cli.files import OwnOutputs
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.options import RenderOptions
 from heygem_cli.person import Person
+from heygem_cli.remote import Remote
 
 Stage = Literal["speech", "track", "prepare", "start", "render"]
 """``start``: waiting until an engine of another process is ready."""
@@ -33,6 +34,7 @@ class RenderJob:
         audio: What is spoken; with ``speak`` what its first person says.
         own: Which files it may replace without ``overwrite``.
         half_size: Whether the video has half the width and height of the face video, for a preview.
+        remote: Which of its files are in object storage; the paths are then those on this machine.
         preview: A JPEG that shows, while it renders, a frame that was just drawn; only some engines write it.
     """
 
@@ -43,6 +45,7 @@ class RenderJob:
     own: OwnOutputs = field(default_factory=OwnOutputs)
     half_size: bool = False
     preview: Path | None = None
+    remote: Remote = field(default_factory=Remote)
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -22,6 +22,7 @@ from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.media.write import check_output, choose_encoder
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.person import Person, Speech
+from heygem_cli.remote import digest_of, version_of
 from heygem_cli.runtime import Settings
 from heygem_cli.speech.channels import listen
 from heygem_cli.timeline import check_timeline, write_timeline
@@ -141,9 +142,17 @@ def check_output_path(job: RenderJob) -> None:
         InputError: It cannot be created, or exists.
     """
     check_output(job.output, job.inputs)
-    if os.path.lexists(job.output) and not job.options.overwrite and not job.own.include(job.output):
+    if job.remote.output is not None:
+        _check_remote_output(job, job.remote.output)
+    elif os.path.lexists(job.output) and not job.options.overwrite and not job.own.include(job.output):
         message = "the output has been edited or replaced since it was made" if job.own.digests else "the output exists"
         raise InputError("output-exists", message, hint="Use --overwrite to replace it", path=job.output)
+
+
+def _check_remote_output(job: RenderJob, url: str) -> None:
+    version = None if job.options.overwrite else version_of(url)
+    if version is not None and digest_of(url) not in job.own.digests:
+        raise InputError("output-exists", f"{url}: the output exists", hint="Use --overwrite to replace it")
 
 
 def check_current_folder() -> None:

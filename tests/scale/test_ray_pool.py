@@ -59,10 +59,10 @@ def test_options_that_do_not_go_together(cluster, options, given, message):
 
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(NotCapableError) as caught:
-        ray_pool.check_installed()
-    assert str(caught.value).endswith("Run: pip install 'heygem-cli[ray]'")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(NotCapableError) as caught, ray_pool.open_pool(ClusterOptions("local"), None):
+        pass
+    assert str(caught.value) == "ray is not installed. Run: pip install 'heygem-cli[ray]'"
     assert caught.value.exit_code == 4
 
 

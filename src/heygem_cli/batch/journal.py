@@ -41,6 +41,7 @@ RATE = re.compile(r"[0-9]{1,9}(/[0-9]{1,9})?")
 RESULT_FIELDS = {
     "duration": float,
     "bytes": int,
+    "version": str,
     "fps": (float, RATE),
     "frame_rate": RATE,
     "frames": int,

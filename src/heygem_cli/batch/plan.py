@@ -22,6 +22,7 @@ from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values, with_found_files
 from heygem_cli.pipeline import check_outputs
+from heygem_cli.remote import digest_of, version_of
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -145,8 +146,8 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
         return "failed", "the process died twice during this job"
     earlier_run = state.run != run_id
     if state.status == "done":
-        reason = "forced" if options.force and earlier_run else output_problem(row.job.output, row.output, state)
-        if not reason and not all(path.exists() for path in row.job.outputs):
+        reason = "forced" if options.force and earlier_run else _output_problem(row, state)
+        if not reason and not all(path.exists() for path in row.job.outputs[1:]):
             reason = "the timeline is missing"
         return ("do", reason) if reason else ("done", "")
     if state.status == "failed":
@@ -154,6 +155,18 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
         return "do" if (options.force or options.retry_failed) and earlier_run else "failed", f"failed: {code}"
     reasons = {"interrupted": "interrupted", "retrying": "retried after an error"}
     return "do", reasons.get(state.status, "the process died during this job")
+
+
+def _output_problem(row: Row, state: JobState) -> str:
+    url = row.job.remote.output
+    if url is None:
+        return output_problem(row.job.output, row.output, state)
+    version = version_of(url)
+    if state.output != row.output or version is None:
+        return "the output is missing"
+    # Another version may have the same content, as after a copy.
+    is_own = version == (state.result or {}).get("version") or digest_of(url) in state.made
+    return "" if is_own else "the output has been changed"
 
 
 def output_problem(path: Path, name: str, state: JobState) -> str:

@@ -132,7 +132,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     return JobReport(
         id=job.row.id,
         row=job.row.raw.number,
-        output=str(job.row.job.output) if job.row.output else "",
+        output=job.row.job.remote.output or (str(job.row.job.output) if job.row.output else ""),
         status=status,
         attempts=state.attempts,
         seconds=state.seconds,

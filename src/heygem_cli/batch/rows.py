@@ -11,11 +11,13 @@ from heygem_cli.batch.columns import FILES
 from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
+from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.job import RenderJob
 from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import Declared, value_of, with_values
 from heygem_cli.options import ROW_OPTIONS, RenderOptions
 from heygem_cli.person import Person, Speech
+from heygem_cli.remote import Remote, RemoteFiles, RemoteInput, is_url
 
 
 @dataclass(frozen=True)
@@ -39,18 +41,23 @@ class Row:
 def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions) -> tuple[list[Row], list[Problem]]:
     """Resolve rows: paths are relative to ``folder``, and a row may override the options in ``defaults``.
 
+    Audio and face video are fetched if they are given by a URL.
+
     Returns:
         The usable rows, and the problems of all rows.
     """
     rows: list[Row] = []
     problems: list[Problem] = []
     finder = FileFinder()
+    remote = RemoteFiles(default_cache_folder())
     for raw in raw_rows:
         options, option_problems = _options(raw, folder, defaults, finder)
         cell_problems = list(_cell_problems(raw, needs_audio="speak" not in raw.values))
         problems += cell_problems + option_problems
         if not cell_problems and ("audio" in raw.values or options.speak):
-            rows.append(_resolve(raw, folder, options, finder))
+            row, remote_problems = _resolve(raw, folder, options, finder, remote)
+            problems += remote_problems
+            rows += [] if remote_problems else [row]
     return rows, problems + find_duplicates(rows)
 
 
@@ -96,17 +103,34 @@ def _located(option: Declared, value: Any, folder: Path, finder: FileFinder) -> 
     return tuple(speech.located(find) for speech in value) if option.repeated else value
 
 
-def _resolve(raw: RawRow, folder: Path, options: RenderOptions, finder: FileFinder) -> Row:
-    face = finder.find(raw.values["face"], folder)
-    audio = finder.find(raw.values["audio"], folder) if "audio" in raw.values else options.speak[0].audio
+def _resolve(
+    raw: RawRow, folder: Path, options: RenderOptions, finder: FileFinder, files: RemoteFiles
+) -> tuple[Row, list[Problem]]:
+    found: dict[str, Path] = {}
+    inputs: list[RemoteInput] = []
+    problems: list[Problem] = []
+    for name in (name for name in FILES if name in raw.values):
+        if is_url(raw.values[name]):
+            try:
+                inputs.append(files.fetch(raw.values[name]))
+                found[name] = inputs[-1].path
+            except HeygemError as error:
+                problems.append(raw.problem(name, error.message, error.hint))
+                found[name] = Path()
+        else:
+            found[name] = finder.find(raw.values[name], folder)
+    face, audio = found["face"], found["audio"] if "audio" in found else options.speak[0].audio
     row_id = raw.values.get("id", "").strip()
+    url = None
     if named := raw.values.get("output"):
-        output, path = named, finder.find_output(named, folder)
+        url = named.strip() if is_url(named) else None
+        output, path = named, files.output_path(named.strip()) if url else finder.find_output(named, folder)
     else:
         output = f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
         path = folder / output
     row_id = row_id or output.removesuffix(".mp4").strip() or output
-    return Row(row_id, output, raw, RenderJob(audio, face, path, options))
+    job = RenderJob(audio, face, path, options, remote=Remote(tuple(inputs), url))
+    return Row(row_id, output, raw, job), problems
 
 
 def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:
@@ -151,6 +175,7 @@ def portable_values(row: Row) -> dict[str, str]:
     paths = {"audio": row.job.audio, "face": row.job.face, "output": row.job.output}
     if row.job.options.speak:
         del paths["audio"]
+    paths = {name: path for name, path in paths.items() if not is_url(row.raw.values.get(name, ""))}
     named = {name: value_of(row.job.options, each) for name, each in ROW_OPTIONS.items() if name in row.raw.values}
     files = {name: value for name, value in named.items() if isinstance(value, Path | Person | tuple)}
     return {**row.raw.values, "id": row.id, **{name: _portable(value) for name, value in {**files, **paths}.items()}}

@@ -30,8 +30,10 @@ from heygem_cli.batch.source import read_source
 from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
 from heygem_cli.engines import check_engine_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
+from heygem_cli.face.cache import default_cache_folder
 from heygem_cli.files import remove_stale_parts
 from heygem_cli.pipeline import check_current_folder
+from heygem_cli.remote import RemoteFiles
 
 PARTS_SECONDS = 3.0
 """Time in which killed workers of other nodes, and their encoders, end."""
@@ -159,6 +161,7 @@ def run_batch(
         open_journal(request.journal, request.other_journals()) as journal,
     ):
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
+        RemoteFiles(default_cache_folder()).delete_old()
         jobs = batch.plan(journal.states)
         folders = {path.parent for job in jobs if job.row.output for path in job.row.job.outputs}
         for folder in folders:

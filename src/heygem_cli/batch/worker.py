@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol
 
+from heygem_cli.batch.remote_output import prepare_remote, upload_output
 from heygem_cli.batch.watchdog import GRACE_SECONDS, STOP_SECONDS
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError, from_exception
 from heygem_cli.files import delete_parts_of, file_digest
@@ -97,9 +98,10 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
     try:
         on_progress = _enforce_limits(item, on_progress)
         check_current_folder()
+        prepare_remote(item.job)
         _check_unchanged(item)
         check_outputs(item.job)
-        return pipeline.render(item.job, item.inputs, on_progress).to_dict()
+        return upload_output(item.job, pipeline.render(item.job, item.inputs, on_progress).to_dict())
     except StoppedError:
         raise
     # An unexpected error of one job must not end the batch; --debug shows where it happened.

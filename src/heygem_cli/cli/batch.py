@@ -28,6 +28,7 @@ from heygem_cli.cli.output import (
 from heygem_cli.cli.parameters import Given, command
 from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.errors import InputError, StoppedError, plural, printable
+from heygem_cli.extras import require_extra
 from heygem_cli.option_fields import with_values
 from heygem_cli.options import ROW_OPTIONS, BatchOptions, DisplayOptions, EngineOptions, RenderOptions
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
@@ -131,9 +132,9 @@ def _run(
 def _pool(cluster: ClusterOptions, display: DisplayOptions) -> OpenPool | None:
     if cluster.ray is None:
         return None
-    from heygem_cli.scale.ray_pool import check_installed, open_pool
+    require_extra("ray", "ray")
+    from heygem_cli.scale.ray_pool import open_pool
 
-    check_installed()
     return partial(open_pool, cluster, debug=display.debug)
 
 

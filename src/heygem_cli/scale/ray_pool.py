@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import itertools
 import logging
 import os
@@ -23,6 +22,7 @@ from heygem_cli.batch.parallel import Event, PoolWorker, Publishing, WorkerSetup
 from heygem_cli.batch.worker import MAX_STARTS, OUT_OF_MEMORY_HINT, Failure, WorkItem
 from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.errors import HeygemError, NotCapableError, printable
+from heygem_cli.extras import require_extra
 from heygem_cli.files import temporary_folder
 from heygem_cli.job import Progress
 from heygem_cli.processes import SIGNALS
@@ -37,17 +37,6 @@ OBJECT_STORE = 100 << 20
 """Bytes of shared memory of a cluster that is started for one run; only small messages pass through it."""
 MAX_PATH = 40
 """Length of a temporary folder from which Ray's sockets in it would have names that are too long."""
-
-
-def check_installed() -> None:
-    """Check that Ray is installed, without loading it.
-
-    Raises:
-        NotCapableError: ``missing-extra``.
-    """
-    if importlib.util.find_spec("ray") is None:
-        hint = "Run: pip install 'heygem-cli[ray]'"
-        raise NotCapableError("missing-extra", "--ray needs Ray, which is not installed", hint=hint)
 
 
 @contextlib.contextmanager
@@ -73,7 +62,7 @@ def open_pool(options: ClusterOptions, setup: WorkerSetup, *, debug: bool = Fals
 @contextlib.contextmanager
 def _connected(address: str, *, debug: bool) -> Iterator[Any]:
     """Connect to a cluster, or start one on this machine, while the block runs; yields the module of Ray."""
-    check_installed()
+    require_extra("ray", "ray")
     _check_reachable(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it reports to nobody
     import ray

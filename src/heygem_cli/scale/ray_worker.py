@@ -138,7 +138,9 @@ def _check_shared(item: WorkItem) -> None:
     Raises:
         HeygemError: ``not-shared``.
     """
-    for path in (*item.job.inputs, *(output.parent for output in item.job.outputs)):
+    fetched = {remote.path for remote in item.job.remote.inputs}
+    outputs = item.job.outputs[item.job.remote.output is not None :]
+    for path in (*(path for path in item.job.inputs if path not in fetched), *(path.parent for path in outputs)):
         if not path.exists() and not path.parent.is_dir():
             message = f"node {socket.gethostname()} does not have this folder"
             hint = "Mount it under the same path on all nodes"
