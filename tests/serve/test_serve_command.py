@@ -77,12 +77,13 @@ def test_help_loads_no_server():
         "import sys, heygem_cli.cli.main as m; print([n for n in ('gradio', 'fastapi', 'uvicorn') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
     ("arguments", "completed"),
     [
+        ([], []),
         (["--api"], ["--api=jobs"]),
         (["--api", "easy"], ["--api", "easy"]),
         (["--api", "--token", "x"], ["--api=jobs", "--token", "x"]),

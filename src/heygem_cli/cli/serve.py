@@ -37,7 +37,7 @@ class ServeCommand(typer.core.TyperCommand):
 def _with_api(arguments: Sequence[str]) -> list[str]:
     """Return the command line with the value ``jobs`` after each ``--api`` that has none."""
     completed: list[str] = []
-    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=True):
+    for argument, following in zip(arguments, [*arguments[1:], "--"], strict=False):
         bare = argument == "--api" and following.startswith("-")
         completed.append("--api=jobs" if bare else argument)
     return completed
