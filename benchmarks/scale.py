@@ -1,0 +1,104 @@
+"""Measure whether the one process that plans a batch for a cluster keeps up.
+
+::
+
+    python -m benchmarks.scale driver --rows 100000       # rows planned a second, and memory a row
+    python -m benchmarks.scale simulation --rows 20000    # 1,000 nodes, of which 1 % fail in an hour
+
+The simulation runs the real queue, rules and journal; only the workers are simulated, and wait on a clock of their own.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from heygem_cli.batch.attempts import Attempt, Attempts
+from heygem_cli.batch.journal import JobState, open_journal
+from heygem_cli.batch.plan import PlannedJob
+from heygem_cli.batch.request import BatchRequest
+from heygem_cli.batch.session import check_batch
+from heygem_cli.batch.worker import Failure
+from heygem_cli.job import Progress
+from heygem_cli.options import BatchOptions
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NODES = 1000
+FAILURES_AN_HOUR = 0.01
+JOB_SECONDS = (20.0, 120.0)
+LOST = Failure("node-lost", "the node was lost", worker_died=True, node_lost=True)
+
+
+class _Silent:
+    def job_started(self, job: PlannedJob) -> None:
+        """Ignore it."""
+
+    def job_progressed(self, job: PlannedJob, progress: Progress) -> None:
+        """Ignore it."""
+
+    def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
+        """Ignore it."""
+
+    def warned(self, text: str) -> None:
+        """Ignore it."""
+
+
+def plan(folder: Path, rows: int) -> list[PlannedJob]:
+    """Check and plan a manifest of short rows, and print how fast that was and how much memory it took."""
+    manifest = folder / "list.csv"
+    audio, face = EXAMPLES / "audio.wav", EXAMPLES / "face.mp4"
+    lines = (f"{audio},{face},{number}.mp4\n" for number in range(rows))
+    manifest.write_text("audio,face,output\n" + "".join(lines))
+    memory, start = _peak_memory(), time.process_time()
+    jobs = check_batch(BatchRequest(manifest)).plan({})
+    seconds = time.process_time() - start
+    print(f"{rows} rows: {rows / seconds:.0f} planned a second, {(_peak_memory() - memory) / rows:.0f} bytes each")
+    return jobs
+
+
+def _peak_memory() -> int:
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def simulate(folder: Path, jobs: list[PlannedJob]) -> None:
+    """Run the jobs on simulated nodes, and print how busy the real driver was and what became of the jobs."""
+    chance = random.Random(1)  # noqa: S311 - repeatable
+    now, lost, started = 0.0, 0, time.perf_counter()
+    running: list[tuple[float, int, Attempt, bool]] = []
+    with open_journal(folder / "list.jsonl") as journal:
+        attempts = Attempts(jobs, journal, "simulation", BatchOptions(), _Silent())
+        free = list(range(NODES))
+        while attempts.queue or running:
+            while free and attempts.queue:
+                node = free.pop()
+                attempt = attempts.start(*attempts.queue.take(str(node), str(node)), f"node {node}")
+                seconds = chance.uniform(*JOB_SECONDS)
+                dies = chance.random() < FAILURES_AN_HOUR * seconds / 3600
+                heapq.heappush(running, (now + seconds, node, attempt, dies))
+            now, node, attempt, dies = heapq.heappop(running)
+            attempts.finish(attempt, LOST if dies else {"duration": 1.0})
+            lost += dies
+            free.append(node)
+        done = sum(state.status == "done" for state in journal.states.values())
+    spent = time.perf_counter() - started
+    print(f"{done} of {len(jobs)} jobs done on {NODES} nodes in {now:.0f} s of their time; {lost} nodes were lost")
+    print(f"the driver took {spent:.0f} s for it: {len(jobs) / spent:.0f} jobs a second")
+
+
+def main(part: Literal["driver", "simulation"], rows: Annotated[int, typer.Option(min=1)] = 20_000) -> None:
+    """Run the program."""
+    with tempfile.TemporaryDirectory(prefix="heygem-bench-") as name:
+        jobs = plan(Path(name), rows)
+        if part == "simulation":
+            simulate(Path(name), jobs)
+
+
+if __name__ == "__main__":
+    typer.run(main)
