@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,6 +178,7 @@ def find_engine(name: str) -> EngineEntry:
     return ENGINES[name]
 
 
+@functools.lru_cache(maxsize=256)  # of a batch, most rows have the same options
 def check_options(options: RenderOptions) -> None:
     """Check that a job's engine can use every option that differs from its default.
 

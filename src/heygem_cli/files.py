@@ -115,7 +115,7 @@ def publish(part: PartFile, target: Path, *, overwrite: bool = True) -> None:
         _rename_if_free(part.path, target)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OwnOutputs:
     """What a batch made under the name of an output, and may replace.
 

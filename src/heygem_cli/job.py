@@ -26,7 +26,7 @@ are outside the picture.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RenderJob:
     """One video to make.
 
@@ -71,7 +71,7 @@ class Speaker:
     picture: VideoInfo | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """The probed inputs of a job.
 

@@ -92,6 +92,8 @@ def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
         InputError: ``empty-part``.
     """
     options = job.options
+    if not (options.start or options.face_start or job.half_size or inputs.speakers) and options.duration is None:
+        return inputs
     parts = cut_audios([each.audio for each in inputs.speakers], options.start, options.duration)
     speakers = tuple(replace(each, audio=part) for each, part in zip(inputs.speakers, parts, strict=True))
     if speakers and options.sound is None:

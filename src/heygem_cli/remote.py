@@ -31,7 +31,7 @@ def is_url(text: str) -> bool:
     return URL.fullmatch(text.strip()) is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RemoteInput:
     """An input in a store.
 
@@ -45,7 +45,7 @@ class RemoteInput:
     path: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Remote:
     """Which files of a job are in a store.
 

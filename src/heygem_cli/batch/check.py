@@ -40,7 +40,7 @@ CheckProgress = Callable[[int, int], None]
 """Receives the number of files that are checked, and the number of all files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CheckedRow:
     """A row that can be rendered.
 

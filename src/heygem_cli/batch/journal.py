@@ -56,7 +56,7 @@ RESULT_FIELDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobState:
     """The state of a job in the journal.
 

@@ -42,7 +42,7 @@ class Problem:
     column: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RawRow:
     """A row as it was read: its number from 1, its line in the file, and the cells that are not empty."""
 

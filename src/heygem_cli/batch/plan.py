@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from heygem_cli.remote import digest_of, version_of
 Action = Literal["do", "changed", "done", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedJob:
     """A row, and what to do with it.
 
@@ -195,8 +196,13 @@ def content_key(digests: Sequence[str], options: RenderOptions, identity: str) -
         options: The options of the job.
         identity: See :class:`heygem_cli.engines.EngineEntry`.
     """
+    content = [*digests, _values_that_count(options), identity]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@functools.lru_cache(maxsize=256)
+def _values_that_count(options: RenderOptions) -> dict[str, str]:
+    """Return the values on which an output depends; most rows of a batch have the same options."""
     used = find_engine(options.engine).uses | OF_ANY_ENGINE
     # The contents of files are among the digests.
-    options = with_found_files(options, lambda _: Path())
-    content = [*digests, output_values(options, used), identity]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    return output_values(with_found_files(options, lambda _: Path()), used)

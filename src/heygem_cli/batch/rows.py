@@ -20,7 +20,7 @@ from heygem_cli.person import Person, Speech
 from heygem_cli.remote import Remote, RemoteFiles, RemoteInput, is_url
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A row of a manifest.
 
