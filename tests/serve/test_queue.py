@@ -9,7 +9,7 @@ import pytest
 
 from heygem_cli.errors import HeygemError
 from heygem_cli.job import Progress
-from heygem_cli.serve.job import QueueFullError, UnknownJobError
+from heygem_cli.serve.job import NotDoneError, QueueFullError, UnknownJobError
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.store import Store, new_record
 
@@ -137,8 +137,16 @@ def test_job_that_ended_long_ago_is_removed(store, files):
     queue.remove_ended_before(2000.0)
     assert [job.id for job in queue.jobs()] == [ids[2], ids[1]]
     assert sorted(path.name for path in store.jobs.iterdir()) == sorted(ids[1:])
-    with pytest.raises(UnknownJobError):
+    with pytest.raises(NotDoneError):
         queue.remove(ids[2])  # it waits
+    queue.take()
+    queue.cancel(ids[2])
+    with pytest.raises(NotDoneError):
+        queue.remove(ids[2])  # its worker is being stopped
+    queue.finish()
+    queue.remove(ids[2])
+    with pytest.raises(UnknownJobError):
+        queue.remove(ids[2])
 
 
 def test_quota_is_a_limit(store, files):

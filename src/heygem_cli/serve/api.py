@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from heygem_cli import __version__
 from heygem_cli.errors import HeygemError, InputError, from_exception
 from heygem_cli.serve.guard import problem
-from heygem_cli.serve.job import QueueFullError, ServedJob, UnknownJobError
+from heygem_cli.serve.job import NotDoneError, QueueFullError, ServedJob, UnknownJobError
 from heygem_cli.serve.job_options import JOB_OPTIONS
 from heygem_cli.serve.service import RenderService
 
@@ -115,17 +115,7 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
     @api.delete("/jobs/{id}", status_code=204)
     def delete(id: str) -> None:
         """Remove a job that has ended, with its files."""
-        if not (job := service.job(id)).has_ended:
-            raise NotDoneError(job.phase)
         service.remove(id)
-
-
-class NotDoneError(HeygemError):
-    """A job has no result, or has not ended yet."""
-
-    def __init__(self, phase: str) -> None:
-        hint = "Wait until it has ended, or cancel it"
-        super().__init__("not-done", f"this needs a job that is done: it is {phase}", hint=hint)
 
 
 def _submit(service: RenderService, files: Mapping[str, UploadFile], options: Mapping[str, object]) -> ServedJob:

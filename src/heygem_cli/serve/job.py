@@ -76,6 +76,14 @@ class QueueFullError(HeygemError):
         super().__init__("queue-full", f"the queue is full: {size} jobs wait or run", hint=hint)
 
 
+class NotDoneError(HeygemError):
+    """A job has no result, or has not ended yet."""
+
+    def __init__(self, phase: JobPhase) -> None:
+        hint = "Wait until it has ended, or cancel it"
+        super().__init__("not-done", f"this needs a job that is done: it is {phase}", hint=hint)
+
+
 class UnknownJobError(InputError):
     """There is no job with this id."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heygem_cli.job import Progress
-from heygem_cli.serve.job import ENDED, JobPhase, QueueFullError, ServedJob, UnknownJobError
+from heygem_cli.serve.job import ENDED, JobPhase, NotDoneError, QueueFullError, ServedJob, UnknownJobError
 from heygem_cli.serve.speed import Speed
 from heygem_cli.serve.store import OUTPUT, PREVIEW, Record, Store
 
@@ -171,11 +171,12 @@ class JobQueue:
         """Remove a job that has ended, with its files.
 
         Raises:
-            UnknownJobError: There is none that has ended.
+            UnknownJobError: There is no such job.
+            NotDoneError: It waits or runs, or was canceled and is about to end.
         """
         with self._changed:
-            if self._record(id).phase not in ENDED:
-                raise UnknownJobError
+            if (phase := self._record(id).phase) not in ENDED:
+                raise NotDoneError(phase)
             del self._records[id]
             self._store.remove(id)
             self._changed.notify_all()

@@ -158,7 +158,8 @@ class RenderService(AbstractContextManager["RenderService"]):
         """Remove a job that has ended, with its files.
 
         Raises:
-            UnknownJobError: There is none that has ended.
+            UnknownJobError: There is no such job.
+            NotDoneError: It has not ended.
         """
         self._queue.remove(id)
 
