@@ -1,6 +1,7 @@
 """``heygem serve`` with a HeyGem installation, which is a fake that behaves like HeyGem."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -39,6 +40,24 @@ def test_heygem_renders_and_a_job_that_hangs_is_canceled(tmp_path, home, inputs)
     assert following["phase"] == "done", following["error"]
     assert server.stop() == 143
     wait_for(lambda: not processes_of(home), 15)
+
+
+def test_job_waits_while_the_worker_cannot_be_loaded_again(tmp_path, home, inputs):
+    set_behaviour(home, "ok", "ok")
+    own = {name: value for name, value in environment(home).items() if os.environ.get(name) != value}
+    server = Server(tmp_path / "folder", "--api", "--home", str(home), quality=None, **own).wait_until_ready()
+    os.kill(server.worker(), signal.SIGKILL)
+    away = home.rename(home.with_name("away"))
+    first, second = (server.submit(*inputs).json()["id"] for _ in range(2))
+    wait_for(lambda: server.client.get("/readyz").status_code == 503, 30)
+    assert "the engine cannot be loaded" in server.client.get("/readyz").json()["reason"]
+    assert [server.job(id)["phase"] for id in (first, second)] == ["running", "queued"]
+    server.cancel(first)
+    away.rename(home)
+    assert server.wait_for_phase(second, "done", "failed", seconds=90)["phase"] == "done"
+    assert server.job(first)["phase"] == "canceled"
+    server.wait_until_ready()
+    server.stop()
 
 
 def test_engine_that_cannot_be_loaded_ends_the_server(tmp_path):

@@ -286,10 +286,14 @@ class ChildProcessWorker:
         if self._load_failure is None and self._process.poll() is not None:
             self._load()
 
+    def take_load_failure(self) -> Failure | None:
+        """Return why no child could be loaded, instead of failing the next job; the one after that starts another."""
+        failure, self._load_failure = self._load_failure, None
+        return failure
+
     def run(self, item: WorkItem, on_progress: ProgressCallback) -> Result | Failure:
         """Run a job in the child; if the child dies or cannot be started, the job fails."""
-        if self._load_failure is not None:
-            failure, self._load_failure = self._load_failure, None
+        if (failure := self.take_load_failure()) is not None:
             return failure
         deadline = time.monotonic() + item.timeout + GRACE_SECONDS
         try:

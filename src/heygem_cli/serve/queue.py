@@ -110,6 +110,12 @@ class JobQueue:
                 self._changed.notify_all()
 
     @property
+    def is_running(self) -> bool:
+        """Whether a job runs."""
+        with self._changed:
+            return self._running is not None
+
+    @property
     def was_canceled(self) -> bool:
         """Whether the job that runs was canceled."""
         with self._changed:

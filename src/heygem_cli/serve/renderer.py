@@ -7,7 +7,6 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +72,7 @@ class RendererThread:
         self._problem: HeygemError | None = None
         self._loaded = threading.Event()
         self._closing = threading.Event()
+        self._stopping = threading.Lock()
         self._stop_current: tuple[str, Callable[[], None]] = "", lambda: None
         self._thread = threading.Thread(target=self._run, name="renderer", daemon=True)
 
@@ -115,44 +115,53 @@ class RendererThread:
 
     def interrupt(self, id: str) -> None:
         """Stop what is done about a job, unless another one runs by now."""
-        current, stop = self._stop_current
-        if current == id:
-            stop()
+        with self._stopping:
+            current, stop = self._stop_current
+            if current == id:
+                stop()
 
     def close(self) -> None:
         """Put the job that runs back into the queue, and end the worker."""
         self._closing.set()
         self._queue.close()
-        self._stop_current[1]()
+        with self._stopping:
+            self._stop_current[1]()
         if self._worker is not None:
             self._worker.interrupt(0)
         self._thread.join(2 * STOP_SECONDS)
 
     def _run(self) -> None:
-        self._worker = self._load()
+        self._worker = self._until_loaded(self._start_worker)
         while self._worker is not None and (record := self._queue.take()) is not None:
             try:
                 self._run_job(record, self._worker)
             except Exception:  # noqa: BLE001 - the queue must go on whatever happens
-                _log.exception("job %s failed in a way that nobody thought of", record.id)
-                with suppress(AssertionError):
-                    self._queue.finish(error={"code": "internal-error", "message": "internal error", "hint": ""})
+                _log.exception("job %s: this is a bug in heygem", record.id)
+                if self._queue.is_running:
+                    hint = "This is a bug in heygem: the server's log has the details"
+                    self._queue.finish(error={"code": "internal-error", "message": "internal error", "hint": hint})
         if self._worker is not None:
             self._worker.close()
 
-    def _load(self) -> ChildProcessWorker | None:
-        """Load a worker, and try again until it works; None if the server ends before that."""
+    def _start_worker(self) -> ChildProcessWorker:
+        began = time.monotonic()
+        worker = ChildProcessWorker(
+            self._engines,
+            self._settings,
+            [self._defaults.engine],
+            adopts_orphans=False,
+            load_seconds=LOAD_SECONDS,
+        )
+        _check_loaded(worker)
+        _log.info("the engine %s is loaded after %.1f s", self._defaults.engine, time.monotonic() - began)
+        return worker
+
+    def _until_loaded(self, load: Callable[[], ChildProcessWorker]) -> ChildProcessWorker | None:
+        """Load a worker, and try again until it works; None if the job is canceled, or the server ends, before that."""
         pause = FIRST_PAUSE
-        while not self._closing.is_set():
-            began = time.monotonic()
+        while not (self._queue.was_canceled or self._closing.is_set()):
             try:
-                worker = ChildProcessWorker(
-                    self._engines,
-                    self._settings,
-                    [self._defaults.engine],
-                    adopts_orphans=False,
-                    load_seconds=LOAD_SECONDS,
-                )
+                worker = load()
             except HeygemError as error:
                 _log.error("the engine cannot be loaded: %s", error)
                 self._problem = error
@@ -160,7 +169,6 @@ class RendererThread:
                 self._closing.wait(pause)
                 pause = min(2 * pause, LAST_PAUSE)
                 continue
-            _log.info("the engine %s is loaded after %.1f s", self._defaults.engine, time.monotonic() - began)
             self._problem = None
             self._loaded.set()
             return worker
@@ -200,10 +208,7 @@ class RendererThread:
             inputs, digests = self._checked.get(record.id) or self._check_again(record, job)
             item = WorkItem(job, inputs, digests, self._time_limit(inputs))
             self._stop_current = record.id, lambda: worker.interrupt(STOP_SECONDS)
-            restarts = worker.starts
-            worker.prepare()
-            self.statistics.worker_restarts += worker.starts - restarts
-            if self._queue.was_canceled or self._closing.is_set():
+            if not self._prepare(worker):
                 return None
             watchdog = threading.Timer(item.timeout + 3 * GRACE_SECONDS, worker.interrupt)
             watchdog.daemon = True
@@ -215,7 +220,21 @@ class RendererThread:
         except HeygemError as error:
             return to_failure(error)
         finally:
-            self._stop_current = "", lambda: None
+            with self._stopping:  # who stops this job must not stop the next one
+                self._stop_current = "", lambda: None
+
+    def _prepare(self, worker: ChildProcessWorker) -> bool:
+        """Start the worker again if it died: a job waits for that; False if it is canceled, or the server ends."""
+
+        def restarted() -> ChildProcessWorker:
+            worker.prepare()
+            _check_loaded(worker)
+            return worker
+
+        starts = worker.starts
+        loaded = self._until_loaded(restarted)
+        self.statistics.worker_restarts += worker.starts - starts
+        return loaded is not None and not (self._queue.was_canceled or self._closing.is_set())
 
     def _check_again(self, record: Record, job: RenderJob) -> Checked:
         """Check a job that another server has taken."""
@@ -233,6 +252,11 @@ class RendererThread:
 
 
 INSPECT = "heygem_cli.serve.inspection:inspect_job"
+
+
+def _check_loaded(worker: ChildProcessWorker) -> None:
+    if (failure := worker.take_load_failure()) is not None:
+        raise HeygemError(failure.code, failure.message, hint=failure.hint)
 
 
 def _copied(result: Result, output: Path, target: Path) -> Result | Failure:
