@@ -14,7 +14,7 @@ from heygem_cli.face.people import find_people, person_track
 from heygem_cli.job import RenderJob
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
-from heygem_cli.mesh.idle import still_person
+from heygem_cli.mesh.idle import make_idle
 from heygem_cli.mesh.states import frame_states
 from heygem_cli.options import EncodeOptions, EngineOptions, RenderOptions
 from heygem_cli.person import parse_person
@@ -94,7 +94,7 @@ def still(path, amount=0.5, levels=LEVELS):
     faces, _ = track_faces(video, face_tracker(), len(levels), no_cache=True)
     with closing(faces):
         track = person_track(faces, find_people(faces)[0])
-        return still_person(video, track, frame_states(track, video), levels, amount)
+        return make_idle(video, track, frame_states(track, video), levels, amount)
 
 
 def test_what_counts_as_a_photograph(photo, tmp_path):

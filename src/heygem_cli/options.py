@@ -177,7 +177,7 @@ class RenderOptions:
     )
     idle: float = option(
         0.5,
-        "How much a person in a photograph lives: blinks, motion of the head, breath; 0 moves the mouth only.",
+        "How much a person in a photograph moves besides the mouth: blinks, head, breath; 0 moves the mouth only.",
         minimum=0,
         maximum=1,
     )

@@ -23,7 +23,7 @@ from heygem_cli.media.read import fit_length, read_audio, read_frames
 from heygem_cli.media.types import AudioInfo, Samples, VideoInfo
 from heygem_cli.media.write import encode_video
 from heygem_cli.mesh.cover_network import CoverNetwork
-from heygem_cli.mesh.idle import still_person
+from heygem_cli.mesh.idle import make_idle
 from heygem_cli.mesh.painter import DraftPainter, Painter
 from heygem_cli.mesh.preview import Preview
 from heygem_cli.mesh.renderer import build_renderer
@@ -196,7 +196,7 @@ class MeshEngine:
             painter = DraftPainter() if job.options.encode.quality == "draft" else self.painter
             renderer = build_renderer(video, track, painter, self.covers)
             offsets, states = job.options.mouth * motion.offsets, frame_states(track, video)
-            idle = still_person(video, track, states, motion.levels, job.options.idle)
+            idle = make_idle(video, track, states, motion.levels, job.options.idle)
             speakers.append(MeshSpeaker(person.number, offsets, track, states, renderer, idle))
         return speakers
 
@@ -234,7 +234,7 @@ class MeshEngine:
 
 
 def _blinks(speakers: Sequence[MeshSpeaker]) -> int | None:
-    """Return how often the people of a photograph blink; None if nobody in it was made to live."""
+    """Return how often the people of a photograph blink; None if nobody in it has idle motion."""
     living = [speaker.idle.blinks for speaker in speakers if speaker.idle is not None]
     return sum(living) if living else None
 

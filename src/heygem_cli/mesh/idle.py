@@ -1,4 +1,4 @@
-"""Let a person in a photograph live: blinks, slight motion of the head, and breath."""
+"""The idle motion of a person in a photograph: blinks, slight motion of the head, and breath."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHEEKS = (50, 280, 205, 425)
 
 @dataclass(frozen=True)
 class Idle:
-    """What lets one person of a photograph live.
+    """The idle motion of one person in a photograph.
 
     Attributes:
         motion: In every frame of the output.
@@ -58,8 +58,8 @@ class Idle:
         return self.head.move(frame, self.motion.angles[number], float(self.motion.breath[number]))
 
 
-def still_person(video: VideoInfo, track: FaceTrack, states: FrameStates, levels: Array, amount: float) -> Idle | None:
-    """Return what lets a person live; None in a video, for a frame without the person's mouth, or if nothing is wanted.
+def make_idle(video: VideoInfo, track: FaceTrack, states: FrameStates, levels: Array, amount: float) -> Idle | None:
+    """Return the idle motion of a person; None in a video, without the person's mouth, or if ``amount`` is 0.
 
     Args:
         video: The photograph; a video of a single frame is one.

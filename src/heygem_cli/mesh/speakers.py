@@ -37,7 +37,7 @@ class MeshSpeaker:
         track: Where the face is.
         states: What is drawn in each frame of the face video.
         renderer: Draws the mouth.
-        idle: Lets the person live in a photograph; None in a video, or where it was not asked for.
+        idle: Moves the person in a photograph; None in a video, or where it was not asked for.
     """
 
     number: int

@@ -256,7 +256,7 @@ INSPECT = "heygem_cli.serve.inspection:inspect_job"
 
 def _check_loaded(worker: ChildProcessWorker) -> None:
     if (failure := worker.take_load_failure()) is not None:
-        raise HeygemError(failure.code, failure.message, hint=failure.hint)
+        raise HeygemError("worker-died", failure.message, hint=failure.hint)
 
 
 def _copied(result: Result, output: Path, target: Path) -> Result | Failure:
