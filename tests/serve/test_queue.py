@@ -211,3 +211,11 @@ def test_old_uploads_are_removed(store):
     assert file.exists()
     store.remove_uploads_before(time.time() + 1)
     assert not file.exists()
+
+
+def test_file_that_is_gone_is_an_error_of_ours(store, files):
+    files[0].unlink()
+    record = new_record({}, audio_name="a.wav", face_name="f.mp4")
+    with pytest.raises(HeygemError):
+        store.add(*files, record)
+    assert not store.of(record.id).exists()

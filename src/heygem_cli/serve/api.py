@@ -89,7 +89,7 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
         job = service.job(id)
         if job.output is None:
             raise NotDoneError(job.phase)
-        return FileResponse(job.output, media_type="video/mp4", filename=output_name(job))
+        return FileResponse(job.output, media_type="video/mp4", filename=job.download_name)
 
     @api.get("/jobs/{id}/preview", response_class=FileResponse)
     def preview(id: str) -> FileResponse:
@@ -155,11 +155,6 @@ def job_to_dict(job: ServedJob) -> dict[str, object]:
     """Return what the API tells of a job."""
     content = {name: value for name, value in asdict(job).items() if name not in ("preview", "output")}
     return {**content, "percent": job.percent, "has_preview": job.preview is not None}
-
-
-def output_name(job: ServedJob) -> str:
-    """Return the name under which a video is downloaded."""
-    return f"{Path(job.face_name).stem}_{Path(job.audio_name).stem}.mp4"
 
 
 def _report(_request: Request, caught: Exception) -> JSONResponse:

@@ -61,6 +61,11 @@ class ServedJob:
         return self.phase in ENDED
 
     @property
+    def download_name(self) -> str:
+        """The name under which the video is downloaded."""
+        return f"{Path(self.face_name).stem}_{Path(self.audio_name).stem}.mp4"
+
+    @property
     def percent(self) -> int:
         """How much of it is done; a rough guess."""
         if self.phase == "done":

@@ -22,8 +22,8 @@ def file_routes(service: RenderService) -> list[Route]:
     def video(request: Request) -> FileResponse:
         job = _job(service, request)
         kind = "attachment" if "download" in request.query_params else "inline"
-        name = f"{Path(job.face_name).stem}_{Path(job.audio_name).stem}.mp4"
-        return FileResponse(_existing(job.output), media_type="video/mp4", filename=name, content_disposition_type=kind)
+        path, name = _existing(job.output), job.download_name
+        return FileResponse(path, media_type="video/mp4", filename=name, content_disposition_type=kind)
 
     def preview(request: Request) -> FileResponse:
         path = _existing(_job(service, request).preview)

@@ -227,7 +227,8 @@ class JobQueue:
     def jobs(self) -> list[ServedJob]:
         """Return snapshots of all jobs, newest first."""
         with self._changed:
-            return [self._snapshot(record) for record in reversed(self._records.values())]
+            positions = self._positions()
+            return [self._snapshot(record, positions) for record in reversed(self._records.values())]
 
     def close(self) -> None:
         """Start no more jobs."""
@@ -249,14 +250,17 @@ class JobQueue:
         self._store.try_save(record)
         self._changed.notify_all()
 
-    def _snapshot(self, record: Record) -> ServedJob:
+    def _positions(self) -> dict[str, int]:
+        return {record.id: number for number, record in enumerate(self._waiting(), 1)}
+
+    def _snapshot(self, record: Record, positions: Mapping[str, int] | None = None) -> ServedJob:
         running = self._running if self._running is not None and self._running.id == record.id else None
         folder = self._store.of(record.id)
-        waiting = [each.id for each in self._waiting()] if record.phase == "queued" else []
+        positions = self._positions() if positions is None else positions
         return ServedJob(
             id=record.id,
             phase="canceled" if running is not None and running.canceled else record.phase,
-            position=waiting.index(record.id) + 1 if waiting else 0,
+            position=positions.get(record.id, 0),
             audio_name=record.audio_name,
             face_name=record.face_name,
             options=record.options,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import logging.handlers
 import socket
@@ -46,20 +47,27 @@ def listen(host: str, port: int) -> socket.socket:
         (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
+        return _bound(socket.socket(family, kind, protocol), address)
     except socket.gaierror as error:
         message = f"--host {host}: there is no such address"
         raise InputError("bad-host", message, hint="Use 127.0.0.1, 0.0.0.0 or an address of this machine") from error
     except OSError as error:
-        if error.errno == 98:
+        if error.errno == errno.EADDRINUSE:
             message = f"the port {port} is in use"
             hint = f"Choose another one with --port, or see who has it: ss -ltnp 'sport = :{port}'"
             raise InputError("port-in-use", message, hint=hint) from error
         message = f"--host {host} --port {port}: {from_os_error(error).message}"
         raise InputError("bad-host", message, hint="Use another address, or a port above 1023") from error
+
+
+def _bound(listener: socket.socket, address: Any) -> socket.socket:  # noqa: ANN401 - as typeshed has it
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -118,9 +118,9 @@ class Store:
         Raises:
             HeygemError: ``quota-full``, ``disk-full``, ``writing-failed``.
         """
-        self.check_space(sum(path.stat().st_size for path in (audio, face)))
         folder = self.of(record.id)
         try:
+            self.check_space(sum(path.stat().st_size for path in (audio, face)))
             folder.mkdir(mode=0o700)
             for source, name in ((audio, record.audio), (face, record.face)):
                 self._take(source, folder / name)
