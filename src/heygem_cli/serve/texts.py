@@ -14,7 +14,6 @@ class Texts:
     """The texts of one language; ``{…}`` are filled in."""
 
     language: Language
-    tagline: str
     other_language: str
     audio: str
     face: str
@@ -79,7 +78,6 @@ class Texts:
 
 EN = Texts(
     language="en",
-    tagline="Make the person in a video speak any audio.",
     other_language="中文",
     audio="Audio: what is spoken",
     face="Face: a video or a photograph",
@@ -144,7 +142,6 @@ EN = Texts(
 
 ZH = Texts(
     language="zh-CN",
-    tagline="让视频中的人说出任意音频。",
     other_language="English",
     audio="音频：要说的内容",
     face="人脸：视频或照片",
@@ -226,6 +223,7 @@ class OptionTexts:
 
 OPTIONS_ZH: Mapping[str, OptionTexts] = {
     "mouth": OptionTexts("嘴部张开幅度", "嘴张开的幅度，0 到 1.5：1 为此人原本的幅度，越小越平静"),
+    "idle": OptionTexts("照片中的动作", "照片中的人除嘴以外的动作幅度，0 到 1：眨眼、头部运动和呼吸；0 表示只动嘴"),
     "quality": OptionTexts("质量", "`draft` 快，口腔绘制较粗糙；`best` 慢；它决定 `--crf` 和 `--preset`"),
     "loop": OptionTexts(
         "循环",
