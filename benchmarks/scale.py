@@ -1,9 +1,12 @@
-"""Measure whether the one process that plans a batch for a cluster keeps up.
+"""Measure batches on several processes and nodes, and whether the one process that plans them keeps up.
 
 ::
 
     python -m benchmarks.scale driver --rows 100000       # rows planned a second, and memory a row
     python -m benchmarks.scale simulation --rows 20000    # 1,000 nodes, of which 1 % fail in an hour
+    python -m benchmarks.scale workers                    # jobs an hour with 1, 2 and 4 processes
+    python -m benchmarks.scale ray                        # what Ray costs for each job
+    python -m benchmarks.scale nodes                      # two nodes of a Ray cluster, one killed every 20 s
 
 The simulation runs the real queue, rules and journal; only the workers are simulated, and wait on a clock of their own.
 """
@@ -15,11 +18,14 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from benchmarks.report import Target, print_targets
+from benchmarks.scale_workers import measure_nodes, measure_ray, measure_workers
 from heygem_cli.batch.attempts import Attempt, Attempts
 from heygem_cli.batch.journal import JobState, open_journal
 from heygem_cli.batch.plan import PlannedJob
@@ -92,12 +98,29 @@ def simulate(folder: Path, jobs: list[PlannedJob]) -> None:
     print(f"the driver took {spent:.0f} s for it: {len(jobs) / spent:.0f} jobs a second")
 
 
-def main(part: Literal["driver", "simulation"], rows: Annotated[int, typer.Option(min=1)] = 20_000) -> None:
+MEASUREMENTS: Mapping[str, Callable[[Path], list[Target]]] = {
+    "workers": measure_workers,
+    "ray": measure_ray,
+    "nodes": measure_nodes,
+}
+
+
+def main(
+    part: Literal["driver", "simulation", "workers", "ray", "nodes"],
+    rows: Annotated[int, typer.Option(min=1, help="Of driver and simulation.")] = 20_000,
+) -> None:
     """Run the program."""
     with tempfile.TemporaryDirectory(prefix="heygem-bench-") as name:
-        jobs = plan(Path(name), rows)
-        if part == "simulation":
-            simulate(Path(name), jobs)
+        folder = Path(name)
+        if part in MEASUREMENTS:
+            if targets := MEASUREMENTS[part](folder):
+                print_targets(targets)
+        else:
+            jobs = plan(folder, rows)
+            if part == "simulation":
+                simulate(folder, jobs)
+    load = Path("/proc/loadavg").read_text("ascii").split()[:3]
+    print(f"load average of the machine over 1, 5 and 15 minutes: {' '.join(load)}")
 
 
 if __name__ == "__main__":
