@@ -235,8 +235,8 @@ class MeshEngine:
 
 def _blinks(speakers: Sequence[MeshSpeaker]) -> int | None:
     """Return how often the people of a photograph blink; None if nobody in it has idle motion."""
-    living = [speaker.idle.blinks for speaker in speakers if speaker.idle is not None]
-    return sum(living) if living else None
+    blinks = [speaker.idle.blinks for speaker in speakers if speaker.idle is not None]
+    return sum(blinks) if blinks else None
 
 
 def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int) -> None:

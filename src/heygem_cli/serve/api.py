@@ -57,7 +57,7 @@ def make_api(service: RenderService) -> FastAPI:
 def _add_jobs(api: FastAPI, service: RenderService) -> None:
     @api.post("/jobs", status_code=202, openapi_extra={"requestBody": _body(files=True)})
     async def submit(request: Request) -> JSONResponse:
-        """Submit a job: the files ``audio`` and ``face``, and options of heygem render by their names."""
+        """Submit a job: the files audio and face, and options of heygem render by their names."""
         async with request.form(max_files=2, max_fields=len(JOB_OPTIONS)) as form:
             files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
             options = {name: value for name, value in form.items() if name not in files}
