@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -105,6 +106,20 @@ def test_node_that_is_lost_costs_no_job_and_a_new_one_is_used(on_ray, cluster):
     assert kinds(batch, "two") == ["started", "publishing", "done"]
     assert len({event["worker"] for event in batch.events("started")}) == 3
     assert batch.new_files() == ["one.mp4", "three.mp4", "two.mp4"]
+
+
+def test_resources_that_no_node_has_are_waited_for(on_ray, cluster):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nb.wav,face.mp4,one")
+    process = batch.start(*ray, "--ray-cpus", "0.5", "--ray-gpus", "0.5", stderr=subprocess.STDOUT)
+    for line in process.stdout:
+        if "No node of the cluster has CPU 0.5 and GPU 0.5" in line:
+            break
+    node = cluster.add_node(**NODE, num_gpus=1)
+    out, _ = process.communicate(timeout=120)
+    cluster.remove_node(node)
+    assert process.returncode == 0, out
+    assert is_complete(batch.folder / "one.mp4", 0.6)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -159,7 +159,7 @@ class RayPool:
         self._numbers = itertools.count(1)
         self._actors: list[_Actor] = []
         self._looked_at = -LOOK_INTERVAL
-        self._room = 0
+        self._room: int | None = None
         self._failed_starts = 0
         self._starts_at = 0.0
         self._warnings: list[str] = []
@@ -252,9 +252,10 @@ class RayPool:
             self._end(actor)
         if time.monotonic() < self._starts_at:
             return
+        room = self._look_for_room()
         if self._options.ray_workers is None:
             # One more than there is room for: what waits makes an autoscaler add nodes.
-            wanted = min(wanted, self._look_for_room() + 1)
+            wanted = min(wanted, room + 1)
         for _ in range(wanted - len(self._actors)):
             handle = self._actor_class.remote()
             self._actors.append(_Actor(handle, handle.load.remote(*self._load_args)))
@@ -264,8 +265,12 @@ class RayPool:
         if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
             self._looked_at = time.monotonic()
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-            self._room = sum(_fitting(node, self._needs) for node in nodes)
-        return self._room
+            room = sum(_fitting(node, self._needs) for node in nodes)
+            if room == 0 != self._room:
+                needs = " and ".join(f"{name} {amount:g}" for name, amount in self._needs.items())
+                self._warnings.append(f"No node of the cluster has {needs} for a worker: waiting until one joins")
+            self._room = room
+        return self._room or 0
 
     def _actor(self, worker: PoolWorker) -> _Actor:
         return next(actor for actor in self._actors if actor.worker == worker)
