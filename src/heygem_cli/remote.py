@@ -21,7 +21,7 @@ URL = re.compile(r"(?!(?:https?|file|local|memory):)([a-z][a-z0-9+.-]+)://[^/]+/
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}
 """Seconds, and how often a request is tried."""
 KEPT_SECONDS = 7 * 86400.0
-"""Time after which a fetched file that nobody has used is deleted."""
+"""Time after which a file that nobody has used is deleted."""
 DIGEST = "sha256"
 """The name under which an uploaded object has its SHA-256, where the store keeps such notes."""
 
@@ -103,8 +103,8 @@ class RemoteFiles:
         return (self.folder / "outputs" / name / url.rpartition("/")[2]).absolute()
 
     def delete_old(self) -> None:
-        """Delete fetched files that nobody has used for a long time."""
-        for path in self.folder.glob("files/*/*"):
+        """Delete fetched files that nobody has used for a long time, and outputs that a killed run has left."""
+        for path in (*self.folder.glob("files/*/*"), *self.folder.glob("outputs/*/*")):
             with suppress(OSError):  # another process deleted it
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS:
                     path.unlink()

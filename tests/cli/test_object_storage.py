@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_files_are_fetched_and_the_output_is_uploaded(batch, bucket, tmp_path):
     assert is_complete(tmp_path / "one.mp4", 0.4)
     assert batch.new_files() == ["r.json"]
     outputs = Path(batch.environment["HEYGEM_CACHE_DIR"]) / "outputs"
-    assert [path for path in outputs.rglob("*") if path.is_file()] == []
+    assert list(outputs.iterdir()) == []
     # The next run has nothing to do, as long as nothing changes.
     assert plan(batch) == ("done", "")
     bucket.rm_file("media/out/one.mp4")
@@ -170,6 +171,17 @@ def test_other_stores_get_an_upload_under_a_temporary_name(tmp_path, monkeypatch
     assert version == version_of(url)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["o.mp4"]
     assert digest_of(url) == hashlib.sha256(b"video").hexdigest()
+
+
+def test_what_nobody_has_used_for_a_long_time_is_deleted(tmp_path):
+    paths = [tmp_path / kind / name / "a.mp4" for kind in ("files", "outputs") for name in ("old", "new")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.touch()
+        if path.parent.name == "old":
+            os.utime(path, (1e9, 1e9))
+    RemoteFiles(tmp_path).delete_old()
+    assert [path.parent.exists() for path in paths] == [False, True, False, True]
 
 
 def test_program_starts_without_fsspec():

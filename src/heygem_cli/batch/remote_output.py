@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from heygem_cli.job import RenderJob
@@ -18,7 +20,7 @@ def prepare_remote(job: RenderJob) -> None:
     for remote in job.remote.inputs:
         fetch_missing(remote)
     if job.remote.output is not None:
-        job.output.unlink(missing_ok=True)
+        _delete(job.output)
 
 
 def upload_output(job: RenderJob, result: dict[str, Any]) -> dict[str, Any]:
@@ -34,4 +36,11 @@ def upload_output(job: RenderJob, result: dict[str, Any]) -> dict[str, Any]:
         check_outputs(job)
         return {**result, "output": url, "version": upload(job.output, url)}
     finally:
-        job.output.unlink(missing_ok=True)
+        _delete(job.output)
+
+
+def _delete(output: Path) -> None:
+    """Delete an output and its folder, which has no other file."""
+    output.unlink(missing_ok=True)
+    with suppress(OSError):  # it is not there
+        output.parent.rmdir()
