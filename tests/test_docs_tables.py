@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from tools.docs_tables import BLOCK, ROOT, pages, update
+from tools.docs_tables import BLOCK, ERRORS, ERRORS_ZH, ROOT, copied_errors, pages, update
 from tools.markdown import Table, Words, parse_table, translate
 from tools.option_table import option_table, visible_options
 
@@ -35,6 +35,11 @@ def test_both_languages_have_the_same_tables():
             blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
             others = BLOCK.findall(sibling.read_text(encoding="utf-8")) if sibling.exists() else []
             assert [block[:2] for block in blocks] == [block[:2] for block in others], page
+
+
+def test_the_page_says_of_errors_what_the_chinese_documentation_says():
+    copied = copied_errors(ERRORS.read_text(encoding="utf-8"))
+    assert ERRORS_ZH.read_text(encoding="utf-8") == copied, "run python -m tools.docs_tables"
 
 
 def test_option_table_has_flags_variables_help_and_defaults():

@@ -13,16 +13,19 @@ A table stands between two comments::
     <!-- end -->
 
 In a Chinese page (``*.zh-CN.md``) flags, variables, default values, codes and exit statuses are generated, too. Words
-are kept as they are; those of a new row have to be written by hand.
+are kept as they are; those of a new row have to be written by hand. The Chinese words on errors are copied into the
+package, for the page of ``heygem serve``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
 
+from heygem_cli.serve.texts import ERRORS_ZH
 from tools.error_table import error_table
 from tools.markdown import Table, parse_table, translate
 from tools.option_table import option_table
@@ -32,6 +35,9 @@ BLOCK = re.compile(
     r"<!-- (?P<content>options|options and variables|errors)(?:: (?P<names>.*?))? -->\n(?P<table>.*?)<!-- end -->",
     re.DOTALL,
 )
+
+
+ERRORS = ROOT / "docs" / "errors.zh-CN.md"
 
 
 def pages() -> list[Path]:
@@ -65,6 +71,14 @@ def _make(content: str, names: list[str]) -> Table:
     return option_table(command, flags, variables=content == "options and variables")
 
 
+def copied_errors(text: str) -> str:
+    """Return the meaning and the remedy of each error code in the table of a page, as JSON."""
+    rows = parse_table(text).rows
+    copied = ((code.strip("`"), [words.replace("\\|", "|") for words in cells]) for code, _, *cells in rows)
+    lines = (f'  "{code}": {json.dumps(words, ensure_ascii=False)}' for code, words in copied)
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def main() -> None:
     """Run the program."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs_tables", description=(__doc__ or "").partition("\n")[0])
@@ -72,16 +86,23 @@ def main() -> None:
     check = parser.parse_args().check
     problems = []
     for page in pages():
-        text = page.read_text(encoding="utf-8")
-        updated, untranslated = update(text, chinese=page.name.endswith(".zh-CN.md"))
-        name = page.relative_to(ROOT)
+        updated, untranslated = update(page.read_text(encoding="utf-8"), chinese=page.name.endswith(".zh-CN.md"))
         if untranslated:
-            problems.append(f"{name}: there is no Chinese text for {', '.join(untranslated)}: write it into the table")
-        if updated != text and check:
-            problems.append(f"{name}: a table is not up to date: run python -m tools.docs_tables")
-        elif updated != text:
-            page.write_text(updated, encoding="utf-8")
+            name, codes = page.relative_to(ROOT), ", ".join(untranslated)
+            problems.append(f"{name}: there is no Chinese text for {codes}: write it, and run this again")
+        problems += _write(page, updated, check=check)
+    problems += _write(ERRORS_ZH, copied_errors(ERRORS.read_text(encoding="utf-8")), check=check)
     sys.exit("\n".join(problems) or 0)
+
+
+def _write(path: Path, updated: str, *, check: bool) -> list[str]:
+    """Write a file that is not up to date, or else return this as a problem."""
+    if path.exists() and path.read_text(encoding="utf-8") == updated:
+        return []
+    if check:
+        return [f"{path.relative_to(ROOT)} is not up to date: run python -m tools.docs_tables"]
+    path.write_text(updated, encoding="utf-8")
+    return []
 
 
 if __name__ == "__main__":

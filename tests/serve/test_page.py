@@ -1,5 +1,6 @@
 """The page of ``heygem serve`` in a real browser, with real renders."""
 
+import json
 import os
 import signal
 import wave
@@ -8,6 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from heygem_cli.face.sheet import CELL, GAP
 from heygem_cli.serve_options import ServeOptions, Size
 from media_factory import ffmpeg
 from page_server import CHROMIUM, SECONDS, running, wait_for, wait_in_queue, wait_until_ended, worker_pid
@@ -54,10 +56,24 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def contexts(browser):
+    """Return the context with some settings, always the same one: it has the page's scripts in its cache."""
+    made = {}
+
+    def context(settings):
+        key = json.dumps(settings, sort_keys=True)
+        if key not in made:
+            made[key] = browser.new_context(**settings)
+        return made[key]
+
+    return context
+
+
 @pytest.fixture
-def open_page(browser, address):
+def open_page(contexts, address):
     """Open pages; none may ask another host, get an error from ours, or fail in a script."""
-    contexts, problems = [], []
+    pages, problems = [], []
 
     def asked(request):
         if not request.url.startswith((address, "data:", "blob:")):
@@ -68,8 +84,8 @@ def open_page(browser, address):
             problems.append(f"{response.status}: {response.url}")
 
     def open_page(path="", **settings):
-        contexts.append(browser.new_context(**{"locale": "en-US", **settings}))
-        page = contexts[-1].new_page()
+        page = contexts({"locale": "en-US", **settings}).new_page()
+        pages.append(page)
         page.set_default_timeout(1000 * SECONDS)
         page.on("request", asked)
         page.on("response", answered)
@@ -79,8 +95,9 @@ def open_page(browser, address):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.clear_cookies()
+        page.close()
     assert problems == []
 
 
@@ -110,11 +127,19 @@ def photo(media):
     return path
 
 
-def choose(page, audio=None, face=None):
-    if audio is not None:
-        page.locator("#audio input[type=file]").set_input_files(audio)
-    if face is not None:
-        page.locator("#face input[type=file]").set_input_files(face)
+@pytest.fixture(scope="module")
+def text(media):
+    path = media / "text.mp4"
+    path.write_text("no video")
+    return path
+
+
+def choose(page, **files):
+    """Choose the files of components, and wait until they are there."""
+    for part, path in files.items():
+        page.locator(f"#{part} input[type=file]").set_input_files(path)
+    for part in files:
+        page.locator(f"#{part} button[aria-label='Clear']").wait_for()
 
 
 def start(page):
@@ -130,9 +155,12 @@ def says(page, part, text):
 
 def test_a_video_of_the_person_who_was_clicked(open_page, service, voice, interview):
     page = open_page()
-    choose(page, voice, interview)
+    choose(page, audio=voice, face=interview)
     picture = page.locator("#people-picture img")
     picture.wait_for()
+    assert picture.get_attribute("src").startswith("data:image/jpeg;")
+    size = picture.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [3 * GAP + 2 * CELL, 2 * GAP + CELL]  # without captions, which would be in English
     box = picture.bounding_box()
     picture.click(position={"x": 0.75 * box["width"], "y": 0.4 * box["height"]})
     page.locator("#person input[value='2']:checked").wait_for(state="attached")
@@ -155,7 +183,7 @@ def test_a_video_of_the_person_who_was_clicked(open_page, service, voice, interv
 
 def test_the_keyboard_suffices(open_page, service, voice, interview):
     page = open_page()
-    choose(page, voice, interview)
+    choose(page, audio=voice, face=interview)
     page.locator("#person input").first.wait_for()
     page.locator("#person input").first.focus()
     page.keyboard.press("Tab")
@@ -229,7 +257,7 @@ def test_a_worker_that_hangs_blocks_neither_the_page_nor_the_next_job(open_page,
 def test_the_eleventh_is_told_that_the_queue_is_full(open_page, service, voice, photo, long_voice):
     wait_in_queue(service, long_voice, photo, 10)
     page = open_page()
-    choose(page, voice, photo)
+    choose(page, audio=voice, face=photo)
     page.locator("#start").click()
     says(page, "error", "the queue is full")
     assert page.url.endswith("/")
@@ -238,15 +266,13 @@ def test_the_eleventh_is_told_that_the_queue_is_full(open_page, service, voice, 
     start(page)
 
 
-def test_files_that_cannot_be_used_are_named(open_page, service, voice, media):
-    text = media / "text.mp4"
-    text.write_text("no video")
+def test_files_that_cannot_be_used_are_named(open_page, service, voice, text, media):
     silent = media / "silent.mp4"
     ffmpeg("-f", "lavfi", "-i", "color=red:size=320x240:duration=1", f"file:{silent}")
     page = open_page()
     page.locator("#start").click()
     says(page, "error", "The audio is missing. Drop a file, or record one.")
-    choose(page, voice)
+    choose(page, audio=voice)
     page.locator("#start").click()
     says(page, "error", "The face is missing.")
     choose(page, face=text)
@@ -275,11 +301,11 @@ def test_an_upload_over_the_limit_and_an_option_out_of_range(open_page, service,
         file.setparams((1, 2, 48000, 0, "NONE", "NONE"))
         file.writeframes(bytes(MAX_UPLOAD + 1000))
     page = open_page()
-    choose(page, large)
+    page.locator("#audio input[type=file]").set_input_files(large)
     page.get_by_text("large.wav").wait_for()
     assert not any(path.stat().st_size > MAX_UPLOAD for path in service.store.uploads.rglob("*.wav"))
     page.reload()
-    choose(page, voice, photo)
+    choose(page, audio=voice, face=photo)
     page.locator("#options button").first.click()
     page.locator("#option-duration input, #option-duration textarea").fill("soon")
     page.locator("#start").click()
@@ -290,7 +316,7 @@ def test_audio_is_recorded(open_page, service, photo):
     page = open_page(permissions=["microphone"])
     page.locator("#audio button[aria-label='Record audio']").click()
     page.locator("#audio .record-button").click()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(1000)
     page.locator("#audio .stop-button").click()
     choose(page, face=photo)
     page.locator("#audio audio, #audio #waveform").first.wait_for(state="attached")
@@ -314,9 +340,13 @@ def test_a_job_that_is_not_there(open_page):
     says(page, "job-status", "There is no such video.")
 
 
-def test_the_language_is_the_browsers_until_another_is_chosen(open_page):
+def test_the_language_is_the_browsers_until_another_is_chosen(open_page, text):
     page = open_page(locale="zh-CN")
-    says(page, "start", "开始")
+    page.locator("#start").click()
+    says(page, "error", "缺少音频。")
+    choose(page, face=text)
+    says(page, "people-said", "不是媒体文件")
+    says(page, "people-said", "text.mp4: this is not a media file")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     page.locator("#language").click()
     says(page, "start", "Start")
@@ -330,7 +360,7 @@ def test_the_language_is_the_browsers_until_another_is_chosen(open_page):
 @pytest.mark.usefixtures("service")
 def test_nothing_keeps_anybody_out(open_page, voice, interview, looks):
     page = open_page(**looks)
-    choose(page, voice, interview)
+    choose(page, audio=voice, face=interview)
     page.locator("#people-picture img").wait_for()
     page.locator("#options button").first.click()
     page.locator("#option-quality").wait_for()
@@ -348,7 +378,7 @@ def test_nothing_keeps_anybody_out(open_page, voice, interview, looks):
 def violations(page):
     """Return what axe-core finds."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page.wait_for_timeout(600)  # what fades in has not its colour yet
+    page.add_style_tag(content="* { transition: none !important }")  # what fades in has not its colour yet
     found = axe.run(page).response["violations"]
     return [f"{each['id']}: {node['html']}" for each in found for node in each["nodes"]]
 

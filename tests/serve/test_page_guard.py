@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from heygem_cli.serve.app import make_app
+from heygem_cli.serve.page import STATIC, make_page
 from heygem_cli.serve_options import ServeOptions
 from page_server import finished_job, idle_service
 
@@ -111,6 +112,18 @@ def test_a_video_is_sent_whole_or_in_part_under_the_name_of_the_command_line(cli
     assert saved.headers["content-disposition"] == f"attachment; filename*=utf-8''{quote('Anna & Ben_hello.mp4')}"
     assert client.head(f"/page/{job.id}/video").status_code == 200
     assert client.get(f"/page/{job.id}/preview").status_code == 404
+
+
+def test_the_icon_is_our_own(client):
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert answer.text == (STATIC / "favicon.svg").read_text(encoding="utf-8")
+
+
+def test_gradio_makes_no_statistics_with_pandas_and_its_warnings(service):
+    queue = make_page(service, ServeOptions())._queue
+    queue.events_recorded = 1000
+    assert queue.compute_analytics_summary([{"function": "submit", "status": "success"}]) == {"functions": {}}
 
 
 def test_the_page_needs_the_password(service):

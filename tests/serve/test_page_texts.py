@@ -3,8 +3,10 @@
 from dataclasses import fields, replace
 from pathlib import Path
 from string import Formatter
+from unittest import mock
 
 import pytest
+from tools.error_table import error_codes
 
 from heygem_cli.engines import ENGINES
 from heygem_cli.errors import InputError
@@ -15,7 +17,7 @@ from heygem_cli.serve import page_html
 from heygem_cli.serve.job import ServedJob
 from heygem_cli.serve.page_options import given_options, kind, offered, offers_people, option_texts, shown_values
 from heygem_cli.serve.page_people import found, person_at
-from heygem_cli.serve.texts import EN, OPTIONS_ZH, ZH, Texts, choose_language
+from heygem_cli.serve.texts import EN, OPTIONS_ZH, ZH, Texts, choose_language, errors_in_chinese
 
 README = Path(__file__).parents[2] / "README.zh-CN.md"
 JOB = ServedJob("a" * 32, "running", 0, "a.wav", "b.mp4", {}, 0.0)
@@ -136,9 +138,39 @@ def test_warnings_and_errors_are_text():
     done = replace(JOB, phase="done", result=RESULT)
     assert "b.mp4: &lt;cut off&gt;" in page_html.result(done, EN)
     failed = replace(JOB, phase="failed", error={"code": "x", "message": "<b>it</b> failed", "hint": "Do that"})
-    assert "&lt;b&gt;it&lt;/b&gt; failed. Do that" in page_html.status(failed, EN)
-    error = InputError("x", "bad", path="/srv/uploads/0a/my.wav", hint="Try again")
-    assert ">my.wav: bad. Try again<" in page_html.error_of(error, ["/srv/uploads/0a/my.wav"])
+    for texts in (EN, ZH):
+        assert "&lt;b&gt;it&lt;/b&gt; failed. Do that" in page_html.status(failed, texts)
+        error = InputError("x", "bad", path="/srv/uploads/0a/my.wav", hint="Try again")
+        assert ">my.wav: bad. Try again<" in page_html.error_of(error, ["/srv/uploads/0a/my.wav"], texts)
+
+
+def test_an_error_is_said_in_chinese_with_what_is_said_of_this_case():
+    error = {"code": "time-limit", "message": "a.wav: too <long>", "hint": "Cut it"}
+    with mock.patch.dict(errors_in_chinese(), {"time-limit": ["超过 `<limit>` 秒", "截短"]}):
+        said = page_html.status(replace(JOB, phase="failed", error=error), ZH)
+    assert "<p>超过 <code>&lt;limit&gt;</code> 秒。截短。</p>" in said
+    assert '<p class="detail" lang="en">a.wav: too &lt;long&gt;. Cut it</p>' in said
+
+
+def test_every_error_has_a_chinese_text():
+    known = errors_in_chinese()
+    assert [each.code for each in error_codes() if not known.get(each.code, [""])[0]] == []
+    assert all(text.count("`") % 2 == 0 for texts in known.values() for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (EN, "The mouth was not drawn in 15 of 100 frames: 5 no face, 4 other person, 2 covered, 3 turned away, "),
+        (ZH, "100 帧中有 15 帧没有绘制嘴部：无人脸 5，其他人 4，被遮挡 2，转开 3，在画面外 1。"),
+    ],
+)
+def test_frames_without_a_drawn_mouth_are_noted(texts, said):
+    done = replace(JOB, phase="done", result=RESULT)
+    assert said in page_html.result(done, texts)
+    complete = dict.fromkeys((name for name in RESULT if name.startswith("frames_")), 0)
+    done = replace(JOB, phase="done", result={**RESULT, **complete, "warnings": []})
+    assert texts.warnings not in page_html.result(done, texts)
 
 
 @pytest.mark.parametrize(
@@ -150,12 +182,12 @@ def test_a_click_chooses_the_person_in_whose_cell_it_is(x, y, count, number):
 
 
 def test_the_choice_describes_everybody_and_keeps_what_a_program_chose(tmp_path):
-    picture = tmp_path / "people.png"
-    picture.write_bytes(b"png")
+    picture = tmp_path / "people.jpg"
+    picture.write_bytes(b"jpg")
     people = [ListedPerson(n, where, 0, 0, 9, 9, 0, 50, 0.5, 0.0, 3.6) for n, where in ((1, "left"), (2, "right"))]
     said, shown, choice, count = found(people, picture, "640,360", EN)
     assert "2 people are in it" in said
-    assert shown.startswith('<img src="data:image/png;base64,cG5n"')
+    assert shown.startswith('<img src="data:image/jpeg;base64,anBn"')
     assert [label for label, _ in choice.choices] == [
         "Who is seen most",
         "1: left, 50% of the frames, 0.0–3.6 s",

@@ -48,8 +48,8 @@ def check_sheet(path: Path, source: Path, *, overwrite: bool) -> None:
         raise InputError("output-exists", "the sheet exists", hint="Use --overwrite to replace it", path=path)
 
 
-def write_sheet(path: Path, video: VideoInfo, people: Sequence[ListedPerson]) -> None:
-    """Write the sheet of a video, in the format that the name says.
+def write_sheet(path: Path, video: VideoInfo, people: Sequence[ListedPerson], *, captions: bool = True) -> None:
+    """Write the sheet of a video, in the format that the name says; without captions there are only numbers.
 
     Raises:
         InputError: ``no-permission``.
@@ -58,12 +58,13 @@ def write_sheet(path: Path, video: VideoInfo, people: Sequence[ListedPerson]) ->
     from PIL import Image
 
     columns, rows = min(COLUMNS, len(people)), math.ceil(len(people) / COLUMNS)
-    width, height = (GAP + count * (side + GAP) for count, side in ((columns, CELL), (rows, CELL + CAPTION)))
+    below = CAPTION if captions else 0
+    width, height = (GAP + count * (side + GAP) for count, side in ((columns, CELL), (rows, CELL + below)))
     sheet = Image.new("RGB", (width, height), PAPER)
     for index, person in enumerate(people):
         row, column = divmod(index, COLUMNS)
-        corner = GAP + column * (CELL + GAP), GAP + row * (CELL + CAPTION + GAP)
-        sheet.paste(_cell(person, video), corner)
+        corner = GAP + column * (CELL + GAP), GAP + row * (CELL + below + GAP)
+        sheet.paste(_cell(person, video, below), corner)
     content = io.BytesIO()
     sheet.save(content, FORMATS[path.suffix.lower()])
     try:
@@ -82,11 +83,11 @@ def _frame(video: VideoInfo, number: int) -> Image.Image:
         return Image.fromarray(cv2.cvtColor(next(frames), cv2.COLOR_YUV2RGB_I420))
 
 
-def _cell(person: ListedPerson, video: VideoInfo) -> Image.Image:
-    """Return a cell: the face with what is around it, its number in a corner, and a caption below."""
+def _cell(person: ListedPerson, video: VideoInfo, below: int) -> Image.Image:
+    """Return a cell: the face with what is around it, its number in a corner, and a caption if there is space below."""
     from PIL import Image, ImageDraw
 
-    cell = Image.new("RGB", (CELL, CELL + CAPTION), PAPER)
+    cell = Image.new("RGB", (CELL, CELL + below), PAPER)
     frame = _frame(video, person.best_frame)
     half = CONTEXT * max(person.width, person.height) / 2
     x, y = person.left + person.width / 2, person.top + person.height / 2

@@ -31,7 +31,7 @@ def inspect_job(job: RenderJob) -> tuple[Inputs, tuple[str, ...]]:
 
 
 def inspect_people(face: Path, options: RenderOptions, device: Device, settings: Settings, sheet: Path) -> Found:
-    """Find the people of a video, and write the picture with their numbers.
+    """Find the people of a video, and write the picture with their numbers, which the page describes in its language.
 
     Raises:
         HeygemError: See :func:`heygem_cli.face.listing.list_people`.
@@ -45,5 +45,5 @@ def inspect_people(face: Path, options: RenderOptions, device: Device, settings:
     used = cut_video(probe_video(face, options.video_track), options.face_start)
     video = replace(used, background=(color.red, color.green, color.blue))
     found = list_people(video, FaceTracker(device, settings), no_cache=options.no_cache)
-    write_sheet(sheet, video, found.people)
+    write_sheet(sheet, video, found.people, captions=False)
     return found

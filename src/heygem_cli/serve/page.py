@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ FONTS = [
 def make_page(service: RenderService, options: ServeOptions) -> gr.Blocks:
     """Return the page: the form with the history, and the page of a job."""
     os.environ["GRADIO_TEMP_DIR"] = str(service.store.uploads)  # Gradio reads it whenever a file arrives
+    # Else Gradio makes statistics of all events with pandas after each, and with them its warnings; nobody sees them.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
     page = gr.Blocks(title="heygem", analytics_enabled=False)
     with page:
         _header()
@@ -65,6 +68,7 @@ def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> N
             i18n=translations(),
             theme=_theme(),
             css_paths=STATIC / "page.css",
+            favicon_path=str(STATIC / "favicon.svg"),
             max_file_size=int(options.max_upload),
             footer_links=[],
             run_history=False,

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError
 from heygem_cli.serve import page_html
 from heygem_cli.serve.job import ServedJob, UnknownJobError
 from heygem_cli.serve.page_events import DIRECT, QUEUED, parameter
@@ -114,23 +114,29 @@ class Form:
     ) -> tuple[str, str]:
         """Submit the job; return an error as HTML, or else the job's id."""
         try:
+            if missing := self._missing(audio, face, request):
+                return page_html.error_line(missing), ""
             options = given_options(self._offered, values)
             if person and person != MAIN:
                 options["person"] = person
             job = self._submit_with(audio, face, options, request)
         except HeygemError as error:
-            return page_html.error_of(error, [path for path in (audio, face) if path]), ""
+            return page_html.error_of(error, [path for path in (audio, face) if path], texts_of(request)), ""
         return "", job.id
+
+    def _missing(self, audio: str | None, face: str | None, request: gr.Request) -> str:
+        """Say which file is missing; empty if none is, or if those of an earlier job are used."""
+        if not audio and not face and parameter(request, "again"):
+            return ""
+        texts = texts_of(request)
+        return texts.missing_audio if not audio else texts.missing_face if not face else ""
 
     def _submit_with(
         self, audio: str | None, face: str | None, options: dict[str, object], request: gr.Request
     ) -> ServedJob:
-        if not audio and not face and (earlier := parameter(request, "again")):
+        if not audio or not face:
+            earlier = parameter(request, "again")
             return self._service.again(earlier, {**self._kept(earlier), **options})
-        if not audio:
-            raise InputError("missing-argument", texts_of(request).missing_audio)
-        if not face:
-            raise InputError("missing-argument", texts_of(request).missing_face)
         names = {"audio_name": Path(audio).name, "face_name": Path(face).name}
         return self._service.submit(Path(audio), Path(face), options, **names)
 
@@ -149,7 +155,7 @@ def _people(find: Callable[[], Any], chosen: str, paths: list[str], texts: Texts
     try:
         people, picture = find()
     except HeygemError as error:
-        return nobody(page_html.error_of(error, paths))
+        return nobody(page_html.error_of(error, paths, texts))
     return found(people, picture, chosen, texts)
 
 

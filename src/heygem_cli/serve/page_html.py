@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from heygem_cli.errors import HeygemError
 from heygem_cli.serve.job import ServedJob
 from heygem_cli.serve.page_options import option_texts, text_key
-from heygem_cli.serve.texts import Texts
+from heygem_cli.serve.texts import Texts, errors_in_chinese
 
 
 def escape(text: object) -> str:
@@ -20,18 +20,33 @@ def escape(text: object) -> str:
     return html.escape(str(text))
 
 
-def error_line(message: str, hint: str = "") -> str:
+def error_line(said: str) -> str:
     """Return an error as a line that screen readers say at once."""
-    said = f"{message}. {hint}" if hint else message
     return f'<p class="problem" role="alert">{escape(said)}</p>'
 
 
-def error_of(error: HeygemError, paths: Iterable[str]) -> str:
+def error_of(error: HeygemError, paths: Iterable[str], texts: Texts) -> str:
     """Return an error, in which files are called as the user calls them, without their folders."""
     message = error.message
     for path in paths:
         message = message.replace(path, Path(path).name)
-    return error_line(message, error.hint)
+    return error_with_code(error.code, message, error.hint, texts)
+
+
+def error_with_code(code: str, message: str, hint: str, texts: Texts) -> str:
+    """Return an error in a language: in Chinese what its code means, and below it what is said of this case."""
+    said = f"{message}. {hint}" if hint else message
+    known = errors_in_chinese().get(code) if texts.language == "zh-CN" else None
+    if known is None:
+        return error_line(said)
+    meaning = "".join(f"{_marked(text.removesuffix('。'))}。" for text in known if text)
+    return f'<div class="problem" role="alert"><p>{meaning}</p><p class="detail" lang="en">{escape(said)}</p></div>'
+
+
+def _marked(text: str) -> str:
+    """Return a text with code between backticks as HTML."""
+    parts = [escape(part) for part in text.split("`")]
+    return "".join(f"<code>{part}</code>" if index % 2 else part for index, part in enumerate(parts))
 
 
 def activity(text: str) -> str:
@@ -71,7 +86,7 @@ def status(job: ServedJob, texts: Texts) -> str:
     said = f'<p class="phase phase-{job.phase}">{escape(phase(job, texts))}</p>'
     if job.error is None or job.phase != "failed":
         return said
-    return said + error_line(job.error["message"], job.error.get("hint", ""))
+    return said + error_with_code(job.error["code"], job.error["message"], job.error.get("hint", ""), texts)
 
 
 def progress(job: ServedJob, texts: Texts) -> str:
@@ -133,8 +148,16 @@ def new_link(texts: Texts) -> str:
 
 
 def _warnings(facts: Mapping[str, Any], texts: Texts) -> str:
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in facts["warnings"])
-    return f'<section class="warnings"><h3>{escape(texts.warnings)}</h3><ul>{items}</ul></section>' if items else ""
+    """Return what there is to note: frames without a drawn mouth, and what the program says of the files."""
+    notes = ""
+    if reasons := _listed(not_drawn(facts, texts), texts):
+        count = sum(not_drawn(facts, texts).values())
+        said = texts.not_drawn.format(count=count, total=facts["frames"], reasons=reasons)
+        notes += f"<p>{escape(said)}</p>"
+    if facts["warnings"]:
+        items = "".join(f"<li>{escape(warning)}</li>" for warning in facts["warnings"])
+        notes += f'<p>{escape(texts.about_files)}</p><ul lang="en">{items}</ul>'
+    return f'<section class="warnings"><h3>{escape(texts.warnings)}</h3>{notes}</section>' if notes else ""
 
 
 def figures(facts: Mapping[str, Any], texts: Texts) -> dict[str, str]:
@@ -156,16 +179,25 @@ def frames(facts: Mapping[str, Any], texts: Texts) -> str:
     total = facts["frames"]
     if facts["frames_with_face"] is None:
         return str(total)
+    missing = not_drawn(facts, texts)
+    return f"{total}{texts.colon}" + _listed({texts.rendered: total - sum(missing.values()), **missing}, texts)
+
+
+def not_drawn(facts: Mapping[str, Any], texts: Texts) -> dict[str, int]:
+    """Return the numbers of frames in which the mouth was not drawn, by their reasons; 0 where it is unknown."""
     other_person = facts["frames_other_person"] or 0
-    unchanged = {
+    return {
         texts.no_face: (facts["frames_without_face"] or 0) - other_person,
         texts.other_person: other_person,
         texts.covered: facts["frames_covered"] or 0,
         texts.turned_away: facts["frames_turned_away"] or 0,
         texts.outside: facts["frames_outside"] or 0,
     }
-    counts = {texts.rendered: total - sum(unchanged.values()), **unchanged}
-    return f"{total}: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+def _listed(counts: Mapping[str, int], texts: Texts) -> str:
+    """Return the counts that are not 0."""
+    return texts.comma.join(texts.counted.format(name=name, count=count) for name, count in counts.items() if count)
 
 
 def _table(heading: str, rows: Mapping[str, str]) -> str:
@@ -195,11 +227,13 @@ def history(jobs: Iterable[ServedJob], texts: Texts) -> str:
 
 
 def _history_item(job: ServedJob, texts: Texts) -> str:
-    options = ", ".join(f"{name}: {value}" for name, value in named_options(job.options, texts).items())
+    named = named_options(job.options, texts)
+    options = texts.comma.join(f"{name}{texts.colon}{value}" for name, value in named.items())
     again = _again_link(job, texts, "again") if job.has_ended else ""
+    listed = f"<span>{escape(options)}</span>" if options else ""
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created))
     return (
-        f'<li><a href="{escape(job_link(job.id))}">{escape(job.face_name)} · {escape(job.audio_name)}</a> '
-        f'<span class="phase phase-{job.phase}">{escape(phase(job, texts))}</span>'
-        f'<span class="facts"><span>{created}</span><span>{escape(options)}</span>{again}</span></li>'
+        f'<li><p><a href="{escape(job_link(job.id))}">{escape(job.face_name)} · {escape(job.audio_name)}</a> '
+        f'<span class="phase phase-{job.phase}">{escape(phase(job, texts))}</span></p>'
+        f'<p class="facts"><span>{created}</span>{listed}{again}</p></li>'
     )

@@ -16,7 +16,9 @@ from heygem_cli.serve.texts import OPTIONS_ZH, Language, OptionTexts
 def offered(defaults: RenderOptions) -> list[Declared]:
     """Return the options that the page offers, as far as the engine uses them, with the server's defaults.
 
-    They name no file of the server, are not what the machine decides, and do not change how people are counted.
+    They name no file of the server and are not what the machine decides. Left out are those that ``quality`` sets
+    (``crf``, ``preset``), ``pixel_format``, since browsers do not play the result, and ``face_start`` and
+    ``video_track``, which change how the people of the picture are numbered.
     """
     usable = find_engine(defaults.engine).uses
     named = [ROW_OPTIONS[name] for name in OPTIONS_ZH if name in usable]

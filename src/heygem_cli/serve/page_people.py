@@ -20,6 +20,8 @@ from heygem_cli.serve.texts import Texts
 
 MAIN = "main"
 """The choice of nobody in particular: who is seen most."""
+ROW_HEIGHT = 200
+"""How high a row of the picture is shown at most, in pixels."""
 
 # Sends where the picture was clicked, as parts of its width and height.
 ON_CLICK = """
@@ -54,9 +56,11 @@ class PeopleFields:
 
 def build_people() -> PeopleFields:
     """Add the components; a click on a person of the picture chooses the person."""
-    said = gr.HTML(elem_id="people-said")
-    picture = gr.HTML(elem_id="people-picture", js_on_load=ON_CLICK)
-    choice = gr.Radio([("", MAIN)], label=translated("person"), value=MAIN, visible=False, elem_id="person")
+    with gr.Row(elem_id="people"):
+        picture = gr.HTML(elem_id="people-picture", js_on_load=ON_CLICK)
+        with gr.Column(elem_id="people-choice"):
+            said = gr.HTML(elem_id="people-said")
+            choice = gr.Radio([("", MAIN)], label=translated("person"), value=MAIN, visible=False, elem_id="person")
     count = gr.State(0)
 
     def choose(count: int, where: gr.EventData) -> Any:  # noqa: ANN401
@@ -77,9 +81,14 @@ def person_at(x: float, y: float, count: int) -> int | None:
     """
     if not (0 <= x < 1 and 0 <= y < 1) or not count:
         return None
-    columns, rows = min(COLUMNS, count), -(-count // COLUMNS)
+    columns, rows = _grid(count)
     number = int(y * rows) * columns + int(x * columns) + 1
     return number if number <= count else None
+
+
+def _grid(count: int) -> tuple[int, int]:
+    """Return the numbers of columns and of rows of the picture of so many people."""
+    return min(COLUMNS, count), -(-count // COLUMNS)
 
 
 def nobody(said: str = "") -> list[Any]:
@@ -95,7 +104,7 @@ def found(people: Sequence[ListedPerson], picture: Path, chosen: str, texts: Tex
     if chosen not in {value for _, value in choices}:  # a point, or a side, that a program gave
         choices.append((chosen, chosen))
     choice = gr.Radio(choices=choices, value=chosen, visible=len(choices) > len(people) + 1 or count > 1)
-    return [f"<p>{escape(said)}</p>", _embedded(picture, texts.sheet), choice, count]
+    return [f"<p>{escape(said)}</p>", _embedded(picture, texts.sheet, _grid(count)[1]), choice, count]
 
 
 def _described(person: ListedPerson, texts: Texts) -> str:
@@ -104,8 +113,9 @@ def _described(person: ListedPerson, texts: Texts) -> str:
     return text.format(number=person.number, where=where, share=person.percent, first=person.first, last=person.last)
 
 
-def _embedded(picture: Path, described: str) -> str:
-    """Return a picture as HTML that holds it: no address leads to its file."""
+def _embedded(picture: Path, described: str, rows: int) -> str:
+    """Return the picture as HTML that holds it: no address leads to its file."""
     kind = mimetypes.guess_type(picture)[0]
     content = base64.b64encode(picture.read_bytes()).decode("ascii")
-    return f'<img src="data:{kind};base64,{content}" alt="{escape(described)}">'
+    style = f"max-height: {rows * ROW_HEIGHT}px"
+    return f'<img src="data:{kind};base64,{content}" alt="{escape(described)}" style="{style}">'

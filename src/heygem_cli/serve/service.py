@@ -206,7 +206,7 @@ class RenderService(AbstractContextManager["RenderService"]):
         return self._people(self.store.of(id) / record.face, render_options(self._defaults, record.options))
 
     def _people(self, face: Path, options: RenderOptions) -> tuple[tuple[ListedPerson, ...], Path]:
-        sheet = self.store.uploads / f"{secrets.token_hex(16)}.png"
+        sheet = self.store.uploads / f"{secrets.token_hex(16)}.jpg"
         arguments = (face, options, self._engines.device, self._settings, sheet)
         found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
         return found.people, sheet

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "zh-CN"]
+ERRORS_ZH = Path(__file__).parent / "errors_zh.json"
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,16 @@ class Texts:
     left: str
     figures: str
     warnings: str
+    not_drawn: str
+    about_files: str
     settings: str
     defaults: str
     length: str
     picture: str
     frames: str
+    counted: str
+    comma: str
+    colon: str
     rendered: str
     no_face: str
     other_person: str
@@ -118,11 +127,16 @@ EN = Texts(
     left="{time} left",
     figures="Figures",
     warnings="Please note",
+    not_drawn="The mouth was not drawn in {count} of {total} frames: {reasons}.",
+    about_files="About the files:",
     settings="Options of this video",
     defaults="The defaults.",
     length="Length",
     picture="Picture",
     frames="Frames",
+    counted="{count} {name}",
+    comma=", ",
+    colon=": ",
     rendered="rendered",
     no_face="no face",
     other_person="other person",
@@ -182,11 +196,16 @@ ZH = Texts(
     left="剩余 {time}",
     figures="数据",
     warnings="请注意",
+    not_drawn="{total} 帧中有 {count} 帧没有绘制嘴部：{reasons}。",
+    about_files="关于文件的提示（英文）：",
     settings="此视频的选项",
     defaults="默认值。",
     length="时长",
     picture="画面",
     frames="帧数",
+    counted="{name} {count}",
+    comma="，",
+    colon="：",
     rendered="已渲染",
     no_face="无人脸",
     other_person="其他人",
@@ -210,6 +229,16 @@ TEXTS: Mapping[Language, Texts] = {"en": EN, "zh-CN": ZH}
 def choose_language(wanted: str) -> Language:
     """Return the language for what a cookie or ``Accept-Language`` says: Chinese if that comes first."""
     return "zh-CN" if wanted.strip().lower().startswith("zh") else "en"
+
+
+@functools.cache
+def errors_in_chinese() -> Mapping[str, Sequence[str]]:
+    """Return the meaning and the remedy of each error code: those of docs/errors.zh-CN.md, with code in backticks.
+
+    ``python -m tools.docs_tables`` copies them from there.
+    """
+    content: Mapping[str, Sequence[str]] = json.loads(ERRORS_ZH.read_text(encoding="utf-8"))
+    return content
 
 
 @dataclass(frozen=True)
