@@ -24,6 +24,9 @@ FrameState = Literal["rendered", "no face", "other person", "covered", "turned a
 ``other person``: faces are there, but not surely the person's; ``covered``: the whole mouth is; ``outside``: the lips
 are outside the picture.
 """
+NOTHING_MADE = OwnOutputs()
+NOTHING_REMOTE = Remote()
+"""What most jobs of a batch share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,10 @@ class RenderJob:
     face: Path
     output: Path
     options: RenderOptions = field(default_factory=RenderOptions)
-    own: OwnOutputs = field(default_factory=OwnOutputs)
+    own: OwnOutputs = NOTHING_MADE
     half_size: bool = False
     preview: Path | None = None
-    remote: Remote = field(default_factory=Remote)
+    remote: Remote = NOTHING_REMOTE
 
     @property
     def inputs(self) -> tuple[Path, ...]:

@@ -107,6 +107,14 @@ def test_broken_link_counts_as_existing_output(rows_of, tmp_path):
     ]
 
 
+def test_folder_that_is_a_link_to_itself_is_a_problem(rows_of, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert check(rows_of({"output": "loop/r1.mp4"}, {"output": "loop/r2.mp4"}))[1] == [
+        f"rows 1, 2, column output: {tmp_path}/loop: this is a broken link, not a folder. "
+        "Choose another folder for the output"
+    ]
+
+
 @pytest.mark.parametrize("kind", ["audio", "face", "manifest"])
 def test_output_never_replaces_an_input(rows_of, tmp_path, clip, kind):
     (tmp_path / "copy.mp4").write_bytes(Path(clip).read_bytes())

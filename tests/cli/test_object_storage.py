@@ -94,6 +94,18 @@ def plan(batch):
     return job["action"], job["why"]
 
 
+def test_shard_on_ray(batch, bucket):
+    pytest.importorskip("ray")
+    row = "s3://media/in/a.wav,s3://media/face.mp4,s3://media/out"
+    batch.rows(f"audio,face,output,id\n{row}/1.mp4,one\n{row}/2.mp4,first\n")  # ids of different shards
+    report = batch.json("--ray", "local", "--shard", "1/2")
+    assert [(job["id"], job["status"]) for job in report["jobs"]] == [("one", "done")]
+    bucket.invalidate_cache()
+    assert bucket.ls("media/out", detail=False) == ["media/out/1.mp4"]
+    statuses = {job["id"]: job["action"] for job in batch.json("--dry-run")["jobs"]}
+    assert statuses == {"one": "done", "first": "do"}
+
+
 def test_object_of_somebody_else_is_kept(batch, bucket):
     bucket.pipe_file("media/out/one.mp4", b"mine")
     batch.rows(ROW)

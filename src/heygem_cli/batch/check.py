@@ -97,7 +97,9 @@ def check_rows(
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
     for row in rows:
-        job = replace(row.job, own=OwnOutputs(own_outputs.get(row.output, frozenset())))
+        if made := own_outputs.get(row.output):
+            row = replace(row, job=replace(row.job, own=OwnOutputs(made)))  # noqa: PLW2901
+        job = row.job
         errors = [
             *((column, audio_errors.get(track)) for column, track in _audio_tracks(job)),
             ("face", face_errors.get(_face_track(job))),
@@ -109,7 +111,7 @@ def check_rows(
         problems += found
         if inputs is not None and not found:
             job_identities = tuple(identities[path] for path in job.inputs)
-            checked.append(CheckedRow(replace(row, job=job), used_part(job, inputs), job_identities))
+            checked.append(CheckedRow(row, used_part(job, inputs), job_identities))
     _check_machine(rows, checked, options)
     return checked, problems
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 import json
@@ -140,8 +141,10 @@ def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
         problems += _header_problems(header)
     if _missing(header):
         return
+    share = functools.lru_cache(maxsize=1 << 10)(str)  # many rows name the same face video
     for number, (line, cells) in enumerate(records, 1):
-        row = RawRow(number, line, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
+        values = {name: share(cell) for name, cell in zip(header, cells, strict=False) if cell.strip()}
+        row = RawRow(number, line, values)
         if any(cell.strip() for cell in cells[len(header) :]):
             message = f"it has {len(cells)} cells, the header has {len(header)}"
             problems.append(row.problem(None, message, 'Put a cell that contains the separator in "quotes"'))

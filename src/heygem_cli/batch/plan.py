@@ -6,13 +6,13 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from heygem_cli.batch.check import CheckedRow
+from heygem_cli.batch.check import CheckedRow, FileIdentity
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.worker import to_failure
@@ -81,16 +81,31 @@ def make_plan(
     Returns:
         The jobs in the order in which they are to run.
     """
-    return sort_jobs([_plan_row(row, states.get(row.row.id), engines, run_id, options) for row in rows])
+    # Many rows have the same face video.
+    examine = functools.lru_cache(maxsize=1 << 10)(_examine)
+    return sort_jobs(
+        [_plan_row(row, states.get(row.row.id), engines, run_id, options, examine=examine) for row in rows]
+    )
+
+
+def _examine(path: Path) -> tuple[str, FileIdentity]:
+    """Return the SHA-256 of a file, and its identity afterwards."""
+    return file_digest(path), file_identity(path)
 
 
 def _plan_row(
-    checked: CheckedRow, state: JobState | None, engines: Mapping[str, str], run_id: str, options: BatchOptions
+    checked: CheckedRow,
+    state: JobState | None,
+    engines: Mapping[str, str],
+    run_id: str,
+    options: BatchOptions,
+    *,
+    examine: Callable[[Path], tuple[str, FileIdentity]],
 ) -> PlannedJob:
     row, job = checked.row, checked.row.job
     try:
-        digests = tuple(file_digest(path) for path in job.inputs)
-        changed = tuple(file_identity(path) for path in job.inputs) != checked.identities
+        digests, identities = zip(*map(examine, job.inputs), strict=True)
+        changed = identities != checked.identities
         problem = "an input has changed since it was checked" if changed else ""
     except OSError as error:
         problem = from_os_error(error).message

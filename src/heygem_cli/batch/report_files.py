@@ -60,7 +60,7 @@ class ReportFiles:
         paths = [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
         if not paths:
             return
-        folders: dict[Path, Path] = {}
+        folders: dict[str, str] = {}
         taken = {canonical_path(path, folders) for path in outputs}
         for path in paths:
             check_output(path, inputs, suffixes=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,14 @@ from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, printable
 from heygem_cli.face.cache import default_cache_folder
-from heygem_cli.job import RenderJob
+from heygem_cli.job import NOTHING_REMOTE, RenderJob
 from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import Declared, value_of, with_values
 from heygem_cli.options import ROW_OPTIONS, RenderOptions
 from heygem_cli.person import Person, Speech
 from heygem_cli.remote import Remote, RemoteFiles, RemoteInput, is_url
+
+_INVALID = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def _cell_problems(raw: RawRow, *, needs_audio: bool) -> Iterable[Problem]:
             yield raw.problem(name, "it is empty", hints[name])
     for name, value in raw.values.items():
         # JSON can contain half a surrogate pair, which is not valid text.
-        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        if _INVALID.search(value):
             yield raw.problem(name, "it contains invalid characters", "Enter the value again")
 
 
@@ -87,7 +91,7 @@ def _options(
             problems.append(raw.problem(name, str(error), "Correct it, or leave it empty"))
         except HeygemError as error:
             problems.append(raw.problem(name, error.message, error.hint))
-    return with_values(defaults, values), problems
+    return with_values(defaults, values) if values else defaults, problems
 
 
 def _located(option: Declared, value: Any, folder: Path, finder: FileFinder) -> Any:  # noqa: ANN401 - of any option
@@ -129,24 +133,26 @@ def _resolve(
         output = f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"
         path = folder / output
     row_id = row_id or output.removesuffix(".mp4").strip() or output
-    job = RenderJob(audio, face, path, options, remote=Remote(tuple(inputs), url))
+    remote = Remote(tuple(inputs), url) if inputs or url else NOTHING_REMOTE
+    job = RenderJob(audio, face, path, options, remote=remote)
     return Row(row_id, output, raw, job), problems
 
 
-def canonical_path(path: Path, folders: dict[Path, Path]) -> Path:
+def canonical_path(path: Path, folders: dict[str, str]) -> str:
     """Return a path with its folder, but not a link itself, resolved; ``folders`` caches resolved folders."""
-    if path.parent not in folders:
-        folders[path.parent] = path.parent.resolve()
-    return folders[path.parent] / path.name
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return f"{folders[folder]}/{name}"
 
 
 def find_duplicates(rows: Iterable[Row], hint: str = "Give each row its own output or id") -> list[Problem]:
     """Return a problem for each row whose output or id another one has already."""
     problems: list[Problem] = []
     ids: dict[str, Row] = {}
-    outputs: dict[Path, Row] = {}
-    timelines: dict[Path, Row] = {}
-    folders: dict[Path, Path] = {}
+    outputs: dict[str, Row] = {}
+    timelines: dict[str, Row] = {}
+    folders: dict[str, str] = {}
     for row in rows:
         same_output = outputs.setdefault(canonical_path(row.job.output, folders), row)
         same_id = ids.setdefault(row.id, row)
@@ -160,7 +166,7 @@ def find_duplicates(rows: Iterable[Row], hint: str = "Give each row its own outp
     return problems
 
 
-def _same_timeline(row: Row, timelines: dict[Path, Row], folders: dict[Path, Path]) -> Iterable[Problem]:
+def _same_timeline(row: Row, timelines: dict[str, Row], folders: dict[str, str]) -> Iterable[Problem]:
     timeline = row.job.options.timeline
     if timeline is None:
         return

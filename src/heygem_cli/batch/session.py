@@ -46,7 +46,7 @@ class CheckedBatch:
     """The rows of a batch, checked.
 
     Attributes:
-        data: The content of the manifest.
+        data: The content of standard input, if that is the manifest.
         began: Start time of the run in seconds since the epoch.
         rows: The rows of this run.
         unusable: Jobs of rows with problems, if these may be skipped or have appeared since the run started.
@@ -99,7 +99,7 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     run_id, began = continued or (uuid.uuid4().hex[:12], time.time())
     return CheckedBatch(
         request,
-        source.data,
+        source.data if request.manifest == STDIN else b"",
         run_id,
         began,
         rows=[each for each in usable if each.row.id in chosen],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import unicodedata
@@ -24,6 +25,8 @@ class FileFinder:
 
     def __init__(self) -> None:
         self._listings: dict[Path, dict[str, list[str]]] = {}
+        # Many rows of a list name the same face video, and the same folder for outputs.
+        self._find_recent = functools.lru_cache(maxsize=1 << 10)(self._find)
 
     def find(self, text: str, folder: Path = Path()) -> Path:
         """Return the file that a text names, whether or not there is one.
@@ -36,6 +39,9 @@ class FileFinder:
             text: The name, or a path.
             folder: Where relative paths start.
         """
+        return self._find_recent(text, folder)
+
+    def _find(self, text: str, folder: Path) -> Path:
         paths = list(dict.fromkeys(folder / reading for reading in (text, *_readings(text))))
         for path in paths:
             if os.path.lexists(path):
@@ -90,8 +96,9 @@ def _readings(text: str) -> Iterator[str]:
 
 def _without_quotes(text: str) -> str:
     """Remove quotes around a text, spaces, and the invisible marks that Windows copies along with a path."""
-    invisible = "".join({c for c in text if unicodedata.category(c) in ("Cf", "Zs")})
-    text = text.strip().strip(invisible)
+    text = text.strip()
+    if not text.isascii():
+        text = text.strip("".join({c for c in text if unicodedata.category(c) in ("Cf", "Zs")}))
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1]
     return text

@@ -7,6 +7,7 @@ import errno
 import functools
 import os
 import signal
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -166,12 +167,12 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection
             ``no-permission``, ``output-is-an-input``, ``bad-name``.
     """
     try:
-        _check_file_name(output, suffixes)
-        folder = next(each for each in output.absolute().parents if os.path.lexists(each))
-        if not folder.is_dir():
-            message = "this is a file, not a folder" if folder.exists() else "this is a broken link, not a folder"
-            raise InputError("no-such-folder", message, hint="Choose another folder for the output", path=folder)
-        if output.exists() and any(source.exists() and source.samefile(output) for source in inputs):
+        folder = output.parent
+        status, folder_status = _status(output), _status(folder)
+        _check_kind(output, status, folder_status, suffixes)
+        if folder_status is None or not stat.S_ISDIR(folder_status.st_mode):
+            folder = _existing_folder(output)
+        if status is not None and any(source.exists() and source.samefile(output) for source in inputs):
             message = "the output would replace an input"
             raise InputError("output-is-an-input", message, hint="Choose another name", path=output)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -180,12 +181,39 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection
         raise write_error(error, output, output.parent) from error
 
 
-def _check_file_name(output: Path, suffixes: Collection[str] | None) -> None:
+def _status(path: Path) -> os.stat_result | None:
+    """Return the status of a file; None if there is none, also where a link to it is broken."""
+    try:
+        return path.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise
+        return None
+
+
+def _existing_folder(output: Path) -> Path:
+    """Return the deepest folder of an output that exists, in which the others will be created."""
+    folder = next(each for each in output.absolute().parents if os.path.lexists(each))
+    if not folder.is_dir():
+        message = "this is a file, not a folder" if folder.exists() else "this is a broken link, not a folder"
+        raise InputError("no-such-folder", message, hint="Choose another folder for the output", path=folder)
+    return folder
+
+
+@functools.cache
+def _dev() -> os.stat_result:
+    return Path("/dev").stat()
+
+
+def _check_kind(
+    output: Path, status: os.stat_result | None, folder: os.stat_result | None, suffixes: Collection[str] | None
+) -> None:
     hint = "Give the name of a file"
-    if output.is_dir():
+    if status is not None and stat.S_ISDIR(status.st_mode):
         raise InputError("output-is-a-directory", "the output is a folder", hint=hint, path=output)
-    is_stream = Path(os.path.realpath(output.parent)) == Path("/dev")  # /dev/stdout is a link, which would be replaced
-    if is_stream or (output.exists() and not output.is_file()):
+    # /dev/stdout is a link, which would be replaced.
+    is_stream = folder is not None and os.path.samestat(folder, _dev())
+    if is_stream or (status is not None and not stat.S_ISREG(status.st_mode)):
         message = "the output is a pipe or a device, not a file"
         raise InputError("output-is-not-a-file", message, hint=hint, path=output)
     if suffixes is not None and output.suffix.lower() not in suffixes:
