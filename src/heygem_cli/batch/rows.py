@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterable
@@ -54,15 +55,21 @@ def make_rows(raw_rows: Iterable[RawRow], folder: Path, defaults: RenderOptions)
     problems: list[Problem] = []
     finder = FileFinder()
     remote = RemoteFiles(default_cache_folder())
+    share = functools.lru_cache(maxsize=1 << 8)(_itself)
     for raw in raw_rows:
         options, option_problems = _options(raw, folder, defaults, finder)
         cell_problems = list(_cell_problems(raw, needs_audio="speak" not in raw.values))
         problems += cell_problems + option_problems
         if not cell_problems and ("audio" in raw.values or options.speak):
-            row, remote_problems = _resolve(raw, folder, options, finder, remote)
+            row, remote_problems = _resolve(raw, folder, share(options), finder, remote)
             problems += remote_problems
             rows += [] if remote_problems else [row]
     return rows, problems + find_duplicates(rows)
+
+
+def _itself(options: RenderOptions) -> RenderOptions:
+    """Return the options; cached, so that rows with equal options have the same object."""
+    return options
 
 
 def _cell_problems(raw: RawRow, *, needs_audio: bool) -> Iterable[Problem]:
