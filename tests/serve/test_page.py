@@ -95,7 +95,7 @@ def open_page(contexts, address):
         page.on("response", answered)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(address + path)
-        page.locator("#brand").wait_for()
+        page.locator("#history h2, #job-status p").wait_for()  # before it asks for them, clicks are lost
         return page
 
     yield open_page
