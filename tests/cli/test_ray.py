@@ -24,22 +24,20 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 def cluster(tmp_path_factory):
     """A cluster whose head runs no jobs."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the names of sockets in it must be short
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    before = os.environ.get("HEYGEM_CACHE_DIR")
-    os.environ["HEYGEM_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))  # of the nodes
-    from ray.cluster_utils import Cluster
+    cache = str(tmp_path_factory.mktemp("cache"))  # of the nodes
+    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder, "HEYGEM_CACHE_DIR": cache}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        from ray.cluster_utils import Cluster
 
-    head = {**NODE, "num_cpus": 0, "include_dashboard": False, "temp_dir": folder}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(2):
-        cluster.add_node(**NODE)
-    yield cluster
-    cluster.shutdown()
+        Path(folder, "ray").mkdir()  # Ray writes the address there before it makes the folder
+        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+        for _ in range(2):
+            cluster.add_node(**NODE)
+        yield cluster
+        cluster.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
-    if before is None:
-        del os.environ["HEYGEM_CACHE_DIR"]
-    else:
-        os.environ["HEYGEM_CACHE_DIR"] = before
 
 
 @pytest.fixture
