@@ -96,14 +96,14 @@ def measure_nodes(folder: Path) -> list[Target]:
 @contextmanager
 def _cluster(cache: Path) -> Iterator[Any]:
     """Start a cluster of two nodes, whose head runs no jobs."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "HEYGEM_CACHE_DIR": str(cache)}  # of the nodes
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - only this part needs Ray
-
     with ExitStack() as stack:
         short = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the names of sockets in it must be short
         stack.callback(shutil.rmtree, short, ignore_errors=True)
-        head = {**NODE, "num_cpus": 0, "include_dashboard": False, "temp_dir": short}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
+        Path(short, "ray").mkdir()  # Ray writes the address there before it makes the folder
+        os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": short, "HEYGEM_CACHE_DIR": str(cache)}
+        from ray.cluster_utils import Cluster  # noqa: PLC0415 - only this part needs Ray
+
+        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
         stack.callback(cluster.shutdown)
         for _ in range(2):
             cluster.add_node(**NODE)
