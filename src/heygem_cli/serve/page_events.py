@@ -9,7 +9,10 @@ import gradio as gr
 QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Arguments of an event that takes long, of which one runs at a time; programs have an API of their own."""
 DIRECT: dict[str, Any] = {"queue": False, **QUEUED}
-"""Arguments of an event that waits for no other one."""
+"""Arguments of an event that waits for no other one.
+
+Gradio can lose the answer of a queued event that begins while the answers of another one end.
+"""
 
 
 def parameter(request: gr.Request, name: str) -> str:

@@ -61,7 +61,7 @@ class Form:
             self._connect_people(filled)
         started = gr.Textbox(visible=False)
         fields = [self._audio, self._face, self._people.choice, *self._options]
-        submitted = start.click(self._submit, fields, [self._error, started], **QUEUED)
+        submitted = start.click(self._submit, fields, [self._error, started], **DIRECT)
         submitted.success(None, started, None, js=OPEN_JOB)
         submitted.failure(_unexpected, None, self._error, **DIRECT)
 
@@ -71,7 +71,7 @@ class Form:
         announced_again = filled.then(self._announce_again, None, people, **DIRECT)
         for found_people in (
             announced.then(self._find, self._face, people, **QUEUED),
-            announced_again.then(self._find_again, None, people, **QUEUED),
+            announced_again.then(self._find_again, None, people, **DIRECT),
         ):
             found_people.failure(_unexpected, None, self._people.said, **DIRECT)
 

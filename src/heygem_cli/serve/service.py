@@ -54,6 +54,7 @@ class RenderService(AbstractContextManager["RenderService"]):
         self._engines = engines
         self._defaults = defaults
         self._settings = settings
+        self._looking = threading.Lock()  # one process at a time looks for people, which takes all cores
         self.store = Store(folder, options.quota)
 
     def __enter__(self) -> RenderService:
@@ -208,7 +209,8 @@ class RenderService(AbstractContextManager["RenderService"]):
     def _people(self, face: Path, options: RenderOptions) -> tuple[tuple[ListedPerson, ...], Path]:
         sheet = self.store.uploads / f"{secrets.token_hex(16)}.jpg"
         arguments = (face, options, self._engines.device, self._settings, sheet)
-        found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
+        with self._looking:
+            found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
         return found.people, sheet
 
     @property
