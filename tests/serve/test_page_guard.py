@@ -86,12 +86,21 @@ def test_what_gradio_offers_besides_is_closed(client, path):
     assert client.post(f"/gradio_api/{path}", json={"data": []}).status_code in (404, 405)
 
 
-def test_an_event_of_the_queue_cannot_be_called_past_it(client):
-    config = client.get("/config").json()
-    for event in config["dependencies"]:
-        body = {"fn_index": event["id"], "data": [None] * len(event["inputs"]), "session_hash": "x"}
-        if event["queue"] is not False and event["backend_fn"]:
-            assert client.post("/gradio_api/run/predict", json=body).status_code == 404
+def test_no_event_takes_a_file_that_was_not_uploaded(client, service, tmp_path):
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(b"secret")
+    file = {"path": str(secret), "orig_name": "a.mp4", "meta": {"_type": "gradio.FileData"}}
+    with_files = 0
+    for event in client.get("/config").json()["dependencies"]:
+        body = {"fn_index": event["id"], "data": [file] * len(event["inputs"]), "session_hash": "x"}
+        if event["backend_fn"] and event["inputs"]:
+            answer = client.post("/gradio_api/run/predict", json=body)
+            with_files += answer.status_code >= 400
+            assert "secret" not in answer.text
+    assert with_files >= 3  # the announcement, the search for people, the submission
+    assert service.jobs() == []
+    copies = [path for path in service.store.folder.rglob("*") if path.is_file() and path.read_bytes() == b"secret"]
+    assert copies == []
 
 
 def test_the_config_tells_nothing_of_the_server(client, service):

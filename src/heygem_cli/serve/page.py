@@ -52,6 +52,7 @@ def make_page(service: RenderService, options: ServeOptions) -> gr.Blocks:
         _header()
         build_job_page(page, service)
     page.queue(max_size=options.queue_size, default_concurrency_limit=1, api_open=False)
+    page.has_launched = True  # else Gradio takes any file of this machine for one that was uploaded
     return page
 
 

@@ -6,12 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-"""Arguments of an event that takes long, of which one runs at a time; programs have an API of their own."""
-DIRECT: dict[str, Any] = {"queue": False, **QUEUED}
-"""Arguments of an event that waits for no other one.
+DIRECT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+"""Arguments of every event: programs have an API of their own, and the service a queue of its own.
 
-Gradio can lose the answer of a queued event that begins while the answers of another one end.
+Gradio's queue can lose the answer of an event that begins while the answers of another one end.
 """
 
 

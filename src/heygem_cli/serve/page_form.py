@@ -11,7 +11,7 @@ import gradio as gr
 from heygem_cli.errors import HeygemError
 from heygem_cli.serve import page_html
 from heygem_cli.serve.job import ServedJob, UnknownJobError
-from heygem_cli.serve.page_events import DIRECT, QUEUED, parameter
+from heygem_cli.serve.page_events import DIRECT, parameter
 from heygem_cli.serve.page_fields import make_field
 from heygem_cli.serve.page_language import texts_of, translated
 from heygem_cli.serve.page_options import given_options, offered, offers_people, shown_values
@@ -70,7 +70,7 @@ class Form:
         announced = self._face.change(self._announce, self._face, people, **DIRECT)
         announced_again = filled.then(self._announce_again, None, people, **DIRECT)
         for found_people in (
-            announced.then(self._find, self._face, people, **QUEUED),
+            announced.then(self._find, self._face, people, trigger_mode="always_last", **DIRECT),
             announced_again.then(self._find_again, None, people, **DIRECT),
         ):
             found_people.failure(_unexpected, None, self._people.said, **DIRECT)

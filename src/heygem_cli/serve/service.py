@@ -16,7 +16,7 @@ from heygem_cli.files import remove_stale_parts
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
 from heygem_cli.serve.child import call
-from heygem_cli.serve.job import ServedJob
+from heygem_cli.serve.job import QueueFullError, ServedJob
 from heygem_cli.serve.job_options import render_options
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.renderer import RendererThread
@@ -55,6 +55,7 @@ class RenderService(AbstractContextManager["RenderService"]):
         self._defaults = defaults
         self._settings = settings
         self._looking = threading.Lock()  # one process at a time looks for people, which takes all cores
+        self._lookers = threading.BoundedSemaphore(options.queue_size)  # each that waits holds a thread of the page
         self.store = Store(folder, options.quota)
 
     def __enter__(self) -> RenderService:
@@ -189,6 +190,7 @@ class RenderService(AbstractContextManager["RenderService"]):
 
         Raises:
             InputError: ``no-face``, or the file cannot be used.
+            QueueFullError: Too many look for people already.
             HeygemError: ``check-crashed`` or ``check-timeout``.
         """
         return self._people(face, self._defaults)
@@ -209,8 +211,13 @@ class RenderService(AbstractContextManager["RenderService"]):
     def _people(self, face: Path, options: RenderOptions) -> tuple[tuple[ListedPerson, ...], Path]:
         sheet = self.store.uploads / f"{secrets.token_hex(16)}.jpg"
         arguments = (face, options, self._engines.device, self._settings, sheet)
-        with self._looking:
-            found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
+        if not self._lookers.acquire(blocking=False):
+            raise QueueFullError(self._options.queue_size)
+        try:
+            with self._looking:
+                found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
+        finally:
+            self._lookers.release()
         return found.people, sheet
 
     @property
