@@ -90,15 +90,15 @@ def test_no_event_takes_a_file_that_was_not_uploaded(client, service, tmp_path):
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(b"secret")
     file = {"path": str(secret), "orig_name": "a.mp4", "meta": {"_type": "gradio.FileData"}}
-    with_files = 0
+    refused, jobs = 0, len(service.jobs())
     for event in client.get("/config").json()["dependencies"]:
         body = {"fn_index": event["id"], "data": [file] * len(event["inputs"]), "session_hash": "x"}
         if event["backend_fn"] and event["inputs"]:
             answer = client.post("/gradio_api/run/predict", json=body)
-            with_files += answer.status_code >= 400
+            refused += answer.status_code >= 400
             assert "secret" not in answer.text
-    assert with_files >= 3  # the announcement, the search for people, the submission
-    assert service.jobs() == []
+    assert refused >= 3  # the announcement, the search for people, the submission
+    assert len(service.jobs()) == jobs
     copies = [path for path in service.store.folder.rglob("*") if path.is_file() and path.read_bytes() == b"secret"]
     assert copies == []
 
