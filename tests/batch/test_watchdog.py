@@ -10,8 +10,7 @@ import time
 import pytest
 
 from heygem_cli.batch import watchdog
-from heygem_cli.batch.attempts import MAX_TIMEOUT, job_timeout
-from heygem_cli.options import BatchOptions
+from heygem_cli.batch.attempts import MAX_TIMEOUT, time_limit
 
 COMMON = """
 import os, signal, sys, threading, time
@@ -215,7 +214,7 @@ with raise_on_signal(), watchdog.Watchdog(*CALLBACKS) as watch:
 
 
 def test_infinite_timeout_becomes_one_that_the_system_can_wait_for(tmp_path):
-    assert job_timeout(BatchOptions(timeout=math.inf), None) == MAX_TIMEOUT
+    assert time_limit(math.inf, "mesh", 1) == MAX_TIMEOUT
     done = run(
         f"""
 with watchdog.Watchdog(*CALLBACKS) as watch, watch.job({MAX_TIMEOUT + 20}):

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from heygem_cli.serve.app import make_app
-from heygem_cli.serve.page import STATIC, make_page
+from heygem_cli.serve.page import STATIC
 from heygem_cli.serve_options import ServeOptions
 from page_server import finished_job, idle_service
 
@@ -86,18 +86,29 @@ def test_what_gradio_offers_besides_is_closed(client, path):
     assert client.post(f"/gradio_api/{path}", json={"data": []}).status_code in (404, 405)
 
 
-def test_no_event_takes_a_file_that_was_not_uploaded(client, service, tmp_path):
-    secret = tmp_path / "secret.mp4"
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{secret}",
+        "file://{secret}",
+        "{uploads}/../../secret.mp4",
+        "http://127.0.0.1:9/a.mp4",
+        "https://example.org/a.mp4",
+    ],
+)
+def test_no_event_takes_a_file_that_was_not_uploaded(client, service, path):
+    secret = service.store.folder.parent / "secret.mp4"
     secret.write_bytes(b"secret")
-    file = {"path": str(secret), "orig_name": "a.mp4", "meta": {"_type": "gradio.FileData"}}
+    path = path.format(secret=secret, uploads=service.store.uploads)
+    file = {"path": path, "orig_name": "a.mp4", "meta": {"_type": "gradio.FileData"}}
     refused, jobs = 0, len(service.jobs())
     for event in client.get("/config").json()["dependencies"]:
         body = {"fn_index": event["id"], "data": [file] * len(event["inputs"]), "session_hash": "x"}
         if event["backend_fn"] and event["inputs"]:
             answer = client.post("/gradio_api/run/predict", json=body)
-            refused += answer.status_code >= 400
+            refused += answer.status_code == 400
             assert "secret" not in answer.text
-    assert refused >= 3  # the announcement, the search for people, the submission
+    assert refused > 3
     assert len(service.jobs()) == jobs
     copies = [path for path in service.store.folder.rglob("*") if path.is_file() and path.read_bytes() == b"secret"]
     assert copies == []
@@ -127,12 +138,6 @@ def test_the_icon_is_our_own(client):
     answer = client.get("/favicon.ico")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
     assert answer.text == (STATIC / "favicon.svg").read_text(encoding="utf-8")
-
-
-def test_gradio_makes_no_statistics_with_pandas_and_its_warnings(service):
-    queue = make_page(service, ServeOptions())._queue
-    queue.events_recorded = 1000
-    assert queue.compute_analytics_summary([{"function": "submit", "status": "success"}]) == {"functions": {}}
 
 
 def test_the_page_needs_the_password(service):

@@ -29,9 +29,12 @@ MAX_TIMEOUT = 2_000_000.0
 
 def job_timeout(options: BatchOptions, job: PlannedJob) -> float:
     """Return the time limit of a job in seconds."""
-    if options.timeout is not None:
-        return min(MAX_TIMEOUT, options.timeout)
-    return min(MAX_TIMEOUT, 300 + find_engine(job.row.job.options.engine).pace * job.audio_seconds)
+    return time_limit(options.timeout, job.row.job.options.engine, job.audio_seconds)
+
+
+def time_limit(timeout: float | None, engine: str, audio_seconds: float) -> float:
+    """Return the time limit of a job in seconds: what was asked for, or 300 s and what the engine may need."""
+    return min(MAX_TIMEOUT, timeout if timeout is not None else 300 + find_engine(engine).pace * audio_seconds)
 
 
 class Observer(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +40,6 @@ FONTS = [
 def make_page(service: RenderService, options: ServeOptions) -> gr.Blocks:
     """Return the page: the form with the history, and the page of a job."""
     os.environ["GRADIO_TEMP_DIR"] = str(service.store.uploads)  # Gradio reads it whenever a file arrives
-    # Else Gradio makes statistics of all events with pandas after each, and with them its warnings; nobody sees them.
-    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(sys.maxsize)
     page = gr.Blocks(title="heygem", analytics_enabled=False)
     with page:
         _header()
@@ -51,6 +48,7 @@ def make_page(service: RenderService, options: ServeOptions) -> gr.Blocks:
     with page.route("Job", "job"):
         _header()
         build_job_page(page, service)
+    # No event uses it, see DIRECT; these are the values that operators are told to set.
     page.queue(max_size=options.queue_size, default_concurrency_limit=1, api_open=False)
     page.has_launched = True  # else Gradio takes any file of this machine for one that was uploaded
     return page

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NEEDED = re.compile(
     r"/(|job|config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|(assets|static|svelte)/.+"
-    r"|gradio_api/(app_id|upload|upload_progress|startup-events|queue/(join|data)|run/predict|cancel|reset|heartbeat/\w+)/?)"
+    r"|gradio_api/(app_id|upload|upload_progress|startup-events|run/predict|heartbeat/\w+)/?)"
 )
 """Gradio's routes that the page uses; others read files and addresses, or describe and change the program."""
+
+EVENT = "/gradio_api/run/predict"
 
 HEADERS = {
     "content-security-policy": "; ".join(
@@ -43,17 +47,32 @@ class PageGuard:
 
     def __init__(self, app: ASGIApp, uploads: Path) -> None:
         self._app = app
+        self._uploads = uploads.resolve()
         # The audio that was just dropped or recorded, which the page plays: Gradio's names are hashes of the content.
         self._upload = re.compile(rf"/gradio_api/file={re.escape(str(uploads.resolve()))}/[0-9a-f]{{64}}/[^/]+")
 
     def _passes(self, path: str) -> bool:
         return _NEEDED.fullmatch(path) is not None or (self._upload.fullmatch(path) is not None and "/.." not in path)
 
+    def _names_uploads_only(self, body: bytes) -> bool:
+        """Return whether the files that an event names were uploaded: Gradio fetches others, from the web as well."""
+        try:
+            paths = list(_paths(json.loads(body)))
+        except (ValueError, RecursionError):
+            return False
+        return all(Path(path).resolve().is_relative_to(self._uploads) for path in paths)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer that there is nothing."""
         if scope["type"] == "http" and not self._passes(_path(scope)):
             await PlainTextResponse("There is no such page.\n", 404)(scope, receive, send)
             return
+        if scope["type"] == "http" and _path(scope).startswith(EVENT):
+            body = await Request(scope, receive).body()
+            if not self._names_uploads_only(body):
+                await PlainTextResponse("Upload the file first.\n", 400)(scope, receive, send)
+                return
+            receive = _replay(body, receive)
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -61,6 +80,27 @@ class PageGuard:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _paths(value: object) -> Iterator[str]:
+    """Yield what is named as the path of a file, anywhere in the data of an event."""
+    if isinstance(value, dict):
+        if value.get("path") is not None:
+            yield str(value["path"])
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _paths(each)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a function that receives a body which was read already, and then what follows it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
 
 
 def _path(scope: Scope) -> str:

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from heygem_cli.batch.attempts import MAX_TIMEOUT
+from heygem_cli.batch.attempts import time_limit
 from heygem_cli.batch.watchdog import GRACE_SECONDS
 from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
-from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, write_error
 from heygem_cli.files import part_file, publish, remove_stale_parts
 from heygem_cli.job import Inputs, RenderJob
@@ -206,7 +205,8 @@ class RendererThread:
         try:
             job = self.job_of(record)
             inputs, digests = self._checked.get(record.id) or self._check_again(record, job)
-            item = WorkItem(job, inputs, digests, self._time_limit(inputs))
+            limit = time_limit(self._timeout, self._defaults.engine, inputs.audio.duration)
+            item = WorkItem(job, inputs, digests, limit)
             self._stop_current = record.id, lambda: worker.interrupt(STOP_SECONDS)
             if not self._prepare(worker):
                 return None
@@ -244,11 +244,6 @@ class RendererThread:
 
     def _inspect(self, call: ChildCall) -> Checked:
         return call.result(CHECK_SECONDS)  # type: ignore[no-any-return]
-
-    def _time_limit(self, inputs: Inputs) -> float:
-        if self._timeout is not None:
-            return min(MAX_TIMEOUT, self._timeout)
-        return min(MAX_TIMEOUT, 300 + find_engine(self._defaults.engine).pace * inputs.audio.duration)
 
 
 INSPECT = "heygem_cli.serve.inspection:inspect_job"

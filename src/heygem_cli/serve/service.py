@@ -16,7 +16,7 @@ from heygem_cli.files import remove_stale_parts
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
 from heygem_cli.serve.child import call
-from heygem_cli.serve.job import QueueFullError, ServedJob
+from heygem_cli.serve.job import ServedJob
 from heygem_cli.serve.job_options import render_options
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.renderer import RendererThread
@@ -190,8 +190,7 @@ class RenderService(AbstractContextManager["RenderService"]):
 
         Raises:
             InputError: ``no-face``, or the file cannot be used.
-            QueueFullError: Too many look for people already.
-            HeygemError: ``check-crashed`` or ``check-timeout``.
+            HeygemError: ``check-crashed``, ``check-timeout``, or ``queue-full``: too many files wait for this.
         """
         return self._people(face, self._defaults)
 
@@ -212,7 +211,8 @@ class RenderService(AbstractContextManager["RenderService"]):
         sheet = self.store.uploads / f"{secrets.token_hex(16)}.jpg"
         arguments = (face, options, self._engines.device, self._settings, sheet)
         if not self._lookers.acquire(blocking=False):
-            raise QueueFullError(self._options.queue_size)
+            hint = "Choose the file again in a moment"
+            raise HeygemError("queue-full", "too many files wait for a look at who is in them", hint=hint)
         try:
             with self._looking:
                 found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
