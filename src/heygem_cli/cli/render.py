@@ -64,15 +64,7 @@ def render(
     apply_settings(settings, os.environ)
     if not display.debug:
         hide_native_output()
-    from heygem_cli.job import RenderJob
-    from heygem_cli.media.names import FileFinder
-
-    finder = FileFinder()
-    audio, face = (finder.find(str(path)) for path in (audio, face))
-    name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
-    job = RenderJob(audio, face, output_path(output or "", name), with_found_files(options, finder.find))
-    if trial.preview:
-        job = previewed(job)
+    job = _job(audio, face, output or "", options, trial)
     if trial.dry_run:
         facts = planned(job, engines, given)
         print_json({"dry_run": True, **facts}) if display.as_json else print_facts(facts)
@@ -84,6 +76,18 @@ def render(
         print_facts(summary(result))
     if not display.quiet:
         print_warnings(result.warnings)
+
+
+def _job(audio: Path, face: Path, output: str, options: RenderOptions, trial: TrialOptions) -> RenderJob:
+    """Return the job for files as the user named them."""
+    from heygem_cli.job import RenderJob
+    from heygem_cli.media.names import FileFinder
+
+    finder = FileFinder()
+    audio, face = (finder.find(str(path)) for path in (audio, face))
+    name = f"{face.stem}_{audio.stem}{'_preview' if trial.preview else ''}.mp4"
+    job = RenderJob(audio, face, output_path(output, name), with_found_files(options, finder.find))
+    return previewed(job) if trial.preview else job
 
 
 def output_path(given: str, name: str) -> Path:

@@ -66,6 +66,36 @@ def _report(items: Iterable[_Item], stage: Stage, total: int, on_progress: Progr
         on_progress(Progress(stage, done, total))
 
 
+def _draw(
+    job: RenderJob, inputs: Inputs, speakers: Sequence[MeshSpeaker], motion: MouthMotion, on_progress: ProgressCallback
+) -> Timelines:
+    """Draw and encode all frames.
+
+    Returns:
+        What became of the speakers in every frame.
+    """
+    encode, total = job.options.encode, len(motion.offsets)
+    video = replace(inputs.video, bits=10) if encode.pixel_format == "10bit" else inputs.video
+    timelines = Timelines([speaker.number for speaker in speakers])
+    rendered = render_frames(job, video, total, speakers)
+    encoder = encode_video(
+        job.output,
+        video,
+        inputs.audio,
+        seconds=motion.duration,
+        options=encode,
+        overwrite=job.options.overwrite,
+        own=job.own,
+    )
+    preview = Preview(job.preview)
+    with encoder as writer, closing(rendered):
+        for frame, states, shot in _report(rendered, "render", total, on_progress):
+            writer.write(frame)
+            preview.show(frame)
+            timelines.add(states, shot)
+    return timelines
+
+
 class MeshEngine:
     """The built-in engine, see :class:`heygem_cli.engines.Engine`.
 
@@ -91,7 +121,7 @@ class MeshEngine:
         video, options = inputs.video, job.options
         with clock.stage("speech"):
             motions = self._predict_motions(inputs, on_progress)
-        total, duration = len(motions[0].offsets), motions[0].duration
+        total = len(motions[0].offsets)
         warnings: list[str] = []
         with ExitStack() as scratch:
             with clock.stage("track"):
@@ -107,30 +137,14 @@ class MeshEngine:
             with clock.stage("prepare"):
                 people = find_people(faces)
                 speakers = self._prepare(job, inputs, faces, people, motions)
-            timelines = Timelines([speaker.number for speaker in speakers])
-            source = replace(video, bits=10) if options.encode.pixel_format == "10bit" else video
-            rendered = render_frames(job, source, total, speakers)
-            encoder = encode_video(
-                job.output,
-                source,
-                inputs.audio,
-                seconds=duration,
-                options=options.encode,
-                overwrite=options.overwrite,
-                own=job.own,
-            )
-            with clock.stage("render"), encoder as writer, closing(rendered):
-                preview = Preview(job.preview)
-                for frame, states, shot in _report(rendered, "render", total, on_progress):
-                    writer.write(frame)
-                    preview.show(frame)
-                    timelines.add(states, shot)
+            with clock.stage("render"):
+                timelines = _draw(job, inputs, speakers, motions[0], on_progress)
         return RenderResult(
             output=job.output,
             width=video.width,
             height=video.height,
             fps=video.fps,
-            duration=duration,
+            duration=motions[0].duration,
             bytes=job.output.stat().st_size,
             shots=len(faces.cuts),
             people=len(people),
