@@ -129,7 +129,54 @@ def test_volumes_and_maps(file, tmp_path):
     other = finding((f"{tmp_path}/heygem_data/face2face", "/code/data"))
     assert (other.status, other.fix) == ("warn", f"heygem doctor --map {right}:/code/data")
     assert "only: ~/duix_avatar_data/face2face as /code/data" in finding((right, "/data")).found
+    file.write_text(AVATAR.replace("~/duix", "${DATA}/duix"))
+    assert finding((right, "/code/data")).status == "ok"
     file.write_text(AVATAR.replace("~/duix", "d:/duix"))
     assert finding().found == "d:/duix_avatar_data/face2face is a folder of Windows"
     (tmp_path / "version").write_text("Linux version 5.15.90.1-microsoft-standard-WSL2")
     assert finding().status == "ok"
+
+
+def test_several_heygem_with_a_folder_each(tmp_path):
+    body = "{{image: guiji2025/heygem.ai, runtime: nvidia, volumes: ['./gpu{0}:/code/data']}}"
+    file = tmp_path / "compose.yml"
+    file.write_text("services:\n" + "".join(f"  heygem-gpu{each}: {body.format(each)}\n" for each in range(2)))
+
+    def finding(folder):
+        maps = (FolderMap(tmp_path / folder, PurePosixPath("/code/data")),)
+        return checks.compose_volumes(Inputs(compose=file, maps=maps, user_home=tmp_path, proc=tmp_path))
+
+    assert [finding(each).status for each in ("gpu0", "gpu1", "gpu2")] == ["ok", "ok", "warn"]
+    assert finding("gpu0").found == "./gpu0 as /code/data, ./gpu1 as /code/data"
+    assert finding("gpu2").found == f"/code/data is ./gpu0 or ./gpu1 in the compose file, but {tmp_path}/gpu2 in --map"
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("privileged: true, environment: [CUDA_VISIBLE_DEVICES=1]", ""),
+        ("privileged: true, environment: {CUDA_VISIBLE_DEVICES: 1}", ""),
+        ("privileged: true", "it names GPU 1, but is privileged"),
+        ("environment: {CUDA_VISIBLE_DEVICES: 0}", ""),
+        ("privileged: false", ""),
+        ("environment: ['CUDA_VISIBLE_DEVICES=1,0']", "CUDA_VISIBLE_DEVICES=1, but the container gets GPU 1 only"),
+    ],
+)
+def test_gpu_that_a_service_names(file, lines, found):
+    """A container counts its GPUs from 0, unless it is privileged and gets all of them."""
+    devices = "deploy: {resources: {reservations: {devices: [{device_ids: ['1'], capabilities: [gpu]}]}}}"
+    for gpu in (devices, "runtime: nvidia, environment: {NVIDIA_VISIBLE_DEVICES: 1}"):
+        if "environment" in lines and "environment" in gpu:
+            continue
+        file.write_text(f"services:\n  heygem: {{image: guiji2025/heygem.ai, {gpu}, {lines}}}\n")
+        finding = checks.compose_gpu(Inputs(compose=file))
+        assert (finding.status, found in finding.found) == ("warn" if found else "ok", True)
+
+
+def test_first_gpu_of_a_privileged_service(file):
+    file.write_text(
+        AVATAR.replace("[{cap", "[{device_ids: ['0'], cap").replace(
+            "    shm_size", "    privileged: true\n    shm_size"
+        )
+    )
+    assert checks.compose_gpu(Inputs(compose=file)).status == "ok"

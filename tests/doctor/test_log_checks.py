@@ -45,6 +45,8 @@ LINES = {
     "out-of-memory": line("[T1]任务执行失败，异常信息:[CUDA out of memory. Tried to allocate 2.00 GiB]"),
     "missing-module": "ModuleNotFoundError: No module named 'trans_dh_service'\n",
     "numexpr-missing": line("数字人处理失败，失败原因:['NoneType' object has no attribute 'evaluate']"),
+    "no-space": line("[T1]任务执行失败，异常信息:[[Errno 28] No space left on device]"),
+    "worker-died": "Segmentation fault (core dumped)\n",
     "ffmpeg-missing": "sh: 1: ffmpeg: not found\n",
     "av-transfer-blocked": line("[T1] ->av_transfer maybe blocked, restart..."),
     "queue-full": line("[T1]任务视频驱动队列满，严重阻塞，下游队列异常"),
@@ -93,7 +95,7 @@ def test_log_without_problems(tmp_path):
     assert stuck(inputs, log(inputs)).found == "no job is running"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("name", sorted(LINES))
 def test_each_message_is_counted_once(tmp_path, name, encoding):
     inputs = write(tmp_path, STARTED, JOB, LINES[name], LINES[name], encoding=encoding)

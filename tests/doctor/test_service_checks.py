@@ -31,6 +31,9 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             while not self.server.stop.wait(0.05):
                 self.wfile.write(b".")
+        if path == "/" and self.server.no_page:
+            self.send_error(404)
+            return
         if path == "/who":
             body = self.headers.get("Authorization", "").encode()
         else:
@@ -55,6 +58,7 @@ class Server(ThreadingHTTPServer):
 def address():
     with Server(("127.0.0.1", 0), Handler) as server:
         server.stop = threading.Event()
+        server.no_page = False
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.stop.set()
@@ -216,6 +220,17 @@ def test_official_service_must_respond_like_heygem(body, status):
 )
 def test_official_address(url, official):
     assert probes.is_official(url) is official
+
+
+def test_official_service_under_another_port():
+    """It has no page, and a container publishes it under any port."""
+    with Server(("127.0.0.1", 0), Handler) as server:
+        server.stop, server.no_page = threading.Event(), True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        inputs = Inputs(url=f"http://127.0.0.1:{server.server_port}")
+        finding = service_checks.http(inputs, probes.service(inputs))
+        server.shutdown()
+    assert (finding.status, "answers 200" in finding.found) == ("ok", True)
 
 
 def test_http_is_skipped_without_an_address():

@@ -63,7 +63,23 @@ def compose_gpu(_inputs: Inputs, services: list[compose.Service], path: Path) ->
         found = f"{', '.join(vague)}: `runtime: nvidia` beside `devices` without `driver` and `count`"
         why = "where only one of the two is set up, Docker refuses it: could not select device driver with capabilities"
         return warn(found, why, f"{fix} without `runtime`")
+    for each in services:
+        if problem := _wrong_gpu(each):
+            return warn(f"{each.name}: {problem[0]}", problem[1], f"{_edit(path)}   # {problem[2]}")
     return ok(", ".join(each.name for each in services))
+
+
+def _wrong_gpu(service: compose.Service) -> tuple[str, str, str] | None:
+    """Return what is wrong with the GPUs that a service names, why it matters and what to write; None if nothing is."""
+    first = service.cuda_devices.split(",")[0].strip()
+    named = ", ".join(service.gpus)
+    if service.privileged and service.gpus and service.gpus[0] != "0" and not first:
+        why = "a privileged container gets every GPU, and HeyGem takes the first one"
+        return f"it names GPU {named}, but is privileged", why, f"environment: CUDA_VISIBLE_DEVICES={service.gpus[0]}"
+    if not service.privileged and service.gpus and first.isdecimal() and int(first) >= len(service.gpus):
+        found = f"CUDA_VISIBLE_DEVICES={first}, but the container gets GPU {named} only, which it counts from 0"
+        return found, "HeyGem sees no GPU and runs on the CPU, where its queues block", "without CUDA_VISIBLE_DEVICES"
+    return None
 
 
 @check("installation.compose-image", "compose file: image for the GPU", probes.nvml)
@@ -83,22 +99,23 @@ def compose_image(_inputs: Inputs, services: list[compose.Service], path: Path, 
 @_needs_compose
 def compose_volumes(inputs: Inputs, services: list[compose.Service], path: Path) -> Finding:
     """Compare the folders that the container gets with those that --map names."""
-    volumes = {target.rstrip("/"): source for each in services for source, target in each.volumes}
-    shown = ", ".join(f"{source} as {target}" for target, source in volumes.items())
-    windows = [source for source in volumes.values() if re.match(r"[A-Za-z]:[\\/]", source)]
+    volumes = [(source, target.rstrip("/")) for each in services for source, target in each.volumes]
+    shown = ", ".join(f"{source} as {target}" for source, target in volumes)
+    windows = [source for source, _ in volumes if re.match(r"[A-Za-z]:[\\/]", source)]
     if windows and not in_wsl(inputs.proc):
         why = "Docker on Linux does not know drives: the container gets no folder, or does not start"
         return warn(f"{windows[0]} is a folder of Windows", why, _edit(path))
     for each in inputs.maps:
-        source = volumes.get(str(each.container).rstrip("/"))
-        if source is None:
+        sources = [source for source, target in volumes if target == str(each.container).rstrip("/")]
+        if not sources:
             found = f"--map names {each.container}, but the container has only: {shown or 'no folder'}"
             return warn(found, "the service does not find the staged files", _edit(path))
-        folder = path.parent / source.replace("~", str(inputs.user_home), 1)
-        if not windows and real_path(folder) != real_path(each.host):
-            found = f"{each.container} is {source} in the compose file, but {each.host} in --map"
+        folders = [real_path(path.parent / source.replace("~", str(inputs.user_home), 1)) for source in sources]
+        known = not windows and not any("$" in source for source in sources)  # a variable can be set anywhere
+        if known and real_path(each.host) not in folders:
+            found = f"{each.container} is {' or '.join(sources)} in the compose file, but {each.host} in --map"
             why = "the service looks for the staged files in another folder, and fails"
-            return warn(found, why, f"heygem doctor --map {shlex.quote(f'{real_path(folder)}:{each.container}')}")
+            return warn(found, why, f"heygem doctor --map {shlex.quote(f'{folders[0]}:{each.container}')}")
     return ok(shown or "none")
 
 

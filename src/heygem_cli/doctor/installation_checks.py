@@ -156,7 +156,7 @@ def models(_inputs: Inputs, home: Path) -> Finding:
     if not damaged:
         return ok(f"{plural(len(damages), 'file')}, all complete")
     found = ", ".join(f"{name} {problem}" for name, problem in damaged.items())
-    why = "HeyGem cannot start with them"
+    why = "HeyGem cannot start without them"
     names = " ".join(shlex.quote(name) for name in damaged)
     if not is_file(home / "download.sh"):
         return fail(

@@ -19,6 +19,7 @@ MAX_BYTES = 8 << 20
 """How much is read from the end of each log."""
 STDIN = Path("-")
 _CHUNK = 1 << 20
+_SAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ def _read_end(file: BinaryIO) -> tuple[bytes, bool]:
 
 
 def _decode(data: bytes, *, truncated: bool) -> str:
+    if b"\0" in data[:_SAMPLE]:  # redirected in Windows PowerShell; a truncated one has no byte-order mark
+        encoding = "utf-16-be" if data[:_SAMPLE:2].count(0) > data[1:_SAMPLE:2].count(0) else "utf-16-le"
+        return data.decode(encoding, errors="replace").lstrip("\ufeff")
     try:
         return data.decode()
     except UnicodeDecodeError:

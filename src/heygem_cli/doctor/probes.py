@@ -111,21 +111,26 @@ def home_torch(inputs: Inputs) -> ProbeResult:
 
 
 def service(inputs: Inputs) -> ProbeResult:
-    """Request HeyGem's web page, or query its service."""
+    """Request HeyGem's web page, or query its service, which has no page and may be published under any port."""
     if inputs.url is None:
         return ProbeResult()
-    url = inputs.url.rstrip("/") + (PROBE_PATH if is_official(inputs.url) else "")
-    timeout = min(10.0, inputs.timeout)
-    # From here, also if HeyGem runs in a container: that is where its users are.
-    return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
+    base = inputs.url.rstrip("/")
+    if is_official(inputs.url):
+        return _request(inputs, base + PROBE_PATH)
+    page = _request(inputs, base)
+    return _request(inputs, base + PROBE_PATH) if page.facts.get("status") == 404 and _no_path(inputs.url) else page
 
 
 def own_server(inputs: Inputs) -> ProbeResult:
     """Ask whether a URL without a path is that of ``heygem serve``, and whether it can render."""
-    if inputs.url is None or urlsplit(inputs.url).path not in ("", "/"):
+    if inputs.url is None or not _no_path(inputs.url):
         return ProbeResult()
-    url = f"{inputs.url.rstrip('/')}/readyz"
+    return _request(inputs, f"{inputs.url.rstrip('/')}/readyz")
+
+
+def _request(inputs: Inputs, url: str) -> ProbeResult:
     timeout = min(10.0, inputs.timeout)
+    # From here, also if HeyGem runs in a container: that is where its users are.
     return run_own_script(sys.executable, "probe_url", url, environment=inputs.environment, timeout=timeout)
 
 
@@ -142,8 +147,11 @@ def reserved_ports(inputs: Inputs) -> list[tuple[int, int]]:
 
 def is_official(url: str) -> bool:
     """Return whether a URL is that of the official service: its port, and no path."""
-    parts = urlsplit(url)
-    return parts.port == 8383 and parts.path in ("", "/")
+    return urlsplit(url).port == 8383 and _no_path(url)
+
+
+def _no_path(url: str) -> bool:
+    return urlsplit(url).path in ("", "/")
 
 
 def _in_heygem_cli(inputs: Inputs, script: str, *arguments: str) -> ProbeResult:

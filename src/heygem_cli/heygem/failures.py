@@ -61,6 +61,11 @@ KNOWN: Mapping[str, KnownFailure] = {
         "there is not enough memory",
         "Close what else uses the GPU, use a smaller face video, or lower batch_size in HeyGem's config.ini",
     ),
+    "no-space": KnownFailure(
+        HeygemError,
+        "HeyGem's disk, or the shared memory of its container, is full",
+        "Free space where HeyGem runs: df -h, df -h /dev/shm; old files of its temp_dir are not deleted",
+    ),
     "ffmpeg-missing": KnownFailure(
         NotCapableError,
         "HeyGem does not find ffmpeg",
@@ -137,7 +142,10 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {each.name: each.pattern for each in M
 NO_CUDA = frozenset({"driver-too-old", "cuda-missing"})
 """Codes that say that ONNX Runtime uses the CPU, which ``--allow-cpu`` permits."""
 
-_HINTS = {"driver-too-old", "out-of-memory", "missing-module", "ffmpeg-missing", "onnxruntime", "av-transfer-blocked"}
+_HINTS = {
+    *("driver-too-old", "out-of-memory", "missing-module", "ffmpeg-missing", "onnxruntime", "av-transfer-blocked"),
+    *("no-space", "worker-died"),
+}
 FATAL = frozenset(PATTERNS) - _HINTS
 """Codes that end a job as soon as the log shows them; the others only explain a failure."""
 

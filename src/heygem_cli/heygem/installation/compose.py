@@ -5,6 +5,7 @@ PyYAML's nodes have positions in the text, so an edit inserts one line and keeps
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Service:
         command: The command; may be empty.
         volumes: Its folders on this machine and in the container, as written.
         vague_devices: Whether it names GPU devices without a driver or a count beside ``runtime: nvidia``.
+        gpus: The GPUs of this machine that it names, by number or UUID; empty if it takes any.
+        privileged: Whether it gets every device of this machine, whatever it names.
+        cuda_devices: The value of CUDA_VISIBLE_DEVICES in it; empty if that is not set.
     """
 
     name: str
@@ -52,6 +56,9 @@ class Service:
     command: str = ""
     volumes: tuple[tuple[str, str], ...] = ()
     vague_devices: bool = False
+    gpus: tuple[str, ...] = ()
+    privileged: bool = False
+    cuda_devices: str = ""
 
     @property
     def small(self) -> bool:
@@ -146,6 +153,7 @@ def _service(name: str, body: dict[str, Any]) -> Service:
     command = body.get("command")
     devices = _devices(body)
     nvidia = body.get("runtime") == "nvidia"
+    variables = dict(_variables(body.get("environment")))
     return Service(
         name=name,
         image=_text(body.get("image")),
@@ -155,6 +163,9 @@ def _service(name: str, body: dict[str, Any]) -> Service:
         command=" ".join(map(_text, command)) if isinstance(command, list) else _text(command),
         volumes=tuple(_volumes(body.get("volumes"))),
         vague_devices=nvidia and any(not each.keys() & {"driver", "count", "device_ids"} for each in devices),
+        gpus=tuple(_gpus(devices, variables.get("NVIDIA_VISIBLE_DEVICES", ""))),
+        privileged=body.get("privileged") is True,
+        cuda_devices=variables.get("CUDA_VISIBLE_DEVICES", ""),
     )
 
 
@@ -178,3 +189,18 @@ def _volumes(volumes: object) -> Iterator[tuple[str, str]]:
             yield _text(each.get("source")), _text(each.get("target"))
         elif match := _VOLUME.fullmatch(_text(each)):
             yield match["host"], match["container"]
+
+
+def _variables(environment: object) -> Iterator[tuple[str, str]]:
+    if isinstance(environment, dict):
+        yield from ((str(name), _text(value)) for name, value in environment.items())
+    for each in environment if isinstance(environment, list) else []:
+        name, _, value = _text(each).partition("=")
+        yield name, value
+
+
+def _gpus(devices: list[dict[str, Any]], visible: str) -> list[str]:
+    """Return the GPUs that a service names in its devices or, without such, in NVIDIA_VISIBLE_DEVICES."""
+    lists = [each["device_ids"] for each in devices if isinstance(each.get("device_ids"), list)]
+    named = [_text(each).strip() for each in (itertools.chain(*lists) if lists else visible.split(","))]
+    return [each for each in named if each.isdecimal() or each.startswith("GPU-")]

@@ -60,7 +60,7 @@ CAUSE_WORDS = (
     *("NVIDIA driver", "CUDA", "CPUExecution", "onnxruntime", "ONNXRuntime", "EP Error", "no kernel", "not compatible"),
     *("emory", "bad_alloc", "No module named", "ffmpeg: ", "directory: 'ffmpeg", "directory: ffmpeg", "maybe blocked"),
     *("result info []", "驱动队列满", "失败", "异常", "多人脸", "init_wh result", "format ", "no final result"),
-    "attribute 'evaluate'",
+    *("attribute 'evaluate'", "No space left", "Segmentation", "Bus error", "SIGSEGV", "SIGBUS", "Illegal instr"),
 )
 STEP_WORDS = ("]-", "TransDhTask init", "服务启动", "进程启动", "任务", "耗时", "发送完成", "视频帧", "command:ffmpeg")
 """Words of which one is in every line that can be an event."""

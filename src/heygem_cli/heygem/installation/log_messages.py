@@ -101,6 +101,22 @@ MESSAGES = (
         "apt-get install ffmpeg, or conda install ffmpeg in HeyGem's environment",
     ),
     Message(
+        "no-space",
+        "disk full (No space left on device)",
+        re.compile("No space left on device"),
+        "a disk, or the shared memory of the container, is full: HeyGem leaves the files of its jobs behind",
+        "df -h, in the container if it runs in one; delete old files of its temp_dir while no job runs; for /dev/shm: "
+        "docker run --shm-size=2g …",
+    ),
+    Message(
+        "worker-died",
+        "process crashed (Segmentation fault, Bus error)",
+        re.compile("Segmentation fault|Bus error|SIGSEGV|SIGBUS|Illegal instruction"),
+        "a process of HeyGem, or its ffmpeg, crashed; a bus error means that the shared memory was full",
+        f"nvidia-smi; df -h /dev/shm, and docker run --shm-size=2g …; {RESTART}",
+        needs_restart=True,
+    ),
+    Message(
         "too-early",
         "jobs before HeyGem was ready",
         None,
