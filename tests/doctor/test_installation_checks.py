@@ -395,3 +395,33 @@ def test_queue(home, call, status, found):
 
 def test_fake_onnx_file_has_the_expected_size():
     assert len(onnx_file()) == 68
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "temp", "keys"),
+    [
+        ("temp_dir = ./temp", "temp_dir = ./temp  ; for jobs", "temp_dir = ./temp  ; for jobs", ""),
+        ("temp_dir = ./temp", "temp_dir = ~/temp", "temp_dir = ~/temp", ""),
+        ("temp_dir = ./temp", "temp_dir = /data/临时-1/t_2", "", ""),
+        ("result_dir = ./result", "result_dir = /data/my results", "result_dir = /data/my results", ""),
+        ("batch_size = 4", "batch_size = 4 # frames", "", "[digital] batch_size = 4 # frames is no number"),
+    ],
+)
+def test_values_that_the_shell_or_heygem_misreads(home, old, new, temp, keys):
+    """HeyGem has no comments behind a value, and writes folders unquoted into commands."""
+    (home / "config/config.ini").write_text(CONFIG.replace(old, new))
+    for check, found in ((checks.temp_dir, temp), (checks.config_keys, keys)):
+        finding = check(Inputs(home=home))
+        assert (finding.status, found in finding.found) == ("warn" if found else "ok", True)
+
+
+def test_temp_dir_that_is_not_set_must_be_written_by_hand(home):
+    (home / "config/config.ini").write_text(CONFIG.replace("temp_dir = ./temp\n", ""))
+    assert checks.temp_dir(Inputs(home=home)).fix.endswith("   # [temp] temp_dir = ./heygem_temp")
+
+
+def test_hint_names_the_encoding(home):
+    path = home / "config/config.ini"
+    for encoding, name in (("utf-16", "UTF-16"), ("gb18030", "GB18030")):
+        path.write_bytes(f"; 注释\n{CONFIG}".encode(encoding))
+        assert f"iconv -f {name} " in checks.config_keys(Inputs(home=home)).fix

@@ -109,13 +109,16 @@ def temp_dir(inputs: Inputs, home: Path) -> Finding:
     config = _config(home)
     temp, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
     if temp is None:
-        return warn("[temp] temp_dir is not set", "HeyGem silently uses its default", _fix_config(home))
+        fix = f"{_edit_config(home)}   # [temp] temp_dir = {config_ini.OWN_TEMP}"
+        return warn("[temp] temp_dir is not set", "HeyGem silently uses its default", fix)
     for problem in config_ini.unusable(home, config):
         raise problem
     found = f"temp_dir = {temp}, clean_switch = {switch or 'not set'}"
     victim = config_ini.endangered(home, config, inputs.user_home)
     if victim is None:
-        return ok(found)
+        broken = config_ini.unquotable(config)
+        why = "HeyGem writes the folder unquoted into shell commands, which fail; comments need a line of their own"
+        return warn(broken, why, _edit_config(home)) if broken else ok(found)
     if config_ini.cleans(config):
         why = f"the clean-up deletes everything in temp_dir recursively, including {victim}"
         return fail(found, why, _fix_config(home))
@@ -135,7 +138,10 @@ def config_keys(_inputs: Inputs, home: Path) -> Finding:
     unknown = list(config_ini.unknown_keys(config))
     if unknown:
         why = "HeyGem ignores them and silently uses its defaults"
-        return warn(", ".join(unknown), why, f"${{EDITOR:-vi}} {shlex.quote(str(home / tree.CONFIG_INI))}")
+        return warn(", ".join(unknown), why, _edit_config(home))
+    if wrong := list(config_ini.wrong_numbers(config)):
+        why = "HeyGem cannot use the value; comments need a line of their own"
+        return warn(", ".join(wrong), why, _edit_config(home))
     missing = [
         f"[{section}] {key}"
         for section, keys in config_ini.KNOWN.items()
@@ -143,6 +149,10 @@ def config_keys(_inputs: Inputs, home: Path) -> Finding:
         if section != "register" and config.get(section, key) is None
     ]
     return ok(f"all keys known; defaults for {', '.join(missing)}" if missing else "all keys known, none missing")
+
+
+def _edit_config(home: Path) -> str:
+    return f"${{EDITOR:-vi}} {shlex.quote(str(home / tree.CONFIG_INI))}"
 
 
 @check("installation.models", "HeyGem's nine models")

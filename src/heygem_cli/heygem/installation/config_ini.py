@@ -33,6 +33,8 @@ KNOWN = {
     "model": ("blend_dynamic", "chaofen_before", "chaofen_after", "blur_threshold", "model_version"),
     "register": ("url", "report_interval", "enable"),
 }
+_NUMBERS = frozenset({"server_port", "clean_switch", "batch_size", "report_interval", "enable"})
+_NOT_IN_SHELL = re.compile(r"[^\w./+@%:,=-]")
 OWN_TEMP = "./heygem_temp"
 """The temp_dir that fix-config sets in place of a dangerous one."""
 OFF = "0"
@@ -65,7 +67,8 @@ def parse(data: bytes, path: Path) -> Config:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        hint = f"Save it as UTF-8, e.g.: iconv -f GB18030 -t UTF-8 {path.name} > {path.name}.new"
+        encoding = "UTF-16" if b"\0" in data else "GB18030"
+        hint = f"Save it as UTF-8, e.g.: iconv -f {encoding} -t UTF-8 {path.name} > {path.name}.new"
         raise InputError("not-utf-8", "not UTF-8, so HeyGem cannot read it", path=path, hint=hint) from error
     if "\0" in text:  # no path may contain it
         raise InputError("not-ini", "HeyGem cannot use it: it contains a zero byte", path=path, hint="Correct it")
@@ -120,6 +123,20 @@ def unknown_keys(config: Config) -> Iterator[str]:
                 yield f"unknown key {key} in [{section}]"
             elif section not in sections:
                 yield f"{key} is in [{section}] instead of [{'] or ['.join(sections)}]"
+
+
+def wrong_numbers(config: Config) -> Iterator[str]:
+    """Describe what must be a number but is none, such as one with a comment behind it."""
+    for section, values in config.values.items():
+        for key, value in values.items():
+            if key in _NUMBERS and not value.strip().isdecimal():
+                yield f"[{section}] {key} = {value} is no number"
+
+
+def unquotable(config: Config) -> str | None:
+    """Return a setting with a folder that breaks HeyGem's shell commands, into which it goes unquoted; or None."""
+    settings = [(f"{section}_dir", config.get(section, f"{section}_dir") or "") for section in ("temp", "result")]
+    return next((f"{key} = {value}" for key, value in settings if _NOT_IN_SHELL.search(value)), None)
 
 
 def endangered(home: Path, config: Config, user_home: Path) -> Path | None:
