@@ -32,6 +32,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> object:
     return value
 
 
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
 class Server:
     """A running server.
 
@@ -73,6 +80,14 @@ class Server:
         with audio.open("rb") as one, face.open("rb") as other:
             return self.client.post("/api/v1/jobs", files={"audio": one, "face": other}, data=options)
 
+    def easy_submit(self, task: dict) -> httpx.Response:
+        """Submit a task as a client of HeyGem's service does."""
+        return self.client.post("/easy/submit", json=task)
+
+    def easy_query(self, code: str) -> dict:
+        """Return the state of such a task."""
+        return self.client.get("/easy/query", params={"code": code}).json()["data"]
+
     def job(self, id: str) -> dict:
         """Return a job."""
         return self.client.get(f"/api/v1/jobs/{id}").raise_for_status().json()
@@ -92,11 +107,12 @@ class Server:
 
     def worker(self) -> int:
         """Return the process id of the worker."""
-        return next(
-            pid
-            for pid in children(self.process.pid)
-            if b"heygem_cli.batch.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        )
+        (pid,) = self.workers()
+        return pid
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers: none while there is none."""
+        return [pid for pid in children(self.process.pid) if b"heygem_cli.batch.worker" in _command_line(pid)]
 
     def metrics(self) -> dict[str, float]:
         """Return the values of the metrics without labels."""

@@ -121,7 +121,7 @@ def test_file_that_appears_under_the_output_of_a_killed_job_is_kept(batch):
     assert (batch.folder / "long.mp4").read_text() == "mine"
 
 
-def test_job_is_cancelled_between_frames_when_its_time_is_up(batch):
+def test_job_is_canceled_between_frames_when_its_time_is_up(batch):
     batch.rows("audio,face\nminute.wav,face.mp4")
     done = batch.run("--timeout", 1)
     assert done.returncode == 1

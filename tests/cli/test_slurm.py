@@ -58,7 +58,7 @@ def test_array_and_merged_report(submit, slurm, batch):
 
 
 def test_time_limit_and_preemption(submit, shell, slurm, batch):
-    """What is done stays done, and what a signal interrupts starts again, as often as it takes; cancelling ends it."""
+    """What is done stays done, and what a signal interrupts starts again, as often as it takes; canceling ends it."""
     make_voice(batch.folder / "hour.wav", 3600)
     batch.rows("audio,face,id\na.wav,face.mp4,a\nhour.wav,other.mp4,hour")
     journal = "m.csv.1-of-1.journal.jsonl"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from heygem_cli.errors import HeygemError
+from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.job import Progress
 from heygem_cli.serve.job import NotDoneError, QueueFullError, UnknownJobError
 from heygem_cli.serve.queue import JobQueue
@@ -52,6 +52,25 @@ def test_place_counts_before_the_job_is_added(store, files):
     add(queue, store, files)
 
 
+def test_code_of_a_client_belongs_to_one_job_until_it_ends(store, files):
+    queue = JobQueue(store, 10)
+    with queue.place("mine"):
+        add(queue, store, files, code="other")
+        with pytest.raises(InputError) as caught, queue.place("mine"):
+            pass
+    assert caught.value.code == "code-in-use"
+    with queue.place("mine"):  # the job before was not added
+        pass
+    with pytest.raises(InputError), queue.place("other"):
+        pass
+    queue.take()
+    with pytest.raises(InputError), queue.place("other"):
+        pass
+    queue.finish(result={})
+    with queue.place("other"), queue.place(), queue.place():
+        pass
+
+
 def test_jobs_are_taken_in_order_and_put_back_in_front(store, files):
     queue = JobQueue(store, 10)
     ids = [add(queue, store, files) for _ in range(3)]
@@ -74,6 +93,11 @@ def test_take_waits_for_a_job_and_ends_when_the_queue_is_closed(store, files):
     queue.close()
     thread.join(5)
     assert [each and each.id for each in taken] == [id, None]
+    assert JobQueue(store, 10).take(0.01) is not None
+
+
+def test_take_gives_up_after_a_while(store):
+    assert JobQueue(store, 10).take(0.01) is None
 
 
 def test_canceled_job_has_no_result(store, files):

@@ -25,7 +25,7 @@ def renderer(queue, monkeypatch):
     thread = RendererThread(
         queue, queue._store, EngineOptions(), RenderOptions(), settings=read_settings(os.environ, None), timeout=None
     )
-    monkeypatch.setattr(thread, "_start_worker", lambda: Mock(ChildProcessWorker))
+    monkeypatch.setattr(thread, "_start_worker", lambda: Mock(ChildProcessWorker, starts=1))
     yield thread
     thread.close()
 

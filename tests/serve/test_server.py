@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -207,6 +209,29 @@ def test_job_whose_worker_is_killed_is_tried_again(server, long):
     assert "was killed by SIGKILL" in server.log()
 
 
+def test_worker_that_dies_while_it_has_nothing_to_do_is_replaced(server):
+    wait_for(lambda: all(job["finished"] for job in server.client.get("/api/v1/jobs").json()["jobs"]))
+    server.wait_until_ready()
+    restarts = server.metrics()["heygem_worker_restarts_total"]
+    killed = server.worker()
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: server.client.get("/readyz").json()["reason"] == "the engine is being loaded", 5)
+    server.wait_until_ready()
+    assert server.worker() != killed
+    assert server.metrics()["heygem_worker_restarts_total"] == restarts + 1
+
+
+def test_engine_that_is_killed_while_it_is_loaded_ends_the_server(tmp_path):
+    server = Server(tmp_path / "folder")
+    while server.process.poll() is None:
+        for pid in server.workers():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    output = server.process.communicate()[0]
+    assert server.process.returncode == 4, output
+    assert "was killed by SIGKILL while it loaded, three times in a row" in output.splitlines()[-1]
+
+
 def test_job_that_kills_its_worker_twice_fails_and_the_next_one_is_done(server, long, short):
     id = server.submit(*long).json()["id"]
     following = server.submit(*short).json()["id"]
@@ -237,6 +262,8 @@ def test_heygem_http_engine_renders_through_the_easy_api(server, data, short, tm
         ({"audio_url": "x.wav", "video_url": "x.wav", "code": "../../a"}, 10002),
         ({"audio_url": "x.wav"}, 10002),
         ([], 10002),
+        ('{"audio_url": "x", "video_url": "x", "code": "a", "pn": 1e999}', 10002),
+        ('{"audio_url": "\\u0000", "video_url": "\\ud800", "code": "a"}', 10002),
         ("}", 10002),
     ],
 )
@@ -248,6 +275,21 @@ def test_easy_api_refuses_what_is_not_in_the_shared_folder(server, data, task, c
     finally:
         link.unlink()
     assert (answer.status_code, answer.json()["code"]) == (200, code)
+
+
+def test_one_of_two_simultaneous_tasks_with_a_code_is_accepted(server, data, short):
+    audio, face = (shutil.copy(path, data / path.name) for path in short)
+    task = {"audio_url": audio.name, "video_url": f"/code/data/{face.name}", "code": "twice"}
+    with ThreadPoolExecutor(2) as threads:
+        codes = sorted(answer.json()["code"] for answer in threads.map(lambda _: server.easy_submit(task), range(2)))
+    assert codes == [10000, 10002]
+    state = wait_for(lambda: state if (state := server.easy_query("twice"))["status"] != 1 else None)
+    assert state["status"] == 2, state
+    assert probe_video(data / "temp" / state["result"].lstrip("/")).frames == 10
+    assert server.easy_submit(task).json()["code"] == 10000  # the first one has ended
+    wait_for(lambda: server.easy_query("twice")["status"] == 2)
+    for path in (audio, face, data / "temp" / "twice-r.mp4"):
+        path.unlink()
 
 
 def test_unknown_task_of_the_easy_api(server):

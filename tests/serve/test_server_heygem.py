@@ -43,14 +43,15 @@ def test_heygem_renders_and_a_job_that_hangs_is_canceled(tmp_path, home, inputs)
 
 
 def test_job_waits_while_the_worker_cannot_be_loaded_again(tmp_path, home, inputs):
-    set_behaviour(home, "ok", "ok")
+    set_behaviour(home, "hang", "ok")
     own = {name: value for name, value in environment(home).items() if os.environ.get(name) != value}
     server = Server(tmp_path / "folder", "--api", "--home", str(home), quality=None, **own).wait_until_ready()
-    os.kill(server.worker(), signal.SIGKILL)
-    away = home.rename(home.with_name("away"))
     first, second = (server.submit(*inputs).json()["id"] for _ in range(2))
-    wait_for(lambda: server.client.get("/readyz").status_code == 503, 30)
-    assert "the engine cannot be loaded" in server.client.get("/readyz").json()["reason"]
+    server.wait_for_stage(first, "render")
+    away = home.rename(home.with_name("away"))
+    os.kill(server.worker(), signal.SIGKILL)
+    wait_for(lambda: "the engine cannot be loaded" in server.client.get("/readyz").json()["reason"], 30)
+    assert server.client.get("/readyz").status_code == 503
     assert [server.job(id)["phase"] for id in (first, second)] == ["running", "queued"]
     server.cancel(first)
     away.rename(home)

@@ -22,7 +22,7 @@ from heygem_cli.runtime import Settings
 TICK = 0.2
 """Seconds within which a signal or a time-out is noticed."""
 KILL_AFTER = 4 * GRACE_SECONDS
-"""Seconds beyond its limit after which the worker of a job is killed, if it has not cancelled the job itself."""
+"""Seconds beyond its limit after which the worker of a job is killed, if it has not canceled the job itself."""
 
 
 @dataclass(frozen=True)

@@ -215,8 +215,8 @@ class ChildProcessWorker:
         starts: How often a child was started.
 
     Raises:
-        NotCapableError: An engine does not work on this machine.
-        HeygemError: Any other error of an engine, or ``worker-died`` if the child exited while it loaded.
+        NotCapableError: An engine does not work on this machine; ``worker-died``: the child exited while it loaded.
+        HeygemError: Any other error of an engine.
     """
 
     # The child enforces the limit first, then this process kills it; the batch itself never has to restart.
@@ -234,6 +234,7 @@ class ChildProcessWorker:
         self._args = (options, settings, engines)
         self._load_failure: Failure | None = None
         self.starts = 0
+        self._is_loaded = False
         self._adopts_orphans, self._load_seconds = adopts_orphans, load_seconds
         if adopts_orphans:
             become_subreaper()
@@ -245,11 +246,13 @@ class ChildProcessWorker:
             self._start()
             reason = self._wait_until_loaded()
             if reason is None:
+                self._is_loaded = True
                 return
         message = f"the worker process {reason} while it loaded, three times in a row"
         self._load_failure = Failure("worker-died", message, OUT_OF_MEMORY_HINT)
 
     def _start(self) -> None:
+        self._is_loaded = False
         self.starts += 1
         self._connection, connection = Pipe()
         self._other_children = children(os.getpid())
@@ -275,7 +278,7 @@ class ChildProcessWorker:
                 return reason
             message = f"the worker process {reason} while it loaded"
             hint = "Run `heygem doctor`; --debug shows what it printed"
-            raise HeygemError("worker-died", message, hint=hint) from died
+            raise NotCapableError("worker-died", message, hint=hint) from died
         if error is not None:
             error_class, code, message, hint = error
             raise error_class(code, message, hint=hint)
@@ -285,6 +288,11 @@ class ChildProcessWorker:
         """Start another child if the last one died."""
         if self._load_failure is None and self._process.poll() is not None:
             self._load()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a child that has loaded its engines; any thread may ask."""
+        return self._is_loaded and self._process.poll() is None
 
     def take_load_failure(self) -> Failure | None:
         """Return why no child could be loaded, instead of failing the next job; the one after that starts another."""

@@ -113,12 +113,8 @@ def _wait(service: RenderService, thread: threading.Thread) -> None:
     """
     from heygem_cli.errors import HeygemError
 
-    loaded = False
     while thread.is_alive():
         thread.join(0.5)
-        if not loaded:
-            problem = service.wait_until_loaded(0)
-            loaded = service.ready()
-            if problem is not None and not loaded:
-                raise problem
+        if (failure := service.start_failure) is not None:
+            raise failure
     raise HeygemError("server-ended", "the HTTP server ended", hint="See the log")

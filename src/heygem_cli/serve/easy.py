@@ -38,7 +38,7 @@ def add_easy(app: FastAPI, service: RenderService, data: Path) -> None:
         try:
             task = await request.json()
             return await run_in_threadpool(_submit, service, data, task)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return _answer(BAD_PARAMETER, "parameters are missing or wrong")
 
     @app.get("/easy/query")
@@ -54,8 +54,6 @@ def _submit(service: RenderService, data: Path, task: Answer) -> Answer:
     if not _CODE.fullmatch(code):
         return _answer(BAD_PARAMETER, "the code is not a plain name")
     try:
-        if not _is_free(service, code):
-            return _answer(BAD_PARAMETER, "another task has this code")
         audio, face = (shared_file(data, str(task[name])) for name in ("audio_url", "video_url"))
         service.submit(
             audio,
@@ -74,13 +72,6 @@ def _submit(service: RenderService, data: Path, task: Answer) -> Answer:
         _log.error("a task was refused: %s", error)
         return _answer(ERROR, str(error))
     return _answer(ACCEPTED, "the task was accepted")
-
-
-def _is_free(service: RenderService, code: str) -> bool:
-    try:
-        return service.job_of_code(code).has_ended
-    except UnknownJobError:
-        return True
 
 
 def shared_file(data: Path, name: str) -> Path:

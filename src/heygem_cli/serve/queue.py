@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from heygem_cli.errors import InputError
 from heygem_cli.job import Progress
 from heygem_cli.serve.job import ENDED, JobPhase, NotDoneError, QueueFullError, ServedJob, UnknownJobError
 from heygem_cli.serve.speed import Speed
@@ -47,7 +48,7 @@ class JobQueue:
         self._size = size
         self._changed = threading.Condition(threading.RLock())
         self._records: dict[str, Record] = {}
-        self._reserved = 0
+        self._reserved: list[str | None] = []  # the codes of jobs that are about to be added
         self._running: _Running | None = None
         self._closed = False
         self._records |= {record.id: record for record in store.load()}
@@ -56,21 +57,28 @@ class JobQueue:
                 self._put_back(record, crashed=True)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Reserve a place for a job that is about to be added.
+    def place(self, code: str | None = None) -> Iterator[None]:
+        """Reserve a place, and a client's code, for a job that is about to be added.
 
         Raises:
             QueueFullError: There is none.
+            InputError: ``code-in-use``: a job that has not ended has this code.
         """
         with self._changed:
-            if self._reserved + self.length >= self._size:
+            if code is not None and code in self._codes_in_use():
+                hint = "Use another code, or wait until that task has ended"
+                raise InputError("code-in-use", f"another task has the code {code}", hint=hint)
+            if len(self._reserved) + self.length >= self._size:
                 raise QueueFullError(self._size)
-            self._reserved += 1
+            self._reserved.append(code)
         try:
             yield
         finally:
             with self._changed:
-                self._reserved -= 1
+                self._reserved.remove(code)
+
+    def _codes_in_use(self) -> set[str | None]:
+        return {*self._reserved, *(record.code for record in self._records.values() if record.phase not in ENDED)}
 
     @property
     def length(self) -> int:
@@ -90,13 +98,13 @@ class JobQueue:
             self._changed.notify_all()
             return self._snapshot(record)
 
-    def take(self) -> Record | None:
-        """Wait for a job and start it; None once the queue is closed."""
+    def take(self, seconds: float | None = None) -> Record | None:
+        """Wait for a job and start it; None if none came within the seconds, or the queue is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting())
-            if self._closed:
+            self._changed.wait_for(lambda: self._closed or self._waiting(), seconds)
+            if self._closed or not (waiting := self._waiting()):
                 return None
-            record = replace(self._waiting()[0], phase="running", started=time.time())
+            record = replace(waiting[0], phase="running", started=time.time())
             self._running = _Running(record.id, Speed())
             self._write(record)
             return record

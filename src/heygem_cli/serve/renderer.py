@@ -13,7 +13,7 @@ from pathlib import Path
 from heygem_cli.batch.attempts import time_limit
 from heygem_cli.batch.watchdog import GRACE_SECONDS
 from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
-from heygem_cli.errors import HeygemError, write_error
+from heygem_cli.errors import HeygemError, NotCapableError, from_os_error, write_error
 from heygem_cli.files import part_file, publish, remove_stale_parts
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.options import EngineOptions, RenderOptions
@@ -30,6 +30,8 @@ STOP_SECONDS = 1.5
 """Seconds that a worker whose job was canceled gets to clean up."""
 LOAD_SECONDS = 300.0
 """Seconds that loading the engine may take."""
+IDLE_SECONDS = 0.5
+"""Seconds between two looks at a worker that has nothing to do."""
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
 """Seconds between two tries to load a worker; each pause is twice as long as the one before."""
 
@@ -69,7 +71,6 @@ class RendererThread:
         self._checked: dict[str, Checked] = {}
         self._worker: ChildProcessWorker | None = None
         self._problem: HeygemError | None = None
-        self._loaded = threading.Event()
         self._closing = threading.Event()
         self._stopping = threading.Lock()
         self._stop_current: tuple[str, Callable[[], None]] = "", lambda: None
@@ -105,12 +106,13 @@ class RendererThread:
         """Say why no job can be rendered at the moment; empty if there is no reason."""
         if self._problem is not None:
             return f"the engine cannot be loaded: {self._problem}"
-        return "" if self._loaded.is_set() else "the engine is being loaded"
+        is_ready = self._worker is not None and self._worker.is_ready
+        return "" if is_ready else "the engine is being loaded"
 
-    def wait_until_loaded(self, seconds: float) -> HeygemError | None:
-        """Wait until the engine is loaded for the first time; return why that failed, if it did."""
-        self._loaded.wait(seconds)
-        return self._problem
+    @property
+    def start_failure(self) -> HeygemError | None:
+        """Why the engine could not be loaded at the start; None once it was, or while nobody knows."""
+        return self._problem if self._worker is None else None
 
     def interrupt(self, id: str) -> None:
         """Stop what is done about a job, unless another one runs by now."""
@@ -131,11 +133,15 @@ class RendererThread:
 
     def _run(self) -> None:
         self._worker = self._until_loaded(self._start_worker)
-        while self._worker is not None and (record := self._queue.take()) is not None:
+        while self._worker is not None and not self._closing.is_set():
+            record = self._queue.take(IDLE_SECONDS)
             try:
-                self._run_job(record, self._worker)
+                if record is None:
+                    self._prepare(self._worker)
+                else:
+                    self._run_job(record, self._worker)
             except Exception:  # noqa: BLE001 - the queue must go on whatever happens
-                _log.exception("job %s: this is a bug in heygem", record.id)
+                _log.exception("job %s: this is a bug in heygem", "none" if record is None else record.id)
                 if self._queue.is_running:
                     hint = "This is a bug in heygem: the server's log has the details"
                     self._queue.finish(error={"code": "internal-error", "message": "internal error", "hint": hint})
@@ -161,15 +167,14 @@ class RendererThread:
         while not (self._queue.was_canceled or self._closing.is_set()):
             try:
                 worker = load()
-            except HeygemError as error:
+            except (HeygemError, OSError) as caught:  # of the system: there are too many processes
+                error = caught if isinstance(caught, HeygemError) else from_os_error(caught)
                 _log.error("the engine cannot be loaded: %s", error)
                 self._problem = error
-                self._loaded.set()
                 self._closing.wait(pause)
                 pause = min(2 * pause, LAST_PAUSE)
                 continue
             self._problem = None
-            self._loaded.set()
             return worker
         return None
 
@@ -251,12 +256,13 @@ INSPECT = "heygem_cli.serve.inspection:inspect_job"
 
 def _check_loaded(worker: ChildProcessWorker) -> None:
     if (failure := worker.take_load_failure()) is not None:
-        raise HeygemError("worker-died", failure.message, hint=failure.hint)
+        raise NotCapableError("worker-died", failure.message, hint=failure.hint)
 
 
 def _copied(result: Result, output: Path, target: Path) -> Result | Failure:
     """Copy a finished video; an error is the job's."""
     try:
+        target.parent.mkdir(exist_ok=True)
         with part_file(target) as part:
             shutil.copyfile(output, part.path)
             part.path.chmod(0o644)  # the client may be another user

@@ -109,11 +109,11 @@ class RenderService(AbstractContextManager["RenderService"]):
 
         Raises:
             QueueFullError: Enough jobs wait.
-            InputError: A file or an option cannot be used.
+            InputError: A file or an option cannot be used, or a job that has not ended has the code.
             HeygemError: ``quota-full``, ``disk-full``, ``check-crashed`` or ``check-timeout``.
         """
         render_options(self._defaults, options)
-        with self._queue.place():
+        with self._queue.place(code):
             record = new_record(options, audio_name=audio_name, face_name=face_name, code=code, copy_to=copy_to)
             try:
                 self.store.add(audio, face, record)
@@ -234,9 +234,10 @@ class RenderService(AbstractContextManager["RenderService"]):
         """Return whether jobs can be rendered."""
         return not self.problem
 
-    def wait_until_loaded(self, seconds: float) -> HeygemError | None:
-        """Wait until the engine is loaded for the first time; return why that failed, if it did."""
-        return self._renderer.wait_until_loaded(seconds)
+    @property
+    def start_failure(self) -> HeygemError | None:
+        """Why the engine could not be loaded at the start; None once it was, or while nobody knows."""
+        return self._renderer.start_failure
 
     @property
     def statistics(self) -> Statistics:

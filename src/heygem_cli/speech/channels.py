@@ -110,7 +110,7 @@ def select(channels: Heard) -> list[int]:
 
 
 def mix(channels: Heard, used: list[int]) -> tuple[float, ...]:
-    """Return the weights of all channels: the mean of those that are used, none cancelled, as loud as the loudest."""
+    """Return the weights of all channels: the mean of those that are used, none canceled, as loud as the loudest."""
     weights = np.zeros(len(channels.loud))
     covariance = channels.covariance
     for index in used:
