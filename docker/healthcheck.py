@@ -1,36 +1,46 @@
 """Whether a container is healthy: ``heygem serve`` answers; any other command has its own watchdog."""
 
+import argparse
+import http.client
 import sys
-import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
-DEFAULT_PORT = "7860"
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""Where a server is asked that listens on all addresses."""
 
 
-def served_port(command: list[str]) -> str | None:
-    """Return the port of ``heygem serve`` in a command line, or None if it is another command."""
-    if "serve" not in command:
+def served_address(command: list[str]) -> tuple[str, int] | None:
+    """Return the host and the port of ``heygem serve`` in a command line, or None if it is another command."""
+    pairs = enumerate(pairwise(command), 2)
+    starts = [start for start, (program, name) in pairs if "heygem" in Path(program).name and name == "serve"]
+    if not starts:
         return None
-    for word, following in zip(command, [*command[1:], ""], strict=True):
-        if word == "--port":
-            return following
-        if word.startswith("--port="):
-            return word.removeprefix("--port=")
-    return DEFAULT_PORT
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=7860)
+    options, _ = parser.parse_known_args(command[starts[0] :])
+    return EVERYWHERE.get(options.host, options.host), options.port
 
 
 def main() -> int:
     """Return the exit status that Docker and Podman expect: 0 if healthy, else 1."""
-    command = Path("/proc/1/cmdline").read_text().split("\0")
-    port = served_port(command)
-    if port is None:
-        return 0
+    address = served_address(Path("/proc/1/cmdline").read_text().split("\0"))
+    problem = "" if address is None else problem_of(*address)
+    if problem:
+        print(f"heygem serve {problem}")
+    return 1 if problem else 0
+
+
+def problem_of(host: str, port: int) -> str:
+    """Return what is wrong with a server; empty if it answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=8)  # which asks no proxy
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=8):
-            return 0
-    except (OSError, ValueError) as error:
-        print(f"heygem serve does not answer: {error}")
-        return 1
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"does not answer: {error}"
+    return "" if status == 200 else f"answers with status {status}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """The queue of ``heygem serve`` and its folder: order, limits, and what survives."""
 
 import json
+import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -186,8 +189,34 @@ def test_files_that_two_jobs_share_count_once(store, files):
     queue = JobQueue(store, 1000)
     first = store.of(add(queue, store, files))
     before = store.size()
-    add(queue, store, (first / "audio.wav", first / "face.mp4"))
+    shared = first / "audio.wav", first / "face.mp4"
+    again = store.of(add(queue, store, shared))
     assert store.size() - before < 1500
+    assert all(path.samefile(again / path.name) for path in shared)
+
+
+def test_files_of_another_job_need_no_room(store, files):
+    queue = JobQueue(store, 10)
+    first = store.of(add(queue, store, files))
+    tight = Store(store.folder, store.size() + 1500)
+    add(JobQueue(tight, 10), tight, (first / "audio.wav", first / "face.mp4"))
+    with pytest.raises(HeygemError) as caught:
+        add(JobQueue(tight, 10), tight, files)
+    assert caught.value.code == "quota-full"
+
+
+def test_simultaneous_jobs_share_the_room(store, files, monkeypatch):
+    tight = Store(store.folder, 5000)
+    copyfile = shutil.copyfile
+    monkeypatch.setattr(shutil, "copyfile", lambda *paths: (time.sleep(0.05), copyfile(*paths)))
+
+    def try_to_add(_):
+        with suppress(HeygemError):
+            tight.add(*files, new_record({}, audio_name="a.wav", face_name="f.mp4"))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(try_to_add, range(8)))
+    assert tight.size() == 4000
 
 
 def test_what_cannot_be_read_is_left_alone(store, files):

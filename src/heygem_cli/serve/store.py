@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -73,6 +74,7 @@ class Store:
     def __init__(self, folder: Path, quota: int) -> None:
         self.folder = folder
         self._quota = quota
+        self._adding = threading.Lock()
         try:
             for part in (self.jobs, self.uploads):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -120,19 +122,22 @@ class Store:
         """
         folder = self.of(record.id)
         try:
-            self.check_space(sum(path.stat().st_size for path in (audio, face)))
             folder.mkdir(mode=0o700)
-            for source, name in ((audio, record.audio), (face, record.face)):
-                self._take(source, folder / name)
-        except OSError as error:
+            with self._adding:  # until a file is there, its room is not taken
+                self._take(audio, folder / record.audio)
+                self._take(face, folder / record.face)
+        except BaseException as error:
             self.remove(record.id)
-            raise write_error(error, folder, self.folder) from error
+            if isinstance(error, OSError):
+                raise write_error(error, folder, self.folder) from error
+            raise
 
     def _take(self, source: Path, target: Path) -> None:
         if source.is_relative_to(self.jobs):
             with suppress(OSError):  # a file system without hard links
                 target.hardlink_to(source)
                 return
+        self.check_space(source.stat().st_size)
         shutil.copyfile(source, target)
 
     def public_text(self, text: str, record: Record) -> str:
