@@ -32,8 +32,8 @@ class Batch:
         self.manifest.write_text("\n".join(line.strip() for line in text.strip().splitlines()) + "\n")
         self.before = set(self.files())
 
-    def start(self, *args, manifest="m.csv", **options) -> subprocess.Popen:
-        command = [sys.executable, "-m", "heygem_cli", "batch", manifest, *self.encoding, *map(str, args)]
+    def start(self, *args, manifest="m.csv", python=("-m", "heygem_cli"), **options) -> subprocess.Popen:
+        command = [sys.executable, *python, "batch", manifest, *self.encoding, *map(str, args)]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, **options)
 

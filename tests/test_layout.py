@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "heygem_cli"
 # A part imports from itself and from the lines above it; parts on one line do not know each other.
 LAYERS = [
     ["errors"],
-    ["http_client", "processes", "lock_holder", "extras"],
+    ["http_client", "processes", "lock_holder", "extras", "cgroup"],
     ["files", "locks", "runtime", "option_fields", "color", "folder_map", "person", "name_template", "times"],
     ["remote"],
     ["options"],

@@ -69,7 +69,7 @@ class EncodeOptions:
         "Threads of the networks and of the encoder.",
         minimum=1,
         maximum=128,
-        default_text="as many as there are cores; at most 4 for the networks",
+        default_text="as many as there are cores, or as the container may use; at most 4 for the networks",
     )
 
     @property

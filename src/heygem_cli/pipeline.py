@@ -19,7 +19,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio
 from heygem_cli.media.types import AudioInfo, VideoInfo
-from heygem_cli.media.write import check_output, choose_encoder
+from heygem_cli.media.write import check_encoder, check_output
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.person import Person, Speech
 from heygem_cli.remote import digest_of, version_of
@@ -43,7 +43,7 @@ def check_job(job: RenderJob) -> Inputs:
     check_speakers(job)
     inputs = _probe(job)
     check_outputs(job)
-    choose_encoder(job.options.encode, inputs.video)
+    check_encoder(job.options.encode, inputs.video.width, inputs.video.height)
     return inputs
 
 

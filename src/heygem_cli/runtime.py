@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from heygem_cli.cgroup import available_processors, usable_processors
 from heygem_cli.errors import InputError, NotCapableError
 
 ADDRESS_SPACE = 2 * 10**9
@@ -58,7 +59,7 @@ def read_settings(environment: Mapping[str, str], threads: int | None = None) ->
 
     Args:
         environment: Usually ``os.environ``.
-        threads: The value of ``--threads``; None for the number of processors, 4 at most.
+        threads: The value of ``--threads``; None for the number of processors that can be used, 4 at most.
 
     Raises:
         InputError: A variable is not a whole number.
@@ -74,7 +75,13 @@ def read_settings(environment: Mapping[str, str], threads: int | None = None) ->
 
 
 def _default_threads() -> int:
-    return min(4, len(os.sched_getaffinity(0)))
+    return min(4, usable_processors())
+
+
+def ffmpeg_threads() -> int:
+    """Return the threads of a decoder or an encoder; 0 lets ffmpeg choose, which knows no limit of CPU time."""
+    processors = usable_processors()
+    return processors if processors < available_processors() else 0
 
 
 def _whole_number(environment: Mapping[str, str], name: str, default: int, *, minimum: int) -> int:

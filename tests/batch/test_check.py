@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from heygem_cli.batch.check import check_rows
+from heygem_cli.batch.check import check_encoders, check_rows
 from heygem_cli.batch.manifest import RawRow, format_problems
 from heygem_cli.batch.rows import make_rows
 from heygem_cli.errors import InputError, NotCapableError
@@ -134,8 +134,10 @@ def test_unknown_engine_is_an_error(rows_of):
 
 @pytest.mark.skipif(encoder_available("h264_nvenc"), reason="this machine has NVENC")
 def test_unavailable_encoder_is_an_error(rows_of):
+    encode = EncodeOptions(encoder="h264_nvenc")
+    checked, _ = check_rows(rows_of({}, options=RenderOptions(encode=encode)), {}, EngineOptions())
     with pytest.raises(NotCapableError, match="h264_nvenc"):
-        check(rows_of({}, options=RenderOptions(encode=EncodeOptions(encoder="h264_nvenc"))))
+        check_encoders(checked)
 
 
 def test_rows_may_use_different_tracks_of_one_file(rows_of, tmp_path):

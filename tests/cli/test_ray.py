@@ -106,6 +106,85 @@ def test_node_that_is_lost_costs_no_job_and_a_new_one_is_used(on_ray, cluster):
     assert batch.new_files() == ["one.mp4", "three.mp4", "two.mp4"]
 
 
+def test_machine_that_is_lost_is_not_a_crash_of_the_job(on_ray, cluster):
+    """All of its processes are gone before anybody notices that the node is."""
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nlong.wav,face.mp4,one")
+    process = batch.start(*ray)
+    _, worker = encoder(batch, process, "one")
+    raylet = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    (node,) = [node for node in cluster.worker_nodes if raylet in [p.pid for _, p in node.live_processes()]]
+    for pid in (raylet, worker):
+        os.kill(pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=120)
+    cluster.remove_node(node, allow_graceful=False)
+    cluster.add_node(**NODE)
+    assert process.returncode == 0, err
+    assert kinds(batch, "one") == ["started", "interrupted", "started", "publishing", "done"]
+
+
+HANGS_SOON = """
+import sys
+from heygem_cli.batch import parallel
+from heygem_cli.__main__ import main
+parallel.KILL_AFTER = 1
+main()
+"""
+
+
+def test_worker_that_hangs_is_killed(on_ray):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nminute.wav,face.mp4,one\na.wav,face.mp4,two")
+    options = ("--ray-workers", "1", "--timeout", "15")
+    process = batch.start(*ray, *options, python=("-c", HANGS_SOON))
+    _, worker = encoder(batch, process, "one")
+    os.kill(worker, signal.SIGSTOP)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert [kinds(batch, job)[-1] for job in ("one", "two")] == ["failed", "done"]
+    assert batch.events("failed")[0]["error"]["code"] == "timeout"
+    assert len({event["worker"] for event in batch.events("started")}) == 2
+    wait_until_gone(worker)
+    assert batch.statuses(*ray) == {"one": "failed", "two": "done"}
+    assert batch.new_files() == ["two.mp4"]
+
+
+def wait_until_gone(pid):
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_files_that_arrive_in_a_folder(on_ray):
+    batch, ray = on_ray
+    inbox = batch.folder / "inbox"
+    inbox.mkdir()
+    options = ("--watch-folder", "inbox", "--video", "face.mp4", "--output-dir", "out")
+    process = batch.start(*options, *ray, manifest="--no-cache")
+    for name in ("a", "b"):  # two groups: each starts its workers anew
+        shutil.copy(batch.folder / f"{name}.wav", inbox)
+        while not (batch.folder / "out" / f"face_{name}.mp4").exists():
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out.count("1 done") == 2
+    assert is_complete(batch.folder / "out" / "face_b.mp4", 0.6)
+
+
+def test_encoder_that_no_node_has(on_ray):
+    """What this machine has does not matter."""
+    batch, ray = on_ray
+    batch.rows("audio,face,id\na.wav,face.mp4,one")
+    done = batch.run(*ray, "--encoder", "h264_nvenc")
+    assert done.returncode == 4, done.stderr
+    assert "node " in done.stderr
+    assert "the encoder h264_nvenc does not work on this machine" in done.stderr
+    assert kinds(batch, "one") == []
+
+
 def test_resources_that_no_node_has_are_waited_for(on_ray, cluster):
     batch, ray = on_ray
     batch.rows("audio,face,id\nb.wav,face.mp4,one")

@@ -158,9 +158,9 @@ def test_transparent_video_is_read_with_ten_bits(tmp_path: Path):
 
 
 def test_encoder_of_ten_bits(hdr: VideoInfo):
-    assert choose_encoder(EncodeOptions(pixel_format="10bit"), hdr) == "libx265"
-    assert choose_encoder(EncodeOptions(pixel_format="10bit", encoder="libx264"), hdr) == "libx264"
-    assert choose_encoder(EncodeOptions(encoder="libx264"), hdr) == "libx264"
+    assert choose_encoder(EncodeOptions(pixel_format="10bit"), hdr.width, hdr.height) == "libx265"
+    assert choose_encoder(EncodeOptions(pixel_format="10bit", encoder="libx264"), hdr.width, hdr.height) == "libx264"
+    assert choose_encoder(EncodeOptions(encoder="libx264"), hdr.width, hdr.height) == "libx264"
 
 
 def test_what_cannot_write_ten_bits_is_refused(hdr: VideoInfo, voice: Path, tmp_path: Path):

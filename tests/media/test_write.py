@@ -484,9 +484,9 @@ def test_encoder_whose_test_is_killed_is_not_replaced_by_another(
 def test_nvenc_is_not_tried_without_a_gpu(small: VideoInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(write, "NVIDIA_DEVICES", (tmp_path / "none",))
     monkeypatch.setattr(write, "encoder_available", lambda *_: True)
-    assert choose_encoder(EncodeOptions(), small) == "libx264"
+    assert choose_encoder(EncodeOptions(), small.width, small.height) == "libx264"
     monkeypatch.setattr(write, "NVIDIA_DEVICES", (tmp_path / "none", tmp_path))
-    assert choose_encoder(EncodeOptions(), small) == "h264_nvenc"
+    assert choose_encoder(EncodeOptions(), small.width, small.height) == "h264_nvenc"
 
 
 def test_output_is_deterministic(small: VideoInfo, voice: Path, tmp_path: Path):

@@ -17,7 +17,7 @@ from heygem_cli.job import Inputs, RenderJob, Speaker
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import AudioInfo, VideoInfo
-from heygem_cli.media.write import check_output, choose_encoder
+from heygem_cli.media.write import check_encoder, check_output
 from heygem_cli.options import EngineOptions
 from heygem_cli.person import Person
 from heygem_cli.pipeline import check_output_path, check_speakers, probe_picture, used_part
@@ -77,7 +77,7 @@ def check_rows(
 
     Raises:
         InputError: An option of an engine cannot be used.
-        NotCapableError: An engine or an encoder does not work on this machine.
+        NotCapableError: An engine does not work on this machine.
     """
     audio_tracks = dict.fromkeys(track for row in rows for _, track in _audio_tracks(row.job))
     face_tracks = dict.fromkeys(_face_track(row.job) for row in rows)
@@ -112,8 +112,19 @@ def check_rows(
         if inputs is not None and not found:
             job_identities = tuple(identities[path] for path in job.inputs)
             checked.append(CheckedRow(row, used_part(job, inputs), job_identities))
-    _check_machine(rows, checked, options)
+    for name in {row.job.options.engine for row in rows}:
+        check_engine(name, options)
     return checked, problems
+
+
+def check_encoders(rows: Iterable[CheckedRow]) -> None:
+    """Check that this machine can encode the outputs of rows.
+
+    Raises:
+        NotCapableError: ``no-encoder``.
+    """
+    for each in rows:
+        check_encoder(each.row.job.options.encode, each.inputs.video.width, each.inputs.video.height)
 
 
 def _inputs(
@@ -219,13 +230,3 @@ def _check_is_no_input(path: Path, inodes: set[FileIdentity]) -> None:
     if _identify(path)[:2] in inodes:
         message = "the output is an input or the manifest"
         raise InputError("output-is-an-input", message, hint="Name another file", path=path)
-
-
-def _check_machine(rows: Iterable[Row], checked: Iterable[CheckedRow], options: EngineOptions) -> None:
-    """Check the engines once for all rows, and the encoders for those that can be rendered."""
-    for name in {row.job.options.engine for row in rows}:
-        check_engine(name, options)
-    for each in checked:
-        encode = each.row.job.options.encode
-        if (encode.encoder, encode.pixel_format) != ("auto", "8bit"):
-            choose_encoder(encode, each.inputs.video)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from heygem_cli.batch.watchdog import GRACE_SECONDS, Watchdog
 from heygem_cli.batch.worker import Failure, JobTimeoutError, Result, WorkItem, to_failure
 from heygem_cli.errors import HeygemError
 from heygem_cli.job import Progress
-from heygem_cli.options import EngineOptions
+from heygem_cli.options import EncodeOptions, EngineOptions
 from heygem_cli.runtime import Settings
 
 TICK = 0.2
@@ -33,12 +33,14 @@ class WorkerSetup:
         options: What the engines are loaded with.
         settings: The thread settings of a worker.
         identities: The engines that the jobs use, with the identity of each, which must be the same everywhere.
+        encodings: How outputs are encoded: the encoders must work everywhere.
         folder: The folder in which relative paths start.
     """
 
     options: EngineOptions
     settings: Settings
     identities: Mapping[str, str] = field(default_factory=dict)
+    encodings: Collection[EncodeOptions] = ()
     folder: Path = Path()
 
 

@@ -28,6 +28,7 @@ class BatchRequest:
         settings: The thread settings of the process.
         given: Names of the options that the command line gives.
         audios: The audio files without a manifest, see :func:`heygem_cli.batch.file_rows.make_file_rows`.
+        elsewhere: Whether workers render, which may be on other machines.
     """
 
     manifest: Path | None
@@ -37,6 +38,7 @@ class BatchRequest:
     settings: Settings = field(default_factory=Settings)
     given: frozenset[str] = frozenset()
     audios: tuple[str, ...] = ()
+    elsewhere: bool = False
 
     @cached_property
     def shard(self) -> Shard | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from heygem_cli import __version__
 from heygem_cli.batch.attempts import Attempts, Observer
 from heygem_cli.batch.bad_rows import unusable_jobs
-from heygem_cli.batch.check import CheckedRow, CheckProgress, check_rows
+from heygem_cli.batch.check import CheckedRow, CheckProgress, check_encoders, check_rows
 from heygem_cli.batch.journal import JobState, Journal, open_journal, receipt_path, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError
@@ -87,6 +87,8 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     request.report_files.check([*manifest, *inputs], outputs)
     check_engine_options({row.job.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(rows, own_outputs, request.engines, protected=manifest, on_progress=on_progress)
+    if not request.elsewhere:
+        check_encoders(checked)
     continued = pop_continued_run(os.environ)
     problems = [*source.problems, *file_problems]
     tolerated = problems if request.options.skip_bad else file_problems if continued else []
@@ -209,7 +211,8 @@ def _run_elsewhere(
     open_pool: OpenPool,
 ) -> int | None:
     identities = {name: find_engine(name).identity(request.engines) for name in _engines(jobs)}
-    setup = WorkerSetup(request.engines, request.settings, identities, Path.cwd())
+    encodings = {job.row.job.options.encode for job in jobs if job.needs_rendering}
+    setup = WorkerSetup(request.engines, request.settings, identities, encodings, Path.cwd())
     return ParallelRunner(attempts, write_reports=write_reports).run(lambda: open_pool(setup))
 
 

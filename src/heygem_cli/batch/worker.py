@@ -109,7 +109,7 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
         return to_failure(error)
 
 
-def to_failure(error: Exception) -> Failure:
+def to_failure(error: BaseException) -> Failure:
     """Convert an exception to the failure of a job."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, MemoryError):

@@ -83,7 +83,8 @@ def batch(
     from heygem_cli.batch.session import dry_run
 
     manifest, audios = choose_source(inputs or [], options, given)
-    request = BatchRequest(manifest, defaults, engines, options, settings, given, audios)
+    elsewhere = cluster.ray is not None
+    request = BatchRequest(manifest, defaults, engines, options, settings, given, audios, elsewhere)
     if options.merge_reports:
         report, unwritten = _merge([Path(name) for name in inputs or []], request)
     elif options.dry_run:

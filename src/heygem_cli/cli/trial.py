@@ -53,5 +53,5 @@ def _describe(job: RenderJob, inputs: Inputs) -> dict[str, str]:
         "video": f"{audio.duration:.2f} s, {size}, {float(video.fps):g} fps, about {plural(needed, 'frame')}",
         "face": face,
         "engine": options.engine,
-        "encoder": choose_encoder(options.encode, video),
+        "encoder": choose_encoder(options.encode, video.width, video.height),
     }

@@ -7,10 +7,11 @@ import shlex
 import shutil
 from pathlib import Path
 
-from heygem_cli.doctor.cgroup import read_limits
+from heygem_cli.cgroup import available_processors, read_limits, usable_processors
 from heygem_cli.doctor.check import Finding, check, fail, ok, skip, warn
 from heygem_cli.doctor.inputs import Inputs
 from heygem_cli.doctor.machine import write_error
+from heygem_cli.errors import plural
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -93,12 +94,13 @@ def _meminfo(proc: Path, field: str) -> int | None:
 
 @check("system.cpu", "processors and their limit")
 def cpus(inputs: Inputs) -> Finding:
-    """Check whether the control group allows less than one processor."""
-    available = len(os.sched_getaffinity(0))
+    """Check whether the control group allows less than one processor, and say what heygem makes of it."""
+    available = available_processors()
     limit = read_limits(inputs.cgroup, inputs.proc).cpus
     if limit is None or limit >= available:
         return ok(f"{available}, no limit")
-    found = f"limit {limit:g} of {available}"
+    used = usable_processors(inputs.cgroup, inputs.proc)
+    found = f"limit {limit:g} of {available}: heygem uses {plural(used, 'thread')}"
     why = "every process is paused many times a second"
     return ok(found) if limit >= 1 else warn(found, why, "docker run --cpus=2 …")
 

@@ -16,6 +16,7 @@ from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.timing import MAX_AUDIO_JITTER
 from heygem_cli.media.types import AudioInfo, HdrMetadata, VideoInfo, VideoStream
+from heygem_cli.runtime import ffmpeg_threads
 
 _MAX_PIXELS = ("-max_pixels", str(2 * MAX_PIXELS))
 """Guard decoders against a size that a video changes to on the way; decoders round sizes up."""
@@ -181,7 +182,7 @@ def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) 
     filters += _tag_filters(video)
     return [
         *_COMMON, "-y", *_video_args(video, ",".join(filters)), "-map_metadata", "-1",
-        "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", 0),
+        "-frames:v", str(count), *encoder_args("libx264", 12, "veryfast", ffmpeg_threads()),
         "-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
 

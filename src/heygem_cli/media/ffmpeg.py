@@ -17,6 +17,7 @@ from typing import IO, Literal
 
 from heygem_cli.errors import HeygemError, NotCapableError
 from heygem_cli.processes import find_program
+from heygem_cli.runtime import ffmpeg_threads
 
 PIPE_BYTES = 1 << 20
 _INSTALL_FFMPEG = "Reinstall it: pip install --force-reinstall imageio-ffmpeg"
@@ -158,7 +159,7 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            [find_ffmpeg(), *args],
+            [find_ffmpeg(), *_limits(), *args],
             stdin=subprocess.PIPE if stdin is True else stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE if stdout else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -170,6 +171,13 @@ def _start(
     except OSError as error:
         message = f"ffmpeg cannot be started ({error.strerror})"
         raise NotCapableError("no-ffmpeg", message, hint=_INSTALL_FFMPEG, path=find_ffmpeg()) from error
+
+
+def _limits() -> list[str]:
+    """Return the arguments that limit the threads of the first decoder and of filters."""
+    names = ("-threads", "-filter_threads", "-filter_complex_threads")
+    threads = ffmpeg_threads()
+    return [word for name in names for word in (name, str(threads))] if threads else []
 
 
 def _keep_last_messages(stderr: IO[bytes], messages: deque[str]) -> None:

@@ -20,8 +20,10 @@ from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, Frame10, VideoInfo
 from heygem_cli.options import EncodeOptions
+from heygem_cli.runtime import ffmpeg_threads
 
 NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
+USUAL_WIDTH, USUAL_HEIGHT = 1280, 720
 """One of them exists where there is an NVIDIA GPU: that of Linux, and that of Windows' subsystem for Linux."""
 
 
@@ -96,7 +98,8 @@ def encode_video(
         HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        encoder, container, threads = choose_encoder(options, video), output_format(output), options.threads or 0
+        encoder = choose_encoder(options, video.width, video.height)
+        container, threads = output_format(output), options.threads or ffmpeg_threads()
         codec = arguments.encoder_args(encoder, *options.crf_and_preset, threads)
         if video.bits == 10:
             codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
@@ -221,8 +224,18 @@ def _check_kind(
         raise InputError("not-an-mp4", message, hint="Use a name that ends in .mp4, .mov or .mkv", path=output)
 
 
-def choose_encoder(options: EncodeOptions, video: VideoInfo) -> str:
-    """Return the encoder to use.
+def check_encoder(options: EncodeOptions, width: int = USUAL_WIDTH, height: int = USUAL_HEIGHT) -> None:
+    """Check that the encoder which was asked for works on this machine.
+
+    Raises:
+        NotCapableError: ``no-encoder``.
+    """
+    if (options.encoder, options.pixel_format) != ("auto", "8bit"):  # which always finds one
+        choose_encoder(options, width, height)
+
+
+def choose_encoder(options: EncodeOptions, width: int, height: int) -> str:
+    """Return the encoder to use for frames of a size in pixels.
 
     ``auto`` is NVENC if it can encode frames of this size here, else libx264; for 10 bits it is libx265, since hardly
     any player supports H.264 of 10 bits.
@@ -230,12 +243,11 @@ def choose_encoder(options: EncodeOptions, video: VideoInfo) -> str:
     Raises:
         NotCapableError: ``no-encoder``: it does not work.
     """
-    size = video.width, video.height
     if options.pixel_format == "8bit" and options.encoder == "auto":
         has_gpu = any(device.exists() for device in NVIDIA_DEVICES)  # without one there is nothing to try
-        return "h264_nvenc" if has_gpu and encoder_available("h264_nvenc", *size) else "libx264"
+        return "h264_nvenc" if has_gpu and encoder_available("h264_nvenc", width, height) else "libx264"
     pixel_format = "yuv420p" if options.pixel_format == "8bit" else "yuv420p10le"
-    return _checked_encoder("libx265" if options.encoder == "auto" else options.encoder, *size, pixel_format)
+    return _checked_encoder("libx265" if options.encoder == "auto" else options.encoder, width, height, pixel_format)
 
 
 def _checked_encoder(encoder: str, width: int, height: int, pixel_format: str) -> str:
@@ -246,7 +258,9 @@ def _checked_encoder(encoder: str, width: int, height: int, pixel_format: str) -
 
 
 @functools.cache
-def encoder_available(encoder: str, width: int = 1280, height: int = 720, pixel_format: str = "yuv420p") -> bool:
+def encoder_available(
+    encoder: str, width: int = USUAL_WIDTH, height: int = USUAL_HEIGHT, pixel_format: str = "yuv420p"
+) -> bool:
     """Return whether the encoder works on this machine: ffmpeg lists NVENC even without a GPU, so try it.
 
     Raises:

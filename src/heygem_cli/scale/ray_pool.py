@@ -14,12 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from heygem_cli.batch.parallel import Event, PoolWorker, Publishing, WorkerSetup
-from heygem_cli.batch.worker import MAX_STARTS, OUT_OF_MEMORY_HINT, Failure, WorkItem
+from heygem_cli.batch.worker import MAX_STARTS, OUT_OF_MEMORY_HINT, Failure, WorkItem, to_failure
 from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.errors import HeygemError, NotCapableError, printable
 from heygem_cli.extras import require_extra
@@ -219,7 +219,7 @@ class RayPool:
             message = self._ray.get(next(actor.stream))
         except self._ray.exceptions.RayError as error:
             self._end(actor)
-            message = _failure(error, actor.worker)
+            message = self._failure(error, actor.worker)
         if not isinstance(message, Progress | Publishing):
             actor.stream = None
         yield actor.worker, message
@@ -272,6 +272,22 @@ class RayPool:
             self._room = room
         return self._room or 0
 
+    def _failure(self, error: Exception, worker: PoolWorker) -> Failure:
+        """Return the failure of a job from what Ray raised instead of the next message of its worker."""
+        exceptions = self._ray.exceptions
+        if isinstance(error, exceptions.RayTaskError):  # the worker itself raised it, or could not send a message
+            return replace(to_failure(error.cause), trace=str(error))
+        died = isinstance(error, exceptions.ActorDiedError) and not error.preempted
+        if isinstance(error, exceptions.OutOfMemoryError) or (died and self._is_alive(worker.node)):
+            message = f"the worker process {worker.name} died during this job"
+            return Failure("process-died", message, OUT_OF_MEMORY_HINT, worker_died=True, trace=str(error))
+        # While a node dies, Ray cannot tell yet whether it does: the worker is unavailable.
+        message = f"the node of worker {worker.name} was lost during this job"
+        return Failure("node-lost", message, "See `ray status`", worker_died=True, node_lost=True, trace=str(error))
+
+    def _is_alive(self, node: str) -> bool:
+        return any(each["NodeID"] == node and each["Alive"] for each in self._ray.nodes())
+
     def _actor(self, worker: PoolWorker) -> _Actor:
         return next(actor for actor in self._actors if actor.worker == worker)
 
@@ -289,16 +305,6 @@ def _resources(options: ClusterOptions, setup: WorkerSetup) -> dict[str, float]:
 def _fitting(node: Mapping[str, float], needs: Mapping[str, float]) -> int:
     """Return how many workers fit into a node."""
     return int(min(node.get(name, 0.0) / amount for name, amount in needs.items() if amount))
-
-
-def _failure(error: Exception, worker: PoolWorker) -> Failure:
-    """Return the failure of a job whose worker was lost."""
-    text = str(error)
-    if "its worker process has died" in text:
-        message = f"the worker process {worker.name} died during this job"
-        return Failure("process-died", message, OUT_OF_MEMORY_HINT, worker_died=True, trace=text)
-    message = f"the node of worker {worker.name} was lost during this job"
-    return Failure("node-lost", message, "See `ray status`", worker_died=True, node_lost=True, trace=text)
 
 
 def _load_error(error: Exception) -> LoadError:

@@ -18,6 +18,7 @@ from heygem_cli.batch.worker import Failure, Result, WorkItem, run_job, to_failu
 from heygem_cli.engines import find_engine
 from heygem_cli.errors import HeygemError, NotCapableError, from_exception
 from heygem_cli.job import Progress
+from heygem_cli.media.write import check_encoder
 from heygem_cli.pipeline import Pipeline
 from heygem_cli.runtime import apply_settings, hide_native_output
 
@@ -89,6 +90,8 @@ class RayWorker:
             if find_engine(name).identity(setup.options) != identity:
                 hint = "Install the same heygem, with the same models, on all nodes"
                 raise NotCapableError("other-models", f"the engine {name} has other models here", hint=hint)
+        for encoding in setup.encodings:
+            check_encoder(encoding)
         hide_native_output()
 
     def run(self, item: WorkItem) -> Iterator[Message]:
@@ -117,7 +120,7 @@ class RayWorker:
             _check_shared(item)
             job = replace(item.job, own=replace(item.job.own, announce=announce))
             messages.put(run_job(self._pipeline, replace(item, job=job), messages.put))
-        except Exception as error:  # noqa: BLE001 - it must reach the batch
+        except BaseException as error:  # noqa: BLE001 - without an outcome the batch would wait for ever
             messages.put(to_failure(error))
 
     def permit(self) -> None:

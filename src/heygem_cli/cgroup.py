@@ -1,10 +1,14 @@
-"""Resource limits of our control group, version 2 or 1."""
+"""Resource limits of our control group, version 2 or 1, and the processors that they leave."""
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+CGROUP, PROC = Path("/sys/fs/cgroup"), Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ def read_limits(cgroup: Path, proc: Path) -> Limits:
     for folder in _with_ancestors(cgroup, paths.get("", "/")):
         memory += _read_number(folder / "memory.max")
         quota = _read_words(folder / "cpu.max")
-        cpus += [int(quota[0]) / int(quota[1])] if len(quota) == 2 and quota[0].isdecimal() else []
+        cpus += [int(quota[0]) / int(quota[1])] if len(quota) == 2 and all(map(str.isdecimal, quota)) else []
         kills += _read_field(folder / "memory.events", "oom_kill")
     for folder in _with_ancestors(cgroup / "memory", paths.get("memory", "/")):
         # Version 1 writes "no limit" as 2**63 rounded down to a page.
@@ -41,6 +45,20 @@ def read_limits(cgroup: Path, proc: Path) -> Limits:
             cpus += [quota_us[0] / period_us[0]] if quota_us and period_us and period_us[0] else []
     # The first folder is that of our own group.
     return Limits(min(memory, default=None), min(cpus, default=None), kills[0] if kills else 0)
+
+
+def usable_processors(cgroup: Path = CGROUP, proc: Path = PROC) -> int:
+    """Return how many processors this process can use: those of its affinity, or fewer where its CPU time is limited.
+
+    More threads than that do not finish sooner: the kernel pauses all of them for the rest of each period.
+    """
+    limit, available = read_limits(cgroup, proc).cpus, available_processors()
+    return available if limit is None else min(available, max(1, math.ceil(limit)))
+
+
+def available_processors() -> int:
+    """Return the number of processors of this process's affinity, as most libraries count them."""
+    return len(os.sched_getaffinity(0))
 
 
 def _group_paths(file: Path) -> dict[str, str]:
