@@ -98,7 +98,7 @@ def open_page(contexts, address):
         expected_errors.extend([500] * unexpected_errors)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.goto(address + path)
-        page.locator("#history h2, #job-status p").wait_for()  # before it asks for them, clicks are lost
+        wait_until_filled(page)
         return page
 
     yield open_page
@@ -147,6 +147,25 @@ def choose(page, **files):
         page.locator(f"#{part} input[type=file]").set_input_files(path)
     for part in files:
         page.locator(SHOWN[part]).first.wait_for(state="attached")
+
+
+def open_options(page):
+    """Open the fold of options; a moment later its fields show their defaults again, whatever was typed meanwhile."""
+    page.locator("#options button").first.click()
+    field = page.locator("#option-duration input, #option-duration textarea")
+
+    def keeps_text():
+        field.fill("1")
+        page.wait_for_timeout(200)
+        return field.input_value() == "1"
+
+    wait_for(keeps_text)
+    field.fill("")
+
+
+def wait_until_filled(page):
+    """Wait until a page that was loaded has what the server fills in; before it asks for that, clicks are lost."""
+    page.locator("#history h2, #job-status p").wait_for()
 
 
 def start(page):
@@ -231,7 +250,7 @@ def test_again_with_other_options(open_page, service, voice, photo):
     says(page, "again", "Again with a.wav and b.jpg")
     page.locator("#audio").wait_for(state="hidden")
     page.locator("#people-picture img").wait_for()
-    page.locator("#options button").first.click()
+    open_options(page)
     page.locator("#option-quality label", has_text="draft").click()
     assert page.locator("#option-mouth input[type=number]").input_value() == "0.5"
     id = start(page)
@@ -312,8 +331,9 @@ def test_an_upload_over_the_limit_and_an_option_out_of_range(open_page, service,
     page.get_by_text("large.wav").wait_for()
     assert not any(path.stat().st_size > MAX_UPLOAD for path in service.store.uploads.rglob("*.wav"))
     page.reload()
+    wait_until_filled(page)
     choose(page, audio=voice, face=photo)
-    page.locator("#options button").first.click()
+    open_options(page)
     page.locator("#option-duration input, #option-duration textarea").fill("soon")
     page.locator("#start").click()
     says(page, "error", "the time 'soon' is not understood. Use seconds, such as 12.5, or h:mm:ss")
