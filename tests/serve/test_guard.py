@@ -88,6 +88,8 @@ def test_token_alone_closes_the_api_only(ask):
         ({"Origin": "http://127.0.0.1:8888"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Origin": "127.0.0.1:7860"}, 403),
         ({"Sec-Fetch-Site": "same-origin"}, 200),
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:7860"}, 403),
@@ -176,3 +178,8 @@ def test_size_is_shown_as_a_person_writes_it():
 def test_folder_of_the_store_is_private(tmp_path: Path):
     store = Store(tmp_path / "folder", 1)
     assert [path.stat().st_mode & 0o77 for path in (store.jobs, store.uploads)] == [0, 0]
+
+
+@pytest.mark.parametrize("host", ["[::1", "[127.0.0.1]:7860", "", "[v1.x]"])
+def test_host_that_is_no_name_is_refused(host):
+    assert not read_access(ServeOptions()).knows(host)

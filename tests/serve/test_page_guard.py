@@ -1,6 +1,8 @@
 """What the page's server gives out, and what it does not."""
 
+import errno
 import json
+import os
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +11,7 @@ from starlette.testclient import TestClient
 from heygem_cli.serve.app import make_app
 from heygem_cli.serve.page import STATIC
 from heygem_cli.serve_options import ServeOptions
-from page_server import finished_job, idle_service
+from page_server import finished_job, idle_service, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,13 @@ def test_a_video_is_sent_whole_or_in_part_under_the_name_of_the_command_line(cli
     assert client.get(f"/page/{job.id}/preview").status_code == 404
 
 
+@pytest.mark.parametrize("name", ["x" * 251 + ".mp4", "é" * 125 + ".mp4", "语" * 300])
+def test_a_long_name_is_cut_to_what_a_file_may_have(service, name):
+    job = finished_job(service, face_name=name, audio_name=name)
+    assert 200 < len(job.download_name.encode()) <= 255
+    assert job.download_name.endswith(".mp4")
+
+
 def test_the_icon_is_our_own(client):
     answer = client.get("/favicon.ico")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
@@ -147,3 +156,45 @@ def test_the_page_needs_the_password(service):
             assert client.get(path).status_code == 401
         assert client.post("/gradio_api/upload", files={"files": b"x"}).status_code == 401
         assert client.get("/", auth=("anna", "secret word")).status_code == 200
+
+
+@pytest.fixture
+def api(service):
+    with TestClient(make_app(service, ServeOptions(api=("jobs",))), base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/page/{}/video", "/api/v1/jobs/{}/result"])
+def test_a_video_that_somebody_removed_is_missing(api, service, path):
+    job = finished_job(service)
+    job.output.unlink()
+    answer = api.get(path.format(job.id))
+    assert answer.status_code == 404
+    assert "there is no such file" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/api/v1/jobs"])
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (errno.ENOSPC, 507, "the disk of the server is full"),
+        (errno.EROFS, 500, "the server cannot use its folder (Read-only file system)"),
+    ],
+)
+def test_an_upload_that_cannot_be_written_says_why(api, monkeypatch, path, number, status, message):
+    def fail(*_arguments, **_options):
+        raise OSError(number, os.strerror(number), "/secret/path")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", fail)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", fail)
+    monkeypatch.setattr("gradio.route_utils.NamedTemporaryFile", fail, raising=False)
+    answer = api.post(path, files={"files": b"x", "audio": b"x", "face": b"x"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (status, message)
+    assert "/secret" not in answer.text
+
+
+def test_a_server_whose_folder_is_gone_is_not_ready(api, service):
+    away = service.store.jobs.rename(service.store.jobs.with_name("away"))
+    wait_for(lambda: api.get("/readyz").json()["reason"] == "the folder cannot be written")
+    away.rename(service.store.jobs)
+    wait_for(lambda: api.get("/readyz").status_code == 200)

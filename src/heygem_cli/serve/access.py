@@ -58,7 +58,10 @@ class Access:
         """Return whether a header ``Host`` names this server: another name may be a page that was turned on us."""
         if self.hosts is None:
             return True
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:  # such as "[::1"
+            return False
         return name in self.hosts or _is_address(name)
 
 

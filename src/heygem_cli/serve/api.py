@@ -6,6 +6,7 @@ import asyncio
 import errno
 import html
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +19,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from heygem_cli import __version__
-from heygem_cli.errors import HeygemError, InputError, from_exception
+from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.serve.guard import problem
 from heygem_cli.serve.job import NotDoneError, QueueFullError, ServedJob, UnknownJobError
 from heygem_cli.serve.job_options import JOB_OPTIONS
+from heygem_cli.serve.page_files import existing
 from heygem_cli.serve.service import RenderService
 
 EVENT_SECONDS = 0.5
@@ -29,6 +31,7 @@ EVENT_SECONDS = 0.5
 SILENT_SECONDS = 15.0
 """Seconds after which an empty event keeps the connection open."""
 STATUS: Mapping[str, int] = {"quota-full": 507, "disk-full": 507, "too-large": 413}
+_log = logging.getLogger(__name__)
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -41,8 +44,8 @@ def make_api(service: RenderService) -> FastAPI:
         docs_url=None,  # they load scripts from another server
         redoc_url=None,
     )
-    api.add_exception_handler(HeygemError, _report)
-    api.add_exception_handler(OSError, _report)
+    api.add_exception_handler(HeygemError, report)
+    api.add_exception_handler(OSError, report)
     api.add_exception_handler(HTTPException, _report_http)
     _add_jobs(api, service)
     _add_job(api, service)
@@ -89,7 +92,7 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
         job = service.job(id)
         if job.output is None:
             raise NotDoneError(job.phase)
-        return FileResponse(job.output, media_type="video/mp4", filename=job.download_name)
+        return FileResponse(existing(job.output), media_type="video/mp4", filename=job.download_name)
 
     @api.get("/jobs/{id}/preview", response_class=FileResponse)
     def preview(id: str) -> FileResponse:
@@ -97,7 +100,7 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
         job = service.job(id)
         if job.preview is None:
             raise NotDoneError(job.phase)
-        return FileResponse(job.preview, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
+        return FileResponse(existing(job.preview), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
     @api.post("/jobs/{id}/cancel")
     def cancel(id: str) -> dict[str, object]:
@@ -157,11 +160,16 @@ def job_to_dict(job: ServedJob) -> dict[str, object]:
     return {**content, "percent": job.percent, "has_preview": job.preview is not None}
 
 
-def _report(_request: Request, caught: Exception) -> JSONResponse:
-    if isinstance(caught, OSError) and caught.errno in (errno.ENOSPC, errno.EDQUOT):
-        return problem(507, "disk-full", "the disk of the server is full", "Delete old jobs, or tell who runs it")
-    error = caught if isinstance(caught, HeygemError) else from_exception(caught)
-    assert error is not None  # noqa: S101 - the handler of these two kinds
+def report(_request: Request, caught: Exception) -> JSONResponse:
+    """Return the answer to a request that failed with a :class:`HeygemError` or an :class:`OSError`."""
+    if isinstance(caught, OSError):
+        _log.error("a request failed: %s", caught)
+        if caught.errno in (errno.ENOSPC, errno.EDQUOT):
+            return problem(507, "disk-full", "the disk of the server is full", "Delete old jobs, or tell who runs it")
+        message = f"the server cannot use its folder ({caught.strerror})"
+        return problem(500, "system-error", message, "Tell who runs the server")
+    error = caught
+    assert isinstance(error, HeygemError)  # noqa: S101 - the handler of these two kinds
     if isinstance(error, UnknownJobError):
         status = 404
     elif isinstance(error, QueueFullError):

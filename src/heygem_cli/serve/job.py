@@ -63,7 +63,7 @@ class ServedJob:
     @property
     def download_name(self) -> str:
         """The name under which the video is downloaded."""
-        return f"{Path(self.face_name).stem}_{Path(self.audio_name).stem}.mp4"
+        return f"{_short_stem(self.face_name)}_{_short_stem(self.audio_name)}.mp4"
 
     @property
     def percent(self) -> int:
@@ -71,6 +71,11 @@ class ServedJob:
         if self.phase == "done":
             return 100
         return 0 if self.progress is None else min(99, int(100 * part_done(self.progress)))
+
+
+def _short_stem(name: str) -> str:
+    """Return a file name without its extension, cut so that two make one of at most 255 bytes."""
+    return Path(name).stem.encode()[:120].decode("utf-8", "ignore")
 
 
 class QueueFullError(HeygemError):

@@ -22,11 +22,11 @@ def file_routes(service: RenderService) -> list[Route]:
     def video(request: Request) -> FileResponse:
         job = _job(service, request)
         kind = "attachment" if "download" in request.query_params else "inline"
-        path, name = _existing(job.output), job.download_name
+        path, name = existing(job.output), job.download_name
         return FileResponse(path, media_type="video/mp4", filename=name, content_disposition_type=kind)
 
     def preview(request: Request) -> FileResponse:
-        path = _existing(_job(service, request).preview)
+        path = existing(_job(service, request).preview)
         return FileResponse(path, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     return [Route("/page/{id}/video", video), Route("/page/{id}/preview", preview)]
@@ -39,7 +39,12 @@ def _job(service: RenderService, request: Request) -> ServedJob:
         raise HTTPException(404, error.message) from error
 
 
-def _existing(path: Path | None) -> Path:
+def existing(path: Path | None) -> Path:
+    """Return a path.
+
+    Raises:
+        HTTPException: 404: there is no such file, or not any more.
+    """
     if path is None or not path.is_file():
         raise HTTPException(404, "there is no such file")
     return path

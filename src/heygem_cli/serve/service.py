@@ -228,7 +228,7 @@ class RenderService(AbstractContextManager["RenderService"]):
     @property
     def problem(self) -> str:
         """Say why no job can be rendered at the moment; empty if there is no reason."""
-        return self._renderer.problem
+        return self._renderer.problem or ("" if self.store.is_writable else "the folder cannot be written")
 
     def ready(self) -> bool:
         """Return whether jobs can be rendered."""

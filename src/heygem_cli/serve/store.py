@@ -78,7 +78,7 @@ class Store:
         try:
             for part in (self.jobs, self.uploads):
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not os.access(self.jobs, os.W_OK | os.X_OK):
+            if not self.is_writable:
                 raise PermissionError(13, "Permission denied", os.fspath(self.jobs))
         except OSError as error:
             raise write_error(error, folder, folder) from error
@@ -92,6 +92,11 @@ class Store:
     def uploads(self) -> Path:
         """The folder of files that arrive; nothing in it is kept across a restart."""
         return self.folder / "uploads"
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether jobs can be added: the folder is there, and not read-only."""
+        return os.access(self.jobs, os.W_OK | os.X_OK)
 
     def of(self, id: str) -> Path:
         """Return the folder of a job."""
