@@ -24,6 +24,7 @@ from heygem_cli.media.container import (
     timestamp,
 )
 from heygem_cli.media.first_samples import reading_first_samples
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -34,6 +35,9 @@ MAX_PRIMING = 4500
 
 MAX_MISSING = 0.2
 """Seconds by which the length in a header may be too long: a last packet that was padded."""
+
+_LINK = 0.1
+"""Seconds of sound after which times that are again those of the beginning are no jitter."""
 
 _COUNTED = frozenset({"flac", "aiff", "au"})
 """Formats whose header has the number of samples, but nothing at the end that would be missing."""
@@ -78,7 +82,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             reliable_times=scan.reliable,
             # An MP4 cannot skip the beginning of a stream that starts late.
             seamless=scan.seamless and not (delay and scan.skipped * stream.codec_context.sample_rate > MAX_PRIMING),
-            notes=(*track_note(streams, stream, track), *delay_note, *end_note),
+            notes=(*track_note(streams, stream, track), *delay_note, *end_note, *joined_notes(path)),
         )
 
 
@@ -159,6 +163,7 @@ def _scan_audio(
     """Read all packets; ``first_samples`` is called at the end, and says when the first sample is heard."""
     start: Fraction | None = None
     stamps: list[float] = []
+    ends: list[float] = []
     end = total = Fraction(0)
     seamless = True
     notes: list[str] = []
@@ -174,6 +179,7 @@ def _scan_audio(
         total += length
         if packet.size and packet.dts is not None:
             stamps.append(float(timestamp(packet)))
+            ends.append(float(timestamp(packet) + length))
     if start is None:
         several = len(container.streams.audio) > 1
         raise no_samples(path, "It has other audio tracks: choose one with --audio-track" if several else "")
@@ -182,4 +188,21 @@ def _scan_audio(
     reliable = are_reliable(np.array(stamps), MAX_AUDIO_GAP)
     skipped = max(0.0, float(start) - stamps[0]) if stamps else 0.0
     seconds = max(Fraction(0), end - start) if reliable else total
+    links = _links(stamps, ends) if stamps else []
+    if len(links) > 1:
+        reliable, seconds = False, Fraction(sum(links))
     return _AudioScan(start, seconds, reliable, seamless, skipped, tuple(notes))
+
+
+def _links(stamps: list[float], ends: list[float]) -> list[float]:
+    """Return the lengths of recordings that follow one another in a file, each with times of its own: a chained Ogg.
+
+    Args:
+        stamps: The times of the packets in seconds.
+        ends: When each packet ends.
+    """
+    starts = [0]
+    for place, stamp in enumerate(stamps):
+        if stamp < stamps[0] + _LINK / 2 and max(stamps[starts[-1] : place + 1]) > stamps[0] + _LINK:
+            starts.append(place)
+    return [max(ends[start:stop]) - stamps[start] for start, stop in zip(starts, [*starts[1:], len(ends)], strict=True)]

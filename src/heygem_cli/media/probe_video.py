@@ -16,6 +16,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.container import BREAKS_OFF, check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
 from heygem_cli.media.image import check_image_complete, check_not_too_small, check_size, still_notes, still_size
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
@@ -69,7 +70,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
         tracks = () if is_still else track_note(container.streams.video, stream, track)
-        return replace(info, notes=(*tracks, *end, *_picture_notes(info, frame, scan.sizes)))
+        return replace(info, notes=(*tracks, *end, *joined_notes(path), *_picture_notes(info, frame, scan.sizes)))
 
 
 def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:

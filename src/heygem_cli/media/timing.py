@@ -23,6 +23,8 @@ MAX_AUDIO_JITTER = 0.03
 """Seconds by which timestamps of audio may differ from the length of what was before: more is a gap or an overlap."""
 MAX_REORDERING = 4.0
 """Seconds by which timestamps go back where frames are stored in another order than they are shown in."""
+MAX_REORDERED = 40
+"""Frames by which the two orders differ at the most: decoders keep 16 frames, or 32 fields."""
 MAX_CAMERA_FPS = 2000.0
 """Frames a second up to which timestamps may be those of a high-speed camera."""
 
@@ -79,11 +81,13 @@ def measure(
 
 
 def are_reliable(times: npt.NDArray[np.float64], max_gap: float) -> bool:
-    """Return whether timestamps in the order of the file never jump."""
+    """Return whether timestamps in the order of the file never jump: not even back to the start of a second file."""
     if times.size < 2:
         return True
     latest = np.maximum.accumulate(times)
-    return bool(np.diff(latest).max() <= max_gap and (latest - times).max() <= MAX_REORDERING)
+    if np.diff(latest).max() > max_gap or (latest - times).max() > MAX_REORDERING:
+        return False
+    return bool(np.abs(np.argsort(times, kind="stable") - np.arange(times.size)).max() <= MAX_REORDERED)
 
 
 def _can_be_shown(shown: npt.NDArray[np.float64]) -> bool:
