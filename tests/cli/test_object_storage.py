@@ -1,10 +1,13 @@
 """Tests of batches whose files are in object storage, on a real S3 server of this machine."""
 
+import functools
 import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from batch_program import is_complete
 from heygem_cli.batch.remote_output import prepare_remote
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.job import RenderJob
-from heygem_cli.remote import Remote, RemoteFiles, _errors_of, digest_of, is_url, upload, version_of
+from heygem_cli.remote import Remote, RemoteFiles, _errors_of, digest_of, is_store_url, is_url, upload, version_of
 
 pytest.importorskip("s3fs")
 server = pytest.importorskip("moto.server")
@@ -58,7 +61,8 @@ def bucket(endpoint, monkeypatch, batch):
         ("s3://bucket/", False),
         ("s3://bucket", False),
         ("file:///a.wav", False),
-        ("https://example.org/a.wav", False),
+        ("https://example.org/a.wav", True),
+        ("https://example.org/", False),
         ("memory://a/b", False),
         ("a.wav", False),
         ("C:\\a.wav", False),
@@ -66,6 +70,7 @@ def bucket(endpoint, monkeypatch, batch):
 )
 def test_urls(text, expected):
     assert is_url(text) is expected
+    assert is_store_url(text) is (expected and not text.startswith("https"))
 
 
 def test_files_are_fetched_and_the_output_is_uploaded(batch, bucket, tmp_path):
@@ -92,6 +97,62 @@ def test_files_are_fetched_and_the_output_is_uploaded(batch, bucket, tmp_path):
 def plan(batch):
     (job,) = batch.json("--dry-run")["jobs"]
     return job["action"], job["why"]
+
+
+def test_inputs_from_a_web_server(batch):
+    (batch.folder / "a b.wav").write_bytes((batch.folder / "a.wav").read_bytes())
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=batch.folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{web.server_port}"
+        batch.rows(f"audio,face,id\n{address}/a b.wav,{address}/face.mp4?x=1,one\n")
+        assert batch.statuses() == {"one": "done"}
+        assert plan(batch) == ("done", "")
+        batch.rows(f"audio,face,output\n{address}/none.wav,face.mp4,{address}/o.mp4\n")
+        done = batch.run()
+        web.shutdown()
+    assert is_complete(batch.folder / "one.mp4", 0.4)
+    assert done.returncode == 2
+    assert f"column audio: {address}/none.wav: there is no such file. Check the address" in done.stderr
+
+
+KILLED = """
+import importlib, os, sys
+from heygem_cli.__main__ import main
+module, name, before = {0!r}
+module = importlib.import_module(module)
+real = getattr(module, name)
+def kill(*args, **options):
+    if not before:
+        real(*args, **options)
+    os.kill(os.getpid(), 9)
+setattr(module, name, kill)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ("heygem_cli.remote", "publish", True),
+        ("heygem_cli.batch.session", "make_plan", False),
+        ("heygem_cli.batch.remote_output", "upload", True),
+        ("heygem_cli.batch.remote_output", "upload", False),
+    ],
+    ids=["while it fetches", "after the plan", "before the upload", "after the upload"],
+)
+def test_batch_that_is_killed_loses_nothing(batch, bucket, moment):
+    batch.rows(ROW)
+    process = batch.start(python=("-c", KILLED.format(moment)))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -9, err
+    assert batch.statuses() == {"s3://media/out/one": "done"}
+    bucket.invalidate_cache()
+    assert bucket.ls("media/out", detail=False) == ["media/out/one.mp4"]
+    cache = Path(batch.environment["HEYGEM_CACHE_DIR"])
+    assert sorted(path.name for path in cache.glob("files/*/*")) == ["a.wav", "face.mp4"]
+    assert list((cache / "outputs").iterdir()) == []
+    assert len(batch.events("done")) == 1
 
 
 def test_shard_on_ray(batch, bucket):

@@ -244,6 +244,19 @@ def test_batch_that_is_killed_goes_on_and_no_job_is_blamed(on_ray):
     wait_for_files(batch, ["one.mp4", "two.mp4"])
 
 
+def test_second_batch_of_a_manifest_does_not_start(on_ray):
+    batch, ray = on_ray
+    batch.rows("audio,face,id\nlong.wav,face.mp4,one")
+    process = batch.start(*ray)
+    encoder(batch, process, "one")
+    for options in (ray, ()):  # there or here
+        second = batch.run(*options)
+        assert (second.returncode, second.stdout) == (5, "")
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert kinds(batch, "one") == ["started", "publishing", "done"]
+
+
 def test_failures_are_those_of_a_plain_batch(on_ray):
     batch, ray = on_ray
     batch.rows("audio,face,id\na.wav,nobody.mp4,bad\nminute.wav,face.mp4,slow")

@@ -20,7 +20,7 @@ from heygem_cli.media.names import FileFinder
 from heygem_cli.option_fields import Declared, value_of, with_values
 from heygem_cli.options import ROW_OPTIONS, RenderOptions
 from heygem_cli.person import Person, Speech
-from heygem_cli.remote import Remote, RemoteFiles, RemoteInput, is_url
+from heygem_cli.remote import Remote, RemoteFiles, RemoteInput, is_store_url, is_url
 
 _INVALID = re.compile("[\0\ud800-\udfff]")
 
@@ -134,7 +134,7 @@ def _resolve(
     row_id = raw.values.get("id", "").strip()
     url = None
     if named := raw.values.get("output"):
-        url = named.strip() if is_url(named) else None
+        url = named.strip() if is_store_url(named) else None
         output, path = named, files.output_path(named.strip()) if url else finder.find_output(named, folder)
     else:
         output = f"{row_id or f'{face.stem}_{audio.stem}'}.mp4"

@@ -15,6 +15,8 @@ MOUNTS = "/mnt"
 """Where the Windows Subsystem for Linux has the drives."""
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»"}
 _FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?(.+)", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(r"(?:.*?/)??([a-z][a-z0-9+.-]+):/+(.+)", re.IGNORECASE | re.DOTALL)
+"""A URL that became a path, which has lost one of its slashes."""
 _DRIVE = re.compile(r"/?([A-Za-z]):[\\/](.*)", re.DOTALL)
 _SAME_CHARACTERS = str.maketrans("\u00a0\u202f\u3000‘’“”", "   ''\"\"")
 """Spaces that do not break, as macOS has them in names, and quotes that word processors put in."""
@@ -76,6 +78,14 @@ class FileFinder:
                 listing.clear()
             self._listings[folder] = dict(listing)
         return self._listings[folder]
+
+
+def url_in(path: Path) -> str | None:
+    """Return the URL that was given as a path; None if it is a path: then there is a folder ``s3:``, for example."""
+    url = _URL.fullmatch(str(path))
+    if url is None or os.path.lexists(str(path)[: url.end(1) + 1]):
+        return None
+    return f"{url[1]}://{url[2]}"
 
 
 def _key(name: str) -> str:

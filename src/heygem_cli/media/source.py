@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from heygem_cli.errors import InputError
-
-_URL = re.compile(r"(?:^|/)(https?|ftps?|sftp|rtmps?|rtsp|s3|gs|data):/+(.+)", re.IGNORECASE | re.DOTALL)
-"""A URL that became a path, which has lost one of its slashes."""
+from heygem_cli.media.names import url_in
 
 
 @contextmanager
@@ -51,9 +48,9 @@ def _open_without_waiting(name: str, flags: int) -> int:
 
 
 def _not_found(path: Path) -> InputError:
-    if url := _URL.search(str(path)):
-        hint = "Download it first, for example with curl or yt-dlp"
-        return InputError("is-a-url", "this is a URL, not a file", hint=hint, path=f"{url[1]}://{url[2]}")
+    if url := url_in(path):
+        hint = "Download it first; in a manifest of heygem batch, audio and face may be URLs"
+        return InputError("is-a-url", f"{url}: this is a URL, not a file", hint=hint)
     hint = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
     return InputError("not-found", "there is no such file", hint=hint, path=path)
 

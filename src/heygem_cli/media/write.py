@@ -16,6 +16,7 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_error
 from heygem_cli.files import OwnOutputs, PartFile, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
+from heygem_cli.media.names import url_in
 from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, Frame10, VideoInfo
@@ -167,8 +168,11 @@ def check_output(output: Path, inputs: Iterable[Path] = (), suffixes: Collection
 
     Raises:
         InputError: ``output-is-a-directory``, ``output-is-not-a-file``, ``not-an-mp4``, ``no-such-folder``,
-            ``no-permission``, ``output-is-an-input``, ``bad-name``.
+            ``no-permission``, ``output-is-an-input``, ``bad-name``, ``output-is-a-url``.
     """
+    if url := url_in(output):
+        hint = "Give the name of a file; in a manifest of heygem batch, outputs may be in object storage, such as s3://"
+        raise InputError("output-is-a-url", f"{url}: the output is a URL, not a file", hint=hint)
     try:
         folder = output.parent
         status, folder_status = _status(output), _status(folder)
