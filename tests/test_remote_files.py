@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 import pytest
 
 from heygem_cli import remote
-from heygem_cli.errors import HeygemError, InputError
+from heygem_cli.errors import HeygemError, InputError, NotCapableError
 from heygem_cli.remote import RemoteFiles, fetch_missing, upload
 
 pytest.importorskip("aiohttp")
@@ -233,3 +233,11 @@ def test_upload_that_fails_leaves_nothing(memory, tmp_path, monkeypatch):
     with pytest.raises(HeygemError, match="the store is gone"):
         upload(tmp_path / "o.mp4", "gs://out/o.mp4")
     assert memory.find("/out") == []
+
+
+@pytest.mark.parametrize(("url", "module"), [("https://h/a.wav", "aiohttp"), ("s3://b/a.wav", "s3fs")])
+def test_what_is_not_installed_is_named(monkeypatch, tmp_path, url, module):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == module else name)
+    with pytest.raises(NotCapableError) as caught:
+        RemoteFiles(tmp_path).fetch(url)
+    assert str(caught.value) == f"{module} is not installed. Run: pip install 'heygem-cli[s3]'"

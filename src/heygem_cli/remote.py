@@ -23,6 +23,8 @@ from heygem_cli.files import part_file, publish, remove_stale_parts, sha256
 
 URL = re.compile(r"(?!(?:file|local|memory|data):)([a-z][a-z0-9+.-]+)://[^/]+/.*[^/]", re.DOTALL)
 """The URL of a file that is not on this machine."""
+NEEDS = {"s3": "s3fs", "s3a": "s3fs", "http": "aiohttp", "https": "aiohttp"}
+"""The module that a scheme needs besides fsspec; those of the others are no part of our extra."""
 WEB = ("http", "https")
 """Schemes of web servers, from which files are only fetched."""
 CONNECT_SECONDS, READ_SECONDS, TRIES = 10, 60, 3
@@ -257,7 +259,7 @@ def _store(url: str) -> Any:  # noqa: ANN401 - fsspec has no types
         NotCapableError: What the store needs is not installed.
     """
     scheme = _scheme(url)
-    require_extra("s3", "fsspec", *{"s3": ["s3fs"], "s3a": ["s3fs"], "http": ["aiohttp"]}.get(scheme, []))
+    require_extra("s3", "fsspec", *([NEEDS[scheme]] if scheme in NEEDS else []))
     import fsspec
 
     try:
@@ -318,8 +320,8 @@ def _errors_of(url: str) -> Iterator[None]:
             hint = "Check the credentials, such as AWS_ACCESS_KEY_ID, and the rights of this user"
             hint = "Check the address, and whether it has expired" if is_web else hint
             raise InputError("no-permission", f"{url}: no permission", hint=hint) from error
-        reason = printable(" ".join(str(error).split()).rstrip(".")) or type(error).__name__
+        text = printable(" ".join(str(error).split()).rstrip(".")) or type(error).__name__
+        reason = f"HTTP status {status}" if status else text
         hint = "Check the network and the endpoint, such as AWS_ENDPOINT_URL, and the credentials"
         hint = "Try again later, or download the file another way" if is_web else hint
-        reason = f"HTTP status {status}" if status else reason
         raise HeygemError("store-failed", f"{url}: {reason}", hint=hint) from error

@@ -51,6 +51,13 @@ def encoder(batch, process, job):
     return pid, int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+def node_of(cluster, worker):
+    """Return the process id of the raylet of a worker, which is its parent, and its node."""
+    raylet = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    (node,) = [node for node in cluster.worker_nodes if raylet in [p.pid for _, p in node.live_processes()]]
+    return raylet, node
+
+
 def kinds(batch, job):
     return [event["event"] for event in batch.events() if event.get("id") == job]
 
@@ -92,9 +99,7 @@ def test_node_that_is_lost_costs_no_job_and_a_new_one_is_used(on_ray, cluster):
     batch.rows("audio,face,id\nlong.wav,face.mp4,one\nlong.wav,other.mp4,two\nlong.wav,face.mp4,three\n")
     process = batch.start(*ray)
     _, worker = encoder(batch, process, "one")
-    # The raylet is the parent of its workers.
-    raylet = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-    (node,) = [node for node in cluster.worker_nodes if raylet in [p.pid for _, p in node.live_processes()]]
+    _, node = node_of(cluster, worker)
     cluster.remove_node(node, allow_graceful=False)
     cluster.add_node(**NODE)
     out, err = process.communicate(timeout=120)
@@ -112,8 +117,7 @@ def test_machine_that_is_lost_is_not_a_crash_of_the_job(on_ray, cluster):
     batch.rows("audio,face,id\nlong.wav,face.mp4,one")
     process = batch.start(*ray)
     _, worker = encoder(batch, process, "one")
-    raylet = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
-    (node,) = [node for node in cluster.worker_nodes if raylet in [p.pid for _, p in node.live_processes()]]
+    raylet, node = node_of(cluster, worker)
     for pid in (raylet, worker):
         os.kill(pid, signal.SIGKILL)
     _, err = process.communicate(timeout=120)
