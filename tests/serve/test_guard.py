@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 
-from heygem_cli.errors import InputError
+from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.serve.access import read_access
 from heygem_cli.serve.guard import Guard
 from heygem_cli.serve.store import Store
@@ -36,8 +37,6 @@ def ask(tmp_path):
         async def run():
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
                 return await client.request(method, path, **more)
-
-        import anyio
 
         return anyio.run(run).status_code
 
@@ -183,3 +182,47 @@ def test_folder_of_the_store_is_private(tmp_path: Path):
 @pytest.mark.parametrize("host", ["[::1", "[127.0.0.1]:7860", "", "[v1.x]"])
 def test_host_that_is_no_name_is_refused(host):
     assert not read_access(ServeOptions()).knows(host)
+
+
+@pytest.fixture
+def scope():
+    """An upload to the API, which announces 800 bytes."""
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", b"800")]
+    return {"type": "http", "method": "POST", "path": "/api/v1/jobs", "headers": headers}
+
+
+def test_what_is_announced_takes_no_room_until_it_arrives(tmp_path, scope, monkeypatch):
+    """Of a quota of 1000 bytes; the room is looked at again after each 100 bytes."""
+    monkeypatch.setattr("heygem_cli.serve.guard.CHECK_BYTES", 100)
+    guard = Guard(application, read_access(ServeOptions()), Store(tmp_path, 1000), 1000)
+    statuses, errors = [], []
+
+    async def run():
+        others_arrived = anyio.Event()
+
+        async def send(message):
+            statuses.append(message.get("status"))
+
+        async def slow():
+            await others_arrived.wait()
+            return {"type": "http.request", "body": bytes(800)}
+
+        async def quick():
+            return {"type": "http.request", "body": bytes(700)}
+
+        async def upload_slowly():
+            try:
+                await guard(scope, slow, send)
+            except HeygemError as error:  # the application's handler makes an answer of it
+                errors.append(error.code)
+
+        async with anyio.create_task_group() as uploads:
+            uploads.start_soon(upload_slowly)
+            await anyio.sleep(0.1)
+            await guard(scope, quick, send)
+            guard._arrived += 300  # another one
+            others_arrived.set()
+
+    anyio.run(run)
+    assert (statuses, errors) == ([200, None], ["quota-full"])
+    assert guard._arrived == 300

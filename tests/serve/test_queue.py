@@ -148,6 +148,7 @@ def test_history_survives_and_the_running_job_begins_again(store, files):
     jobs = again.jobs()
     assert [job.id for job in jobs] == ids[::-1]
     assert [job.phase for job in jobs] == ["queued", "queued", "queued", "done"]
+    assert again.jobs(2) == jobs[:2]
     assert again.job_of_code("code0").result == {"frames": 3}
     assert again.take().id == ids[1]
     third = JobQueue(Store(store.folder, 100_000), 10)  # it dies again

@@ -33,6 +33,8 @@ MAX_BODY = 16 * 10**6
 """Bytes of a request that brings no file."""
 STALL_SECONDS = 60.0
 """Seconds without a byte after which an upload is given up."""
+CHECK_BYTES = 50 * 10**6
+"""Bytes of an upload after which the room is looked at again."""
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",
@@ -55,7 +57,7 @@ class Guard:
         self._access = access
         self._store = store
         self._max_upload = max_upload
-        self._arriving = 0
+        self._arrived = 0  # bytes of the uploads that are on their way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -77,16 +79,15 @@ class Guard:
             answer = problem(413, "too-large", too_large_message(limit), close=True)
             await answer(scope, receive, send)
             return
-        expected = (limit if length is None else length) if is_upload else 0
+        if not is_upload:
+            await self._pass_on(scope, _limited(receive, limit), send)
+            return
         try:
-            self._arriving += expected
-            if expected:
-                await run_in_threadpool(self._store.check_space, self._arriving)
-            await self._pass_on(scope, receive, send, limit)
+            await self._check_space(length or 0)
         except HeygemError as error:
             await problem(507, error.code, error.message, error.hint)(scope, receive, send)
-        finally:
-            self._arriving -= expected
+            return
+        await self._pass_on_upload(scope, _limited(receive, limit), send)
 
     def _refusal(self, path: str, method: str, headers: Headers) -> Response | None:
         if path in OPEN:
@@ -102,24 +103,30 @@ class Guard:
             return problem(401, "unauthorized", "a password or a token is missing or wrong", scheme=scheme)
         return None
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        received = 0
-        complete = False
+    async def _check_space(self, more: int) -> None:
+        await run_in_threadpool(self._store.check_space, self._arrived + more)
 
-        async def limited() -> Message:
-            nonlocal received, complete
-            if complete:  # the application waits until the client goes
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), STALL_SECONDS)
-            except asyncio.TimeoutError as error:
-                raise HTTPException(408, f"nothing arrived for {STALL_SECONDS:.0f} s") from error
-            received += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if received > limit:
-                raise HTTPException(413, too_large_message(limit))
+    async def _pass_on_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what arrives, not what is announced: who sends nothing takes no room from others."""
+        received = checked = 0
+
+        async def counted() -> Message:
+            nonlocal received, checked
+            message = await receive()
+            size = len(message.get("body", b""))
+            received += size
+            self._arrived += size
+            if received - checked >= CHECK_BYTES:
+                checked = received
+                await self._check_space(0)
             return message
 
+        try:
+            await self._pass_on(scope, counted, send)
+        finally:
+            self._arrived -= received
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 names = {name.lower() for name, _ in message["headers"]}
@@ -128,7 +135,29 @@ class Guard:
             await send(message)
 
         with suppress(ClientDisconnect):  # in the middle of an upload
-            await self._app(scope, limited, with_headers)
+            await self._app(scope, receive, with_headers)
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Return what receives a request of so many bytes at most, which may not pause for long."""
+    received = 0
+    complete = False
+
+    async def receive_more() -> Message:
+        nonlocal received, complete
+        if complete:  # the application waits until the client goes
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), STALL_SECONDS)
+        except asyncio.TimeoutError as error:
+            raise HTTPException(408, f"nothing arrived for {STALL_SECONDS:.0f} s") from error
+        received += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if received > limit:
+            raise HTTPException(413, too_large_message(limit))
+        return message
+
+    return receive_more
 
 
 def _is_same_origin(headers: Headers) -> bool:

@@ -11,6 +11,7 @@ import gradio as gr
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from heygem_cli.errors import HeygemError
 from heygem_cli.serve.api import report
 from heygem_cli.serve.page_files import file_routes
 from heygem_cli.serve.page_form import Form, build_history
@@ -80,7 +81,8 @@ def mount_page(app: FastAPI, service: RenderService, options: ServeOptions) -> N
         )
     gradio = app.router.routes.pop()
     assert isinstance(gradio, Mount) and isinstance(gradio.app, Starlette)  # noqa: S101 - what Gradio mounts
-    gradio.app.add_exception_handler(OSError, report)  # of an upload: the disk is full
+    for error in (OSError, HeygemError):  # of an upload: the disk or the quota is full
+        gradio.app.add_exception_handler(error, report)
     with_script = PageScript(gradio.app, (STATIC / "page.js").read_text(encoding="utf-8"))
     app.router.routes.append(Mount("/", PageGuard(with_script, service.store.uploads)))
 

@@ -164,7 +164,7 @@ def build_history(page: gr.Blocks, service: RenderService) -> None:
     history, shown, timer = gr.HTML(elem_id="history"), gr.State(""), gr.Timer(HISTORY_SECONDS)
 
     def look(shown: str, request: gr.Request) -> list[Any]:
-        now = page_html.history(service.jobs()[:HISTORY], texts_of(request))
+        now = page_html.history(service.jobs(HISTORY), texts_of(request))
         return [now, gr.skip() if now == shown else now]
 
     gr.on([page.load, timer.tick], look, shown, [shown, history], **DIRECT)

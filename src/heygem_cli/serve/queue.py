@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -232,11 +233,12 @@ class JobQueue:
                     return self._snapshot(record)
         raise UnknownJobError
 
-    def jobs(self) -> list[ServedJob]:
-        """Return snapshots of all jobs, newest first."""
+    def jobs(self, most: int | None = None) -> list[ServedJob]:
+        """Return snapshots of all jobs, or of so many, newest first."""
         with self._changed:
             positions = self._positions()
-            return [self._snapshot(record, positions) for record in reversed(self._records.values())]
+            newest = islice(reversed(self._records.values()), most)
+            return [self._snapshot(record, positions) for record in newest]
 
     def close(self) -> None:
         """Start no more jobs."""

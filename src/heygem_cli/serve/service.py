@@ -143,9 +143,9 @@ class RenderService(AbstractContextManager["RenderService"]):
         """
         return self._queue.job_of_code(code)
 
-    def jobs(self) -> list[ServedJob]:
-        """Return snapshots of all jobs, newest first."""
-        return self._queue.jobs()
+    def jobs(self, most: int | None = None) -> list[ServedJob]:
+        """Return snapshots of all jobs, or of so many, newest first."""
+        return self._queue.jobs(most)
 
     def cancel(self, id: str) -> None:
         """Cancel a job that waits or runs; one that has ended stays as it is.
