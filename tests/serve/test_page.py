@@ -12,6 +12,7 @@ import pytest
 from heygem_cli.face.sheet import CELL, GAP
 from heygem_cli.serve_options import ServeOptions, Size
 from media_factory import ffmpeg
+from page_actions import SHOWN, choose, open_options, says, start, wait_until_filled
 from page_server import CHROMIUM, SECONDS, running, wait_for, wait_in_queue, wait_until_ended, worker_pid
 from portrait import make_face_video, make_voice, scene
 
@@ -19,8 +20,6 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")
 
 MAX_UPLOAD = 3_000_000
-SHOWN = {"audio": "#audio audio, #audio #waveform", "face": "#face .file-preview"}
-"""What a component has once its file is there."""
 DARK_PHONE = {"locale": "zh-CN", "color_scheme": "dark", "viewport": {"width": 390, "height": 800}}
 
 
@@ -139,44 +138,6 @@ def text(media):
     path = media / "text.mp4"
     path.write_text("no video")
     return path
-
-
-def choose(page, **files):
-    """Choose the files of components, and wait until they are there."""
-    for part, path in files.items():
-        page.locator(f"#{part} input[type=file]").set_input_files(path)
-    for part in files:
-        page.locator(SHOWN[part]).first.wait_for(state="attached")
-
-
-def open_options(page):
-    """Open the fold of options; a moment later its fields show their defaults again, whatever was typed meanwhile."""
-    page.locator("#options button").first.click()
-    field = page.locator("#option-duration input, #option-duration textarea")
-
-    def keeps_text():
-        field.fill("1")
-        page.wait_for_timeout(200)
-        return field.input_value() == "1"
-
-    wait_for(keeps_text)
-    field.fill("")
-
-
-def wait_until_filled(page):
-    """Wait until a page that was loaded has what the server fills in; before it asks for that, clicks are lost."""
-    page.locator("#history h2, #job-status p").wait_for()
-
-
-def start(page):
-    """Start a job, and return its id from the address of its page."""
-    page.locator("#start").click()
-    page.wait_for_url("**/job?id=*")
-    return page.url.rpartition("=")[2]
-
-
-def says(page, part, text):
-    page.locator(f"#{part}", has_text=text).wait_for()
 
 
 def test_a_video_of_the_person_who_was_clicked(open_page, service, voice, interview):

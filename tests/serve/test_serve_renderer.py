@@ -44,6 +44,21 @@ def test_bug_costs_one_job(queue, renderer, monkeypatch):
     assert queue.job(ids[0]).error["code"] == "internal-error"
 
 
+def test_cancel_ends_the_wait_for_an_engine_that_cannot_be_loaded(queue, renderer, monkeypatch):
+    monkeypatch.setattr("heygem_cli.serve.renderer.FIRST_PAUSE", 60.0)
+    worker = Mock(ChildProcessWorker, starts=1)
+    monkeypatch.setattr(renderer, "_start_worker", lambda: worker)
+    monkeypatch.setattr(renderer, "_check_again", lambda *_: (Mock(), ()))
+    monkeypatch.setattr("heygem_cli.serve.renderer.time_limit", lambda *_: 60.0)
+    worker.prepare.side_effect = OSError(11, "no more processes")
+    id = add(queue)
+    renderer.start()
+    wait_for(lambda: "no more processes" in renderer.problem, 10)
+    queue.cancel(id)
+    wait_for(lambda: queue.job(id).finished, 5)
+    assert queue.job(id).phase == "canceled"
+
+
 def test_cancel_holds_back_the_next_job_until_the_worker_is_stopped(queue, renderer, monkeypatch):
     stopping, stopped = threading.Event(), threading.Event()
 

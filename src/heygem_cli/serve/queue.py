@@ -130,6 +130,11 @@ class JobQueue:
         with self._changed:
             return self._running is not None and self._running.canceled
 
+    def wait_for_cancel(self, seconds: float) -> None:
+        """Wait, at most until the job that runs is canceled or the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self.was_canceled, seconds)
+
     def finish(self, *, result: Mapping[str, Any] | None = None, error: Mapping[str, str] | None = None) -> Record:
         """End the job that runs; without a result and an error it was canceled."""
         with self._changed:

@@ -171,7 +171,7 @@ class RendererThread:
                 error = caught if isinstance(caught, HeygemError) else from_os_error(caught)
                 _log.error("the engine cannot be loaded: %s", error)
                 self._problem = error
-                self._closing.wait(pause)
+                self._queue.wait_for_cancel(pause)
                 pause = min(2 * pause, LAST_PAUSE)
                 continue
             self._problem = None
@@ -188,15 +188,7 @@ class RendererThread:
         seconds = time.monotonic() - began
         if isinstance(outcome, dict) and record.copy_to is not None:
             outcome = _copied(outcome, self._store.of(record.id) / OUTPUT, Path(record.copy_to))
-        if outcome is None:
-            ended = self._queue.finish()
-        elif not isinstance(outcome, Failure):
-            ended = self._queue.finish(result=_without_paths(outcome, self._store, record))
-        elif outcome.worker_died and not self._queue.was_canceled:
-            ended = self._queue.put_back(crashed=True)
-            _log.warning("job %s: %s", record.id, outcome.message)
-        else:
-            ended = self._queue.finish(error=_without_paths(outcome.to_dict(), self._store, record))
+        ended = self._end(record, outcome)
         waiting = {job.id for job in self._queue.jobs() if not job.has_ended}
         for id in [id for id in list(self._checked) if id not in waiting]:
             del self._checked[id]
@@ -204,6 +196,16 @@ class RendererThread:
         remove_stale_parts(self._store.of(record.id))
         error = f": {ended.error['code']}: {ended.error['message']}" if ended.error else ""
         _log.info("job %s is %s after %.1f s%s", record.id, ended.phase, seconds, error)
+
+    def _end(self, record: Record, outcome: Result | Failure | None) -> Record:
+        if outcome is None:
+            return self._queue.finish()
+        if not isinstance(outcome, Failure):
+            return self._queue.finish(result=_without_paths(outcome, self._store, record))
+        if outcome.worker_died and not self._queue.was_canceled:
+            _log.warning("job %s: %s", record.id, outcome.message)
+            return self._queue.put_back(crashed=True)
+        return self._queue.finish(error=_without_paths(outcome.to_dict(), self._store, record))
 
     def _render(self, record: Record, worker: ChildProcessWorker) -> Result | Failure | None:
         """Render a job; None if it was canceled, or the server ends, before it began."""
