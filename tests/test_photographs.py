@@ -125,3 +125,14 @@ def test_a_preview_lives_too(pipeline, voice, photo, tmp_path):
     result = pipeline.render(job, check_job(job))
     assert result.width == 256
     assert result.blinks is not None
+
+
+@pytest.mark.parametrize(("degrees", "noted"), [(0, False), (-20, False), (60, True)])
+def test_picture_that_lost_its_orientation_is_noted(pipeline, tmp_path, degrees, noted):
+    """Of a video that lies on its side some frames are found, and the mouth of the others never moved, silently."""
+    height, width = portrait().shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 0.8)
+    cv2.imwrite(str(tmp_path / "photo.png"), cv2.warpAffine(portrait(), turn, (width, height)))
+    speech = make_voice(tmp_path / "voice.wav", 0.4)
+    warnings = render(pipeline, speech, tmp_path / "photo.png", tmp_path / "out.mp4").warnings
+    assert any("turn the picture first" in each for each in warnings) is noted

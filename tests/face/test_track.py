@@ -67,3 +67,13 @@ def test_one_of_several_faces_is_read(tmp_path):
     left, right = (person_track(video, person) for person in find_people(video))
     assert left.landmarks(20)[4, 0] == pytest.approx(face_at(120)[4, 0], abs=0.1)
     assert right.rows(20, 1)[0, 4, 0] == pytest.approx(face_at(480)[4, 0], abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "upright"), [(0, True), (40, True), (-40, True), (60, False), (-90, False), (180, False)]
+)
+def test_how_a_head_is_held(tmp_path, degrees, upright):
+    across, down = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turned = (canonical_face() @ np.float32([[across, down, 0], [-down, across, 0], [0, 0, 1]])) * 100 + [300, 200, 0]
+    rows = [None, *[turned.astype(np.float32)] * 30, *[face_at(300)] * 10]
+    assert face_track(tmp_path / "a.track", rows).is_upright() is upright

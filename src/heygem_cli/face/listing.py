@@ -108,7 +108,7 @@ def list_people(
         people = tuple(_listed(person, video, len(track)) for person in find_people(track))
         if not people:
             searched = f" in {len(track)} frames" if len(track) > 1 else ""
-            hint = "Use a file with a real face, seen from the front and larger than 5 % of the picture"
+            hint = "Use a file with a real face, upright, seen from the front and larger than 5 % of the picture"
             raise InputError("no-face", f"no face found{searched}", hint=hint, path=video.path)
         return Found(video, len(track), len(track.cuts), people, cached, tuple(warnings))
 

@@ -9,13 +9,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.geometry import LANDMARKS, Array
+from heygem_cli.face.geometry import INNER_LOWER_MID, LANDMARKS, LEFT_EYE, RIGHT_EYE, Array
 from heygem_cli.face.smooth import MAX_GAP, RADIUS, bridge_gaps, smooth
 from heygem_cli.face.video_track import VideoTrack
 
 Absence = Literal["no face", "other person"]
 _CHUNK = 64
 """Frames that are read at a time where single ones are asked for."""
+_SAMPLES = 20
+"""Frames that show how a head is held."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class FaceTrack:
         if (start, stop - start) != (self._known[0], len(self._known[1])):
             self._known = start, self._smoothed(start, stop)
         return self._known[1]
+
+    def is_upright(self) -> bool:
+        """Return whether the chin is below the eyes, by less than 45°, in most of some frames with the person."""
+        shown = np.flatnonzero(self.present)
+        some = shown[:: -(-len(shown) // _SAMPLES)]
+        landmarks = np.stack([self.rows(int(index), 1)[0] for index in some])
+        down = landmarks[:, INNER_LOWER_MID, :2] - landmarks[:, (LEFT_EYE, RIGHT_EYE), :2].mean(1)
+        return bool(np.mean(down[:, 1] > np.abs(down[:, 0])) >= 0.5)
 
     def _smoothed(self, start: int, stop: int) -> Array:
         result = np.full((stop - start, LANDMARKS, 3), np.nan, np.float32)

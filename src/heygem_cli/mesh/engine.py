@@ -39,6 +39,7 @@ from heygem_cli.timeline import Timelines
 _Item = TypeVar("_Item")
 MAX_LISTED = 8
 """People that an error lists."""
+_NOT_UPRIGHT = "the face lies on its side or is upside down, so that few frames can be used: turn the picture first"
 
 
 def _speech(followed: AudioInfo, sound: AudioInfo) -> Generator[Samples, None, None]:
@@ -137,6 +138,8 @@ class MeshEngine:
             with clock.stage("prepare"):
                 people = find_people(faces)
                 speakers = self._prepare(job, inputs, faces, people, motions)
+            if not all(speaker.track.is_upright() for speaker in speakers):
+                warnings.append(f"{printable(job.face)}: {_NOT_UPRIGHT}")
             with clock.stage("render"):
                 timelines = _draw(job, inputs, speakers, motions[0], on_progress)
         return RenderResult(
@@ -243,7 +246,7 @@ class MeshEngine:
             for tracked in self.tracker.follow(frames):
                 if tracked.faces:
                     return max(tracked.faces, key=lambda face: face_box(face.landmarks).size).appearance
-        hint = "Use a picture with a real face, seen from the front and larger than 5 % of the picture"
+        hint = "Use a picture with a real face, upright, seen from the front and larger than 5 % of the picture"
         raise InputError("no-face", "no face found", hint=hint, path=picture.path)
 
 
@@ -274,7 +277,7 @@ def check_track(job: RenderJob, track: FaceTrack, video: VideoInfo, needed: int)
 
 def _no_face(job: RenderJob, frames: int) -> InputError:
     searched = f" in {frames} frames" if frames > 1 else ""
-    hint = "Use a face video with a real face, seen from the front and larger than 5 % of the picture"
+    hint = "Use a face video with a real face, upright, seen from the front and larger than 5 % of the picture"
     return InputError("no-face", f"no face found{searched}", hint=hint, path=job.face)
 
 
