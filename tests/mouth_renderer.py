@@ -8,10 +8,11 @@ import numpy as np
 from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose
 from heygem_cli.mesh.cover import CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
+from heygem_cli.mesh.drawn_mouth import draw_mouth
 from heygem_cli.mesh.painter import Painter
-from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.renderer import FaceRenderer
 from heygem_cli.mesh.targets import ClosedMouth
+from heygem_cli.mesh.teeth import BANK
 from heygem_cli.runtime import read_settings
 
 
@@ -26,17 +27,16 @@ class MouthRenderer:
         return self.renderer.render([frame], [0], landmarks[None], motion[None], np.ones(1, np.float32))[0]
 
 
-def make_renderer(frame, landmarks, network=None):
+def make_renderer(frame, landmarks, network=None, mouth=None):
     """Return a renderer of the person with these landmarks, whose mouth is closed in the frame."""
-    lips = landmarks[list(LIPS), :2]
     pose = head_pose(landmarks, canonical_face())
     closed = ClosedMouth(
         pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
     )
     settings = read_settings(os.environ)
     covers = CoverFinder(network or CoverNetwork("cpu", settings))
-    interiors = (draw_interior(frame, lips),)
-    return MouthRenderer(FaceRenderer(closed, 1.0, interiors, Painter("cpu", settings), covers))
+    drawn = draw_mouth(mouth or BANK[0], frame, landmarks)
+    return MouthRenderer(FaceRenderer(closed, 1.0, drawn, Painter("cpu", settings), covers))
 
 
 def jaw_motion(by):

@@ -18,9 +18,11 @@ from heygem_cli.media.types import Frame, VideoInfo, planes
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.cover import covers_mouth
 from heygem_cli.mesh.cover_network import CoverNetwork
+from heygem_cli.mesh.drawn_mouth import DrawnMouth, draw_mouth
+from heygem_cli.mesh.face_light import eye_opening
 from heygem_cli.mesh.interior import MIN_OPENING, Interior, extract_interior
-from heygem_cli.mesh.procedural import draw_interior
 from heygem_cli.mesh.targets import ClosedMouth
+from heygem_cli.mesh.teeth import choose_mouth
 
 CHUNK = 1000
 """Frames of a track read at a time."""
@@ -51,6 +53,9 @@ CANDIDATES_PER_RANK = 3
 """Frames per rank that make a segment good enough."""
 MAX_YAW = 25.0
 """Degrees of yaw up to which a frame shows the inside of the mouth well."""
+
+LOOKS = 50
+"""Frames, spread over the video, that are looked at to choose the mouth of a person who never opens it."""
 
 
 def _chunks(track: FaceTrack) -> Iterator[tuple[slice, Array]]:
@@ -133,15 +138,15 @@ def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
     return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
 
 
-def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork) -> tuple[Interior, ...]:
-    """Extract the person's interiors, sorted by opening; a drawn one if the mouth never opens.
+def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork) -> tuple[Interior, ...] | DrawnMouth:
+    """Extract the person's interiors, sorted by opening; a drawn mouth if the mouth never opens.
 
     Among frames with a similar opening the sharpest is taken, as many are blurred by motion, unless something covers
     the mouth there.
     """
     groups = find_open_mouths(track, float(video.fps))
     if not groups:
-        return (_draw_interior(video, track),)
+        return _draw_mouth(video, track)
     first, last = min(map(min, groups)), max(map(max, groups))
     rows = track.rows(first, last - first + 1)
     sharpest: dict[int, tuple[float, int, Interior]] = {}
@@ -158,15 +163,19 @@ def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork)
                     if not covered[index]:
                         sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
     if not sharpest:
-        return (_draw_interior(video, track),)
+        return _draw_mouth(video, track)
     # In a short video, groups may share a frame.
     return tuple({index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}.values())
 
 
-def _draw_interior(video: VideoInfo, track: FaceTrack) -> Interior:
-    index = int(np.flatnonzero(track.present)[0])
-    with closing(read_frames(video, start=index, count=1)) as frames:
-        return draw_interior(next(frames), track.rows(index, 1)[0, list(LIPS), :2])
+def _draw_mouth(video: VideoInfo, track: FaceTrack) -> DrawnMouth:
+    """Draw a mouth in the light of a frame with open eyes: their white tells how bright teeth are."""
+    present = np.flatnonzero(track.present)
+    chosen = np.unique(present[np.linspace(0, len(present) - 1, LOOKS).astype(int)]).tolist()
+    landmarks = np.concatenate([track.rows(index, 1) for index in chosen])
+    place = int(np.argmax(eye_opening(landmarks)))
+    with closing(read_frames(video, start=chosen[place], count=1)) as frames:
+        return draw_mouth(choose_mouth(landmarks), next(frames), landmarks[place])
 
 
 def _extract_interior(frame: Frame, landmarks: Array) -> Interior:

@@ -15,6 +15,7 @@ from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS
 from heygem_cli.mesh.cover import Cover, CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
+from heygem_cli.mesh.drawn_mouth import Bones, DrawnMouth, place_bones
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
 from heygem_cli.mesh.interior import Interior, lip_brightness
 from heygem_cli.mesh.painter import DraftPainter, Painter
@@ -64,6 +65,7 @@ class Shape:
         targets: Where the lips and the jaw go.
         field: How the pixels move there.
         eye_distance: The inter-ocular distance in pixels.
+        bones: Where the teeth are.
     """
 
     landmarks: Array
@@ -71,6 +73,7 @@ class Shape:
     targets: Targets
     field: Field
     eye_distance: float
+    bones: Bones
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,14 @@ class FaceRenderer:
     Attributes:
         closed: The person's closed mouth.
         opening_scale: See :func:`heygem_cli.mesh.person.estimate_opening_scale`.
-        interiors: Samples of the inside of the mouth, sorted by opening.
+        interiors: Samples of the inside of the mouth, sorted by opening; or a drawn mouth.
         painter: Paints the inside of the mouth.
         covers: Finds what covers the face, which stays in front of it.
     """
 
     closed: ClosedMouth
     opening_scale: float
-    interiors: tuple[Interior, ...]
+    interiors: tuple[Interior, ...] | DrawnMouth
     painter: Painter | DraftPainter
     covers: CoverFinder
 
@@ -119,9 +122,11 @@ class FaceRenderer:
         targets = compute_targets(landmarks, pose, self.closed, motion, strength)
         rings = background_ring(landmarks)
         fields = fit_warp(landmarks, rings, targets)
+        bones = place_bones(pose, self.closed, motion, targets.weight)
+        parts = zip(landmarks, rings, pose.scale.tolist(), strict=True)
         return [
-            Shape(landmarks[index], rings[index], targets.at(index), fields.at(index), float(pose.scale[index]))
-            for index in range(len(landmarks))
+            Shape(points, ring, targets.at(index), fields.at(index), scale, bones.at(index))
+            for index, (points, ring, scale) in enumerate(parts)
         ]
 
     def _render(self, frame: Frame, cover: Cover, shape: Shape) -> Frame:
@@ -156,10 +161,16 @@ class FaceRenderer:
         if not mask.any():
             return
         brightness = lip_brightness(frame, shape.landmarks[list(LIPS), :2])
+        interiors = self._interiors(shape)
         inside = self.painter.paint(
-            output, targets.lips, eye_distance, brightness=brightness, interiors=self.interiors, box=box
+            output, targets.lips, eye_distance, brightness=brightness, interiors=interiors, box=box
         )
         blend_box(output, box, inside, mask)
+
+    def _interiors(self, shape: Shape) -> tuple[Interior, ...]:
+        if isinstance(self.interiors, DrawnMouth):
+            return (self.interiors.between(shape.targets.lips, shape.eye_distance, shape.bones),)
+        return self.interiors
 
 
 def warp_face(frame: Frame, output: Frame, grid: Grid, line: Array) -> None:
