@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -153,6 +154,18 @@ def test_history_survives_and_the_running_job_begins_again(store, files):
     assert again.take().id == ids[1]
     third = JobQueue(Store(store.folder, 100_000), 10)  # it dies again
     assert third.job(ids[1]).error["code"] == "process-died"
+
+
+@pytest.mark.parametrize("saved_by", [JobQueue.save_again, JobQueue.take])
+def test_state_that_could_not_be_saved_is_saved_later(store, files, monkeypatch, saved_by):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files) for _ in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "save", Mock(side_effect=HeygemError("disk-full", "the disk is full")))
+        queue.cancel(ids[0])
+    assert JobQueue(store, 10).job(ids[0]).phase == "queued"  # as after a crash
+    saved_by(queue)
+    assert JobQueue(store, 10).job(ids[0]).phase == "canceled"
 
 
 def test_job_that_ended_long_ago_is_removed(store, files):

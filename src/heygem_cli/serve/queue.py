@@ -52,6 +52,7 @@ class JobQueue:
         self._reserved: list[str | None] = []  # the codes of jobs that are about to be added
         self._running: _Running | None = None
         self._closed = False
+        self._unsaved: set[str] = set()
         self._records |= {record.id: record for record in store.load()}
         with self._changed:
             for record in [each for each in self._records.values() if each.phase == "running"]:  # the server died
@@ -198,6 +199,7 @@ class JobQueue:
             if (phase := self._record(id).phase) not in ENDED:
                 raise NotDoneError(phase)
             del self._records[id]
+            self._unsaved.discard(id)
             self._store.remove(id)
             self._changed.notify_all()
 
@@ -207,6 +209,11 @@ class JobQueue:
             old = [each.id for each in self._records.values() if each.finished is not None and each.finished < moment]
             for id in old:
                 self.remove(id)
+
+    def save_again(self) -> None:
+        """Write the records that could not be written, for example because the disk was full."""
+        with self._changed:
+            self._unsaved = {id for id in self._unsaved if not self._store.try_save(self._records[id])}
 
     def record(self, id: str) -> Record:
         """Return what is kept of a job.
@@ -262,7 +269,8 @@ class JobQueue:
     def _write(self, record: Record) -> None:
         """Change a record in memory even if the disk is full: the queue must go on."""
         self._records[record.id] = record
-        self._store.try_save(record)
+        self._unsaved.add(record.id)
+        self.save_again()
         self._changed.notify_all()
 
     def _positions(self) -> dict[str, int]:

@@ -83,6 +83,7 @@ class RenderService(AbstractContextManager["RenderService"]):
     def __exit__(self, *_: object) -> None:
         self._closing.set()
         self._renderer.close()
+        self._queue.save_again()
         self._resources.close()
 
     def submit(
@@ -247,6 +248,7 @@ class RenderService(AbstractContextManager["RenderService"]):
     def _sweep(self) -> None:
         while True:
             self._queue.remove_ended_before(time.time() - 86400 * self._options.keep_days)
+            self._queue.save_again()
             remove_stale_parts(self.store.uploads)
             self.store.remove_uploads_before(time.time() - MAX_UPLOAD_AGE)
             if self._closing.wait(SWEEP_SECONDS):

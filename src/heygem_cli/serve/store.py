@@ -167,12 +167,14 @@ class Store:
         except OSError as error:
             raise write_error(error, path, path.parent) from error
 
-    def try_save(self, record: Record) -> None:
-        """Write the record of a job, or log why that is not possible."""
+    def try_save(self, record: Record) -> bool:
+        """Write the record of a job, or log why that is not possible; return whether it is written."""
         try:
             self.save(record)
         except HeygemError as error:
             _log.error("the state of job %s is not saved: %s", record.id, error)
+            return False
+        return True
 
     def remove(self, id: str) -> None:
         """Remove a job with its files; the record goes first, so that half a job is never read again."""
