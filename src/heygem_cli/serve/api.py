@@ -49,6 +49,7 @@ def make_api(service: RenderService) -> FastAPI:
     api.add_exception_handler(HTTPException, _report_http)
     _add_jobs(api, service)
     _add_job(api, service)
+    _add_files(api, service)
 
     @api.get("/", include_in_schema=False)
     def overview() -> HTMLResponse:
@@ -86,22 +87,6 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_events(service, first), media_type="text/event-stream", headers=headers)
 
-    @api.get("/jobs/{id}/result", response_class=FileResponse)
-    def result(id: str) -> FileResponse:
-        """Return the video of a job that is done."""
-        job = service.job(id)
-        if job.output is None:
-            raise NotDoneError(job.phase)
-        return FileResponse(existing(job.output), media_type="video/mp4", filename=job.download_name)
-
-    @api.get("/jobs/{id}/preview", response_class=FileResponse)
-    def preview(id: str) -> FileResponse:
-        """Return a picture of a frame that was just drawn."""
-        job = service.job(id)
-        if job.preview is None:
-            raise NotDoneError(job.phase)
-        return FileResponse(existing(job.preview), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
-
     @api.post("/jobs/{id}/cancel")
     def cancel(id: str) -> dict[str, object]:
         """Cancel a job that waits or runs."""
@@ -119,6 +104,24 @@ def _add_job(api: FastAPI, service: RenderService) -> None:
     def delete(id: str) -> None:
         """Remove a job that has ended, with its files."""
         service.remove(id)
+
+
+def _add_files(api: FastAPI, service: RenderService) -> None:
+    @api.get("/jobs/{id}/result", response_class=FileResponse)
+    def result(id: str) -> FileResponse:
+        """Return the video of a job that is done."""
+        job = service.job(id)
+        if job.output is None:
+            raise NotDoneError(job.phase)
+        return FileResponse(existing(job.output), media_type="video/mp4", filename=job.download_name)
+
+    @api.get("/jobs/{id}/preview", response_class=FileResponse)
+    def preview(id: str) -> FileResponse:
+        """Return a picture of a frame that was just drawn."""
+        job = service.job(id)
+        if job.preview is None:
+            raise NotDoneError(job.phase)
+        return FileResponse(existing(job.preview), media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 def _submit(service: RenderService, files: Mapping[str, UploadFile], options: Mapping[str, object]) -> ServedJob:
