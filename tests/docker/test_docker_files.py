@@ -70,10 +70,11 @@ def pod_templates():
     yield from (group["template"] for group in cluster["workerGroupSpecs"])
 
 
-def test_pods_of_the_ray_job_match_the_schema_of_kubernetes():
+@pytest.mark.parametrize("version", [OLDEST_KUBERNETES, kubernetes_validate.latest_version()])
+def test_pods_of_the_ray_job_match_the_schema_of_kubernetes(version):
     for template in pod_templates():
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, **template}
-        assert kubernetes_validate.validate(pod, OLDEST_KUBERNETES, strict=True)
+        assert kubernetes_validate.validate(pod, version, strict=True)
 
 
 def test_pods_are_alike():
