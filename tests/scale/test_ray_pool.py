@@ -1,6 +1,7 @@
 """Tests of what a worker of a cluster checks, and of the options; tests/cli/test_ray.py runs a real cluster."""
 
 import pickle
+import socket
 from unittest.mock import Mock
 
 import pytest
@@ -176,3 +177,18 @@ def test_who_is_blamed_for_a_lost_worker(error, node_is_alive, code, node_lost):
     assert (reporter, outcome.code, outcome.node_lost) == (worker, code, node_lost)
     assert outcome.worker_died is (code != "internal-error")
     assert pool._actors == []
+
+
+def test_head_that_is_lost_ends_the_batch_before_ray_does(monkeypatch):
+    """Ray itself would end the process after a minute, without a word and a report."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ray = Mock(nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
+        ray.get_runtime_context().gcs_address = f"127.0.0.1:{server.getsockname()[1]}"
+        pool = ray_pool.RayPool(ray, ClusterOptions("auto"), WorkerSetup(EngineOptions(), Settings()))
+        assert pool._look_for_room() == 2
+    ray.nodes = None  # it would wait
+    pool._looked_at = -ray_pool.LOOK_INTERVAL
+    assert pool._look_for_room() == 2  # it may come back
+    monkeypatch.setattr(ray_pool, "LOST_SECONDS", 0)
+    with pytest.raises(HeygemError, match=r"the head of the Ray cluster .* is lost"):
+        pool._look_for_room()

@@ -13,7 +13,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.errors import HeygemError, NotCapableError, printable
 from heygem_cli.extras import require_extra
 from heygem_cli.files import temporary_folder
+from heygem_cli.http_client import in_daemon_thread
 from heygem_cli.job import Progress
 from heygem_cli.processes import SIGNALS
 from heygem_cli.scale.ray_worker import LoadError, RayWorker, versions
@@ -31,6 +33,9 @@ from heygem_cli.scale.ray_worker import LoadError, RayWorker, versions
 LOOK_INTERVAL = 2.0
 """Seconds between two looks at the nodes of the cluster."""
 CONNECT_SECONDS = 10.0
+LOST_SECONDS = 30.0
+"""Seconds without an answer after which the head of a cluster is held to be lost; Ray itself gives up after 60."""
+CLOSE_SECONDS = 5.0
 PAUSE = 60.0
 """Seconds without new workers after several could not be started while others work."""
 OBJECT_STORE = 100 << 20
@@ -56,7 +61,7 @@ def open_pool(options: ClusterOptions, setup: WorkerSetup, *, debug: bool = Fals
         try:
             yield pool
         finally:
-            pool.close()
+            _call(pool.close)
 
 
 @contextlib.contextmanager
@@ -76,7 +81,7 @@ def _connected(address: str, *, debug: bool) -> Iterator[Any]:
         if address == "local":
             folder = stack.enter_context(_local_folder())
             options |= {"_temp_dir": folder, "include_dashboard": False, "object_store_memory": OBJECT_STORE}
-        stack.callback(ray.shutdown)
+        stack.callback(_call, ray.shutdown)
         try:
             ray.init(address=address, **options)
         # Ray has no class of its own for what can be wrong here.
@@ -86,6 +91,11 @@ def _connected(address: str, *, debug: bool) -> Iterator[Any]:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         yield ray
+
+
+def _call(function: Callable[[], object]) -> None:
+    """Call a function that waits for the head of the cluster, but not for long: it may be lost."""
+    wait([in_daemon_thread(function)], CLOSE_SECONDS)
 
 
 @contextlib.contextmanager
@@ -105,13 +115,17 @@ def _check_reachable(address: str) -> None:
     Raises:
         NotCapableError: ``no-ray-cluster``.
     """
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal():
+    if not address.rpartition(":")[2].isdecimal():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        _connect(address)
     except (OSError, OverflowError) as error:
         raise _connection_error(address, error) from error
+
+
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 def _connection_error(address: str, error: Exception) -> NotCapableError:
@@ -159,6 +173,8 @@ class RayPool:
         self._numbers = itertools.count(1)
         self._actors: list[_Actor] = []
         self._looked_at = -LOOK_INTERVAL
+        self._head: str = ray.get_runtime_context().gcs_address
+        self._head_seen_at = time.monotonic()
         self._room: int | None = None
         self._failed_starts = 0
         self._starts_at = 0.0
@@ -262,7 +278,7 @@ class RayPool:
 
     def _look_for_room(self) -> int:
         """Return how many workers fit into the cluster."""
-        if time.monotonic() - self._looked_at >= LOOK_INTERVAL:
+        if time.monotonic() - self._looked_at >= LOOK_INTERVAL and self._head_answers():
             self._looked_at = time.monotonic()
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             room = sum(_fitting(node, self._needs) for node in nodes)
@@ -271,6 +287,23 @@ class RayPool:
                 self._warnings.append(f"No node of the cluster has {needs} for a worker: waiting until one joins")
             self._room = room
         return self._room or 0
+
+    def _head_answers(self) -> bool:
+        """Return whether the head of the cluster answers: Ray would wait for it, and then end this process silently.
+
+        Raises:
+            HeygemError: ``no-ray-cluster``: it has not answered for a long time.
+        """
+        try:
+            _connect(self._head)
+        except OSError as error:
+            if time.monotonic() - self._head_seen_at < LOST_SECONDS:
+                return False
+            message = f"the head of the Ray cluster ({self._head}) is lost"
+            hint = "Run the same command again, on this cluster or another one: it continues"
+            raise HeygemError("no-ray-cluster", message, hint=hint) from error
+        self._head_seen_at = time.monotonic()
+        return True
 
     def _failure(self, error: Exception, worker: PoolWorker) -> Failure:
         """Return the failure of a job from what Ray raised instead of the next message of its worker."""
