@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +38,9 @@ class Scores:
         silent: Number of silent frames.
         closure: Share of them in which the mouth is open, NaN without silence.
         real_closure: The same share for the real mouth.
+        bilabials: Number of p, b and m in the clip, 0 if it is not known.
+        bilabials_closed: Share of those in which the real lips touch for which the mouth's do within one frame, or NaN.
+        real_bilabials: Share of all of them in which the real lips touch, or NaN.
         sharpness: Sharpness of the mouth over that of the source video.
         jitter: Jitter of points that speech does not move, over that of the source video.
         flicker: Flicker around the mouth over that of the source video.
@@ -54,6 +58,9 @@ class Scores:
     silent: int
     closure: float
     real_closure: float
+    bilabials: int
+    bilabials_closed: float
+    real_bilabials: float
     sharpness: float
     jitter: float
     flicker: float
@@ -85,7 +92,9 @@ class ClipResult:
     heygem: Scores
 
 
-def evaluate_clip(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> ClipResult:
+def evaluate_clip(
+    clip: Path, group: str, pipeline: Pipeline, folder: Path, bilabials: Sequence[float] = ()
+) -> ClipResult:
     """Render and evaluate one clip.
 
     Args:
@@ -93,6 +102,7 @@ def evaluate_clip(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> C
         group: Group of the clip.
         pipeline: A loaded pipeline.
         folder: Folder for the clip played backwards and the output.
+        bilabials: Times in seconds at which the clip has p, b and m, as far as they are known.
 
     Raises:
         InputError: The sound and the picture of the clip do not start together, so frames cannot be compared.
@@ -111,8 +121,8 @@ def evaluate_clip(clip: Path, group: str, pipeline: Pipeline, folder: Path) -> C
     count = min(len(each.landmarks) for each in tracked)
     real, source, output, hushed = (TrackedVideo(each.video, each.landmarks[:count]) for each in tracked)
     silent = metrics.silent_frames(read_samples(clip), 16000, float(video.fps), count)
-    unmodified = replace(score(source, real, source, silent), leak=1.0)
-    heygem = replace(score(output, real, source, silent), leak=leak(hushed, source))
+    unmodified = replace(score(source, real, source, silent, bilabials), leak=1.0)
+    heygem = replace(score(output, real, source, silent, bilabials), leak=leak(hushed, source))
     return ClipResult(clip.stem, group, real, source, output, unmodified, heygem)
 
 
@@ -121,7 +131,13 @@ def leak(hushed: TrackedVideo, source: TrackedVideo) -> float:
     return metrics.amplitude_ratio(metrics.opening(hushed.landmarks), metrics.opening(source.landmarks))
 
 
-def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, silent: metrics.Mask) -> Scores:
+def score(
+    generated: TrackedVideo,
+    real: TrackedVideo,
+    source: TrackedVideo,
+    silent: metrics.Mask,
+    bilabials: Sequence[float],
+) -> Scores:
     """Compare a generated mouth with the real one.
 
     Args:
@@ -129,9 +145,11 @@ def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, sil
         real: The real clip.
         source: The video that the output was rendered from.
         silent: Which frames are silent, bool (frames,).
+        bilabials: Times of p, b and m in seconds.
     """
     generated_opening, real_opening = metrics.opening(generated.landmarks), metrics.opening(real.landmarks)
     lag, best = metrics.best_lag(generated_opening, real_opening, MAX_LAG)
+    closures = metrics.closing_frames(real_opening, bilabials, float(real.video.fps))
     quality = image_quality(generated, source)
     return Scores(
         correlation=metrics.correlation(generated_opening, real_opening),
@@ -143,6 +161,9 @@ def score(generated: TrackedVideo, real: TrackedVideo, source: TrackedVideo, sil
         silent=int(silent.sum()),
         closure=metrics.open_in_silence(generated_opening, real_opening, silent),
         real_closure=metrics.open_in_silence(real_opening, real_opening, silent),
+        bilabials=len(bilabials),
+        bilabials_closed=metrics.closed_share(generated_opening, real_opening, closures),
+        real_bilabials=len(closures) / len(bilabials) if bilabials else float("nan"),
         sharpness=quality.sharpness,
         jitter=metrics.jitter(generated.landmarks) / metrics.jitter(source.landmarks),
         flicker=quality.flicker,

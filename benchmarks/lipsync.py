@@ -78,20 +78,22 @@ def find_clips(data: Path, only: Group | None) -> list[tuple[str, Path]]:
     return clips
 
 
-def evaluate_clips(clips: Sequence[tuple[str, Path]], folder: Path) -> list[ClipResult]:
+def evaluate_clips(data: Path, clips: Sequence[tuple[str, Path]], folder: Path) -> list[ClipResult]:
     """Render and evaluate clips with one pipeline."""
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    from benchmarks.evaluate import evaluate_clip  # noqa: PLC0415 - after the settings
+    from benchmarks.bilabials import find_bilabials  # noqa: PLC0415 - after the settings
+    from benchmarks.evaluate import evaluate_clip  # noqa: PLC0415
     from heygem_cli.options import EngineOptions  # noqa: PLC0415
     from heygem_cli.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline(EngineOptions(), settings)
+    bilabials = find_bilabials(data, [clip for group, clip in clips if group == "grid"])
     results = []
     for count, (group, clip) in enumerate(clips, 1):
         start = time.perf_counter()
-        results.append(evaluate_clip(clip, group, pipeline, folder))
+        results.append(evaluate_clip(clip, group, pipeline, folder, bilabials.get(clip.name, ())))
         seconds = time.perf_counter() - start
         correlation = results[-1].heygem.correlation
         sys.stderr.write(f"{count}/{len(clips)} {clip.name}: r {correlation:.2f}, {seconds:.0f} s\n")
@@ -121,16 +123,24 @@ def combine_scores(results: Sequence[ClipResult], baseline: dict[str, Scores]) -
 
 
 def mean(scores: Sequence[Scores], name: str) -> float:
-    """Return the mean of a score over the clips where it is known; shares of silent frames are weighted by those."""
+    """Return the mean of a score over the clips where it is known; shares are weighted by what they are shares of."""
     known = [score for score in scores if not math.isnan(score.get(name, float("nan")))]
-    weights = [score["silent"] if name in {"closure", "real_closure"} else 1 for score in known]
+    weights = [score[SHARES[name]] if name in SHARES else 1 for score in known]
     total = sum(score[name] * weight for score, weight in zip(known, weights, strict=True))
-    return total / sum(weights) if known else float("nan")
+    return total / sum(weights) if sum(weights) else float("nan")
 
 
+SHARES = {
+    "closure": "silent",
+    "real_closure": "silent",
+    "bilabials_closed": "bilabials",
+    "real_bilabials": "bilabials",
+}
+"""Scores that are shares, and the number of which they are one."""
 COLUMNS = {
     "r": "correlation", "lag": "lag", "r, best lag": "best", "r, velocity": "velocity", "amplitude": "amplitude",
     "LMD": "distance", "open, silent": "closure", "real": "real_closure",
+    "p b m": "bilabials_closed", "real p b m": "real_bilabials",
     "sharp": "sharpness", "jitter": "jitter", "flicker": "flicker", "seam": "seam", "found": "found", "leak": "leak",
 }  # fmt: skip
 
@@ -141,7 +151,7 @@ def format_score(name: str, value: float) -> str:
         return "–"
     if name == "lag":
         return f"{value:+.0f}" if value == int(value) else f"{value:+.1f}"
-    return f"{value:.0%}" if name in {"closure", "real_closure"} else number(value, 3 if name == "distance" else 2)
+    return f"{value:.0%}" if name in SHARES else number(value, 3 if name == "distance" else 2)
 
 
 def group_clips(clips: Sequence[ClipScores]) -> dict[str, list[ClipScores]]:
@@ -178,6 +188,8 @@ def make_targets(clips: Sequence[ClipScores]) -> list[Target]:
     if unseen := current.get("grid, unseen speakers"):
         r = mean(unseen, "correlation")
         targets.append(Target("grid, unseen speakers: mean correlation", r, 0.84, at_least=True))
+        closed = mean(current["grid, all"], "bilabials_closed")
+        targets.append(Target("grid: share of p, b and m that close within one frame", closed, 0.95, at_least=True))
         largest_lag = max(abs(score["lag"]) for score in current["grid, all"])
         targets.append(Target("grid: largest lag", largest_lag, 1, " frames"))
     if wild := current.get("wild"):
@@ -233,7 +245,7 @@ def main(
         found = find_clips(data, only)
         folder = out or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        results = evaluate_clips(found, folder)
+        results = evaluate_clips(data, found, folder)
         if out:
             write_sheets(results, out)
     clips = combine_scores(results, baseline)

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from training.bilabials import TOUCH, find_closure
 
 from heygem_cli.face.geometry import LIPS, STABLE, Array, canonical_face, head_pose, interocular, mouth_opening
 
@@ -146,6 +147,32 @@ def open_in_silence(generated: Curve, real: Curve, silent: Mask) -> float:
     if not known.any():
         return float("nan")
     return float((generated[known] > np.nanpercentile(real, 5) + OPEN).mean())
+
+
+def closing_frames(real: Curve, times: Sequence[float], fps: float) -> list[int]:
+    """Return the frames in which the real lips touch for bilabials, nearest to where the sound has each.
+
+    Args:
+        real: Opening of the real clip; its 5th percentile is the closed mouth.
+        times: Times of the bilabials in seconds.
+        fps: Frame rate.
+    """
+    above = np.asarray(real - np.nanpercentile(real, 5), np.float32)
+    found = [find_closure(above, time, fps) for time in times]
+    return [frame for frame in found if frame is not None]
+
+
+def closed_share(generated: Curve, real: Curve, frames: Sequence[int]) -> float:
+    """Return the share of closures for which the generated lips touch within one frame; NaN without any.
+
+    Args:
+        generated: Opening of the output.
+        real: Opening of the real clip; its 5th percentile is the closed mouth.
+        frames: See :func:`closing_frames`.
+    """
+    limit = np.nanpercentile(real, 5) + TOUCH
+    touching = [bool((generated[max(0, frame - 1) : frame + 2] <= limit).any()) for frame in frames]
+    return float(np.mean(touching)) if touching else float("nan")
 
 
 def ratio(values: Sequence[float], reference: Sequence[float]) -> float:

@@ -32,11 +32,13 @@ class Utterance:
     Attributes:
         samples: Mono at 16 kHz.
         offsets: (frames, 82) at 25 Hz.
+        closures: (frames,) 1 where the lips are closed for p, b or m, otherwise 0; NaN where it is not known.
         weight: Weight of each frame in training.
     """
 
     samples: Samples
     offsets: Array
+    closures: Array
     weight: float
 
 
@@ -47,11 +49,13 @@ class Example:
     Attributes:
         features: (2 * frames, 384) at 50 Hz, float16 to save memory.
         offsets: (frames, 82) at 25 Hz.
+        closures: (frames,) see :class:`Utterance`.
         weight: Weight of the whole example.
     """
 
     features: npt.NDArray[np.float16]
     offsets: Array
+    closures: Array
     weight: float
 
 
@@ -67,7 +71,7 @@ def make_examples(
         for _ in range(max(1, len(utterances) // 15)):
             frames = int(random.integers(50, WINDOW // SAMPLES_PER_FRAME + 1))
             samples = np.zeros(frames * SAMPLES_PER_FRAME, np.float32)
-            yield _encode([Utterance(samples, closed.repeat(frames, 0), SILENCE_WEIGHT)], encode, random)
+            yield _encode([_silence(samples, closed)], encode, random)
 
 
 def _fill_window(remaining: list[Utterance], closed: Array, random: Random) -> list[Utterance]:
@@ -84,18 +88,24 @@ def _fill_window(remaining: list[Utterance], closed: Array, random: Random) -> l
         space -= needed
         if pause:
             hiss = noise(pause * SAMPLES_PER_FRAME, random) * decibels(-random.uniform(40, 90))
-            parts.append(Utterance(hiss.astype(np.float32), closed.repeat(pause, 0), SILENCE_WEIGHT))
+            parts.append(_silence(hiss.astype(np.float32), closed))
         parts.append(part)
     return parts
+
+
+def _silence(samples: Samples, closed: Array) -> Utterance:
+    frames = len(samples) // SAMPLES_PER_FRAME
+    return Utterance(samples, closed.repeat(frames, 0), np.zeros(frames, np.float32), SILENCE_WEIGHT)
 
 
 def _encode(parts: Sequence[Utterance], encode: Callable[[Samples], Array], random: Random) -> Example:
     samples = record(np.concatenate([part.samples for part in parts]), random)[:WINDOW]
     frames = len(samples) // SAMPLES_PER_FRAME
     offsets = np.concatenate([part.offsets for part in parts])[:frames]
+    closures = np.concatenate([part.closures for part in parts])[:frames]
     weight = sum(part.weight * len(part.offsets) for part in parts)
     features = encode(samples)[: 2 * frames]
-    return Example(features.astype(np.float16), offsets, weight)
+    return Example(features.astype(np.float16), offsets, closures, weight)
 
 
 def vary(utterance: Utterance, random: Random) -> Utterance:
@@ -109,8 +119,14 @@ def vary(utterance: Utterance, random: Random) -> Utterance:
     rows = np.clip((np.arange(frames) + 0.5) * rate - 0.5, 0, len(utterance.offsets) - 1)
     known_rows = np.arange(len(utterance.offsets))
     offsets = np.stack([np.interp(rows, known_rows, column) for column in utterance.offsets.T], axis=1)
+    closures = np.interp(rows, known_rows, utterance.closures)
     gain = decibels(random.uniform(-6, 6))
-    return Utterance((reverberant * gain).astype(np.float32), offsets.astype(np.float32), utterance.weight)
+    return Utterance(
+        (reverberant * gain).astype(np.float32),
+        offsets.astype(np.float32),
+        closures.astype(np.float32),
+        utterance.weight,
+    )
 
 
 def record(samples: Samples, random: Random) -> Samples:

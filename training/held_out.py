@@ -24,7 +24,7 @@ from training.clips import Clip, by_speaker, load_clips
 from training.evaluate import correlation_at, opening
 from training.joint import JointTraining, encode_states, train_jointly
 from training.measure import TRAIN, make_parser
-from training.network import position_means, principal_components, train_network
+from training.network import MouthNetwork, position_means, principal_components, train_network
 from training.speech_model import SpeechModel
 from training.train import make_utterances
 from training.whisper import WhisperEncoder, load_encoder
@@ -53,7 +53,7 @@ def score_speakers(model: SpeechModel, clips: Sequence[Clip]) -> dict[str, float
 
 
 def _score(model: SpeechModel, clip: Clip) -> float:
-    offsets = model(torch.from_numpy(clip.samples)[None])[0].numpy()
+    offsets = model(torch.from_numpy(clip.samples)[None])[0][0].numpy()
     predicted = opening(offsets * speech_gate(speech_levels(clip.samples))[:, None, None])
     frames = min(len(predicted), len(clip.landmarks))
     return correlation_at(predicted[:frames], clip.openings[:frames], 0)
@@ -79,7 +79,7 @@ def start(encoder: WhisperEncoder, examples: Sequence[Example], seed: int) -> Sp
     encoded = [_encoded(encoder, example) for example in examples]
     means = position_means(encoded)
     basis = principal_components(np.concatenate([each.offsets for each in examples]))
-    return SpeechModel(encoder, [train_network(encoded, means, basis, STEPS, seed)], means, basis)
+    return SpeechModel(encoder, [train_network(encoded, means, basis, STEPS, seed)], MouthNetwork(1), means, basis)
 
 
 @torch.no_grad()
@@ -110,7 +110,7 @@ def main() -> None:
     hide_native_output()
     clips = load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN)
     encoder = load_encoder()
-    groups = encode_groups(clips, make_utterances(clips, canonical_face()), encoder)
+    groups = encode_groups(clips, make_utterances(clips, canonical_face(), {}), encoder)
     for seed in SEEDS:
         for name, speakers in judge(clips, groups, encoder, seed).items():
             rows = " ".join(f"{speaker} {r:.3f}" for speaker, r in speakers.items())

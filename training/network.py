@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -47,22 +48,22 @@ class Residual(nn.Module):
 
 
 class MouthNetwork(nn.Module):
-    """Maps speech features to principal components of the lip offsets."""
+    """Maps speech features to principal components of the lip offsets, or to another number of outputs."""
 
-    def __init__(self) -> None:
+    def __init__(self, outputs: int = COMPONENTS) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(FEATURES)
         self.project = nn.Linear(FEATURES, WIDTH)
         self.dropout = nn.Dropout(DROPOUT)
         self.downsample = nn.Conv1d(WIDTH, WIDTH, 5, stride=2, padding=2)
         self.blocks = nn.Sequential(*(Residual(dilation) for dilation in (1, 2, 4)))
-        self.out = nn.Conv1d(WIDTH, COMPONENTS, 1)
+        self.out = nn.Conv1d(WIDTH, outputs, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map features (batch, 2 * frames, 384) to components (batch, frames, 12)."""
+        """Map features (batch, 2 * frames, 384) to outputs (batch, frames, outputs)."""
         x = self.dropout(self.project(self.norm(features))).transpose(1, 2)
-        components: Tensor = self.out(functional.gelu(self.blocks(self.downsample(x))))
-        return components.transpose(1, 2)
+        outputs: Tensor = self.out(functional.gelu(self.blocks(self.downsample(x))))
+        return outputs.transpose(1, 2)
 
 
 def position_means(examples: Sequence[Example]) -> Array:
@@ -111,12 +112,18 @@ def train_network(examples: Sequence[Example], means: Array, basis: Array, steps
         seed: Makes the result reproducible on the same machine.
     """
     torch.manual_seed(seed)
-    network = MouthNetwork().train()
+    network = MouthNetwork()
+    openings = torch.from_numpy(component_openings(basis))
+    batches = _batches(examples, means, basis, steps, np.random.default_rng(seed))
+    return fit(network, (motion_loss(network(features), target, openings) for features, target in batches), steps)
+
+
+def fit(network: MouthNetwork, losses: Iterator[Tensor], steps: int) -> MouthNetwork:
+    """Minimise losses, each of which is computed with the network that the one before has left."""
+    network.train()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps, pct_start=0.1)
-    openings = torch.from_numpy(component_openings(basis))
-    for features, target in _batches(examples, means, basis, steps, np.random.default_rng(seed)):
-        loss = motion_loss(network(features), target, openings)
+    for loss in islice(losses, steps):
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -32,38 +32,47 @@ HALF = ".float16"
 
 
 class SpeechModel(nn.Module):
-    """Whisper's encoder and the mean of several networks, with normalisation and decoding, as in the ONNX file."""
+    """What the ONNX file has: Whisper's encoder, the mean of the motion networks, and that of closures."""
 
     means: Tensor
     basis: Tensor
 
     def __init__(
-        self, encoder: WhisperEncoder, networks: Sequence[MouthNetwork], means: Array | Tensor, basis: Array | Tensor
+        self,
+        encoder: WhisperEncoder,
+        networks: Sequence[MouthNetwork],
+        closing: MouthNetwork,
+        means: Array | Tensor,
+        basis: Array | Tensor,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.networks = nn.ModuleList(networks)
+        self.closing = closing
         self.register_buffer("means", torch.as_tensor(means))
         self.register_buffer("basis", torch.as_tensor(basis))
 
-    def forward(self, samples: Tensor) -> Tensor:
-        """Map the samples (1, n) of a window to lip offsets (1, ceil(n / 640), 41, 2)."""
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the samples (1, n) of a window to lip offsets (1, ceil(n / 640), 41, 2) and closures (1, ceil(n / 640)).
+
+        A closure is the probability, 0 … 1, that the lips are closed for p, b or m.
+        """
         features = self.encoder(samples)
         centered = features - self.means[: features.shape[1]]
         components = torch.stack([network(centered) for network in self.networks]).mean(0)
         offsets: Tensor = components @ self.basis
-        return offsets.reshape(1, -1, POINTS, 2)
+        return offsets.reshape(1, -1, POINTS, 2), self.closing(centered)[..., 0].sigmoid()
 
 
 def export(model: SpeechModel, path: Path) -> None:
-    """Write the ONNX file: ``samples`` (1, n) at 16 kHz to ``offsets`` (1, ceil(n / 640), 41, 2)."""
+    """Write the ONNX file: ``samples`` (1, n) at 16 kHz to ``offsets`` and ``closures``, see :class:`SpeechModel`."""
     torch.onnx.export(
         model.eval(),
         (torch.zeros(1, WINDOW),),
         path,
         input_names=["samples"],
-        output_names=["offsets"],
-        dynamic_axes={"samples": {1: "samples"}, "offsets": {1: "frames"}},
+        output_names=["offsets", "closures"],
+        dynamic_axes={"samples": {1: "samples"}, "offsets": {1: "frames"}, "closures": {1: "frames"}},
         opset_version=OPSET,
         dynamo=False,
         do_constant_folding=False,  # so that the weights keep their names; ONNX Runtime does it as well
@@ -92,7 +101,7 @@ def load(path: Path) -> SpeechModel:
     }
     count = 1 + max(int(match[1]) for name in weights if (match := re.match(r"networks\.(\d+)\.", name)))
     empty = torch.zeros(WINDOW // SAMPLES_PER_FEATURE, FEATURES), torch.zeros(COMPONENTS, 2 * POINTS)
-    model = SpeechModel(WhisperEncoder(), [MouthNetwork() for _ in range(count)], *empty)
+    model = SpeechModel(WhisperEncoder(), [MouthNetwork() for _ in range(count)], MouthNetwork(1), *empty)
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
     return model.eval()
 

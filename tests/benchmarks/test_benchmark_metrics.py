@@ -142,3 +142,20 @@ def test_flicker_measures_alternation_and_not_steady_change() -> None:
     brighter = np.arange(40.0)[:, None] + np.zeros(5)
     assert metrics.flicker(brighter) == pytest.approx(0)
     assert metrics.flicker(brighter + 2.0 * (np.arange(40) % 2)[:, None]) == pytest.approx(4 * 2 / 2)
+
+
+def test_closure_is_the_touching_frame_nearest_to_its_time() -> None:
+    real = np.full(50, 0.1)
+    real[[3, 20, 21, 40]] = 0.0, 0.01, 0.0, 0.0
+    assert metrics.closing_frames(real, [19 / FPS, 41.2 / FPS], FPS) == [20, 40]
+    assert metrics.closing_frames(real, [30 / FPS], FPS) == []
+    assert metrics.closing_frames(np.where(np.arange(50) == 20, np.nan, real), [19 / FPS], FPS) == [21]
+
+
+@pytest.mark.parametrize(("frame", "opening", "share"), [(20, 0.01, 1), (21, 0.0, 1), (22, 0.0, 0), (20, 0.02, 0)])
+def test_lips_must_touch_within_a_frame(frame: int, opening: float, share: float) -> None:
+    real, generated = np.full(50, 0.1), np.full(50, 0.1)
+    real[3:9] = 0
+    generated[frame] = opening
+    assert metrics.closed_share(generated, real, [20]) == share
+    assert np.isnan(metrics.closed_share(generated, real, []))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import wave
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,6 +20,7 @@ from heygem_cli.speech.motion import (
     POINTS,
     MotionModel,
     frame_count,
+    press_lips,
     resample,
 )
 
@@ -25,6 +28,9 @@ RATES = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001
 OPEN = 0.03
 CLOSED = 0.02
 """Inter-ocular distances, below which an opening is not visible."""
+TOUCHING = 0.008
+"""Below which lips that should touch do."""
+EXAMPLE = Path(__file__).parents[2] / "examples" / "audio.wav"
 
 
 def opening(offsets: Array) -> Array:
@@ -148,3 +154,27 @@ def test_model_cards_and_checksums_match_the_models(name: str) -> None:
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     assert f"{digest}  {name}\n" in (folder / "SHA256SUMS").read_text()
     assert digest in (folder / name).with_suffix(".md").read_text()
+
+
+def test_lips_are_pressed_together_by_the_probability_of_a_closure() -> None:
+    lower = [*range(11, 20), *range(31, 40), 40]
+    offsets = np.zeros((4, POINTS, 2), np.float32)
+    offsets[:, lower, 1] = 0.08
+    gaps = opening(press_lips(offsets, np.array([0.0, 0.3, 0.4, 0.6], np.float32)))
+    assert gaps == pytest.approx([0.08, 0.08, 0.04, 0], abs=1e-6)
+    pressed = press_lips(offsets, np.ones(4, np.float32))
+    assert 0 < pressed[0, 40, 1] < 0.08, "the chin follows"
+    assert opening(press_lips(-offsets, np.ones(4, np.float32))) == pytest.approx(-0.08), "lips that are apart only"
+
+
+def test_lips_touch_for_every_bilabial_of_the_example(model: MotionModel) -> None:
+    """The times are those at which the synthesizer that made the example spoke p, b and m."""
+    with wave.open(str(EXAMPLE)) as file:
+        spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 2**15
+        seconds = len(spoken) / file.getframerate()
+    samples = np.interp(np.arange(0, seconds, 1 / RATE), np.arange(len(spoken)) * seconds / len(spoken), spoken)
+    gap = opening(model.predict([samples.astype(np.float32)], Fraction(25)).offsets)
+    for second in (0.67, 3.35, 3.44, 3.79, 4.07, 4.35, 5.68, 6.05, 6.10):
+        frame = int(25 * second)
+        assert gap[frame - 2 : frame + 2].min() < TOUCHING, f"p, b or m at {second} s"
+    assert np.median(gap[5:-5]) > CLOSED

@@ -42,7 +42,7 @@ def examples(encoder: whisper.WhisperEncoder) -> list[augment.Example]:
         samples = 0.3 * swell.repeat(640) * np.sin(2 * np.pi * pitch * np.arange(FRAMES * 640) / 16_000)
         states = joint.encode_states(encoder, samples.astype(np.float32))
         offsets = np.stack([swell, swell**2, 1 - swell], axis=1) @ directions
-        found.append(augment.Example(states.astype(np.float16), offsets.astype(np.float32), FRAMES))
+        found.append(augment.Example(states.astype(np.float16), offsets.astype(np.float32), 0 * swell, FRAMES))
     return found
 
 
@@ -51,7 +51,8 @@ def model(encoder: whisper.WhisperEncoder, examples: Sequence[augment.Example]) 
     torch.manual_seed(0)
     basis = network.principal_components(np.concatenate([example.offsets for example in examples]))
     means = np.zeros((WINDOW // 320, whisper.FEATURES), np.float32)
-    return speech_model.SpeechModel(encoder, [network.MouthNetwork(), network.MouthNetwork()], means, basis).eval()
+    networks = [network.MouthNetwork(), network.MouthNetwork()]
+    return speech_model.SpeechModel(encoder, networks, network.MouthNetwork(1), means, basis).eval()
 
 
 def changed(before: speech_model.SpeechModel, after: speech_model.SpeechModel) -> set[str]:
@@ -136,7 +137,7 @@ def test_speakers_are_scored_by_models_that_have_not_seen_them(
     clips = [talking(name) for name in ("s1", "s4", "sx2", "s26", "s31", "sx9")]
     # The offsets of each speaker tell who it is.
     utterances = [
-        augment.Utterance(clip.samples, np.full((75, 82), number, np.float32), 1.0)
+        augment.Utterance(clip.samples, np.full((75, 82), number, np.float32), np.zeros(75, np.float32), 1.0)
         for number, clip in enumerate(clips, 1)
     ]
     groups = held_out.encode_groups(clips, utterances, encoder)

@@ -19,6 +19,7 @@ pytest.importorskip("librosa", reason="training needs the extra `train`")
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from training.closing import closure_loss, train_closing  # noqa: E402
 from training.whisper import FEATURES  # noqa: E402
 
 from training import augment, cards, clips, evaluate, network, speech_model, train, whisper  # noqa: E402
@@ -69,7 +70,7 @@ def test_frames_without_a_face_are_interpolated() -> None:
 
 
 def test_faster_speech_is_shorter_with_the_same_motion(clip_pair: list[clips.Clip]) -> None:
-    utterance = train.make_utterances(clip_pair, canonical_face())[0]
+    utterance = train.make_utterances(clip_pair, canonical_face(), {})[0]
     for seed in range(20):
         varied = augment.vary(utterance, np.random.default_rng(seed))
         assert len(varied.samples) == 640 * len(varied.offsets)
@@ -79,30 +80,32 @@ def test_faster_speech_is_shorter_with_the_same_motion(clip_pair: list[clips.Cli
 
 def test_exported_network_matches_torch(clip_pair: list[clips.Clip], tmp_path: Path) -> None:
     encoder = whisper.load_encoder()
-    utterances = train.make_utterances(clip_pair, canonical_face())
+    utterances = train.make_utterances(clip_pair, canonical_face(), {})
     examples = list(augment.make_examples(utterances, encoder.encode, 2, np.random.default_rng(0)))
     assert all(len(example.features) == 2 * len(example.offsets) for example in examples)
     basis = network.principal_components(np.concatenate([utterance.offsets for utterance in utterances]))
     means = network.position_means(examples)
     nets = [network.train_network(examples, means, basis, 2, seed) for seed in (1, 2)]
     path = tmp_path / "net.onnx"
-    model = speech_model.SpeechModel(encoder, nets, means, basis)
+    closing = train_closing(examples, examples, means, steps=2, seed=1)
+    model = speech_model.SpeechModel(encoder, nets, closing, means, basis)
     speech_model.export(model, path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     loaded = speech_model.load(path)
     for count in (1, 640, 8_000, 48_000, 49_001, 192_000):
         samples = 0.1 * torch.randn(1, count, generator=torch.manual_seed(count))
-        (output,) = session.run(None, {"samples": samples.numpy()})
+        outputs = session.run(None, {"samples": samples.numpy()})
         with torch.no_grad():
-            expected, again = model(samples).numpy(), loaded(samples).numpy()
-        assert output.shape == (1, -(-count // 640), 41, 2)
-        assert np.allclose(output, expected, atol=1e-4)
-        assert np.allclose(output, again, atol=1e-5)
+            expected, again = model(samples), loaded(samples)
+        assert [output.shape for output in outputs] == [(1, -(-count // 640), 41, 2), (1, -(-count // 640))]
+        for output, of_model, of_file in zip(outputs, expected, again, strict=True):
+            assert np.allclose(output, of_model.numpy(), atol=1e-3)
+            assert np.allclose(output, of_file.numpy(), atol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_network() -> None:
     offsets = np.random.default_rng(0).standard_normal((60, 82)).astype(np.float32)
-    example = augment.Example(np.ones((120, FEATURES), np.float16), offsets, 1.0)
+    example = augment.Example(np.ones((120, FEATURES), np.float16), offsets, np.zeros(60, np.float32), 1.0)
     basis, means = network.principal_components(offsets), np.zeros((600, FEATURES), np.float32)
     first, second, third = (network.train_network([example], means, basis, 2, seed) for seed in (1, 1, 2))
     assert np.array_equal(first.out.weight.detach(), second.out.weight.detach())
@@ -113,7 +116,8 @@ def test_position_means_average_over_examples() -> None:
     expected = np.linspace(0, 1, 600)[:, None] * np.ones((1, FEATURES))
     noise = np.random.default_rng(0).standard_normal((50, 600, FEATURES)) * 0.1
     examples = [
-        augment.Example((expected + sample).astype(np.float16), np.zeros((300, 82), np.float32), 1) for sample in noise
+        augment.Example((expected + sample).astype(np.float16), np.zeros((300, 82), np.float32), np.zeros(300), 1)
+        for sample in noise
     ]
     assert np.abs(network.position_means(examples) - expected).max() < 0.05
 
@@ -197,3 +201,12 @@ def test_timing_loss_ignores_amplitude() -> None:
     network.timing_loss(flat, target).backward()
     assert torch.isfinite(flat.grad).all()
     assert network.timing_loss(target, 0 * target).item() == 0
+
+
+def test_unknown_closures_do_not_count() -> None:
+    logits = torch.tensor([[3.0, -3.0, 9.0, -9.0]])
+    known, unknown = torch.tensor([[1.0, 0.0]]), torch.full((1, 2), torch.nan)
+    right, wrong = (closure_loss(logits, torch.cat([labels, unknown], 1)) for labels in (known, 1 - known))
+    assert right < 0.1
+    assert wrong > 1
+    assert closure_loss(logits[:, 2:], unknown) == 0

@@ -36,14 +36,20 @@ def closed_mouth(points: Array, openings: Array) -> Array:
     count = min(len(openings), max(MIN_CLOSED_FRAMES, round(CLOSED_SHARE * len(openings))))
     smallest = np.argsort(openings, kind="stable")[:count]
     mouth = np.asarray(np.median(points[smallest], axis=0), np.float32)
-    return mouth if float(np.median(openings[smallest])) <= MAX_CLOSED_OPENING else _close(mouth)
+    return mouth if float(np.median(openings[smallest])) <= MAX_CLOSED_OPENING else close_mouth(mouth, np.float32(1))
 
 
-def _close(mouth: Array) -> Array:
+def close_mouth(mouth: Array, share: Array | np.float32) -> Array:
+    """Move the lips and the chin together.
+
+    Args:
+        mouth: (…, 41, 2 or 3) lip points and chin, or their offsets from a closed mouth.
+        share: (…) of the gap between the inner lips that is closed, 0 … 1.
+    """
     closed = mouth.copy()
-    gaps = np.maximum(mouth[_INNER_LOWER, 1] - mouth[_INNER_UPPER, 1], 0)
+    gaps = np.maximum(mouth[..., _INNER_LOWER, 1] - mouth[..., _INNER_UPPER, 1], 0) * np.asarray(share)[..., None]
     for lower, upper in ((_INNER_LOWER, _INNER_UPPER), (_OUTER_LOWER, _OUTER_UPPER)):
-        closed[lower, 1] -= _LOWER_SHARE * gaps
-        closed[upper, 1] += (1 - _LOWER_SHARE) * gaps
-    closed[_CHIN, 1] -= _LOWER_SHARE * gaps.max()
+        closed[..., lower, 1] -= _LOWER_SHARE * gaps
+        closed[..., upper, 1] += (1 - _LOWER_SHARE) * gaps
+    closed[..., _CHIN, 1] -= _LOWER_SHARE * gaps.max(-1)
     return closed

@@ -11,6 +11,7 @@ import numpy as np
 
 from heygem_cli.errors import InputError
 from heygem_cli.face.geometry import Array
+from heygem_cli.face.neutral import close_mouth
 from heygem_cli.media.types import Samples
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
@@ -26,6 +27,9 @@ MOTION_RATE = SAMPLE_RATE // SAMPLES_PER_FRAME
 POINTS = 41
 """The 40 points of :data:`heygem_cli.face.geometry.LIPS`, in that order, and the chin."""
 MODEL = "mouth_motion.onnx"
+CLOSING = 0.3, 0.5
+"""Probabilities of a closure from which the lips move together, and at which they touch. The network's motion alone is
+the average over what is likely, which leaves a gap where the sound is not quite certain."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,20 @@ class MotionModel:
 
     def _run(self, samples: Samples) -> Array:
         """Return the offsets and, in the last column, the speech level of each frame: (frames, 41 * 2 + 1)."""
-        (offsets,) = self.session.run(None, {"samples": samples[None]})
-        flat = np.asarray(offsets).reshape(-1, POINTS * 2)
+        offsets, closures = self.session.run(None, {"samples": samples[None]})
+        flat = press_lips(np.asarray(offsets)[0], np.asarray(closures)[0]).reshape(-1, POINTS * 2)
         return np.concatenate([flat, speech_levels(samples)[:, None]], axis=1)
+
+
+def press_lips(offsets: Array, closures: Array) -> Array:
+    """Bring the lips together where they close for p, b or m.
+
+    Args:
+        offsets: (frames, 41, 2) from the closed mouth.
+        closures: (frames,) probability of a closure.
+    """
+    first, full = CLOSING
+    return close_mouth(offsets, np.clip((closures - first) / (full - first), 0, 1))
 
 
 def frame_count(samples: int, fps: Fraction) -> int:
