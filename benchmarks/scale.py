@@ -2,7 +2,8 @@
 
 ::
 
-    python -m benchmarks.scale driver --rows 100000       # rows planned a second, and memory a row
+    python -m benchmarks.scale driver --rows 1000000      # rows planned a second, and memory a row
+    python -m benchmarks.scale files --rows 10000         # likewise, where each row has files of its own
     python -m benchmarks.scale simulation --rows 20000    # 1,000 nodes, of which 1 % fail in an hour
     python -m benchmarks.scale workers                    # jobs an hour with 1, 2 and 4 processes
     python -m benchmarks.scale ray                        # what Ray costs for each job
@@ -14,16 +15,19 @@ The simulation runs the real queue, rules and journal; only the workers are simu
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 import resource
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from benchmarks.batch_folder import make_face, make_voice
 from benchmarks.report import Target, print_targets
 from benchmarks.scale_workers import measure_nodes, measure_ray, measure_workers
 from heygem_cli.batch.attempts import Attempt, Attempts
@@ -56,17 +60,45 @@ class _Silent:
         """Ignore it."""
 
 
-def plan(folder: Path, rows: int) -> list[PlannedJob]:
-    """Check and plan a manifest of short rows, and print how fast that was and how much memory it took."""
+def plan(folder: Path, rows: int, *, own_files: bool = False) -> list[PlannedJob]:
+    """Check and plan a manifest of short rows, and print how fast that was and how much memory it took.
+
+    Args:
+        folder: Where the manifest and its files go.
+        rows: Number of rows.
+        own_files: Whether each row has an audio and a face video of its own, all short and small, instead of one for
+            all rows.
+    """
+    files = (
+        _copy_files(folder, rows) if own_files else itertools.repeat((EXAMPLES / "audio.wav", EXAMPLES / "face.mp4"))
+    )
     manifest = folder / "list.csv"
-    audio, face = EXAMPLES / "audio.wav", EXAMPLES / "face.mp4"
-    lines = (f"{audio},{face},{number}.mp4\n" for number in range(rows))
-    manifest.write_text("audio,face,output\n" + "".join(lines))
+    with manifest.open("w") as file:
+        file.write("audio,face,output\n")
+        file.writelines(
+            f"{audio},{face},{number}.mp4\n" for number, (audio, face) in zip(range(rows), files, strict=False)
+        )
+    times: list[float] = []
     memory, start = _peak_memory(), time.process_time()
-    jobs = check_batch(BatchRequest(manifest)).plan({})
-    seconds = time.process_time() - start
-    print(f"{rows} rows: {rows / seconds:.0f} planned a second, {(_peak_memory() - memory) / rows:.0f} bytes each")
+    jobs = check_batch(BatchRequest(manifest), lambda *_: times.append(time.process_time())).plan({})
+    probing = times[-1] - times[0]
+    seconds = time.process_time() - start - probing
+    print(
+        f"{rows} rows: {rows / seconds:.0f} planned a second of CPU time, besides {probing:.1f} s to probe their files"
+    )
+    peak = _peak_memory()
+    print(f"{(peak - memory) / rows:.0f} bytes each at the most; {peak / 1e6:.0f} MB with the program itself")
     return jobs
+
+
+def _copy_files(folder: Path, count: int) -> Iterator[tuple[Path, Path]]:
+    """Make pairs of short audio files and small face videos; those of one kind have the same content."""
+    voice, face = make_voice(folder / "voice.wav", 0, 0.2), make_face(folder / "face.mp4", 0, size=64)
+    for number in range(count):
+        yield (
+            Path(shutil.copyfile(voice, folder / f"voice{number}.wav")),
+            Path(shutil.copyfile(face, folder / f"face{number}.mp4")),
+        )
 
 
 def _peak_memory() -> int:
@@ -106,8 +138,8 @@ MEASUREMENTS: Mapping[str, Callable[[Path], list[Target]]] = {
 
 
 def main(
-    part: Literal["driver", "simulation", "workers", "ray", "nodes"],
-    rows: Annotated[int, typer.Option(min=1, help="Of driver and simulation.")] = 20_000,
+    part: Literal["driver", "files", "simulation", "workers", "ray", "nodes"],
+    rows: Annotated[int, typer.Option(min=1, help="Of driver, files and simulation.")] = 20_000,
 ) -> None:
     """Run the program."""
     with tempfile.TemporaryDirectory(prefix="heygem-bench-") as name:
@@ -116,7 +148,7 @@ def main(
             if targets := MEASUREMENTS[part](folder):
                 print_targets(targets)
         else:
-            jobs = plan(folder, rows)
+            jobs = plan(folder, rows, own_files=part == "files")
             if part == "simulation":
                 simulate(folder, jobs)
     load = Path("/proc/loadavg").read_text("ascii").split()[:3]

@@ -10,7 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.batch.journal import parse_events
-from heygem_cli.job import Inputs
+from heygem_cli.batch.rows import Common, Row
+from heygem_cli.job import Inputs, RenderJob
+from heygem_cli.media.names import split_path
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.processes import children
@@ -98,6 +100,12 @@ def is_complete(path: Path, seconds: float) -> bool:
 def make_inputs(seconds: float) -> Inputs:
     audio = AudioInfo(Path("a.wav"), seconds, "pcm_s16le", 16000, 1)
     return Inputs(audio, VideoInfo(Path("f.mp4"), 64, 64, Fraction(25), 1, False, "h264", "yuv420p", ColorTags()))
+
+
+def make_row(job: RenderJob, row_id: str, number: int = 1, output: str | None = None) -> Row:
+    """Make a row of a job; ``output`` is the output as the manifest writes it."""
+    output = f"{row_id}.mp4" if output is None else output
+    return Row(number, None, row_id, output, *split_path(job.output), Common(job), own=job.own)
 
 
 def command_of(pid: int) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from heygem_cli.batch.check import HINTS
+from heygem_cli.batch.input_files import HINTS
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import HeygemError, InputError, NotCapableError, StoppedError
 from heygem_cli.heygem.failures import KNOWN

@@ -19,7 +19,7 @@ def rows_of(*names, videos=("f.mp4",), folder="out", **options):
 def test_a_row_is_a_whole_job():
     made = rows_of("speech/a b.wav")
     (row,) = made.rows
-    assert (row.id, row.output, row.raw.number) == ("f_a b", "f_a b.mp4", 1)
+    assert (row.id, row.output, row.number) == ("f_a b", "f_a b.mp4", 1)
     assert (row.job.audio, row.job.face) == (Path("speech/a b.wav"), Path("f.mp4"))
     assert (row.job.output, row.job.options.loop) == (Path("out/f_a b.mp4"), "hold")
     assert (made.problems, made.notes) == ([], [])

@@ -1,18 +1,20 @@
 """Tests of the order in which workers take jobs."""
 
+from pathlib import Path
+
 import pytest
 
+from batch_program import make_row
 from heygem_cli.batch.job_queue import JobQueue
-from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
-from heygem_cli.batch.rows import Row
+from heygem_cli.job import RenderJob
+
+JOB = RenderJob(Path("a.wav"), Path("f.mp4"), Path("out.mp4"))
 
 
 def jobs(*names):
     """Return jobs such as ``A1``, whose face video is A."""
-    return [
-        PlannedJob(Row(name, name, RawRow(1, None, {}), None), None, "do", "", digests=("", name[0])) for name in names
-    ]
+    return [PlannedJob(make_row(JOB, name), None, "do", "", digests=("", name[0])) for name in names]
 
 
 def taken(queue, *places):

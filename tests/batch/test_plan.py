@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_program import make_inputs
+from batch_program import make_inputs, make_row
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
-from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import (
     PlannedJob,
     choose_action,
@@ -20,7 +19,6 @@ from heygem_cli.batch.plan import (
     output_problem,
     sort_jobs,
 )
-from heygem_cli.batch.rows import Row
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import RenderJob
 from heygem_cli.mesh.models import models_digest
@@ -28,9 +26,9 @@ from heygem_cli.onnx import models_folder
 from heygem_cli.options import BatchOptions, EncodeOptions, Person, RenderOptions
 
 
-def make_row(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
+def row_of(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()):  # noqa: B008
     job = RenderJob(folder / "a.wav", folder / "f.mp4", folder / output, options=options)
-    return Row(f"row{number}", output, RawRow(number, None, {}), job)
+    return make_row(job, f"row{number}", number, output)
 
 
 def planned(row, seconds, face):
@@ -47,7 +45,7 @@ def done_state(path, run="before"):
 def finished(clip, tmp_path):
     """A row whose output of one second is done, and the state of its job."""
     path = shutil.copy(clip, tmp_path / "out.mp4")
-    return make_row(folder=tmp_path), done_state(path)
+    return row_of(folder=tmp_path), done_state(path)
 
 
 def test_done_job_is_not_run_again(finished):
@@ -130,7 +128,7 @@ def test_output_whose_size_alone_is_known_is_probed(finished):
     ],
 )
 def test_action_after_earlier_attempts(state, options, expected):
-    assert choose_action(make_row(), "key", state, "now", options) == expected
+    assert choose_action(row_of(), "key", state, "now", options) == expected
 
 
 JOBS = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([1, 2]), st.integers(1, 5)), max_size=12)
@@ -139,7 +137,7 @@ JOBS = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from([1, 2]), st.in
 @given(JOBS)
 def test_jobs_of_a_face_are_adjacent_and_the_longest_is_first(drawn):
     jobs = [
-        planned(make_row(n, options=RenderOptions(person=Person(None, number=person))), seconds, face)
+        planned(row_of(n, options=RenderOptions(person=Person(None, number=person))), seconds, face)
         for n, (face, person, seconds) in enumerate(drawn)
     ]
     ordered = sort_jobs(jobs)
@@ -211,7 +209,7 @@ def plan(rows, states=None):
 
 
 def test_plan_depends_on_the_content_of_the_files(files):
-    row = make_row(1, folder=files)
+    row = row_of(1, folder=files)
     (job,) = plan([checked(row)])
     assert (job.action, job.audio_seconds, job.needs_rendering) == ("do", 2.0, True)
     states = {"row1": JobState("failed", job.key, "out.mp4", "before")}
@@ -224,28 +222,28 @@ def test_plan_depends_on_the_content_of_the_files(files):
 def test_output_that_was_edited_fails_its_row_unless_it_may_be_overwritten(files):
     output = files / "out.mp4"
     output.write_bytes(b"made")
-    row = make_row(1, folder=files)
-    row = replace(row, job=replace(row.job, own=OwnOutputs(frozenset({file_digest(output)}))))
+    row = row_of(1, folder=files)
+    row = replace(row, own=OwnOutputs(frozenset({file_digest(output)})))
     (job,) = plan([checked(row)])
     assert (job.action, job.error) == ("do", None)
     output.write_bytes(b"edit")
     (job,) = plan([checked(row)])
     assert (job.action, job.error["hint"]) == ("failed", "Use --overwrite to replace it")
     assert "edited or replaced since it was made" in job.reason
-    overwriting = replace(row, job=replace(row.job, options=RenderOptions(overwrite=True)))
+    overwriting = replace(row_of(1, folder=files, options=RenderOptions(overwrite=True)), own=row.own)
     assert plan([checked(overwriting)])[0].action == "do"
 
 
 def test_input_that_changes_after_the_check_fails_its_row(files):
-    rows = [checked(make_row(1, folder=files))]
+    rows = [checked(row_of(1, folder=files))]
     (files / "a.wav").write_bytes(b"longer")
     (job,) = plan(rows)
     assert (job.action, job.reason) == ("failed", "an input has changed since it was checked")
 
 
 def test_unreadable_input_fails_only_its_own_row(files):
-    unreadable_row = replace(make_row(2), job=RenderJob(Path("/proc/self/mem"), files / "f.mp4", Path()))
-    rows = [checked(make_row(1, folder=files)), checked(unreadable_row)]
+    unreadable_row = make_row(RenderJob(Path("/proc/self/mem"), files / "f.mp4", files / "other.mp4"), "row2", 2)
+    rows = [checked(row_of(1, folder=files)), checked(unreadable_row)]
     (files / "a.wav").unlink()
     deleted, unreadable = plan(rows)
     assert (deleted.action, deleted.reason) == ("failed", f"{files}/a.wav: No such file or directory")

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_program import make_inputs
+from batch_program import make_inputs, make_row
 from heygem_cli.batch.attempts import Attempts, job_timeout
 from heygem_cli.batch.journal import open_journal
-from heygem_cli.batch.manifest import RawRow
 from heygem_cli.batch.plan import PlannedJob
-from heygem_cli.batch.rows import Row
 from heygem_cli.batch.runner import BatchRunner
 from heygem_cli.batch.worker import Failure
 from heygem_cli.errors import StoppedError
@@ -21,7 +19,8 @@ from heygem_cli.job import RenderJob
 from heygem_cli.options import BatchOptions, RenderOptions
 from heygem_cli.processes import SIGNALS
 
-ROW = Row("a", "a.mp4", RawRow(1, None, {}), RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4")))
+JOB = RenderJob(Path("a.wav"), Path("f.mp4"), Path("a.mp4"))
+ROW = make_row(JOB, "a")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
 
 @pytest.mark.parametrize("engine", ["heygem", "heygem-http"])
 def test_default_timeout_of_heygem_is_60_times_the_audio(engine):
-    row = replace(ROW, job=replace(ROW.job, options=RenderOptions(engine=engine)))
+    row = make_row(replace(JOB, options=RenderOptions(engine=engine)), "a")
     assert job_timeout(BatchOptions(), PlannedJob(row, make_inputs(60), "do", "")) == 3900
 
 

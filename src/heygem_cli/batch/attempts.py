@@ -29,7 +29,7 @@ MAX_TIMEOUT = 2_000_000.0
 
 def job_timeout(options: BatchOptions, job: PlannedJob) -> float:
     """Return the time limit of a job in seconds."""
-    return time_limit(options.timeout, job.row.job.options.engine, job.audio_seconds)
+    return time_limit(options.timeout, job.row.options.engine, job.audio_seconds)
 
 
 def time_limit(timeout: float | None, engine: str, audio_seconds: float) -> float:
@@ -131,7 +131,7 @@ class Attempts:
         self._journal.write("started", run=self._run_id, id=job.row.id, **fields)
         self.observer.job_started(job)
         # An earlier attempt may have made the output before its process died.
-        made = job.row.job.own.digests | self._journal.states[job.row.id].made
+        made = job.row.own.digests | self._journal.states[job.row.id].made
         receipt = None if worker else self._journal.receipt
         render_job = replace(job.row.job, own=OwnOutputs(made, receipt))
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered

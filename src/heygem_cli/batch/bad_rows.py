@@ -9,8 +9,10 @@ from pathlib import Path
 
 from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.batch.plan import PlannedJob
-from heygem_cli.batch.rows import Row
+from heygem_cli.batch.rows import Common, Row
 from heygem_cli.job import RenderJob
+
+NO_FILES = Common(RenderJob(Path(), Path(), Path()))
 
 
 def unusable_jobs(rows: Iterable[Row], raw_rows: Iterable[RawRow], problems: Iterable[Problem]) -> list[PlannedJob]:
@@ -18,14 +20,16 @@ def unusable_jobs(rows: Iterable[Row], raw_rows: Iterable[RawRow], problems: Ite
 
     Args:
         rows: The rows that describe a job, with problems or without.
-        raw_rows: All rows as they were read.
+        raw_rows: The rows that do not, as they were read.
         problems: Problems of rows.
     """
     by_row: dict[int, list[Problem]] = defaultdict(list)
     for problem in problems:
         if problem.row is not None:
             by_row[problem.row].append(problem)
-    known = {row.raw.number: row for row in rows}
+    if not by_row:
+        return []
+    known = {row.number: row for row in rows}
     raw = {row.number: row for row in raw_rows}
     ids = {row.id for number, row in known.items() if number not in by_row}
     jobs = []
@@ -41,7 +45,7 @@ def unusable_jobs(rows: Iterable[Row], raw_rows: Iterable[RawRow], problems: Ite
 def _nameless(raw: RawRow) -> Row:
     """Return a row whose output is not known."""
     name = (raw.values.get("id") or raw.values.get("output", "").removesuffix(".mp4")).strip()
-    return Row(name or f"row {raw.number}", "", raw, RenderJob(Path(), Path(), Path()))
+    return Row(raw.number, raw.line, name or f"row {raw.number}", "", "", "", NO_FILES)
 
 
 def _describe(problems: Sequence[Problem]) -> str:

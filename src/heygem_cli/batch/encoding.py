@@ -54,7 +54,7 @@ def decode_text(data: bytes) -> str:
         raise EncodingError(f"line {line} is not {name} text (byte {data[error.start]:#04x})", line) from error
     if "\0" in text:
         raise EncodingError("this is not a text file")
-    if encoding == "utf-8":
+    if encoding == "utf-8" and not data.isascii():
         _check_alphabets(data)
     return text
 

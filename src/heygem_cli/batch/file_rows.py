@@ -9,9 +9,10 @@ from pathlib import Path
 from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.batch.media_files import AUDIO, VIDEO, find_media
 from heygem_cli.batch.pairs import Pair, pair_all, pair_by_name
-from heygem_cli.batch.rows import Row, find_duplicates
+from heygem_cli.batch.rows import Common, Row, find_duplicates
 from heygem_cli.errors import InputError, plural, printable
 from heygem_cli.job import RenderJob
+from heygem_cli.media.names import split_path
 from heygem_cli.media.output_format import OUTPUT_FORMATS
 from heygem_cli.name_template import EXISTING, NameTemplate
 from heygem_cli.options import BatchOptions, RenderOptions
@@ -26,7 +27,7 @@ class FileRows:
 
     Attributes:
         rows: The usable rows.
-        raw_rows: All rows.
+        raw_rows: The rows that cannot be used.
         problems: The problems of all rows.
         notes: What was left out, for the user.
     """
@@ -66,10 +67,10 @@ def make_file_rows(
     rows, raw_rows, problems = [], [], []
     for number, pair in enumerate(pairs, 1):
         raw = RawRow(number, None, {"audio": str(pair.audio)} | ({"face": str(pair.face)} if pair.face else {}))
-        raw_rows.append(raw)
-        found_problems = list(_problems(raw, pair))
-        problems += found_problems
-        if not found_problems:
+        if found_problems := list(_problems(raw, pair)):
+            problems += found_problems
+            raw_rows.append(raw)
+        else:
             rows.append(_make_row(raw, folder, options.output_template, defaults))
     problems += find_duplicates(rows, f"Tell them apart with --output-template. {EXISTING}")
     return FileRows(rows, raw_rows, problems, list(_notes(pairs, faces.paths, (*audios.made, *faces.made))))
@@ -110,5 +111,6 @@ def _problems(raw: RawRow, pair: Pair) -> Iterator[Problem]:
 def _make_row(raw: RawRow, folder: Path, template: NameTemplate, defaults: RenderOptions) -> Row:
     audio, face = Path(raw.values["audio"]), Path(raw.values["face"])
     output = template.fill(audio, face)
-    job = RenderJob(audio, face, folder / output, defaults)
-    return Row(output.removesuffix(".mp4") or output, output, raw, job, (str(audio.absolute()), str(face.absolute())))
+    row_id, sources = output.removesuffix(".mp4") or output, (str(audio.absolute()), str(face.absolute()))
+    common = Common(RenderJob(audio, face, Path(), defaults))
+    return Row(raw.number, None, row_id, output, *split_path(folder / output), common, sources)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import functools
-import io
 import itertools
 import json
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,9 +22,11 @@ MAX_LISTED = 1000
 SEPARATORS = (",", ";", "\t")
 _SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?[,;\t ]*(?:\r\n|\r|\n)', re.IGNORECASE)
 """A first line that tells Excel the separator."""
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
+"""A line with its end."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """A problem of a manifest.
 
@@ -44,16 +44,22 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class RawRow:
-    """A row as it was read: its number from 1, its line in the file, and the cells that are not empty."""
+class Place:
+    """Where a row is: its number from 1, and its line in the file, None in a JSON list."""
 
     number: int
     line: int | None
-    values: dict[str, str]
 
     def problem(self, column: str | None, message: str, hint: str = "") -> Problem:
         """Return a problem of this row."""
         return Problem(message, hint, self.number, self.line, column)
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow(Place):
+    """A row as it was read: the cells that are not empty."""
+
+    values: dict[str, str]
 
 
 class ManifestError(InputError):
@@ -104,26 +110,31 @@ def _format_rows(problems: Sequence[Problem]) -> str:
 
 
 def parse_manifest(data: bytes) -> tuple[list[RawRow], list[Problem]]:
-    """Parse a manifest; its first character tells the format.
+    """Return the rows of a manifest that can be read, and all problems, see :func:`read_rows`."""
+    problems: list[Problem] = []
+    return list(read_rows(data, problems)), problems
+
+
+def read_rows(data: bytes, problems: list[Problem]) -> Iterator[RawRow]:
+    """Read a manifest row by row; its first character tells the format.
 
     Args:
         data: CSV with a header, JSON Lines or a JSON list; UTF-8 or UTF-16, with or without a byte order mark.
-
-    Returns:
-        The rows that can be read, and all problems.
+        problems: Receives what is wrong with rows and with the whole file. If nothing can be read, there are no rows.
     """
-    problems: list[Problem] = []
     try:
         text = decode_text(data)
         parse = {"[": _parse_json, "{": _parse_json_lines}.get(text.lstrip()[:1], _parse_csv)
-        rows = list(parse(text, problems))
+        number = 0
+        for number, row in enumerate(parse(text, problems), 1):  # noqa: B007 - counts
+            yield row
     except EncodingError as error:
-        return [], [Problem(error.message, SAVE_AS_UTF_8, line=error.line)]
+        problems.append(Problem(error.message, SAVE_AS_UTF_8, line=error.line))
     except _UnreadableError as error:
-        return [], [error.problem]
-    if not rows and not problems:
-        problems.append(Problem("it has no rows", "Add a header with audio and face, and a row for each video"))
-    return rows, problems
+        problems[:] = [error.problem]
+    else:
+        if not number and not problems:
+            problems.append(Problem("it has no rows", "Add a header with audio and face, and a row for each video"))
 
 
 class _UnreadableError(Exception):
@@ -141,11 +152,10 @@ def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
         problems += _header_problems(header)
     if _missing(header):
         return
-    share = functools.lru_cache(maxsize=1 << 10)(str)  # many rows name the same face video
+    deque(_read_csv(text), maxlen=0)  # nothing is done about the first rows of a file whose end cannot be read
     for number, (line, cells) in enumerate(records, 1):
-        values = {name: share(cell) for name, cell in zip(header, cells, strict=False) if cell.strip()}
-        row = RawRow(number, line, values)
-        if any(cell.strip() for cell in cells[len(header) :]):
+        row = RawRow(number, line, {name: cell for name, cell in zip(header, cells, strict=False) if cell.strip()})
+        if "".join(cells[len(header) :]).strip():
             message = f"it has {len(cells)} cells, the header has {len(header)}"
             problems.append(row.problem(None, message, 'Put a cell that contains the separator in "quotes"'))
         yield row
@@ -154,16 +164,21 @@ def _parse_csv(text: str, problems: list[Problem]) -> Iterator[RawRow]:
 def _read_csv(text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the records that are not empty, each with the number of its first line."""
     separator, text = _split_separator(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    reader = csv.reader(_lines(text), delimiter=separator, skipinitialspace=True, strict=True)
     line = 1
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if "".join(cells).strip():
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         message = f"line {line} is not CSV ({error})"
         raise _UnreadableError(Problem(message, 'Close its "quotes"; write " in a cell as ""', line=line)) from error
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines with their ends; a file object in memory would take four bytes for each character."""
+    return (match[0] for match in _LINE.finditer(text))
 
 
 def _split_separator(text: str) -> tuple[str, str]:
@@ -175,7 +190,7 @@ def _split_separator(text: str) -> tuple[str, str]:
 
 def _find_separator(text: str) -> str:
     """Return the separator that gives the header the most known columns."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    header = next((line for line in _lines(text) if line.strip()), "").strip()
 
     def count_columns(separator: str) -> int:
         return sum(column_name(cell.strip(' "')) in COLUMNS for cell in header.split(separator))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from heygem_cli.batch.check import CheckedRow, FileIdentity
+from heygem_cli.batch.check import CheckedRow
+from heygem_cli.batch.input_files import FileIdentity
 from heygem_cli.batch.journal import JobState
-from heygem_cli.batch.rows import Row
+from heygem_cli.batch.outputs import OutputFolders
+from heygem_cli.batch.rows import Common, Row
 from heygem_cli.batch.worker import to_failure
 from heygem_cli.engines import OF_ANY_ENGINE, find_engine
 from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
@@ -22,8 +25,10 @@ from heygem_cli.files import OwnOutputs, file_digest, file_identity
 from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values, with_found_files
-from heygem_cli.pipeline import check_outputs
+from heygem_cli.person import Person
+from heygem_cli.pipeline import check_output_path
 from heygem_cli.remote import digest_of, version_of
+from heygem_cli.timeline import check_timeline
 
 Action = Literal["do", "changed", "done", "failed"]
 
@@ -81,46 +86,78 @@ def make_plan(
     Returns:
         The jobs in the order in which they are to run.
     """
-    # Many rows have the same face video.
-    examine = functools.lru_cache(maxsize=1 << 10)(_examine)
-    return sort_jobs(
-        [_plan_row(row, states.get(row.row.id), engines, run_id, options, examine=examine) for row in rows]
-    )
+    planner = _Planner(states, engines, run_id, options)
+    return sort_jobs([planner.plan(row) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What rows that have the same files and options depend on, see :class:`PlannedJob`.
+
+    Attributes:
+        identities: Of the files that were read, afterwards.
+        problem: Why a file cannot be read.
+    """
+
+    digests: tuple[str, ...] = ()
+    identities: tuple[FileIdentity, ...] = ()
+    key: str = ""
+    problem: str = ""
+
+
+class _Planner:
+    """Plans rows; what many rows have in common is examined once. The arguments are those of :func:`make_plan`."""
+
+    def __init__(
+        self, states: Mapping[str, JobState], engines: Mapping[str, str], run_id: str, options: BatchOptions
+    ) -> None:
+        self._states = states
+        self._engines = engines
+        self._run_id = run_id
+        self._options = options
+        self._folders = OutputFolders()
+        # Many rows have the same face video, and successive rows often the same audio and options, too.
+        self._examine = functools.lru_cache(maxsize=1 << 10)(_examine)
+        self._recent = functools.lru_cache(maxsize=1 << 10)(self._content)
+
+    def plan(self, checked: CheckedRow) -> PlannedJob:
+        """Plan a row."""
+        row, state = checked.row, self._states.get(checked.row.id)
+        content = self._recent(row.common)
+        problem = content.problem
+        if not problem and content.identities != checked.identities:
+            problem = "an input has changed since it was checked"
+        if problem:
+            return PlannedJob(row, checked.inputs, "failed", problem)
+        action, reason = choose_action(row, content.key, state, self._run_id, self._options)
+        planned = PlannedJob(row, checked.inputs, action, reason, content.key, content.digests)
+        try:
+            if planned.needs_rendering:
+                self._check_outputs(row)
+                _check_sources(row, content.key, state)
+        except InputError as error:
+            return replace(planned, action="failed", reason=error.message, error=to_failure(error).to_dict())
+        return planned
+
+    def _content(self, common: Common) -> _Content:
+        job = common.job
+        try:
+            digests, identities = zip(*map(self._examine, job.inputs), strict=True)
+        except OSError as error:
+            return _Content(problem=from_os_error(error).message)
+        return _Content(digests, identities, content_key(digests, job.options, self._engines[job.options.engine]))
+
+    def _check_outputs(self, row: Row) -> None:
+        if not self._folders.have_room_for(row):
+            check_output_path(row.job)
+            self._folders.add(row)
+        if row.options.timeline is not None:
+            check_timeline(row.job)
 
 
 def _examine(path: Path) -> tuple[str, FileIdentity]:
     """Return the SHA-256 of a file, and its identity afterwards."""
     return file_digest(path), file_identity(path)
-
-
-def _plan_row(
-    checked: CheckedRow,
-    state: JobState | None,
-    engines: Mapping[str, str],
-    run_id: str,
-    options: BatchOptions,
-    *,
-    examine: Callable[[Path], tuple[str, FileIdentity]],
-) -> PlannedJob:
-    row, job = checked.row, checked.row.job
-    try:
-        digests, identities = zip(*map(examine, job.inputs), strict=True)
-        changed = identities != checked.identities
-        problem = "an input has changed since it was checked" if changed else ""
-    except OSError as error:
-        problem = from_os_error(error).message
-    if problem:
-        return PlannedJob(row, checked.inputs, "failed", problem)
-    key = content_key(digests, job.options, engines[job.options.engine])
-    action, reason = choose_action(row, key, state, run_id, options)
-    planned = PlannedJob(row, checked.inputs, action, reason, key, digests)
-    try:
-        if planned.needs_rendering:
-            check_outputs(job)
-            _check_sources(row, key, state)
-    except InputError as error:
-        return replace(planned, action="failed", reason=error.message, error=to_failure(error).to_dict())
-    return planned
 
 
 def _check_sources(row: Row, key: str, state: JobState | None) -> None:
@@ -130,26 +167,29 @@ def _check_sources(row: Row, key: str, state: JobState | None) -> None:
         InputError: ``output-exists``.
     """
     others = () if state is None or state.key == key else state.sources
-    if others not in ((), row.sources) and os.path.lexists(row.job.output) and not row.job.options.overwrite:
+    if others not in ((), row.sources) and os.path.lexists(row.path) and not row.options.overwrite:
         other = next(one for one, own in zip(others, row.sources, strict=True) if one != own)
         message = f"the output exists, made from {printable(other)}"
         hint = "Use another --output-dir or --output-template, or --overwrite to replace it"
-        raise InputError("output-exists", message, hint=hint, path=row.job.output)
+        raise InputError("output-exists", message, hint=hint, path=row.path)
 
 
 def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
     """Sort jobs by face video and person, which share a track, and by audio, the longest first."""
-    faces: dict[tuple[str, str], int] = {}
+    faces: dict[tuple[str, Person, int | None], int] = {}
     videos: dict[str, int] = {}
 
-    def sort_key(job: PlannedJob) -> tuple[int, int, float, int]:
-        options = job.row.job.options
-        digest = job.digests[1] if job.digests else ""
-        video = videos.setdefault(digest, len(videos))
-        face = faces.setdefault((digest, f"{options.person} {options.video_track}"), len(faces))
-        return video, face, -job.audio_seconds, job.row.raw.number
+    @functools.lru_cache(maxsize=1 << 10)
+    def rank(common: Common, digest: str) -> tuple[int, int]:
+        options = common.job.options
+        face = faces.setdefault((digest, options.person, options.video_track), len(faces))
+        return videos.setdefault(digest, len(videos)), face
 
-    return sorted(jobs, key=sort_key)
+    def rank_of(job: PlannedJob) -> tuple[int, int]:
+        return rank(job.row.common, job.digests[1] if job.digests else "")
+
+    by_face = itertools.groupby(sorted(jobs, key=rank_of), rank_of)
+    return [job for _, same in by_face for job in sorted(same, key=lambda job: job.audio_seconds, reverse=True)]
 
 
 def choose_action(row: Row, key: str, state: JobState | None, run_id: str, options: BatchOptions) -> tuple[Action, str]:
@@ -163,7 +203,7 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
     earlier_run = state.run != run_id
     if state.status == "done":
         reason = "forced" if options.force and earlier_run else _output_problem(row, state)
-        if not reason and not all(path.exists() for path in row.job.outputs[1:]):
+        if not reason and row.options.timeline is not None and not row.options.timeline.exists():
             reason = "the timeline is missing"
         return ("do", reason) if reason else ("done", "")
     if state.status == "failed":
@@ -174,9 +214,9 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
 
 
 def _output_problem(row: Row, state: JobState) -> str:
-    url = row.job.remote.output
+    url = row.common.job.remote.output
     if url is None:
-        return output_problem(row.job.output, row.output, state)
+        return output_problem(Path(row.path), row.output, state)
     version = version_of(url)
     if state.output != row.output or version is None:
         return "the output is missing"

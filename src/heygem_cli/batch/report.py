@@ -131,8 +131,8 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     result = state.result or {}
     return JobReport(
         id=job.row.id,
-        row=job.row.raw.number,
-        output=job.row.job.remote.output or (str(job.row.job.output) if job.row.output else ""),
+        row=job.row.number,
+        output=job.row.common.job.remote.output or job.row.path,
         status=status,
         attempts=state.attempts,
         seconds=state.seconds,

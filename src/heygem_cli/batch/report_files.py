@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -47,7 +47,12 @@ class ReportFiles:
     junit: Path | None = None
     failed_manifest: Path | None = None
 
-    def check(self, inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    @property
+    def paths(self) -> list[Path]:
+        """The files to write."""
+        return [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
+
+    def check(self, inputs: Collection[Path], outputs: Iterable[str | Path]) -> None:
         """Check that the files can be written, before hours of work.
 
         Args:
@@ -57,12 +62,9 @@ class ReportFiles:
         Raises:
             InputError: A file cannot be written, or would replace another one.
         """
-        paths = [path for path in (self.report, self.junit, self.failed_manifest) if path is not None]
-        if not paths:
-            return
         folders: dict[str, str] = {}
         taken = {canonical_path(path, folders) for path in outputs}
-        for path in paths:
+        for path in self.paths:
             check_output(path, inputs, suffixes=None)
             canonical = canonical_path(path, folders)
             if canonical in taken:

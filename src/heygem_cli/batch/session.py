@@ -15,7 +15,8 @@ from pathlib import Path
 from heygem_cli import __version__
 from heygem_cli.batch.attempts import Attempts, Observer
 from heygem_cli.batch.bad_rows import unusable_jobs
-from heygem_cli.batch.check import CheckedRow, CheckProgress, check_encoders, check_rows
+from heygem_cli.batch.check import CheckedRow, check_encoders, check_rows
+from heygem_cli.batch.input_files import CheckProgress
 from heygem_cli.batch.journal import JobState, Journal, open_journal, receipt_path, replay
 from heygem_cli.batch.lock import hold_lock, lock_path
 from heygem_cli.batch.manifest import ManifestError
@@ -63,7 +64,7 @@ class CheckedBatch:
 
     def plan(self, states: dict[str, JobState]) -> list[PlannedJob]:
         """Plan every row, see :func:`heygem_cli.batch.plan.make_plan`."""
-        engines = {checked.row.job.options.engine for checked in self.rows}
+        engines = {checked.row.options.engine for checked in self.rows}
         identities = {name: find_engine(name).identity(self.request.engines) for name in engines}
         return make_plan(self.rows, states, identities, self.run_id, self.request.options) + self.unusable
 
@@ -81,11 +82,8 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     source = read_source(request, [name for name, digests in own_outputs.items() if digests])
     rows = source.rows
     manifest = [] if request.manifest is None or request.manifest == STDIN else [request.manifest]
-    inputs = {path for row in rows for path in row.job.inputs}
-    own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
-    outputs = [*own_files, *(path for row in rows for path in row.job.outputs)]
-    request.report_files.check([*manifest, *inputs], outputs)
-    check_engine_options({row.job.options.engine for row in rows}, request.given)
+    _check_report_files(request, manifest, rows)
+    check_engine_options({row.options.engine for row in rows}, request.given)
     checked, file_problems = check_rows(rows, own_outputs, request.engines, protected=manifest, on_progress=on_progress)
     if not request.elsewhere:
         check_encoders(checked)
@@ -95,17 +93,17 @@ def check_batch(request: BatchRequest, on_progress: CheckProgress = lambda *_: N
     if len(tolerated) < len(problems) or any(problem.row is None for problem in problems):
         raise ManifestError(request.name, problems)
     unusable = unusable_jobs(rows, source.raw_rows, tolerated)
-    bad = {job.row.raw.number for job in unusable}
-    usable = [each for each in checked if each.row.raw.number not in bad]
+    bad = {job.row.number for job in unusable}
+    usable = [each for each in checked if each.row.number not in bad]
     chosen = _choose_ids([*(each.row for each in usable), *(job.row for job in unusable)], request)
     run_id, began = continued or (uuid.uuid4().hex[:12], time.time())
     return CheckedBatch(
         request,
-        source.data if request.manifest == STDIN else b"",
+        source.data,
         run_id,
         began,
-        rows=[each for each in usable if each.row.id in chosen],
-        unusable=[job for job in unusable if job.row.id in chosen],
+        rows=[each for each in usable if chosen(each.row.id)],
+        unusable=[job for job in unusable if chosen(job.row.id)],
         notes=source.notes,
     )
 
@@ -131,13 +129,22 @@ def _existing_journals(request: BatchRequest) -> list[Path]:
     return [*own, *request.other_journals()]
 
 
-def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> set[str]:
-    ids = {row.id for row in rows}
-    only = set(request.options.only)
+def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> Callable[[str], bool]:
+    """Return what tells by the id of a row whether it is in this run."""
+    only, shard = frozenset(request.options.only), request.shard
+    ids = {row.id for row in rows} if only else only
     for name in sorted(only - ids):
         hint = did_you_mean(name, ids, "`--dry-run` lists all ids")
         raise InputError("unknown-id", f"--only {printable(name)}: no row has this id", hint=hint)
-    return {name for name in only or ids if request.shard is None or request.shard.contains(name)}
+    return lambda name: (not only or name in only) and (shard is None or shard.contains(name))
+
+
+def _check_report_files(request: BatchRequest, manifest: Sequence[Path], rows: Sequence[Row]) -> None:
+    if request.report_files.paths:
+        inputs = {path for row in rows for path in row.common.job.inputs}
+        own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
+        timelines = [row.options.timeline for row in rows if row.options.timeline is not None]
+        request.report_files.check([*manifest, *inputs], [*own_files, *(row.path for row in rows), *timelines])
 
 
 def run_batch(
@@ -165,7 +172,7 @@ def run_batch(
         journal.write("run", run=batch.run_id, pid=os.getpid(), host=socket.gethostname(), version=__version__)
         RemoteFiles(default_cache_folder()).delete_old()
         jobs = batch.plan(journal.states)
-        folders = {path.parent for job in jobs if job.row.output for path in job.row.job.outputs}
+        folders = _output_folders(jobs)
         for folder in folders:
             remove_stale_parts(folder)
         write_reports = partial(_write_reports, batch, jobs, journal)
@@ -182,6 +189,12 @@ def run_batch(
             _remove_parts(folders, 0.0 if open_pool is None else PARTS_SECONDS)
             result = write_reports(stopped)
     return result
+
+
+def _output_folders(jobs: Sequence[PlannedJob]) -> set[Path]:
+    known = [job.row for job in jobs if job.row.output]
+    timelines = {row.options.timeline for row in known}
+    return {Path(folder) for folder in {row.folder for row in known}} | {path.parent for path in timelines if path}
 
 
 def _remove_parts(folders: Iterable[Path], seconds: float) -> None:
@@ -211,19 +224,19 @@ def _run_elsewhere(
     open_pool: OpenPool,
 ) -> int | None:
     identities = {name: find_engine(name).identity(request.engines) for name in _engines(jobs)}
-    encodings = {job.row.job.options.encode for job in jobs if job.needs_rendering}
+    encodings = {job.row.options.encode for job in jobs if job.needs_rendering}
     setup = WorkerSetup(request.engines, request.settings, identities, encodings, Path.cwd())
     return ParallelRunner(attempts, write_reports=write_reports).run(lambda: open_pool(setup))
 
 
 def _engines(jobs: Iterable[PlannedJob]) -> list[str]:
-    return sorted({job.row.job.options.engine for job in jobs if job.needs_rendering})
+    return sorted({job.row.options.engine for job in jobs if job.needs_rendering})
 
 
 def _write_reports(
     batch: CheckedBatch, jobs: list[PlannedJob], journal: Journal, stopped: int | None = None
 ) -> tuple[BatchReport, list[HeygemError]]:
-    jobs = sorted(jobs, key=lambda job: job.row.raw.number)
+    jobs = sorted(jobs, key=lambda job: job.row.number)
     report = BatchReport(
         manifest=batch.request.name,
         run=batch.run_id,

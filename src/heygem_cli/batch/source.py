@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heygem_cli.batch.file_rows import check_format, make_file_rows
-from heygem_cli.batch.manifest import Problem, RawRow, parse_manifest
+from heygem_cli.batch.manifest import Problem, RawRow, read_rows
 from heygem_cli.batch.media_files import AUDIO, VIDEO, find_media, list_media
 from heygem_cli.batch.request import STDIN, BatchRequest
 from heygem_cli.batch.rows import Row, make_rows
@@ -23,8 +23,8 @@ class Source:
     """The usable rows of a batch, and the problems of all rows.
 
     Attributes:
-        raw_rows: All rows that can be read.
-        data: The content of the manifest; empty for files.
+        raw_rows: The rows that cannot be used, as they were read.
+        data: The content of standard input, if that is the manifest.
         notes: What was left out, for the user.
     """
 
@@ -50,9 +50,13 @@ def read_source(request: BatchRequest, made: Iterable[str]) -> Source:
         found = make_file_rows(request.audios, request.folder, request.options, request.defaults, outputs)
         return Source(found.rows, found.raw_rows, found.problems, notes=found.notes)
     data = _read_manifest(request.manifest)
-    raw_rows, problems = parse_manifest(data)
-    rows, row_problems = make_rows(raw_rows, request.folder, request.defaults)
-    return Source(rows, raw_rows, [*problems, *row_problems], data)
+    problems: list[Problem] = []
+    rows, row_problems = make_rows(read_rows(data, problems), request.folder, request.defaults)
+    problems += row_problems
+    bad = {problem.row for problem in problems}
+    # Read again, since few manifests have any: kept as they were read, all rows would take more memory than the jobs.
+    raw_rows = [row for row in read_rows(data, []) if row.number in bad] if bad else []
+    return Source(rows, raw_rows, problems, data if request.manifest == STDIN else b"")
 
 
 def _read_manifest(manifest: Path) -> bytes:

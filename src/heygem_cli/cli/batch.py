@@ -85,26 +85,27 @@ def batch(
     manifest, audios = choose_source(inputs or [], options, given)
     elsewhere = cluster.ray is not None
     request = BatchRequest(manifest, defaults, engines, options, settings, given, audios, elsewhere)
-    if options.merge_reports:
-        report, unwritten = _merge([Path(name) for name in inputs or []], request)
-    elif options.dry_run:
+    if options.dry_run and not options.merge_reports:
         _show_plan(dry_run(_check(request, display)), as_json=display.as_json)
-        return
     elif options.write_manifest is not None:
         _write_manifest(options.write_manifest, request, display)
-        return
     elif options.watch_folder is not None:
         _watch(options.watch_folder, request, cluster, display)
-        return
     else:
-        report, unwritten = _run(request, cluster, display)
+        reports = [Path(name) for name in inputs or []]
+        _finish(_merge(reports, request) if options.merge_reports else _run(request, cluster, display), display)
+
+
+batch.__doc__ = (batch.__doc__ or "").replace("{options}", ", ".join(ROW_OPTIONS))
+
+
+def _finish(result: tuple[BatchReport, list[HeygemError]], display: DisplayOptions) -> None:
+    """Print the report of a run, and end with its exit status."""
+    report, unwritten = result
     _show_report(report, display)
     for error in unwritten:
         raise error
     raise typer.Exit(report.exit_code)
-
-
-batch.__doc__ = (batch.__doc__ or "").replace("{options}", ", ".join(ROW_OPTIONS))
 
 
 def _check(request: BatchRequest, display: DisplayOptions) -> CheckedBatch:
@@ -167,7 +168,7 @@ def _write_manifest(path: Path, request: BatchRequest, display: DisplayOptions) 
         console().print(Text(f"{printable(path)}: {plural(len(checked.rows), 'row')}"))
     for job in checked.unusable:
         hint = f". {job.hint}" if job.hint else ""
-        console(stderr=True).print(Text(f"row {job.row.raw.number} is left out: {printable(job.reason + hint)}"))
+        console(stderr=True).print(Text(f"row {job.row.number} is left out: {printable(job.reason + hint)}"))
     if checked.unusable:
         raise typer.Exit(3)
 
@@ -214,11 +215,11 @@ def _plan_to_dict(jobs: Sequence[PlannedJob]) -> dict[str, object]:
     listed = [
         {
             "id": job.row.id,
-            "row": job.row.raw.number,
+            "row": job.row.number,
             "action": job.action,
             "why": job.reason,
             "seconds": round(job.audio_seconds, 3),
-            "output": str(job.row.job.output),
+            "output": job.row.path,
         }
         for job in jobs
     ]
@@ -231,12 +232,12 @@ def _plan_table(jobs: Sequence[PlannedJob]) -> Table:
         table.add_column(name, justify="right" if name in ("row", "seconds") else "left")
     for job in jobs:
         table.add_row(
-            str(job.row.raw.number),
+            str(job.row.number),
             Text(printable(job.row.id)),
             Text(job.action, style=COLORS.get(job.action, "")),
             Text(printable(job.reason)),
             f"{job.audio_seconds:.1f}",
-            Text(printable(job.row.job.output)),
+            Text(printable(job.row.path)),
         )
     return table
 

@@ -178,7 +178,7 @@ class BatchProgress:
 
     def job_started(self, job: PlannedJob) -> None:
         """Show the name of the job, or how many run at the same time."""
-        self._running[job.row.raw.number] = 0.0
+        self._running[job.row.number] = 0.0
         if self._bar is not None:
             several = len(self._running) > 1
             name = Text(plural(len(self._running), "job") if several else printable(job.row.id))
@@ -195,7 +195,7 @@ class BatchProgress:
     def job_finished(self, job: PlannedJob, state: JobState, failure: Failure | None) -> None:
         """Show how the attempt ended."""
         self._note_part(job, 0.0)
-        del self._running[job.row.raw.number]
+        del self._running[job.row.number]
         if state.status in ("done", "failed"):
             self._ended += 1
             self._ended_seconds += job.audio_seconds
@@ -216,8 +216,8 @@ class BatchProgress:
 
     def _note_part(self, job: PlannedJob, seconds: float) -> None:
         """Note how much of the audio of a running job is done."""
-        self._running_seconds += seconds - self._running[job.row.raw.number]
-        self._running[job.row.raw.number] = seconds
+        self._running_seconds += seconds - self._running[job.row.number]
+        self._running[job.row.number] = seconds
 
     def _show_done(self) -> None:
         seconds = self._ended_seconds + self._running_seconds

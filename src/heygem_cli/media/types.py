@@ -24,7 +24,7 @@ ChannelSamples = npt.NDArray[np.float32]
 AAC_MAX_CHANNELS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ColorTags:
     """The colour description of a stream in ffmpeg's names (``bt709``, …); None where the file has no tag."""
 
@@ -33,7 +33,7 @@ class ColorTags:
     matrix: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureSize:
     """The size of a picture in pixels, and the width of a pixel divided by its height."""
 
@@ -42,7 +42,7 @@ class PictureSize:
     sample_aspect_ratio: Fraction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoStream:
     """How ffmpeg finds and decodes a video in its file.
 
@@ -58,7 +58,7 @@ class VideoStream:
     decoder: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HdrMetadata:
     """What a display should know to show HDR, in the units of H.264 and HEVC.
 
@@ -72,7 +72,7 @@ class HdrMetadata:
     light_level: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """A face video or a still image, as :func:`heygem_cli.media.read.read_frames` decodes it.
 
@@ -137,7 +137,7 @@ class VideoInfo:
         return self.color.transfer in ("smpte2084", "arib-std-b67")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AudioInfo:
     """An audio stream of a file.
 
