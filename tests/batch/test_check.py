@@ -107,6 +107,24 @@ def test_broken_link_counts_as_existing_output(rows_of, tmp_path):
     ]
 
 
+def test_every_output_of_a_folder_is_checked_after_the_first(rows_of, tmp_path):
+    (tmp_path / "link.mp4").symlink_to("nowhere")
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "THERE.MP4").touch()
+    outputs = ["1.mp4", "link.mp4", "folder.mp4", "THERE.MP4", "x.avi", f"{'x' * 300}.mp4", "2.mp4", ".mp4", "3.MOV"]
+    ids, problems = check(rows_of(*({"output": output} for output in outputs)))
+    assert ids == ["r1", "r7", "r9"]
+    texts = (
+        "link.mp4: the output exists",
+        "the output is a folder",
+        "THERE.MP4: the output exists",
+        "the output cannot have the format",
+        "the name is too long",
+        "/.mp4: the output cannot have the format",
+    )
+    assert all(text in problem for text, problem in zip(texts, problems, strict=True))
+
+
 def test_folder_that_is_a_link_to_itself_is_a_problem(rows_of, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     assert check(rows_of({"output": "loop/r1.mp4"}, {"output": "loop/r2.mp4"}))[1] == [

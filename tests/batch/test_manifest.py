@@ -107,6 +107,11 @@ def test_problem_names_its_place(data, message):
     assert message in "\n".join(format_problems(problems(data)))
 
 
+def test_file_whose_end_cannot_be_read_has_no_rows():
+    rows, (problem,) = parse_manifest(b'audio,face,odd\na,b,c\na,b,c,d\n"a,b\n')
+    assert (rows, problem.line, "is not CSV" in problem.message) == ([], 4, True)
+
+
 def test_all_problems_are_reported_at_once():
     found = problems('{"audio": "a", "fase": "b"}\n[]\n{"audio": "a", "face": "b", "x": 1}\n')
     assert [problem.row for problem in found] == [1, 2, 3]

@@ -234,6 +234,16 @@ def test_output_that_was_edited_fails_its_row_unless_it_may_be_overwritten(files
     assert plan([checked(overwriting)])[0].action == "do"
 
 
+def test_output_that_appears_after_the_check_fails_its_row(files):
+    rows = [checked(row_of(number, folder=files, output=f"{number}.mp4")) for number in range(1, 4)]
+    (files / "2.mp4").touch()
+    assert [(job.action, job.reason) for job in plan(rows)] == [
+        ("do", "new"),
+        ("failed", f"{files}/2.mp4: the output exists"),
+        ("do", "new"),
+    ]
+
+
 def test_input_that_changes_after_the_check_fails_its_row(files):
     rows = [checked(row_of(1, folder=files))]
     (files / "a.wav").write_bytes(b"longer")

@@ -171,6 +171,14 @@ def test_large_manifest_is_read():
     assert (len(rows), problems, row_problems) == (1000, [], [])
 
 
+def test_rows_share_what_they_have_in_common_and_nothing_else():
+    (one, two, other), _ = rows_of({"output": "1.mp4", "crf": "9"}, {"output": "2.mp4", "crf": "9"}, {"id": "3"})
+    assert one.common is two.common
+    assert [(row.job.options.encode.crf, row.path) for row in (one, two, other)] == [
+        (9, "lists/1.mp4"), (9, "lists/2.mp4"), (None, "lists/3.mp4"),
+    ]  # fmt: skip
+
+
 def test_unknown_engine_is_a_problem_of_its_row_only():
     raw = RawRow(1, None, {"audio": "a", "face": "f", "engine": "\x1b]0;x\x07"})
     (row,), (problem,) = make_rows([raw], Path(), RenderOptions())

@@ -110,6 +110,20 @@ def test_output_with_a_backslash_in_its_name_is_kept_where_folders_are_as_on_lin
     assert FileFinder().find_output(f"{tmp_path}/we\\ird.mp4") == tmp_path / "we\\ird.mp4"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x.mp4", ("", "x.mp4")), ("./x.mp4", ("", "x.mp4")), ("/x.mp4", ("/", "x.mp4")), ("a//b/", ("a/", "b")),
+        ("a/.", ("", "a")), ("a/..", ("a/", "..")), ("/", ("/", "")), (".", ("", ".")), ("a/b/x", ("a/b/", "x")),
+    ],
+)  # fmt: skip
+def test_output_is_split_as_its_path_would_be(text, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, name = FileFinder().split_output(text)
+    assert (folder, name) == expected
+    assert Path(folder + name) == Path(text)
+
+
 def test_folder_of_an_output_is_found(tmp_path):
     (tmp_path / NFD).mkdir()
     assert FileFinder().find_output(f"{NFC}/{NFC}", tmp_path) == tmp_path / NFD / NFC
