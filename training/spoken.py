@@ -10,7 +10,6 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import espeakng_loader
 import librosa
 import numpy as np
 
@@ -67,6 +66,8 @@ class Synthesizer:
     """eSpeak NG; a process has one."""
 
     def __init__(self) -> None:
+        import espeakng_loader  # noqa: PLC0415 - not needed to measure or to build the model
+
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         self._blocks: list[Array] = []
         self._starts: list[tuple[str, float]] = []
