@@ -24,8 +24,8 @@ from heygem_cli.options import EncodeOptions
 from heygem_cli.runtime import ffmpeg_threads
 
 NVIDIA_DEVICES = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
-USUAL_WIDTH, USUAL_HEIGHT = 1280, 720
 """One of them exists where there is an NVIDIA GPU: that of Linux, and that of Windows' subsystem for Linux."""
+USUAL_WIDTH, USUAL_HEIGHT = 1280, 720
 
 
 @dataclass
