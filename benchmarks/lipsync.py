@@ -140,7 +140,7 @@ SHARES = {
 COLUMNS = {
     "r": "correlation", "lag": "lag", "r, best lag": "best", "r, velocity": "velocity", "amplitude": "amplitude",
     "LMD": "distance", "open, silent": "closure", "real": "real_closure",
-    "p b m": "bilabials_closed", "real p b m": "real_bilabials",
+    "p b m": "bilabials_closed",
     "sharp": "sharpness", "jitter": "jitter", "flicker": "flicker", "seam": "seam", "found": "found", "leak": "leak",
 }  # fmt: skip
 

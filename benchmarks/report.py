@@ -12,7 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 160
+WIDTH = 172
 
 
 @dataclass(frozen=True)
