@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.batch.journal import parse_events
+from heygem_cli.batch.packed_inputs import PackedInputs, pack
 from heygem_cli.batch.rows import Common, Row
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.names import split_path
@@ -102,10 +103,15 @@ def make_inputs(seconds: float) -> Inputs:
     return Inputs(audio, VideoInfo(Path("f.mp4"), 64, 64, Fraction(25), 1, False, "h264", "yuv420p", ColorTags()))
 
 
+def make_packed_inputs(seconds: float) -> PackedInputs:
+    return pack(make_inputs(seconds))
+
+
 def make_row(job: RenderJob, row_id: str, number: int = 1, output: str | None = None) -> Row:
     """Make a row of a job; ``output`` is the output as the manifest writes it."""
     output = f"{row_id}.mp4" if output is None else output
-    return Row(number, None, row_id, output, *split_path(job.output), Common(job), own=job.own)
+    common = Common(str(job.audio), str(job.face), job.options, job.remote)
+    return Row(number, None, row_id, output, *split_path(job.output), common, own=job.own)
 
 
 def command_of(pid: int) -> bytes:

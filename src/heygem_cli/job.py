@@ -53,10 +53,7 @@ class RenderJob:
     @property
     def inputs(self) -> tuple[Path, ...]:
         """The files that are read: the audio, the face video, and those that options name."""
-        options = self.options
-        named = (options.person.picture, options.drive_audio, options.sound)
-        spoken = (file for speech in options.speak for file in speech.files)
-        return (self.audio, self.face, *(path for path in named if path is not None), *spoken)
+        return (self.audio, self.face, *self.options.files)
 
     @property
     def outputs(self) -> tuple[Path, ...]:

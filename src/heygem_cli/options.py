@@ -198,6 +198,13 @@ class RenderOptions:
     )
     no_cache: bool = option(False, "Do not read or write the cached track of the face video.", changes_output=False)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read besides the audio and the face video."""
+        named = (self.person.picture, self.drive_audio, self.sound)
+        spoken = (file for speech in self.speak for file in speech.files)
+        return (*(path for path in named if path is not None), *spoken)
+
 
 def with_found_files(options: RenderOptions, find: Callable[[str], Path]) -> RenderOptions:
     """Return options in which every file that is read is where ``find`` finds it by its name."""

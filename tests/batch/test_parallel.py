@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from batch_program import make_inputs, make_row
+from batch_program import make_packed_inputs, make_row
 from heygem_cli.batch import parallel
 from heygem_cli.batch.attempts import MAX_LOST_NODES, Attempts
 from heygem_cli.batch.journal import open_journal, replay
@@ -73,7 +73,7 @@ def run(tmp_path):
         jobs = []
         for name in script:
             job = RenderJob(tmp_path / "a.wav", tmp_path / "f.mp4", tmp_path / f"{name}.mp4")
-            jobs.append(PlannedJob(make_row(job, name), make_inputs(1), "do", "", "key"))
+            jobs.append(PlannedJob(make_row(job, name), make_packed_inputs(1), "do", "", "key"))
         pool = pool or Pool(script)
         with open_journal(tmp_path / "j.jsonl") as journal:
             attempts = Attempts(jobs, journal, "now", options, Observer())

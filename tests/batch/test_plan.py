@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_program import make_inputs, make_row
+from batch_program import make_packed_inputs, make_row
 from heygem_cli.batch.check import CheckedRow
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.plan import (
@@ -32,7 +32,7 @@ def row_of(number=1, *, folder=Path(), output="out.mp4", options=RenderOptions()
 
 
 def planned(row, seconds, face):
-    return PlannedJob(row, make_inputs(seconds), "do", "", digests=("audio", face))
+    return PlannedJob(row, make_packed_inputs(seconds), "do", "", digests=("audio", face))
 
 
 def done_state(path, run="before"):
@@ -201,7 +201,7 @@ def files(tmp_path):
 
 
 def checked(row):
-    return CheckedRow(row, make_inputs(2.0), (file_identity(row.job.audio), file_identity(row.job.face)))
+    return CheckedRow(row, make_packed_inputs(2.0), hash((file_identity(row.job.audio), file_identity(row.job.face))))
 
 
 def plan(rows, states=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_program import make_inputs
+from batch_program import make_packed_inputs
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.manifest import RawRow, parse_manifest
 from heygem_cli.batch.plan import PlannedJob
@@ -64,7 +64,7 @@ def test_exit_codes(report, code):
 
 def job(action="do", key="key"):
     rows, _ = make_rows([RawRow(4, None, {"audio": "a", "face": "f", "id": "a"})], Path(), RenderOptions())
-    return PlannedJob(rows[0], make_inputs(2.0), action, "reason", key)
+    return PlannedJob(rows[0], make_packed_inputs(2.0), action, "reason", key)
 
 
 RESULT = {"duration": 2.0, "frames": 50, "frames_without_face": 1, "frames_turned_away": 4}

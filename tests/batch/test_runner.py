@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_program import make_inputs, make_row
+from batch_program import make_packed_inputs, make_row
 from heygem_cli.batch.attempts import Attempts, job_timeout
 from heygem_cli.batch.journal import open_journal
 from heygem_cli.batch.plan import PlannedJob
@@ -46,13 +46,13 @@ def test_only_jobs_that_crashed_twice_are_recorded_as_failed(tmp_path, events, s
 
 
 def test_default_timeout_is_300_seconds_plus_ten_times_the_audio():
-    assert job_timeout(BatchOptions(), PlannedJob(ROW, make_inputs(60), "do", "")) == 900
+    assert job_timeout(BatchOptions(), PlannedJob(ROW, make_packed_inputs(60), "do", "")) == 900
 
 
 @pytest.mark.parametrize("engine", ["heygem", "heygem-http"])
 def test_default_timeout_of_heygem_is_60_times_the_audio(engine):
     row = make_row(replace(JOB, options=RenderOptions(engine=engine)), "a")
-    assert job_timeout(BatchOptions(), PlannedJob(row, make_inputs(60), "do", "")) == 3900
+    assert job_timeout(BatchOptions(), PlannedJob(row, make_packed_inputs(60), "do", "")) == 3900
 
 
 class NullObserver:
@@ -89,7 +89,7 @@ def test_failure_after_a_signal_is_an_interruption(tmp_path):
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         with open_journal(tmp_path / "journal") as journal:
-            job = PlannedJob(ROW, make_inputs(1), "do", "new", "key")
+            job = PlannedJob(ROW, make_packed_inputs(1), "do", "new", "key")
             attempts = Attempts([job], journal, "now", BatchOptions(), NullObserver())
             runner = BatchRunner(attempts, restart=None, write_reports=None)
             assert runner.run(SwallowingWorker) == signal.SIGTERM

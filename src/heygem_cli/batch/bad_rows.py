@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from heygem_cli.batch.manifest import Problem, RawRow
 from heygem_cli.batch.plan import PlannedJob
 from heygem_cli.batch.rows import Common, Row
-from heygem_cli.job import RenderJob
+from heygem_cli.options import RenderOptions
 
-NO_FILES = Common(RenderJob(Path(), Path(), Path()))
+NO_FILES = Common("", "", RenderOptions())
 
 
 def unusable_jobs(rows: Iterable[Row], raw_rows: Iterable[RawRow], problems: Iterable[Problem]) -> list[PlannedJob]:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heygem_cli.batch.input_files import CheckProgress, FileIdentity, InputFiles, identify, probe_inputs
+from heygem_cli.batch.input_files import CheckProgress, InputFiles, identify, probe_inputs
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.outputs import OutputFolders
+from heygem_cli.batch.packed_inputs import PackedInputs, pack
 from heygem_cli.batch.rows import CellProblem, Common, Row
 from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.files import OwnOutputs, file_identity
-from heygem_cli.job import Inputs, RenderJob
+from heygem_cli.job import RenderJob
 from heygem_cli.media.write import check_encoder, check_output
 from heygem_cli.options import EngineOptions
 from heygem_cli.pipeline import check_output_path, check_speakers, used_part
@@ -28,12 +29,12 @@ class CheckedRow:
     Attributes:
         row: The row, with what the batch made under its output.
         inputs: The probed inputs.
-        identities: Of the files of the job as they were probed, see :func:`heygem_cli.files.file_identity`.
+        identities: A hash of what :func:`heygem_cli.files.file_identity` told of each file before it was probed.
     """
 
     row: Row
-    inputs: Inputs
-    identities: tuple[FileIdentity, ...]
+    inputs: PackedInputs
+    identities: int
 
 
 def check_rows(
@@ -60,7 +61,7 @@ def check_rows(
         InputError: An option of an engine cannot be used.
         NotCapableError: An engine does not work on this machine.
     """
-    files = probe_inputs([common.job for common in dict.fromkeys(row.common for row in rows)], on_progress)
+    files = probe_inputs(dict.fromkeys(row.common for row in rows), on_progress)
     checker = _Checker(files, protected)
     checked: list[CheckedRow] = []
     problems: list[Problem] = []
@@ -83,13 +84,13 @@ def check_encoders(rows: Iterable[CheckedRow]) -> None:
         NotCapableError: ``no-encoder``.
     """
     for each in rows:
-        check_encoder(each.row.options.encode, each.inputs.video.width, each.inputs.video.height)
+        check_encoder(each.row.options.encode, each.inputs.width, each.inputs.height)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    inputs: Inputs
-    identities: tuple[FileIdentity, ...]
+    inputs: PackedInputs
+    identities: int
 
 
 class _Checker:
@@ -101,28 +102,15 @@ class _Checker:
     """
 
     def __init__(self, files: InputFiles, protected: Iterable[Path]) -> None:
-        self._files = files
         self._inodes = files.inodes() | {file_identity(path)[:2] for path in protected}
         self._folders = OutputFolders()
-        self._check_recent = functools.lru_cache(maxsize=1 << 10)(self._check_common)
+        # It must not know this object: the files would be kept until the next collection of garbage.
+        self._check_recent = functools.lru_cache(maxsize=1 << 10)(functools.partial(_check_common, files))
 
     def check(self, row: Row) -> tuple[_Found | None, list[CellProblem]]:
         """Return the inputs of a row unless they cannot be used, and all problems of the row."""
         found, problems = self._check_recent(row.common)
         return found, [*problems, *self._check_outputs(row)]
-
-    def _check_common(self, common: Common) -> tuple[_Found | None, list[CellProblem]]:
-        job, found = common.job, None
-        problems = self._files.problems(job)
-        if not problems:
-            try:
-                identities = tuple(self._files.identities[path] for path in job.inputs)
-                found = _Found(used_part(job, self._files.inputs(job)), identities)
-            except HeygemError as error:
-                problems.append(("start", error.message, error.hint))
-        problems += _problem("engine", lambda: check_options(job.options))
-        problems += _problem("speak", lambda: check_speakers(job))
-        return found, problems
 
     def _check_outputs(self, row: Row) -> Iterator[CellProblem]:
         if not self._folders.have_room_for(row):
@@ -148,6 +136,19 @@ class _Checker:
         if identify(path)[:2] in self._inodes:
             message = "the output is an input or the manifest"
             raise InputError("output-is-an-input", message, hint="Name another file", path=path)
+
+
+def _check_common(files: InputFiles, common: Common) -> tuple[_Found | None, list[CellProblem]]:
+    job, found = common.job, None
+    problems = files.problems(common)
+    if not problems:
+        try:
+            found = _Found(pack(used_part(job, files.inputs(common))), hash(files.identities_of(common)))
+        except HeygemError as error:
+            problems.append(("start", error.message, error.hint))
+    problems += _problem("engine", lambda: check_options(job.options))
+    problems += _problem("speak", lambda: check_speakers(job))
+    return found, problems
 
 
 def _problem(column: str, check: Callable[[], object]) -> list[CellProblem]:

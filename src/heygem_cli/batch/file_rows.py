@@ -11,7 +11,6 @@ from heygem_cli.batch.media_files import AUDIO, VIDEO, find_media
 from heygem_cli.batch.pairs import Pair, pair_all, pair_by_name
 from heygem_cli.batch.rows import Common, Row, find_duplicates
 from heygem_cli.errors import InputError, plural, printable
-from heygem_cli.job import RenderJob
 from heygem_cli.media.names import split_path
 from heygem_cli.media.output_format import OUTPUT_FORMATS
 from heygem_cli.name_template import EXISTING, NameTemplate
@@ -112,5 +111,5 @@ def _make_row(raw: RawRow, folder: Path, template: NameTemplate, defaults: Rende
     audio, face = Path(raw.values["audio"]), Path(raw.values["face"])
     output = template.fill(audio, face)
     row_id, sources = output.removesuffix(".mp4") or output, (str(audio.absolute()), str(face.absolute()))
-    common = Common(RenderJob(audio, face, Path(), defaults))
+    common = Common(str(audio), str(face), defaults)
     return Row(raw.number, None, row_id, output, *split_path(folder / output), common, sources)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable
+import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from heygem_cli.batch.rows import CellProblem
+from heygem_cli.batch.rows import CellProblem, Common
 from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import file_identity
-from heygem_cli.job import Inputs, RenderJob, Speaker
+from heygem_cli.job import Inputs, Speaker
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import AudioInfo, VideoInfo
@@ -22,8 +23,8 @@ Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
 Message = tuple[str, str]
 """The message and the hint of an error."""
-Track = tuple[Path, int | None]
-"""A file, and the number of the track that is used; None for the one that players choose."""
+Track = tuple[str, int | None]
+"""A file, as text to save memory, and the number of the track that is used; None for the one that players choose."""
 HINTS = {
     "not-found": "Check the path; in a manifest it is relative to the manifest's folder",
     "is-a-directory": "Name a file in it",
@@ -37,21 +38,26 @@ CheckProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Probed(Generic[Info]):
-    """What probing tracks gave."""
+    """What probing tracks gave; the properties are pickled, since there may be millions of files."""
 
-    infos: dict[Track, Info] = field(default_factory=dict)
+    infos: dict[Track, bytes] = field(default_factory=dict)
     errors: dict[Track, Message] = field(default_factory=dict)
 
     def add(self, tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], done: Callable[[], None]) -> None:
         """Probe tracks, and call ``done`` after each."""
         for track in tracks:
             try:
-                self.infos[track] = probe(*track)
+                self.infos[track] = pickle.dumps(probe(Path(track[0]), track[1]))
             except InputError as error:
                 self.errors[track] = _message(error)
             except OSError as error:
-                self.errors[track] = _message(from_os_error(error, path=track[0]))
+                self.errors[track] = _message(from_os_error(error, path=Path(track[0])))
             done()
+
+    def info(self, path: str | Path, number: int | None) -> Info:
+        """Return the properties of a track that has no error."""
+        info: Info = pickle.loads(self.infos[str(path), number])  # noqa: S301 - made in this process
+        return info
 
 
 @dataclass(frozen=True)
@@ -68,42 +74,51 @@ class InputFiles:
     audios: Probed[AudioInfo] = field(default_factory=Probed)
     faces: Probed[VideoInfo] = field(default_factory=Probed)
     pictures: Probed[VideoInfo] = field(default_factory=Probed)
-    identities: dict[Path, FileIdentity] = field(default_factory=dict)
+    identities: dict[str, FileIdentity] = field(default_factory=dict)
 
     def inodes(self) -> set[FileIdentity]:
         """Return device and inode of each file that can be used."""
         tracks = (*self.audios.infos, *self.faces.infos, *self.pictures.infos)
         return {self.identities[path][:2] for path, _ in tracks}
 
-    def problems(self, job: RenderJob) -> list[CellProblem]:
+    def identities_of(self, common: Common) -> tuple[FileIdentity, ...]:
+        """Return the identity of each input of a job."""
+        return tuple(self.identities[path] for path in common.inputs)
+
+    def problems(self, common: Common) -> list[CellProblem]:
         """Return what is wrong with the files of a job."""
         found = [
-            *((column, self.audios.errors.get(track)) for column, track in _audio_tracks(job)),
-            ("face", self.faces.errors.get(_face_track(job))),
-            *((column, self.pictures.errors.get((path, None))) for column, path in _picture_files(job)),
+            *((column, self.audios.errors.get(track)) for column, track in _audio_tracks(common)),
+            ("face", self.faces.errors.get(_face_track(common))),
+            *((column, self.pictures.errors.get((path, None))) for column, path in _picture_files(common)),
         ]
         return [(column, *error) for column, error in found if error is not None]
 
-    def inputs(self, job: RenderJob) -> Inputs:
+    def inputs(self, common: Common) -> Inputs:
         """Return the probed inputs of a job whose files have no errors."""
-        options, audios = job.options, self.audios.infos
+        options, audios = common.options, self.audios
         speakers = tuple(
-            Speaker(each.person, audios[each.audio, options.audio_track], self._picture(each.person))
+            Speaker(each.person, audios.info(each.audio, options.audio_track), self._picture(each.person))
             for each in options.speak
         )
-        sound = audios[options.sound or job.audio, options.audio_track]
-        drive = None if options.drive_audio is None else audios[options.drive_audio, None]
-        return Inputs(sound, self.faces.infos[_face_track(job)], self._picture(options.person), drive, speakers)
+        sound = audios.info(options.sound or common.audio, options.audio_track)
+        drive = None if options.drive_audio is None else audios.info(options.drive_audio, None)
+        face = self.faces.info(common.face, options.video_track)
+        return Inputs(sound, face, self._picture(options.person), drive, speakers)
 
     def _picture(self, person: Person) -> VideoInfo | None:
-        return None if person.picture is None else self.pictures.infos[person.picture, None]
+        return None if person.picture is None else self.pictures.info(person.picture, None)
 
 
-def probe_inputs(jobs: Collection[RenderJob], on_progress: CheckProgress) -> InputFiles:
+def probe_inputs(commons: Iterable[Common], on_progress: CheckProgress) -> InputFiles:
     """Probe the files of jobs, each once."""
-    audios = dict.fromkeys(track for job in jobs for _, track in _audio_tracks(job))
-    faces = dict.fromkeys(_face_track(job) for job in jobs)
-    pictures = dict.fromkeys((path, None) for job in jobs for _, path in _picture_files(job))
+    audios: dict[Track, None] = {}
+    faces: dict[Track, None] = {}
+    pictures: dict[Track, None] = {}
+    for common in commons:
+        audios.update(dict.fromkeys(track for _, track in _audio_tracks(common)))
+        faces[_face_track(common)] = None
+        pictures.update(dict.fromkeys((path, None) for _, path in _picture_files(common)))
     count, probed = len(audios) + len(faces) + len(pictures), itertools.count(1)
 
     def report() -> None:
@@ -117,7 +132,7 @@ def probe_inputs(jobs: Collection[RenderJob], on_progress: CheckProgress) -> Inp
     return files
 
 
-def identify(path: Path) -> FileIdentity:
+def identify(path: str | Path) -> FileIdentity:
     """Return the identity of a file, see :func:`heygem_cli.files.file_identity`; empty if there is none."""
     try:
         return file_identity(path)
@@ -125,26 +140,26 @@ def identify(path: Path) -> FileIdentity:
         return ()
 
 
-def _audio_tracks(job: RenderJob) -> list[tuple[str, Track]]:
+def _audio_tracks(common: Common) -> list[tuple[str, Track]]:
     """Return the tracks of a job's audio files, each with its column."""
-    options = job.options
-    files = [("speak", speech.audio) for speech in options.speak]
-    if job.audio not in (path for _, path in files):
-        files.insert(0, ("audio", job.audio))
+    options = common.options
+    files = [("speak", str(speech.audio)) for speech in options.speak]
+    if common.audio not in (path for _, path in files):
+        files.insert(0, ("audio", common.audio))
     tracks: list[tuple[str, Track]] = [(column, (path, options.audio_track)) for column, path in files]
     if options.sound is not None:
-        tracks.append(("sound", (options.sound, options.audio_track)))
-    return tracks if options.drive_audio is None else [*tracks, ("drive_audio", (options.drive_audio, None))]
+        tracks.append(("sound", (str(options.sound), options.audio_track)))
+    return tracks if options.drive_audio is None else [*tracks, ("drive_audio", (str(options.drive_audio), None))]
 
 
-def _face_track(job: RenderJob) -> Track:
-    return job.face, job.options.video_track
+def _face_track(common: Common) -> Track:
+    return common.face, common.options.video_track
 
 
-def _picture_files(job: RenderJob) -> list[tuple[str, Path]]:
+def _picture_files(common: Common) -> list[tuple[str, str]]:
     """Return the pictures that say who speaks, each with its column."""
-    people = [("person", job.options.person), *(("speak", speech.person) for speech in job.options.speak)]
-    return [(column, person.picture) for column, person in people if person.picture is not None]
+    people = [("person", common.options.person), *(("speak", speech.person) for speech in common.options.speak)]
+    return [(column, str(person.picture)) for column, person in people if person.picture is not None]
 
 
 def _message(error: HeygemError) -> Message:

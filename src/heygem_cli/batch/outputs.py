@@ -21,7 +21,7 @@ class OutputFolders:
 
     def add(self, row: Row) -> None:
         """Add the folder of an output that was checked."""
-        if row.common.job.remote.output is None:
+        if row.common.remote.output is None:
             self._folders.add(row.folder)
 
     def have_room_for(self, row: Row) -> bool:

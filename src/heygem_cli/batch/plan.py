@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from heygem_cli.batch.check import CheckedRow
-from heygem_cli.batch.input_files import FileIdentity
 from heygem_cli.batch.journal import JobState
 from heygem_cli.batch.outputs import OutputFolders
+from heygem_cli.batch.packed_inputs import PackedInputs
 from heygem_cli.batch.rows import Common, Row
 from heygem_cli.batch.worker import to_failure
 from heygem_cli.engines import OF_ANY_ENGINE, find_engine
 from heygem_cli.errors import HeygemError, InputError, from_os_error, printable
 from heygem_cli.files import OwnOutputs, file_digest, file_identity
-from heygem_cli.job import Inputs
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.options import BatchOptions, RenderOptions, output_values, with_found_files
 from heygem_cli.person import Person
@@ -48,7 +47,7 @@ class PlannedJob:
     """
 
     row: Row
-    inputs: Inputs | None
+    inputs: PackedInputs | None
     action: Action
     reason: str
     key: str = ""
@@ -64,7 +63,7 @@ class PlannedJob:
     @property
     def audio_seconds(self) -> float:
         """Duration of the audio."""
-        return self.inputs.audio.duration if self.inputs else 0.0
+        return self.inputs.seconds if self.inputs else 0.0
 
 
 def make_plan(
@@ -95,12 +94,12 @@ class _Content:
     """What rows that have the same files and options depend on, see :class:`PlannedJob`.
 
     Attributes:
-        identities: Of the files that were read, afterwards.
+        identities: See :class:`heygem_cli.batch.check.CheckedRow`; of the files that were read, afterwards.
         problem: Why a file cannot be read.
     """
 
     digests: tuple[str, ...] = ()
-    identities: tuple[FileIdentity, ...] = ()
+    identities: int = 0
     key: str = ""
     problem: str = ""
 
@@ -140,12 +139,12 @@ class _Planner:
         return planned
 
     def _content(self, common: Common) -> _Content:
-        job = common.job
         try:
-            digests, identities = zip(*map(self._examine, job.inputs), strict=True)
+            digests, identities = zip(*map(self._examine, common.inputs), strict=True)
         except OSError as error:
             return _Content(problem=from_os_error(error).message)
-        return _Content(digests, identities, content_key(digests, job.options, self._engines[job.options.engine]))
+        key = content_key(digests, common.options, self._engines[common.options.engine])
+        return _Content(digests, hash(identities), key)
 
     def _check_outputs(self, row: Row) -> None:
         if not self._folders.have_room_for(row):
@@ -155,7 +154,7 @@ class _Planner:
             check_timeline(row.job)
 
 
-def _examine(path: Path) -> tuple[str, FileIdentity]:
+def _examine(path: str) -> tuple[str, tuple[int, ...]]:
     """Return the SHA-256 of a file, and its identity afterwards."""
     return file_digest(path), file_identity(path)
 
@@ -181,7 +180,7 @@ def sort_jobs(jobs: Sequence[PlannedJob]) -> list[PlannedJob]:
 
     @functools.lru_cache(maxsize=1 << 10)
     def rank(common: Common, digest: str) -> tuple[int, int]:
-        options = common.job.options
+        options = common.options
         face = faces.setdefault((digest, options.person, options.video_track), len(faces))
         return videos.setdefault(digest, len(videos)), face
 
@@ -214,7 +213,7 @@ def choose_action(row: Row, key: str, state: JobState | None, run_id: str, optio
 
 
 def _output_problem(row: Row, state: JobState) -> str:
-    url = row.common.job.remote.output
+    url = row.common.remote.output
     if url is None:
         return output_problem(Path(row.path), row.output, state)
     version = version_of(url)

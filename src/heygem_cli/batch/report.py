@@ -132,7 +132,7 @@ def report_job(job: PlannedJob, state: JobState | None, run_id: str) -> JobRepor
     return JobReport(
         id=job.row.id,
         row=job.row.number,
-        output=job.row.common.job.remote.output or job.row.path,
+        output=job.row.common.remote.output or job.row.path,
         status=status,
         attempts=state.attempts,
         seconds=state.seconds,

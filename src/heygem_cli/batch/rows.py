@@ -38,12 +38,28 @@ class Common:
     """What rows of the same files and options have in common; such rows share one object, which can be a key.
 
     Attributes:
-        job: The job, but for its output.
+        audio: See :class:`heygem_cli.job.RenderJob`; a path takes six times the memory of its text.
+        face: Likewise.
+        options: The options of the job.
+        remote: Which of its files are in object storage.
         cells: The options that the rows themselves set.
     """
 
-    job: RenderJob
+    audio: str
+    face: str
+    options: RenderOptions
+    remote: Remote = NOTHING_REMOTE
     cells: Cells = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The files that are read, as :attr:`heygem_cli.job.RenderJob.inputs`."""
+        return (self.audio, self.face, *map(str, self.options.files))
+
+    @property
+    def job(self) -> RenderJob:
+        """The job, but for its output."""
+        return RenderJob(Path(self.audio), Path(self.face), Path(), self.options, remote=self.remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,7 @@ class Row(Place):
     @property
     def options(self) -> RenderOptions:
         """The options of the job."""
-        return self.common.job.options
+        return self.common.options
 
     @property
     def job(self) -> RenderJob:
@@ -144,11 +160,11 @@ class _Resolver:
     def _row(self, raw: RawRow, common: Common) -> Row:
         row_id, output = raw.values.get("id", "").strip(), raw.values.get("output")
         if output is None:
-            output = f"{row_id or f'{common.job.face.stem}_{common.job.audio.stem}'}.mp4"
+            output = f"{row_id or f'{Path(common.face).stem}_{Path(common.audio).stem}'}.mp4"
             folder, name = split_path(self._folder / output)
         elif is_store_url(output):
             url = output.strip()
-            common = Common(replace(common.job, remote=replace(common.job.remote, output=url)), common.cells)
+            common = replace(common, remote=replace(common.remote, output=url))
             folder, name = split_path(self._files.output_path(url))
         else:
             folder, name = self._finder.split_output(output, self._folder)
@@ -170,7 +186,7 @@ class _Resolver:
             return None, problems
         spoken = found["audio"] if audio is not None else options.speak[0].audio
         remote = Remote(tuple(inputs)) if inputs else NOTHING_REMOTE
-        return Common(RenderJob(spoken, found["face"], Path(), options, remote=remote), cells), []
+        return Common(str(spoken), str(found["face"]), options, remote, cells), []
 
     def _find(self, text: str, inputs: list[RemoteInput]) -> Path:
         if not is_url(text):

@@ -141,7 +141,7 @@ def _choose_ids(rows: Iterable[Row], request: BatchRequest) -> Callable[[str], b
 
 def _check_report_files(request: BatchRequest, manifest: Sequence[Path], rows: Sequence[Row]) -> None:
     if request.report_files.paths:
-        inputs = {path for row in rows for path in row.common.job.inputs}
+        inputs = {Path(path) for common in {row.common for row in rows} for path in common.inputs}
         own_files = [request.journal, lock_path(request.journal), receipt_path(request.journal)]
         timelines = [row.options.timeline for row in rows if row.options.timeline is not None]
         request.report_files.check([*manifest, *inputs], [*own_files, *(row.path for row in rows), *timelines])
