@@ -13,7 +13,7 @@ from heif_factory import write_heic
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.heygem.staging import stage_inputs
 from heygem_cli.job import Inputs
-from heygem_cli.media import image, still
+from heygem_cli.media import still
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_frames
@@ -173,9 +173,14 @@ def test_photographs_of_phones_without_another_profile(profile, tmp_path):
     assert (video.is_still, video.is_converted, video.width, video.height) == (True, False, 128, 64)
 
 
+def test_photographs_of_phones_of_many_tiles(tmp_path):
+    video = probe_video(write_heic(tmp_path / "many.heic", colors=["red"] * 600, columns=30))
+    assert (video.is_still, video.width, video.height) == (True, 1920, 1280)
+
+
 def test_photographs_of_phones_that_are_too_large_or_damaged(tmp_path, monkeypatch):
     path = write_heic(tmp_path / "p3.heic", profile=P3)
-    monkeypatch.setattr(image, "MAX_PIXELS", 5000)
+    monkeypatch.setattr(still, "MAX_PHOTOGRAPH_PIXELS", 5000)
     with pytest.raises(InputError, match="it has 128×64 pixels"):
         probe_video(path)
     path.write_bytes(path.read_bytes()[:-20])

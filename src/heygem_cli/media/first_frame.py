@@ -17,8 +17,9 @@ from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.hdr import parse_hdr
 from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 
-_MESSAGES = 500
-"""Lines that are kept: what the program says about the streams, and some for each frame."""
+_MESSAGES = 10_000
+"""Lines that are kept: what the program says about the streams, and some for each frame. A photograph of 200 million
+pixels has 768 streams, its tiles."""
 
 _STREAM = re.compile(r"Stream #0:(\d+) .*-> ")
 _TIMES = re.compile(r"config in time_base: (\d+/\d+), frame_rate: (\d+/\d+)")

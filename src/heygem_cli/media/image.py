@@ -16,12 +16,14 @@ MAX_STILL_PIXELS = 3840 * 2160
 """Larger photographs are scaled down to as many pixels as 4K has: at 48 million the encoder would take 4 GB of memory,
 and hardly any player shows such a video."""
 MAX_PIXELS = 50_000_000
-"""A photograph of a phone has up to 48 million; no level of H.264 allows more than 8192×4352, but players show it."""
+"""Pixels that ffmpeg decodes; no level of H.264 allows more than 8192×4352, but players show it."""
+MAX_PHOTOGRAPH_PIXELS = 16384 * 12288
+"""Phones take photographs of 200 million pixels; decoding one of those takes up to 1 GB of memory."""
 
 
-def is_too_large(width: int, height: int) -> bool:
+def is_too_large(width: int, height: int, max_pixels: int = MAX_PIXELS) -> bool:
     """Return whether a picture is larger than any that is used."""
-    return max(width, height) > MAX_SIDE or width * height > MAX_PIXELS
+    return max(width, height) > MAX_SIDE or width * height > max_pixels
 
 
 def still_size(width: int, height: int) -> tuple[int, int]:
@@ -39,13 +41,26 @@ def still_notes(width: int, height: int) -> tuple[str, ...]:
     return (f"it has {width}×{height} pixels; it was scaled down to {scaled_width}×{scaled_height}",)
 
 
-def check_size(path: Path, width: int, height: int) -> None:
+@contextmanager
+def allowing_photographs() -> Iterator[None]:
+    """Let Pillow open images of up to :data:`MAX_PHOTOGRAPH_PIXELS`; of itself it refuses those of 180 million."""
+    from PIL import Image
+
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MAX_PHOTOGRAPH_PIXELS
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+def check_size(path: Path, width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
     """Reject a picture that is too large, before it is decoded.
 
     Args:
         path: The file.
         width: As the container says; 0 if it does not, as for an image.
         height: Likewise.
+        max_pixels: How many pixels are possible.
 
     Raises:
         InputError: ``picture-too-large``.
@@ -57,7 +72,7 @@ def check_size(path: Path, width: int, height: int) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                with Image.open(path) as image:
+                with allowing_photographs(), Image.open(path) as image:
                     width, height = image.size
                     size = f"{width}×{height}"
             except Image.DecompressionBombError:
@@ -66,8 +81,8 @@ def check_size(path: Path, width: int, height: int) -> None:
                 raise
             except Exception:  # noqa: BLE001 - a damaged file, or a format that Pillow does not know
                 return
-    if is_too_large(width, height):
-        message = f"it has {size} pixels; at most {MAX_PIXELS // 10**6} million, and {MAX_SIDE} in a row, are possible"
+    if is_too_large(width, height, max_pixels):
+        message = f"it has {size} pixels; at most {max_pixels // 10**6} million, and {MAX_SIDE} in a row, are possible"
         raise InputError("picture-too-large", message, hint="Scale it down, for example to 3840×2160", path=path)
 
 

@@ -15,7 +15,15 @@ from av.stream import Disposition
 from heygem_cli.errors import InputError
 from heygem_cli.media.container import BREAKS_OFF, check_end, demuxer_name, no_frames, open_media, read_packets
 from heygem_cli.media.first_frame import FirstFrame, reading_first_frame
-from heygem_cli.media.image import check_image_complete, check_not_too_small, check_size, still_notes, still_size
+from heygem_cli.media.image import (
+    MAX_PHOTOGRAPH_PIXELS,
+    MAX_PIXELS,
+    check_image_complete,
+    check_not_too_small,
+    check_size,
+    still_notes,
+    still_size,
+)
 from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
@@ -62,7 +70,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             frame = first_frame()
         if frame is None:
             raise no_frames(path, "Convert it to MP4" if source.demuxer == ANIMATION_DEMUXER else "")
-        check_size(path, frame.width, frame.height)
+        is_tiled = source.specifier == _TILES
+        check_size(path, frame.width, frame.height, MAX_PHOTOGRAPH_PIXELS if is_tiled else MAX_PIXELS)
         if frame.stream not in (None, stream.index):
             raise _unsupported(path, "its tracks can be counted in two ways, so it is not clear which one is meant")
         is_still = _is_still(container, source, scan)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 import warnings
@@ -21,7 +22,10 @@ from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.container import open_media
 from heygem_cli.media.image import (
+    MAX_PHOTOGRAPH_PIXELS,
     MAX_PIXELS,
+    MAX_STILL_PIXELS,
+    allowing_photographs,
     check_not_too_small,
     check_size,
     cut_off_image,
@@ -60,10 +64,11 @@ def probe_still(path: Path) -> VideoInfo | None:
     with path.open("rb") as file:
         if is_cut_off_picture(file):
             raise cut_off_image(path)
-    image = _decode(path)
-    if image is None:
+    decoded = _decode(path)
+    if decoded is None:
         return None
-    width, height = still_size(*image.size)
+    image, size = decoded
+    width, height = still_size(*size)
     return VideoInfo(
         path=path,
         width=width,
@@ -78,7 +83,7 @@ def probe_still(path: Path) -> VideoInfo | None:
         sample_aspect_ratio=Fraction(1),
         is_rgb=True,
         has_alpha=image.mode == "RGBA",
-        notes=still_notes(*image.size),
+        notes=still_notes(*size),
     )
 
 
@@ -92,11 +97,13 @@ def opened_pixels(video: VideoInfo) -> Iterator[IO[bytes] | None]:
     if not video.is_converted:
         yield None
         return
-    image = _decode(video.path)
+    decoded = _decode(video.path)
     size = (video.width, video.height)
-    if image is None or still_size(*image.size) != size or (image.mode == "RGBA") != video.has_alpha:
+    if decoded is None or still_size(*decoded[1]) != size or (decoded[0].mode == "RGBA") != video.has_alpha:
         message = "it was another image when it was first read"
         raise HeygemError("reading-failed", message, hint="Do not change it while it is rendered", path=video.path)
+    image = decoded[0]
+    del decoded
     if image.size != size:
         image = image.resize(size, reducing_gap=2)
     with os.fdopen(os.memfd_create("pixels"), "w+b") as file:
@@ -107,9 +114,12 @@ def opened_pixels(video: VideoInfo) -> Iterator[IO[bytes] | None]:
         yield file
 
 
-def _decode(path: Path) -> Image.Image | None:
-    """Return an upright image in sRGB, RGB or RGBA of even size; None if ffmpeg is to decode the file."""
-    check_size(path, 0, 0)
+def _decode(path: Path) -> tuple[Image.Image, tuple[int, int]] | None:
+    """Return an upright image in sRGB, RGB or RGBA of even size; None if ffmpeg is to decode the file.
+
+    One that is much larger than :data:`MAX_STILL_PIXELS` is reduced. The second value is its width and height before.
+    """
+    check_size(path, 0, 0, MAX_PHOTOGRAPH_PIXELS)
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # about damaged metadata
@@ -118,10 +128,16 @@ def _decode(path: Path) -> Image.Image | None:
             return None
         stack.enter_context(image)
         transform = _to_srgb(image)
-        if (transform is None and not _needs_pillow(image, path)) or not _load(image, path):
+        if transform is None and not _needs_pillow(image, path):
             return None
-        check_not_too_small(path, *image.size)
-        return _converted(image, transform)
+        size = image.size
+        check_not_too_small(path, *size)
+        image.draft(None, still_size(*size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that is enough
+        if not _load(image, path):
+            return None
+        converted = _converted(image, transform)
+        width, height = sorted(size, reverse=converted.width > converted.height)
+        return converted, (width, height)
 
 
 def _open(path: Path) -> Image.Image | None:
@@ -133,7 +149,8 @@ def _open(path: Path) -> Image.Image | None:
     Image.init()
     formats = ("TGA",) if path.suffix.lower() == ".tga" else _FORMATS  # nothing in a TGA says that it is one
     try:
-        image = Image.open(path, formats=formats)
+        with allowing_photographs():
+            image = Image.open(path, formats=formats)
         animated = image.format in _ANIMATED and getattr(image, "is_animated", False)
     except StoppedError:
         raise
@@ -163,19 +180,22 @@ def _open_heic(path: Path, profile: bytes) -> Image.Image | None:
 
     data = bytearray()
     with ffmpeg.running(arguments.decode_heic_args(path), stdout=True) as decoder:
-        while len(data) <= 3 * MAX_PIXELS and (block := decoder.stdout.read(1 << 20)):
+        while len(data) <= 3 * MAX_PHOTOGRAPH_PIXELS and (block := decoder.stdout.read(1 << 20)):
             data += block
     try:
-        image = Image.open(io.BytesIO(data), formats=("PPM",))
+        with allowing_photographs():
+            image = Image.open(io.BytesIO(data), formats=("PPM",))
     except OSError:
         return None
-    check_size(path, *image.size)
+    check_size(path, *image.size, MAX_PHOTOGRAPH_PIXELS)
     image.info["icc_profile"] = profile
     return image
 
 
 def _needs_pillow(image: Image.Image, path: Path) -> bool:
-    """Return whether ffmpeg would show the image wrongly or not at all."""
+    """Return whether ffmpeg would show the image wrongly or not at all, or with more memory than a photograph takes."""
+    if image.width * image.height > MAX_PIXELS:
+        return True
     # Of AVIF it does not apply the transparency, and does not know all ways of storing a picture.
     return image.format in _ALWAYS or (image.format == "AVIF" and (image.mode == "RGBA" or not _opens(path)))
 
@@ -195,7 +215,7 @@ def _load(image: Image.Image, path: Path) -> bool:
 
 
 def _converted(image: Image.Image, transform: ImageCms.ImageCmsTransform | None) -> Image.Image:
-    image = _plain(_upright(image))
+    image = _reduced(_plain(_upright(image)))
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
     color = image.convert(image.mode.removesuffix("A"))
     color = color.convert("RGB") if transform is None else transform.apply(color)
@@ -204,15 +224,22 @@ def _converted(image: Image.Image, transform: ImageCms.ImageCmsTransform | None)
     return color.crop((0, 0, color.width // 2 * 2, color.height // 2 * 2))
 
 
+def _reduced(image: Image.Image) -> Image.Image:
+    """Return an image of still more pixels than are used, of which a photograph may have many times as many."""
+    factor = math.isqrt(image.width * image.height // MAX_STILL_PIXELS)
+    return image.reduce(factor) if factor > 1 else image
+
+
 def _upright(image: Image.Image) -> Image.Image:
     from PIL import ImageOps
 
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except StoppedError:
         raise
-    except Exception:  # noqa: BLE001 - damaged EXIF data, which browsers ignore
-        return image
+    except Exception:  # noqa: BLE001, S110 - damaged EXIF data, which browsers ignore
+        pass
+    return image
 
 
 def _plain(image: Image.Image) -> Image.Image:
