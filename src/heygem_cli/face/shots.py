@@ -35,17 +35,29 @@ DISSOLVE_STEADINESS = 0.5
 """Change in the second half, relative to that in the first, below which the dissolve has ended."""
 DISSOLVE_REST = 2
 """Frames without such a change after which a dissolve has ended."""
+FADE_REST = 0.5
+"""Difference that remains where the contrast and the colour of one picture are made those of the other, relative to
+that before, below which it is a fade, or the light of a flash."""
+BLANK_LEVELS = 3.0
+"""Standard deviation of the luma, below which a picture that is black or white shows nothing ..."""
+BLACK, WHITE = 40.0, 215.0
+"""... and its mean, at the most and at the least. Of an even grey it is not known whether it is a fade."""
+SAME_PICTURE = 0.6
+"""Correlation with the last picture before a blank one, above which the same picture goes on."""
 
 
 class ShotDetector:
     """Compares each frame with the ones before it.
 
     At a cut the picture changes much more than in the frames before, so that pans and moving people are no cuts. A
-    flash counts as a cut at its beginning and at its end: a false cut only means that the faces are searched anew.
-    A dissolve is a shot of its own.
+    dissolve is a shot of its own. Fades, flashes, and black and white frames belong to the shot before, which goes on
+    unless another picture follows.
     """
 
     def __init__(self) -> None:
+        self._is_first = True
+        self._last: Array | None = None
+        """The last picture that was not blank."""
         self._pictures: deque[Array] = deque(maxlen=DISSOLVE_FRAMES + 1)
         self._changes: deque[float] = deque(maxlen=HISTORY)
         self._dissolve = 0
@@ -53,11 +65,17 @@ class ShotDetector:
     def is_new(self, frame: Frame) -> bool:
         """Return whether a shot begins with this frame; the first frame begins one."""
         picture = small_picture(frame)
-        change = float(np.abs(picture - self._pictures[-1]).mean()) if self._pictures else np.inf
+        is_first, self._is_first = self._is_first, False
+        if _is_blank(picture):
+            self._begin()
+            return is_first
+        before, self._last = self._last, picture
+        if not self._pictures:
+            self._pictures.append(picture)
+            return is_first or (before is not None and _correlation(before, picture) < SAME_PICTURE)
+        change = _change(self._pictures[-1], picture)
         if change > max(MIN_CHANGE, CUT_RATIO * max(self._changes, default=0.0)):
-            self._pictures.clear()
-            self._changes.clear()
-            self._dissolve = 0
+            self._begin()
             self._pictures.append(picture)
             return True
         self._changes.append(change)
@@ -65,6 +83,39 @@ class ShotDetector:
         dissolving = self._dissolve > 0
         self._dissolve = DISSOLVE_REST if _is_dissolve(self._pictures) else max(0, self._dissolve - 1)
         return dissolving != (self._dissolve > 0)
+
+    def _begin(self) -> None:
+        self._pictures.clear()
+        self._changes.clear()
+        self._dissolve = 0
+
+
+def _is_blank(picture: Array) -> bool:
+    """Return whether a small picture is black or white."""
+    luma = picture[..., 0]
+    return float(luma.std()) < BLANK_LEVELS and not BLACK < float(luma.mean()) < WHITE
+
+
+def _change(before: Array, after: Array) -> float:
+    """Return the mean absolute difference of two small pictures, in levels; that of a fade is what it does not explain.
+
+    In a fade, and in the light of a flash, all contrasts change by the same factor, and all colours by the same amount.
+    """
+    change = float(np.abs(after - before).mean())
+    one, other = _contrasts(before), _contrasts(after)
+    gain = max(0.0, float((one * other).sum()) / max(float((one * one).sum()), 1.0))
+    rest = float(np.abs(other - gain * one).mean())
+    return rest if rest < FADE_REST * change else change
+
+
+def _correlation(one: Array, other: Array) -> float:
+    one, other = _contrasts(one), _contrasts(other)
+    return float((one * other).sum()) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1.0)
+
+
+def _contrasts(picture: Array) -> Array:
+    """Return how a small picture differs from its mean colour."""
+    return np.asarray(picture - picture.mean((0, 1)), np.float32)
 
 
 def _is_dissolve(pictures: deque[Array]) -> bool:
@@ -80,7 +131,8 @@ def _is_dissolve(pictures: deque[Array]) -> bool:
     norms = float(np.linalg.norm(first)), float(np.linalg.norm(second))
     if norms[1] < DISSOLVE_STEADINESS * norms[0] or float(first @ second) < DISSOLVE_LINEARITY * norms[0] * norms[1]:
         return False
-    return not _is_pan(pictures[0], pictures[-1], mean)
+    is_fade = _change(pictures[0], pictures[-1]) < FADE_REST * mean
+    return not is_fade and not _is_pan(pictures[0], pictures[-1], mean)
 
 
 def _is_pan(before: Array, after: Array, change: float) -> bool:
