@@ -73,6 +73,12 @@ class Remote:
     inputs: tuple[RemoteInput, ...] = ()
     output: str | None = None
 
+    def with_urls(self, text: str) -> str:
+        """Return a message with the URL of each input instead of where it was fetched to, which nobody knows."""
+        for each in self.inputs:
+            text = text.replace(printable(each.path), printable(each.url))
+        return text
+
 
 @dataclass
 class RemoteFiles:

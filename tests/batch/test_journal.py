@@ -267,3 +267,11 @@ def test_file_that_is_not_a_journal_is_kept(tmp_path, content):
     with pytest.raises(InputError, match="is not an event of a batch"), open_journal(tmp_path / "j.jsonl"):
         pass
     assert (tmp_path / "j.jsonl").read_bytes() == content
+
+
+def test_state_has_only_what_is_used_of_a_result():
+    states = {}
+    apply_event(states, {"event": "started", "time": 1.0, "run": "r", "id": "a", "key": "k", "output": "o"})
+    result = {"duration": 1.0, "frames": 25, "seconds": {"render": 1.0}, "engine": "mesh"}
+    apply_event(states, {"event": "done", "time": 2.0, "run": "r", "id": "a", "result": result})
+    assert states["a"].result == {"duration": 1.0, "frames": 25}

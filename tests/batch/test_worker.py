@@ -1,6 +1,7 @@
 """Tests of what a worker does with one job."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from heygem_cli.batch.worker import Failure, WorkItem, run_job
 from heygem_cli.errors import HeygemError, InputError, StoppedError
 from heygem_cli.files import file_digest
 from heygem_cli.job import Progress, RenderJob
+from heygem_cli.remote import Remote, RemoteInput
 
 
 class FakePipeline:
@@ -55,6 +57,14 @@ def test_changed_input_fails_the_job(item, change, code):
     item.job.face.write_text("another") if change == "write" else item.job.face.unlink()
     failure = run_job(pipeline, item, None)
     assert (failure.code, failure.retryable, pipeline.inputs) == (code, False, [])
+
+
+def test_failure_names_the_url_of_a_fetched_input(item):
+    fetched = RemoteInput("s3://bucket/a.wav", "1", item.job.audio)
+    error = InputError("no-speech", "nothing is said", hint=f"Listen to {item.job.audio}", path=item.job.audio)
+    failure = run_job(fail(error), replace(item, job=replace(item.job, remote=Remote((fetched,)))), None)
+    assert failure.message == "s3://bucket/a.wav: nothing is said"
+    assert failure.hint == "Listen to s3://bucket/a.wav"
 
 
 def test_input_that_changes_during_the_job_fails_it(item):

@@ -116,6 +116,15 @@ def test_inputs_from_a_web_server(batch):
     assert f"column audio: {address}/none.wav: there is no such file. Check the address" in done.stderr
 
 
+def test_errors_name_the_url_of_a_file(batch, bucket):
+    bucket.pipe_file("media/in/text.wav", b"no sound")
+    batch.rows("audio,face,id\ns3://media/in/text.wav,s3://media/face.mp4,one\n")
+    done = batch.run()
+    assert done.returncode == 2
+    assert "column audio: s3://media/in/text.wav: " in done.stderr
+    assert "/files/" not in done.stderr
+
+
 KILLED = """
 import importlib, os, sys
 from heygem_cli.__main__ import main

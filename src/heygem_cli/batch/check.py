@@ -148,7 +148,8 @@ def _check_common(files: InputFiles, common: Common) -> tuple[_Found | None, lis
             problems.append(("start", error.message, error.hint))
     problems += _problem("engine", lambda: check_options(job.options))
     problems += _problem("speak", lambda: check_speakers(job))
-    return found, problems
+    with_urls = common.remote.with_urls
+    return found, [(column, with_urls(message), with_urls(hint)) for column, message, hint in problems]
 
 
 def _problem(column: str, check: Callable[[], object]) -> list[CellProblem]:

@@ -142,7 +142,7 @@ class _Planner:
         try:
             digests, identities = zip(*map(self._examine, common.inputs), strict=True)
         except OSError as error:
-            return _Content(problem=from_os_error(error).message)
+            return _Content(problem=common.remote.with_urls(from_os_error(error).message))
         key = content_key(digests, common.options, self._engines[common.options.engine])
         return _Content(digests, hash(identities), key)
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Protocol
 
@@ -42,7 +42,6 @@ class WorkItem:
     """A job with everything that a worker needs; it can be pickled.
 
     Attributes:
-        inputs: The probed inputs.
         digests: SHA-256 of each input.
         timeout: Limit of wall-clock time in seconds.
     """
@@ -106,7 +105,8 @@ def run_job(pipeline: Pipeline, item: WorkItem, on_progress: ProgressCallback) -
         raise
     # An unexpected error of one job must not end the batch; --debug shows where it happened.
     except Exception as error:  # noqa: BLE001
-        return to_failure(error)
+        failure, with_urls = to_failure(error), item.job.remote.with_urls
+        return replace(failure, message=with_urls(failure.message), hint=with_urls(failure.hint))
 
 
 def to_failure(error: BaseException) -> Failure:
