@@ -165,7 +165,9 @@ def check_audio_args(audio: AudioInfo | None, container: OutputFormat = MP4) -> 
     """Build the arguments that decode audio, or that of a file on stdin, up to the first error."""
     source = ["-f", container.demuxer, "-i", "pipe:0"] if audio is None else _audio_input_args(audio)
     stream = 0 if audio is None else audio.stream
-    return [*_COMMON, "-xerror", *source, "-map", f"0:a:{stream}", "-f", "null", "-"]
+    # Times that go back, where recordings were joined, are no damage.
+    times = [] if audio is None or audio.reliable_times else ["-filter:a", _IGNORE_TIMES]
+    return [*_COMMON, "-xerror", *source, "-map", f"0:a:{stream}", *times, "-f", "null", "-"]
 
 
 def stage_video_args(video: VideoInfo, output: Path, *, count: int, hold: bool) -> list[str]:

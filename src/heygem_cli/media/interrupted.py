@@ -73,7 +73,7 @@ _CHUNK_FORMATS = (
         bytes.fromhex("3026b2758e66cf11"), 0, re.compile(rb"\x30\x26|\x36\x26|\x90\x08|\xd3\x29|\xf8\x03|\xd0\x3f"),
         16, 8, "little", size_of_all=True,
     ),
-    _ChunkFormat(b"caff", 8, re.compile(rb"[ -~]{4}"), 4, 8, "big"),
+    _ChunkFormat(b"caff", 8, re.compile(rb"(?!caff)[ -~]{4}"), 4, 8, "big"),
     _ChunkFormat(
         bytes.fromhex("726966662e91cf11a5d628db04c10000"), 40, re.compile(rb"[ -~]{4}"), 16, 8, "little",
         size_of_all=True, alignment=8,
@@ -171,10 +171,12 @@ def _elements(file: BinaryIO, size: int) -> Iterator[Part]:
 
 
 def _tags(file: BinaryIO, size: int) -> Iterator[Part]:
-    """Yield the tags of an FLV file."""
+    """Yield the tags of an FLV file, up to another one that was appended to it."""
     start = 13
     while start < size:
         header = _read(file, start, 4)
+        if header.startswith(b"FLV"):
+            return
         if not header[0]:
             yield _ZEROS, size + 1
             return

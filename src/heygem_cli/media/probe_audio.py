@@ -24,7 +24,7 @@ from heygem_cli.media.container import (
     timestamp,
 )
 from heygem_cli.media.first_samples import reading_first_samples
-from heygem_cli.media.joined import joined_notes
+from heygem_cli.media.joined import JOINED_FRAGMENTS, joined_notes
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -67,6 +67,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path) or scan.notes or _short_note(demuxer, stream, scan)
+        notes = (*track_note(streams, stream, track), *delay_note, *end_note, *joined_notes(path))
         return AudioInfo(
             path=path,
             duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
@@ -82,7 +83,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             reliable_times=scan.reliable,
             # An MP4 cannot skip the beginning of a stream that starts late.
             seamless=scan.seamless and not (delay and scan.skipped * stream.codec_context.sample_rate > MAX_PRIMING),
-            notes=(*track_note(streams, stream, track), *delay_note, *end_note, *joined_notes(path)),
+            notes=tuple(dict.fromkeys(notes)),
         )
 
 
@@ -191,6 +192,7 @@ def _scan_audio(
     links = _links(stamps, ends) if stamps else []
     if len(links) > 1:
         reliable, seconds = False, Fraction(sum(links))
+        notes += [JOINED_FRAGMENTS] if demuxer_name(container) == "mov" else []
     return _AudioScan(start, seconds, reliable, seamless, skipped, tuple(notes))
 
 

@@ -24,11 +24,11 @@ from heygem_cli.media.image import (
     still_notes,
     still_size,
 )
-from heygem_cli.media.joined import joined_notes
+from heygem_cli.media.joined import JOINED_FRAGMENTS, joined_notes
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
-from heygem_cli.media.timing import DEFAULT_FPS, Timing, measure
+from heygem_cli.media.timing import DEFAULT_FPS, MIN_JUMP, Timing, measure
 from heygem_cli.media.types import PictureSize, VideoInfo, VideoStream
 from heygem_cli.media.unsupported import check_supported
 from heygem_cli.media.webp import ANIMATION_DEMUXER, animation_times
@@ -78,8 +78,11 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         if is_still:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
+        if source.demuxer == "mov" and scan.joins:
+            end = (*end, JOINED_FRAGMENTS)
         tracks = () if is_still else track_note(container.streams.video, stream, track)
-        return replace(info, notes=(*tracks, *end, *joined_notes(path), *_picture_notes(info, frame, scan.sizes)))
+        notes = (*tracks, *end, *joined_notes(path), *_picture_notes(info, frame, scan.sizes))
+        return replace(info, notes=tuple(dict.fromkeys(notes)))
 
 
 def _video_stream(container: av.container.InputContainer, path: Path, track: int | None) -> av.VideoStream:
@@ -207,6 +210,7 @@ class _VideoScan:
     start: Fraction
     packets: int
     stamps: list[float]
+    joins: list[int]
     seconds: Fraction | None
     sizes: list[PictureSize]
     notes: tuple[str, ...]
@@ -214,6 +218,8 @@ class _VideoScan:
 
 def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) -> _VideoScan:
     stamps: list[float] = []
+    joins: list[int] = []
+    latest = -np.inf
     start = Fraction(0)
     packets = 0
     sizes = SizeScanner(stream)
@@ -225,21 +231,26 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
                 start = stamp * packet.time_base if not stamps else min(start, stamp * packet.time_base)
-                stamps.append(float(stamp * packet.time_base))
+                seconds = float(stamp * packet.time_base)
+                if packet.is_keyframe and seconds < latest - MIN_JUMP:
+                    joins.append(len(stamps))
+                    latest = seconds
+                latest = max(latest, seconds)
+                stamps.append(seconds)
         if packets >= MAX_SCANNED_PACKETS:
             break
-    seconds = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
-    return _VideoScan(start, packets, stamps, seconds, sizes.sizes, tuple(notes))
+    length = None if packets < MAX_SCANNED_PACKETS else _declared_seconds(container, stream)
+    return _VideoScan(start, packets, stamps, joins, length, sizes.sizes, tuple(notes))
 
 
 def _scan_animation(path: Path) -> _VideoScan:
     times = animation_times(path)
-    return _VideoScan(Fraction(0), len(times), times, None, [], ())
+    return _VideoScan(Fraction(0), len(times), times, [], None, [], ())
 
 
 def _timing(scan: _VideoScan, stream: av.VideoStream, frame: FirstFrame) -> Timing:
     declared = [Fraction(rate) if rate else None for rate in (frame.rate, stream.average_rate, stream.base_rate)]
-    return measure(np.array(scan.stamps), scan.packets, declared, scan.seconds)
+    return measure(np.array(scan.stamps), scan.packets, declared, scan.seconds, scan.joins)
 
 
 def _declared_seconds(container: av.container.InputContainer, stream: av.VideoStream) -> Fraction:

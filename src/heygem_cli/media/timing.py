@@ -25,6 +25,8 @@ MAX_REORDERING = 4.0
 """Seconds by which timestamps go back where frames are stored in another order than they are shown in."""
 MAX_REORDERED = 40
 """Frames by which the two orders differ at the most: decoders keep 16 frames, or 32 fields."""
+MIN_JUMP = 0.1
+"""Seconds by which a key frame is earlier than the frames before where another recording begins; less is jitter."""
 MAX_CAMERA_FPS = 2000.0
 """Frames a second up to which timestamps may be those of a high-speed camera."""
 
@@ -58,7 +60,11 @@ class Timing:
 
 
 def measure(
-    times: npt.NDArray[np.float64], packets: int, rates: Sequence[Fraction | None], seconds: Fraction | None
+    times: npt.NDArray[np.float64],
+    packets: int,
+    rates: Sequence[Fraction | None],
+    seconds: Fraction | None,
+    joins: Sequence[int] = (),
 ) -> Timing:
     """Measure the timing of a video.
 
@@ -67,8 +73,12 @@ def measure(
         packets: Number of packets that were read.
         rates: Rates that the file declares, the most trustworthy first.
         seconds: The length that the file declares if it was read only in part; None if it was read to the end.
+        joins: Places in ``times`` where another recording begins, which was appended and has times of its own.
     """
     declared = [_exact(rate) for rate in rates if rate and _is_plausible(rate)]
+    if joins:
+        shown = np.concatenate([np.sort(recording) for recording in np.split(times, joins)])
+        return Timing(_typical_rate(shown, declared), packets, reliable=False)
     shown = np.sort(times)
     if not are_reliable(times, MAX_VIDEO_GAP) or not _can_be_shown(shown):
         return Timing(_typical_rate(shown, declared), packets, reliable=False)
