@@ -4,6 +4,7 @@ import hashlib
 import wave
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -167,14 +168,29 @@ def test_lips_are_pressed_together_by_the_probability_of_a_closure() -> None:
     assert opening(press_lips(-offsets, np.ones(4, np.float32))) == pytest.approx(-0.08), "lips that are apart only"
 
 
-def test_lips_touch_for_every_bilabial_of_the_example(model: MotionModel) -> None:
+@pytest.mark.parametrize("fps", [24, 30, 50, 60])
+def test_lips_touch_at_every_frame_rate(model: MotionModel, monkeypatch: pytest.MonkeyPatch, fps: int) -> None:
+    offsets = np.zeros((1, 25, POINTS, 2), np.float32)
+    offsets[..., LIPS.index(INNER_LOWER_MID), 1] = 0.08
+    closures = np.zeros((1, 25), np.float32)
+    closures[0, [5, 12, 20]] = 1
+    monkeypatch.setattr(model, "session", SimpleNamespace(run=lambda *_: (offsets, closures)))
+    gap = opening(model.predict([babble(1)], Fraction(fps)).offsets)
+    assert np.median(gap) > OPEN
+    for frame in (5, 12, 20):
+        first = (frame - 1) * fps // 25
+        assert gap[first : first + 1 + 3 * fps // 25].min() < CLOSED / 2, frame
+
+
+@pytest.mark.parametrize("fps", [24, 25, 30, 60])
+def test_lips_touch_for_every_bilabial_of_the_example(model: MotionModel, fps: int) -> None:
     """The times are those at which the synthesizer that made the example spoke p, b and m."""
     with wave.open(str(EXAMPLE)) as file:
         spoken = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 2**15
         seconds = len(spoken) / file.getframerate()
     samples = np.interp(np.arange(0, seconds, 1 / RATE), np.arange(len(spoken)) * seconds / len(spoken), spoken)
-    gap = opening(model.predict([samples.astype(np.float32)], Fraction(25)).offsets)
+    gap = opening(model.predict([samples.astype(np.float32)], Fraction(fps)).offsets)
     for second in (0.67, 3.35, 3.44, 3.79, 4.07, 4.35, 5.68, 6.05, 6.10):
-        frame = int(25 * second)
-        assert gap[frame - 2 : frame + 2].min() < TOUCHING, f"p, b or m at {second} s"
+        first, last = (int(25 * second + frames) * fps // 25 for frames in (-2, 2))
+        assert gap[first:last].min() < TOUCHING, f"p, b or m at {second} s"
     assert np.median(gap[5:-5]) > CLOSED

@@ -84,10 +84,11 @@ def test_shipped_network_contains_the_original_encoder(
 def test_shipped_network_equals_torch(shipped: speech_model.SpeechModel, seconds: float) -> None:
     samples = sound(seconds)
     session = MotionModel("cpu", Settings()).session
-    (offsets,) = session.run(None, {"samples": samples[None]})
+    offsets, closures = session.run(None, {"samples": samples[None]})
     with torch.no_grad():
-        expected = shipped(torch.from_numpy(samples)[None]).numpy()
-    assert np.abs(offsets - expected).max() < 1e-5
+        expected_offsets, expected_closures = shipped(torch.from_numpy(samples)[None])
+    assert np.abs(offsets - expected_offsets.numpy()).max() < 1e-5
+    assert np.abs(closures - expected_closures.numpy()).max() < 1e-4, "a probability, steep in between"
 
 
 def name(text: str) -> bytes:

@@ -80,17 +80,17 @@ class MotionModel:
         joined = join_windows(windows(), OVERLAP // SAMPLES_PER_FRAME)
         if not count:
             raise InputError("no-samples", "the audio is empty", hint="Give audio that contains speech")
-        offsets, levels = joined[:, :-1], joined[:, -1]
-        gated = np.concatenate([offsets * speech_gate(levels)[:, None], levels[:, None]], axis=1)
-        resampled = resample(gated, frame_count(count, fps), fps)
-        points = resampled[:, :-1].reshape(len(resampled), POINTS, 2)
+        joined[:, :-2] *= speech_gate(joined[:, -1])[:, None]
+        resampled = resample(joined, frame_count(count, fps), fps)
+        # At the rate of the video: between two frames of the motion, an interpolated closure would not be one.
+        points = press_lips(resampled[:, :-2].reshape(-1, POINTS, 2), resampled[:, -2])
         return MouthMotion(np.pad(points, ((0, 0), (0, 0), (0, 1))), resampled[:, -1], count / SAMPLE_RATE)
 
     def _run(self, samples: Samples) -> Array:
-        """Return the offsets and, in the last column, the speech level of each frame: (frames, 41 * 2 + 1)."""
-        offsets, closures = self.session.run(None, {"samples": samples[None]})
-        flat = press_lips(np.asarray(offsets)[0], np.asarray(closures)[0]).reshape(-1, POINTS * 2)
-        return np.concatenate([flat, speech_levels(samples)[:, None]], axis=1)
+        """Return offsets, closure and, in the last column, speech level of each frame: (frames, 41 * 2 + 2)."""
+        offsets, closures = (np.asarray(output)[0] for output in self.session.run(None, {"samples": samples[None]}))
+        flat = offsets.reshape(-1, POINTS * 2)
+        return np.concatenate([flat, closures[:, None], speech_levels(samples)[:, None]], axis=1)
 
 
 def press_lips(offsets: Array, closures: Array) -> Array:
