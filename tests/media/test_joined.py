@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio, read_audio, read_frames
@@ -116,3 +117,9 @@ def test_long_avi_goes_on_in_further_chunks(tmp_path):
     path = make_video(tmp_path / "a.avi", seconds=1, codec=("-c:v", "mjpeg"))
     path.write_bytes(path.read_bytes() + b"RIFF\x04\0\0\0AVIX")
     assert not any(NOTE in note for note in probe_video(path).notes)
+
+
+def test_box_whose_size_is_damaged_is_the_last(tmp_path):
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\0\0\0\1mdat" + b"\xff" * 8 + bytes(100))
+    assert joined_notes(path) == ()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -33,7 +35,7 @@ def joined_notes(path: Path) -> tuple[str, ...]:
         if find_end := ends.get(head[:4]):
             found = _read(file, find_end(file), 4) == head[:4]
         else:
-            found = _follows_chunk(file, head) if head[:4] in _ORDERS else _follows_boxes(file, head)
+            found = _follows_chunk(file, head) if head[:4] in _ORDERS else _follows_boxes(file)
         if _follows_fragments(file):
             return (JOINED_FRAGMENTS,)
         return (_NOTE,) if found else ()
@@ -97,29 +99,31 @@ def _follows_chunk(file: BinaryIO, head: bytes) -> bool:
     return following[:4] == head[:4] and following[_HEADER:] == kind
 
 
-def _follows_boxes(file: BinaryIO, head: bytes) -> bool:
+def _follows_boxes(file: BinaryIO) -> bool:
     """Return whether a second MP4 begins after an index; those of fragments may be meant to be joined."""
-    position, has_index = 0, False
-    while head[4:] not in (b"", b"moof") and (position or head[4:] == b"ftyp"):
-        if has_index and head[4:] == b"ftyp":
-            return True
-        has_index |= head[4:] == b"moov"
-        size = int.from_bytes(head[:4], "big")
-        if size == 1:
-            size = int.from_bytes(file.read(8), "big")
-        if size < _HEADER:
+    has_index = False
+    for number, kind in enumerate(_boxes(file)):
+        if kind == b"moof" or (number == 0 and kind != b"ftyp"):
             return False
-        position += size
-        file.seek(position)
-        head = file.read(_HEADER)
+        if has_index and kind == b"ftyp":
+            return True
+        has_index |= kind == b"moov"
     return False
 
 
 def _follows_fragments(file: BinaryIO) -> bool:
     """Return whether an MP4 begins after the last box of one of fragments."""
-    position, before = 0, b""
-    while len(header := _read(file, position, _HEADER)) == _HEADER and (size := int.from_bytes(header[:4], "big")) >= 8:
-        if before == b"mfra" and header[4:] == b"ftyp":
-            return True
-        position, before = position + size, header[4:]
-    return False
+    return any(pair == (b"mfra", b"ftyp") for pair in itertools.pairwise(_boxes(file)))
+
+
+def _boxes(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the types of the boxes of an MP4, up to one without a size."""
+    position = 0
+    while len(header := _read(file, position, _HEADER)) == _HEADER:
+        yield header[4:]
+        size = int.from_bytes(header[:4], "big")
+        if size == 1:
+            size = int.from_bytes(file.read(8), "big")
+        if size < _HEADER:
+            return
+        position += size
