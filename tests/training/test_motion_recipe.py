@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from training.closing import closure_loss, train_closing  # noqa: E402
+from training.spoken import Phone  # noqa: E402
+from training.spoken_closures import smallest_gaps  # noqa: E402
 from training.whisper import FEATURES  # noqa: E402
 
 from training import augment, cards, clips, evaluate, network, speech_model, train, whisper  # noqa: E402
@@ -210,3 +212,9 @@ def test_unknown_closures_do_not_count() -> None:
     assert right < 0.1
     assert wrong > 1
     assert closure_loss(logits[:, 2:], unknown) == 0
+
+
+def test_a_bilabial_closes_by_its_smallest_gap_within_a_frame() -> None:
+    gaps = np.array([0.1, 0.02, 0.1, 0.1, 0.1, 0.1, 0.03, 0.0], np.float32)
+    phones = [Phone("p", 0.08, 0.16), Phone("a", 0.16, 0.2), Phone("m", 0.2, 0.24)]
+    assert list(smallest_gaps(gaps, phones, 25)) == pytest.approx([0.02, 0.03])
