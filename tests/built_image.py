@@ -1,7 +1,8 @@
 """The image of ``docker/Dockerfile``, built on a Debian that debootstrap makes, and its containers.
 
 To run its tests on Debian, as root: ``apt-get install podman runc debootstrap``. The first build takes minutes and
-downloads half a gigabyte; later ones use what Podman and pip have kept.
+downloads half a gigabyte; later ones use the base that Podman has kept and the packages that pip has. It needs three
+gigabytes of disk.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ def build(folder: Path, *options: str) -> None:
         f"{CERTIFICATES}:{CERTIFICATES}:ro",
         *(f"--secret={each}" for each in settings[:1]),
     ]
+    # An image that only loses its name would stay, a gigabyte at each run of the tests.
+    podman("image", "rm", "--force", "--ignore", IMAGE)
     podman(
-        "build", *runtime_limits(), *network, "--format", "docker", "--build-arg", f"BASE=localhost/{BASE}", *options,
+        "build", "--layers=false", *runtime_limits(), *network, "--format", "docker", "--build-arg",
+        f"BASE=localhost/{BASE}", *options,
         "-f", str(ROOT / "docker" / "Dockerfile"), "-t", IMAGE, str(ROOT),
     )  # fmt: skip
 
