@@ -103,8 +103,8 @@ def test_an_added_field_is_checked_and_read_from_the_environment(with_added_fiel
     environment = {} if given else {"HEYGEM_SHARPNESS": "3"}
     done = run_in(with_added_field, "-m", "heygem_cli", "render", "a.wav", "f.mp4", *given, **environment)
     assert done.returncode == 2
-    assert "Invalid value for '--sharpness' (env var: 'HEYGEM_SHARPNESS')" in done.stderr
-    assert "3.0 is not in the range 0<=x<=2." in done.stderr
+    assert "error: invalid value for '--sharpness' (env var: 'HEYGEM_SHARPNESS')" in done.stderr
+    assert "3.0 is not in the range 0<=x<=2. Run: heygem render --help" in done.stderr
 
 
 def parameters(command):

@@ -38,6 +38,7 @@ MEANINGS = {
     "system-error": "an error of the operating system: <reason>",
     "unreadable": "it cannot be read: <reason>",
     "unusable": "the row cannot be used: <reason>",
+    "wrong-usage": "there is no such command or option, a value cannot be used, or an argument is missing or too many",
 }
 """Meanings of codes whose messages say too little without their values."""
 

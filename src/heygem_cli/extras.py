@@ -15,5 +15,6 @@ def require_extra(extra: str, *modules: str) -> None:
     """
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        message = f"{', '.join(missing)} is not installed"
+        names = " and ".join(missing)
+        message = f"{names} is not installed" if len(missing) == 1 else f"{names} are not installed"
         raise NotCapableError("missing-extra", message, hint=f"Run: pip install 'heygem-cli[{extra}]'")

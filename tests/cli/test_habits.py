@@ -113,8 +113,47 @@ def test_help_is_a_command_too(heygem):
     assert heygem("help", "fix-config").stdout == heygem("fix-config", "--help").stdout
     wrong = heygem("help", "fixconfig")
     assert wrong.returncode == 2
-    assert "No such command 'fixconfig'" in wrong.stderr
+    assert wrong.stderr == "error: no such command 'fixconfig'. Did you mean 'fix-config', 'config'? Run: heygem --help\n"
     assert heygem("-V").stdout == heygem("--version").stdout
+
+
+def test_the_list_of_commands_fits_a_terminal(heygem):
+    commands = heygem("--help").stdout.partition("Commands:")[2]
+    assert len(commands.splitlines()) > len(COMMANDS)
+    assert "..." not in commands
+
+
+@pytest.mark.parametrize(("command", "files"), [("render", "AUDIO FACE"), ("faces", "FILE")])
+def test_usage_names_the_files(heygem, command, files):
+    assert heygem(command, "--help").stdout.startswith(f"Usage: heygem {command} [OPTIONS] {files}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["rendr"], "no such command 'rendr'", "Did you mean 'render'? Run: heygem --help"),
+        (["batch", "--retrys", "2"], "no such option: --retrys", "Did you mean --retries? Run: heygem batch --help"),
+        (["faces"], "missing argument 'FILE'", "Run: heygem faces --help"),
+        (["doctor", "--watch"], "option '--watch' requires an argument", "Run: heygem --help"),
+        (["config", "shw"], "no such command 'shw'", "Did you mean 'show'? Run: heygem config --help"),
+        (["engines", "a\nb"], "got unexpected extra argument(s) (a\\x0ab)", "Run: heygem engines --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_with_json_an_object(heygem, arguments, message, hint):
+    failed = heygem(*arguments)
+    assert (failed.returncode, failed.stdout, failed.stderr) == (2, "", f"error: {message}. {hint}\n")
+    if arguments[0] in COMMANDS:
+        failed = heygem(arguments[0], "--json", *arguments[1:])
+        error = {"code": "wrong-usage", "message": message, "hint": hint}
+        assert json.loads(failed.stdout) == {"schema": 1, "error": error}
+        assert (failed.returncode, failed.stderr) == (2, f"error: {message}. {hint}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"]])
+def test_a_command_alone_shows_its_help_as_wrong_usage(heygem, arguments):
+    shown = heygem(*arguments)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr == heygem(*arguments, "--help").stdout
 
 
 COMPLETIONS = [

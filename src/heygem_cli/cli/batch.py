@@ -67,7 +67,7 @@ def batch(
     display: DisplayOptions,
     given: Given,
 ) -> None:
-    """Render every row of MANIFEST, or every AUDIO; run the same command again to continue where it stopped.
+    """Render every row of MANIFEST, or every AUDIO. Run the same command again to continue where it stopped.
 
     Columns of a manifest: audio and face; optional are id, output and the options that may differ from row to row:
     {options}.

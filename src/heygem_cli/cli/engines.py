@@ -28,7 +28,7 @@ def engines(
     options: Annotated[EngineOptions, only("home", "python", "conda_env", "url", "maps")],
     display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
-    """List the engines, what each needs, and whether it is ready here.
+    """List the engines and what each of them lacks here.
 
     Nothing is started or loaded. The exit status is 0 whether engines are ready or not.
     """

@@ -33,7 +33,7 @@ def faces(
     engines: Annotated[EngineOptions, only("device")],
     display: DisplayOptions,
 ) -> None:
-    """List the people in FILE: the numbers that `heygem render --person` takes."""
+    """List the people in FILE. Their numbers are those that `heygem render --person` takes."""
     settings = read_settings(os.environ, None)
     apply_settings(settings, os.environ)
     if not display.debug:

@@ -21,10 +21,11 @@ from heygem_cli.cli.examples import examples
 from heygem_cli.cli.faces import faces
 from heygem_cli.cli.fix_config import fix_config
 from heygem_cli.cli.output import discard, print_error, report_errors
-from heygem_cli.cli.parameters import options_of
-from heygem_cli.cli.render import RenderCommand, render
+from heygem_cli.cli.parameters import FilesCommand, options_of
+from heygem_cli.cli.render import render
 from heygem_cli.cli.restart import restart
 from heygem_cli.cli.serve import ServeCommand, serve
+from heygem_cli.cli.usage import run_command
 from heygem_cli.processes import isolated_environment
 
 app = typer.Typer(
@@ -62,7 +63,7 @@ def help_(
     """Show the help of heygem, or of a command."""
     program = context.find_root()
     arguments = ["--help"] if name is None else [name, "--help"]
-    program.command.main(arguments, prog_name=program.info_name)
+    raise typer.Exit(program.command.main(arguments, prog_name=program.info_name, standalone_mode=False))
 
 
 COMMANDS = {
@@ -75,7 +76,7 @@ COMMANDS = {
     "restart": restart,
     "serve": serve,
 }
-CLASSES = {"render": RenderCommand, "batch": BatchCommand, "serve": ServeCommand}
+CLASSES = {"render": FilesCommand, "faces": FilesCommand, "batch": BatchCommand, "serve": ServeCommand}
 for name, function in COMMANDS.items():
     app.command(name, cls=CLASSES.get(name), epilog=examples(name))(function)
 app.add_typer(config.app, name="config")
@@ -89,7 +90,7 @@ def run() -> None:
     choose_home()
     try:
         try:
-            app(prog_name="heygem")
+            run_command(app, "heygem")
         finally:
             sys.stdout.flush()
     except OSError as error:  # commands report their own errors; Typer itself writes --help

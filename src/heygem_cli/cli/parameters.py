@@ -24,6 +24,13 @@ _FORMER = "former_"
 """Prefix of the parameter of a flag that has another name now."""
 
 
+class FilesCommand(typer.core.TyperCommand):
+    """Shows its files as the documentation does, without brackets or braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002, D102
+        return ["[OPTIONS]", *(str(each.metavar) for each in self.params if each.param_type_name == "argument")]
+
+
 class Given(frozenset[str]):
     """Names of the options that the command line itself gives, with whatever value."""
 

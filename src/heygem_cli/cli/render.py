@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,13 +18,6 @@ from heygem_cli.runtime import Settings, apply_settings, hide_native_output, rea
 
 if TYPE_CHECKING:
     from heygem_cli.job import RenderJob, RenderResult
-
-
-class RenderCommand(typer.core.TyperCommand):
-    """Shows both files as required: the command itself says which one is missing."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002, D102
-        return ["[OPTIONS]", "AUDIO", "FACE"]
 
 
 @command

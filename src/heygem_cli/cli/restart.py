@@ -29,10 +29,10 @@ def restart(
     options: RestartOptions,
     display: Annotated[DisplayOptions, only("as_json")],
 ) -> None:
-    """Restart a HeyGem that runs in a container, as a systemd unit or as a process.
+    """Restart a HeyGem and wait until it answers.
 
-    Shows the commands and asks first. A process gets the command line, the folder and the environment that it has now.
-    Exit 0: it answers again, 1: it does not.
+    It may run in a container, as a systemd unit or as a process, which gets the command line, the folder and the
+    environment that it has now. Shows the commands and asks first. Exit 0: it answers again, 1: it does not.
     """
     from heygem_cli.heygem.restart import wait_until_ready
 

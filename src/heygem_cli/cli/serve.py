@@ -52,7 +52,7 @@ def serve(
     display: Annotated[DisplayOptions, only("quiet", "debug")],
     given: Given,
 ) -> None:
-    """Show a page on which people make videos, one after another; with `--api` also for programs.
+    """Show a page on which people make videos. With `--api` it serves programs, too.
 
     It goes on until Ctrl-C or SIGTERM. Jobs that wait then, or are interrupted, are rendered after the next start.
     """
