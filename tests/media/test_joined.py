@@ -1,10 +1,14 @@
-"""Files that were joined byte by byte, as by `cat a.ts b.ts`: all of it is used, or the summary says that it is not."""
+"""Files that were joined byte by byte, as by `cat a.ts b.ts`: all of it is used, or the summary says that it is not.
+
+Where parts of several would be used, or in a wrong order, it is an error.
+"""
 
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from heygem_cli.errors import InputError
 from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
@@ -37,7 +41,7 @@ def test_frames_of_the_second_recording_follow_the_first(name, codec, tmp_path):
     assert sum(map(len, read_audio(probe_audio(joined)))) / 16000 == pytest.approx(4, abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.ogg", "libvorbis"), ("a.opus", "libopus")])
+@pytest.mark.parametrize(("name", "codec"), [("a.ogg", "libvorbis"), ("a.opus", "libopus"), ("a.oga", "flac")])
 def test_all_recordings_of_a_chained_ogg_are_heard(name, codec, tmp_path):
     paths = [
         make_audio(tmp_path / f"{number}-{name}", seconds=seconds, extra=("-c:a", codec))
@@ -59,8 +63,11 @@ def test_all_recordings_of_a_chained_ogg_are_heard(name, codec, tmp_path):
         ("a.caf", "pcm_s16be", True),
         ("a.tta", "tta", True),
         ("a.flv", "aac", True),
+        ("a.wma", "wmav2", True),
         ("a.mp3", "libmp3lame", False),
         ("a.aac", "aac", False),
+        ("a.ac3", "ac3", False),
+        ("a.flac", "flac", False),
     ],
 )
 def test_what_no_player_shows_is_noted(name, codec, noted, tmp_path):
@@ -70,6 +77,14 @@ def test_what_no_player_shows_is_noted(name, codec, noted, tmp_path):
     assert [NOTE in note for note in audio.notes] == ([True] if noted else [])
     assert not noted or not has_damaged_audio(audio)
     assert audio.duration == pytest.approx(1 if noted else 2, abs=0.1)
+
+
+def test_wavpack_to_which_another_was_appended(tmp_path):
+    path = make_audio(tmp_path / "a.wv", seconds=1.0, extra=("-c:a", "wavpack"))
+    assert probe_audio(path).notes == ()
+    audio = probe_audio(join(path, path))
+    assert [NOTE in note for note in audio.notes] == [True]
+    assert audio.duration == pytest.approx(1, abs=0.1)
 
 
 def test_video_to_which_another_was_appended(tmp_path):
@@ -94,23 +109,144 @@ def test_short_recordings_of_several_lengths_follow_one_another(keys, name, code
     assert sum(map(len, read_audio(probe_audio(joined)))) / 16000 == pytest.approx(1.6, abs=0.15)
 
 
-@pytest.mark.parametrize("flags", ["", "+default_base_moof"])
-def test_fragmented_mp4_to_which_another_was_appended(flags, tmp_path):
-    extra = ("-movflags", f"frag_keyframe+empty_moov{flags}", "-g", "10")
-    path = make_video(tmp_path / "a.mp4", seconds=1, codec=H264, audio=True, extra=extra)
+FRAGMENTED = "frag_keyframe+empty_moov"
+BASED = FRAGMENTED + "+default_base_moof"
+
+
+def fragmented(
+    path: Path, flags: str, *, seconds: float = 1, size: tuple[int, int] = (160, 120), begin: int = 0
+) -> Path:
+    extra = ("-movflags", flags, "-g", "10", "-output_ts_offset", str(begin))
+    return make_video(path, seconds=seconds, size=size, codec=H264, audio=True, extra=extra)
+
+
+def boxes(path: Path) -> list[tuple[bytes, bytes]]:
+    data, found = path.read_bytes(), []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        found.append((data[4:8], data[:size]))
+        data = data[size:]
+    return found
+
+
+def header(path: Path) -> bytes:
+    return b"".join(box for kind, box in boxes(path) if kind in (b"ftyp", b"moov"))
+
+
+def fragments(path: Path) -> bytes:
+    return b"".join(box for kind, box in boxes(path) if kind in (b"moof", b"mdat"))
+
+
+def assert_is_refused(path: Path) -> None:
+    for probe in (probe_video, probe_audio):
+        with pytest.raises(InputError) as caught:
+            probe(path)
+        assert (caught.value.code, caught.value.path) == ("joined-files", path)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [FRAGMENTED, BASED, BASED + "+skip_trailer", BASED + "+global_sidx", "dash", "cmaf", "frag_keyframe+delay_moov"],
+)
+def test_joined_fragmented_mp4_is_an_error(flags, tmp_path):
+    """Of some ffmpeg loses parts of both recordings, of others it shows frames of the first in the wrong order."""
+    path, short = (fragmented(tmp_path / f"{seconds}.mp4", flags, seconds=seconds) for seconds in (1, 0.5))
     assert probe_video(path).notes == probe_audio(path).notes == ()
-    short = make_video(tmp_path / "b.mp4", seconds=0.5, codec=H264, audio=True, extra=extra)
-    joined = join(path, short)
-    for found in (probe_video(joined), probe_audio(joined)):
-        assert ["of which parts are lost" in note for note in found.notes] == [True]
+    assert_is_refused(join(path, short))
 
 
-def test_third_webm_which_ffmpeg_does_not_read_is_noted(tmp_path):
-    path = make_video(tmp_path / "a.webm", seconds=1, codec=VP8, audio=True)
-    assert probe_video(join(path, path)).notes == ()
-    joined = join(path, path, path)
-    for found in (probe_video(joined), probe_audio(joined)):
-        assert ["the third and later ones are lost" in note for note in found.notes] == [True]
+def test_fragments_that_begin_anew_without_a_header_are_an_error(tmp_path):
+    path = fragmented(tmp_path / "a.mp4", BASED)
+    joined = tmp_path / "b.mp4"
+    joined.write_bytes(header(path) + 2 * fragments(path))
+    assert_is_refused(joined)
+
+
+@pytest.mark.parametrize("flags", [BASED, "dash", "cmaf"])
+def test_header_that_is_repeated_is_no_second_recording(flags, tmp_path):
+    path = fragmented(tmp_path / "a.mp4", flags, seconds=2)
+    single = [digest(frame) for frame in read_frames(probe_video(path))]
+    parts = boxes(path)
+    middle = max(number for number, (kind, _) in enumerate(parts) if kind == b"moof") - 2
+    while parts[middle - 1][0] == b"sidx":
+        middle -= 1
+    first, second = (b"".join(box for _, box in half) for half in (parts[:middle], parts[middle:]))
+    repeated = tmp_path / "b.mp4"
+    repeated.write_bytes(first + header(path) + second)
+    video = probe_video(repeated)
+    assert (video.notes, probe_audio(repeated).notes) == ((), ())
+    assert [digest(frame) for frame in read_frames(video)] == single
+
+
+@pytest.mark.parametrize(("flags", "size"), [(BASED, (192, 128)), (FRAGMENTED, (160, 120))])
+def test_header_of_another_size_and_places_of_another_file_are_errors(flags, size, tmp_path):
+    """The times go on, but ffmpeg keeps the first header, and reads absolute places in the first recording."""
+    first = fragmented(tmp_path / "a.mp4", flags)
+    second = fragmented(tmp_path / "b.mp4", flags, size=size, begin=2)
+    joined = tmp_path / "c.mp4"
+    joined.write_bytes(b"".join(header(path) + fragments(path) for path in (first, second)))
+    assert_is_refused(joined)
+
+
+def test_whole_and_fragmented_mp4(tmp_path):
+    whole = make_video(tmp_path / "whole.mp4", seconds=1, codec=H264, audio=True)
+    pieces = fragmented(tmp_path / "pieces.mp4", BASED)
+    assert_is_refused(join(whole, pieces))
+    assert NOTE in probe_video(join(pieces, whole)).notes[0]
+
+
+LIVE = ("-live", "1")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "used"),
+    [
+        ("s", True),
+        ("ss", True),
+        ("sl", True),
+        ("ls", False),
+        ("sss", False),
+        ("lll", True),
+        ("ssl", True),
+        ("lls", False),
+    ],
+)
+def test_joined_webm_of_which_ffmpeg_loses_recordings_is_an_error(kinds, used, tmp_path):
+    """It depends on which of them have a size, and which (as those of browsers) have none."""
+    paths = [
+        make_video(tmp_path / f"{number}.webm", seconds=0.4, codec=VP8, audio=True, extra=LIVE if kind == "l" else ())
+        for number, kind in enumerate(kinds)
+    ]
+    joined = join(*paths)
+    if not used:
+        assert_is_refused(joined)
+        return
+    assert sum(1 for _ in read_frames(probe_video(joined))) == 10 * len(kinds)
+    audio = probe_audio(joined)
+    assert sum(map(len, read_audio(audio))) / 16000 == pytest.approx(0.4 * len(kinds), abs=0.1)
+    assert not has_damaged_audio(audio)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "size"),
+    [
+        (H264, H264, (192, 128)),
+        (H264, (*X264, "-profile:v", "baseline", "-c:a", "aac"), (160, 120)),
+        (H264, (*X264, "-bf", "2", "-c:a", "libmp3lame"), (160, 120)),
+        (H264, (*X264, "-bf", "2", "-c:a", "aac", "-ar", "22050"), (160, 120)),
+    ],
+    ids=["size", "profile", "sound codec", "sound rate"],
+)
+def test_joined_matroska_that_differ_are_an_error(first, second, size, tmp_path):
+    """All of it would be decoded as the header of the first says: grey frames, noise, or the wrong pitch."""
+    path = make_video(tmp_path / "a.mkv", codec=first, audio=True)
+    assert_is_refused(join(path, make_video(tmp_path / "b.mkv", size=size, codec=second, audio=True)))
+
+
+def test_joined_webm_may_change_its_size(tmp_path):
+    path = make_video(tmp_path / "a.webm", codec=VP8, audio=True)
+    video = probe_video(join(path, make_video(tmp_path / "b.webm", size=(192, 128), codec=VP8, audio=True)))
+    assert (video.width, sum(1 for _ in read_frames(video))) == (192, 50)
 
 
 def test_long_avi_goes_on_in_further_chunks(tmp_path):

@@ -22,6 +22,7 @@ import av.container
 from heygem_cli.errors import InputError
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.source import open_source
 from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
 
@@ -39,7 +40,8 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
     """Open a media file.
 
     Raises:
-        InputError: As :func:`heygem_cli.media.source.open_source`, and ``cut-off-file``, ``unreadable-media``.
+        InputError: As :func:`heygem_cli.media.source.open_source`, and ``cut-off-file``, ``joined-files``,
+            ``unreadable-media``.
     """
     with open_source(path) as file, _read_errors(path):
         # Without a name libavformat detects the format from the content alone.
@@ -97,6 +99,7 @@ def _unreadable(path: Path, file: BinaryIO) -> InputError:
         message = "the recording was never finished, or this is not all of it: the index at its end is missing"
         hint = "Copy it again; else try the repair of the recorder, or untrunc with an intact file of the same recorder"
         return InputError("cut-off-file", message, hint=hint, path=path)
+    joined_notes(path)
     file.seek(4)
     if file.read(4) == b"ftyp":
         message = "the file is truncated or damaged: its index or its frames cannot be read"

@@ -24,7 +24,7 @@ from heygem_cli.media.container import (
     timestamp,
 )
 from heygem_cli.media.first_samples import reading_first_samples
-from heygem_cli.media.joined import JOINED_FRAGMENTS, joined_notes
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -54,6 +54,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         InputError: As :func:`probe_video`, with ``no-audio-stream``, ``picture-not-audio`` and ``no-samples``.
     """
     with open_media(path) as container:
+        joined = joined_notes(path)
         if not container.streams.audio:
             raise _no_audio(container, path)
         streams = container.streams.audio
@@ -67,7 +68,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
         end_note = check_end(stream, path) or scan.notes or _short_note(demuxer, stream, scan)
-        notes = (*track_note(streams, stream, track), *delay_note, *end_note, *joined_notes(path))
+        notes = (*track_note(streams, stream, track), *delay_note, *(joined or end_note))
         return AudioInfo(
             path=path,
             duration=float(delay + (scan.seconds or Fraction(container.duration or 0, av.time_base))),
@@ -192,7 +193,6 @@ def _scan_audio(
     links = _links(stamps, ends) if stamps else []
     if len(links) > 1:
         reliable, seconds = False, Fraction(sum(links))
-        notes += [JOINED_FRAGMENTS] if demuxer_name(container) == "mov" else []
     return _AudioScan(start, seconds, reliable, seamless, skipped, tuple(notes))
 
 

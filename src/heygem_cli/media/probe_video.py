@@ -24,7 +24,7 @@ from heygem_cli.media.image import (
     still_notes,
     still_size,
 )
-from heygem_cli.media.joined import JOINED_FRAGMENTS, joined_notes
+from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.picture_sizes import SizeScanner
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
@@ -51,14 +51,15 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
 
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
-            ``cut-off-file``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``, ``no-frames``,
-            ``picture-too-small``, ``picture-too-large``, ``unsupported-picture``, ``no-such-track`` or
+            ``cut-off-file``, ``joined-files``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``,
+            ``no-frames``, ``picture-too-small``, ``picture-too-large``, ``unsupported-picture``, ``no-such-track`` or
             ``unknown-codec``.
     """
     check_supported(path)
     if still := probe_still(path):
         return still
     with open_media(path) as container:
+        joined = joined_notes(path)
         stream = _video_stream(container, path, track)
         check_size(path, stream.codec_context.width, stream.codec_context.height)
         source = _source(container, stream)
@@ -78,10 +79,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
         if is_still:
             check_image_complete(path)
         info = _video_info(path, stream, source, scan, frame, is_still=is_still)
-        if source.demuxer == "mov" and scan.joins:
-            end = (*end, JOINED_FRAGMENTS)
         tracks = () if is_still else track_note(container.streams.video, stream, track)
-        notes = (*tracks, *end, *joined_notes(path), *_picture_notes(info, frame, scan.sizes))
+        notes = (*tracks, *end, *joined, *_picture_notes(info, frame, scan.sizes))
         return replace(info, notes=tuple(dict.fromkeys(notes)))
 
 

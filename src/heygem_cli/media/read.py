@@ -235,7 +235,12 @@ def has_damaged_audio(
         for process in processes:
             if process.signal():
                 raise process.error(audio.path, "reading")
-        return any(process.wait() != 0 or process.messages for process in processes)
+        return any(process.wait() != 0 or _tells_damage(process.messages, audio) for process in processes)
+
+
+def _tells_damage(messages: list[str], audio: AudioInfo) -> bool:
+    """Return whether messages are about more than where one recording follows another in a file."""
+    return any(audio.reliable_times or not message.startswith("[in#") for message in messages)
 
 
 def _max_frames_in_memory(video: VideoInfo) -> int:
