@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.batch.journal import parse_events
-from heygem_cli.batch.packed_inputs import PackedInputs, pack
+from heygem_cli.batch.packed_inputs import PackedFiles, PackedInputs, pack
 from heygem_cli.batch.rows import Common, Row
 from heygem_cli.job import Inputs, RenderJob
 from heygem_cli.media.names import split_path
@@ -104,7 +104,8 @@ def make_inputs(seconds: float) -> Inputs:
 
 
 def make_packed_inputs(seconds: float) -> PackedInputs:
-    return pack(make_inputs(seconds))
+    inputs = make_inputs(seconds)
+    return PackedInputs(seconds, 64, 64, PackedFiles(pack(inputs.audio), pack(inputs.video)))
 
 
 def make_row(job: RenderJob, row_id: str, number: int = 1, output: str | None = None) -> Row:

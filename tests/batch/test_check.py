@@ -43,7 +43,7 @@ def test_every_distinct_file_is_probed_once(rows_of):
 
 def test_checked_row_has_the_probed_inputs(rows_of, voice, clip):
     (checked,), _ = check_rows(rows_of({}), {}, EngineOptions())
-    assert checked.inputs.unpack() == Inputs(probe_audio(voice), probe_video(clip))
+    assert checked.inputs.files.unpack(checked.row.job) == Inputs(probe_audio(voice), probe_video(clip))
     assert checked.inputs.seconds == pytest.approx(1.23, abs=0.01)
 
 
@@ -164,6 +164,6 @@ def test_rows_may_use_different_tracks_of_one_file(rows_of, tmp_path):
     ffmpeg(*tones, "-map", 0, "-map", 1, path)
     rows = rows_of({"audio": str(path)}, {"audio": str(path), "audio_track": "2"}, {"audio_track": "3"})
     checked, problems = check_rows(rows, {}, EngineOptions())
-    assert [each.inputs.unpack().audio.stream for each in checked] == [0, 1]
+    assert [each.inputs.files.unpack(each.row.job).audio.stream for each in checked] == [0, 1]
     assert [problem.row for problem in problems] == [3]
     assert "has no audio track 3; it has 1: " in problems[0].message

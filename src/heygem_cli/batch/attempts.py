@@ -135,7 +135,7 @@ class Attempts:
         receipt = None if worker else self._journal.receipt
         render_job = replace(job.row.job, own=OwnOutputs(made, receipt))
         assert job.inputs is not None  # noqa: S101 - a job without inputs is not rendered
-        item = WorkItem(render_job, job.inputs.unpack(), job.digests, job_timeout(self._options, job))
+        item = WorkItem(render_job, job.inputs.files.unpack(render_job), job.digests, job_timeout(self._options, job))
         return Attempt(job, retries, item)
 
     def publish(self, attempt: Attempt, digest: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from heygem_cli.batch.input_files import CheckProgress, InputFiles, identify, probe_inputs
 from heygem_cli.batch.manifest import Problem
 from heygem_cli.batch.outputs import OutputFolders
-from heygem_cli.batch.packed_inputs import PackedInputs, pack
+from heygem_cli.batch.packed_inputs import PackedInputs, check_inputs
 from heygem_cli.batch.rows import CellProblem, Common, Row
 from heygem_cli.engines import check_engine, check_options
 from heygem_cli.errors import HeygemError, InputError
@@ -18,7 +18,7 @@ from heygem_cli.files import OwnOutputs, file_identity
 from heygem_cli.job import RenderJob
 from heygem_cli.media.write import check_encoder, check_output
 from heygem_cli.options import EngineOptions
-from heygem_cli.pipeline import check_output_path, check_speakers, used_part
+from heygem_cli.pipeline import check_output_path, check_speakers
 from heygem_cli.timeline import check_timeline
 
 
@@ -143,7 +143,7 @@ def _check_common(files: InputFiles, common: Common) -> tuple[_Found | None, lis
     problems = files.problems(common)
     if not problems:
         try:
-            found = _Found(pack(used_part(job, files.inputs(common))), hash(files.identities_of(common)))
+            found = _Found(check_inputs(files.files(common), job), hash(files.identities_of(common)))
         except HeygemError as error:
             problems.append(("start", error.message, error.hint))
     problems += _problem("engine", lambda: check_options(job.options))

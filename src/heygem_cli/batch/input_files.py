@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
 
+from heygem_cli.batch.packed_inputs import Packed, PackedFiles, pack
 from heygem_cli.batch.rows import CellProblem, Common
 from heygem_cli.errors import HeygemError, InputError, from_os_error
 from heygem_cli.files import file_identity
-from heygem_cli.job import Inputs, Speaker
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import AudioInfo, VideoInfo
 from heygem_cli.person import Person
 from heygem_cli.pipeline import probe_picture
 
-Info = TypeVar("Info")
 FileIdentity = tuple[int, ...]
 Message = tuple[str, str]
 """The message and the hint of an error."""
@@ -32,32 +29,33 @@ HINTS = {
     "empty-file": "Copy or export it again",
 }
 """Hints for a file that a manifest names, by error code."""
+Probe = Callable[[Path, int | None], AudioInfo | VideoInfo]
+"""Returns the properties of a track."""
 CheckProgress = Callable[[int, int], None]
 """Receives the number of files that are checked, and the number of all files."""
 
 
 @dataclass(frozen=True)
-class Probed(Generic[Info]):
-    """What probing tracks gave; the properties are pickled, since there may be millions of files."""
+class Probed:
+    """What probing tracks gave."""
 
-    infos: dict[Track, bytes] = field(default_factory=dict)
+    infos: dict[Track, Packed] = field(default_factory=dict)
     errors: dict[Track, Message] = field(default_factory=dict)
 
-    def add(self, tracks: Iterable[Track], probe: Callable[[Path, int | None], Info], done: Callable[[], None]) -> None:
+    def add(self, tracks: Iterable[Track], probe: Probe, done: Callable[[], None]) -> None:
         """Probe tracks, and call ``done`` after each."""
         for track in tracks:
             try:
-                self.infos[track] = pickle.dumps(probe(Path(track[0]), track[1]))
+                self.infos[track] = pack(probe(Path(track[0]), track[1]))
             except InputError as error:
                 self.errors[track] = _message(error)
             except OSError as error:
                 self.errors[track] = _message(from_os_error(error, path=Path(track[0])))
             done()
 
-    def info(self, path: str | Path, number: int | None) -> Info:
+    def info(self, path: str | Path, number: int | None) -> Packed:
         """Return the properties of a track that has no error."""
-        info: Info = pickle.loads(self.infos[str(path), number])  # noqa: S301 - made in this process
-        return info
+        return self.infos[str(path), number]
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,9 @@ class InputFiles:
         identities: Of each file before it was probed, see :func:`identify`.
     """
 
-    audios: Probed[AudioInfo] = field(default_factory=Probed)
-    faces: Probed[VideoInfo] = field(default_factory=Probed)
-    pictures: Probed[VideoInfo] = field(default_factory=Probed)
+    audios: Probed = field(default_factory=Probed)
+    faces: Probed = field(default_factory=Probed)
+    pictures: Probed = field(default_factory=Probed)
     identities: dict[str, FileIdentity] = field(default_factory=dict)
 
     def inodes(self) -> set[FileIdentity]:
@@ -94,19 +92,18 @@ class InputFiles:
         ]
         return [(column, *error) for column, error in found if error is not None]
 
-    def inputs(self, common: Common) -> Inputs:
-        """Return the probed inputs of a job whose files have no errors."""
+    def files(self, common: Common) -> PackedFiles:
+        """Return the properties of the files of a job whose files have no errors."""
         options, audios = common.options, self.audios
         speakers = tuple(
-            Speaker(each.person, audios.info(each.audio, options.audio_track), self._picture(each.person))
-            for each in options.speak
+            (audios.info(each.audio, options.audio_track), self._picture(each.person)) for each in options.speak
         )
         sound = audios.info(options.sound or common.audio, options.audio_track)
         drive = None if options.drive_audio is None else audios.info(options.drive_audio, None)
         face = self.faces.info(common.face, options.video_track)
-        return Inputs(sound, face, self._picture(options.person), drive, speakers)
+        return PackedFiles(sound, face, self._picture(options.person), drive, speakers)
 
-    def _picture(self, person: Person) -> VideoInfo | None:
+    def _picture(self, person: Person) -> Packed | None:
         return None if person.picture is None else self.pictures.info(person.picture, None)
 
 
