@@ -67,3 +67,20 @@ def test_chinese_page_keeps_its_words_and_names_what_it_lacks():
     translated, missing = translate(table, page)
     assert translated.rows == [["`-a`, `--all N`", "全部", "2"], ["`--new`", "", ""]]
     assert missing == ["--new"]
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "lost"),
+    [
+        ("18, draft 28", "18", ["28"]),
+        ("`fast`, draft `slow`", "`fast`", ["slow"]),
+        ("Use --api, or --api easy", "使用 API", ["--api"]),
+        ("`<name>`: from 0 to 1.5, 720×720", "从 0 到 1.5，720×720", []),
+        ("``<command>`` failed: ``a b``", "命令失败：a b", []),
+    ],
+)
+def test_chinese_words_have_the_code_flags_and_numbers_of_the_english_ones(english, chinese, lost):
+    table = Table(("option", "default"), [("`--new`", Words(english))])
+    page = parse_table(f"| 选项 | 默认值 |\n|---|---|\n| `--new` | {chinese} |\n")
+    missing = translate(table, page)[1]
+    assert missing == ([f"--new ({', '.join(lost)})"] if lost else [])

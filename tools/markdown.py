@@ -16,6 +16,8 @@ CHINESE = {
     "remedy": "处理办法",
 }
 _CODE = re.compile(r"`([^` ]+)")
+_LITERAL = re.compile(r"`+([^`]+)`+|(--[a-z][a-z-]+)|(?<![\w.:×])(\d+(?:\.\d+)?)(?![\w.:])")
+"""What words of both languages contain alike: code without placeholders, flags, numbers."""
 
 
 class Words(str):
@@ -53,7 +55,8 @@ def translate(table: Table, page: Table) -> tuple[Table, list[str]]:
     """Return a table in Chinese: its words are those of the table that a page has now.
 
     Returns:
-        The table, and the rows whose words the page does not have.
+        The table, and the rows whose words the page does not have, or which lack code, flags or numbers of the
+        English ones, in brackets.
     """
     known = {_key(cells): dict(zip(page.headers, cells, strict=False)) for cells in page.rows}
     headers = [CHINESE[header] for header in table.headers]
@@ -66,8 +69,19 @@ def translate(table: Table, page: Table) -> tuple[Table, list[str]]:
         ]
         if any(cell and not translated for cell, translated in zip(cells, row, strict=True)):
             missing.append(_key(cells))
+        elif lost := _lost_literals(cells, row):
+            missing.append(f"{_key(cells)} ({', '.join(lost)})")
         rows.append(row)
     return Table(headers, rows), missing
+
+
+def _lost_literals(cells: Sequence[str], translated: Sequence[str]) -> list[str]:
+    """Return the code, the flags and the numbers of cells that their translations do not have."""
+    lost: dict[str, None] = {}
+    for cell, words in zip(cells, translated, strict=True):
+        literals = ("".join(groups) for groups in _LITERAL.findall(cell))
+        lost |= dict.fromkeys(each for each in literals if "<" not in each and each not in words)
+    return list(lost)
 
 
 def _key(cells: Sequence[str]) -> str:

@@ -113,7 +113,8 @@ def test_help_is_a_command_too(heygem):
     assert heygem("help", "fix-config").stdout == heygem("fix-config", "--help").stdout
     wrong = heygem("help", "fixconfig")
     assert wrong.returncode == 2
-    assert wrong.stderr == "error: no such command 'fixconfig'. Did you mean 'fix-config', 'config'? Run: heygem --help\n"
+    hint = "Did you mean 'fix-config', 'config'? Run: heygem --help"
+    assert wrong.stderr == f"error: no such command 'fixconfig'. {hint}\n"
     assert heygem("-V").stdout == heygem("--version").stdout
 
 

@@ -162,7 +162,7 @@ def test_every_error_has_a_chinese_text():
     ("texts", "said"),
     [
         (EN, "The mouth was not drawn in 15 of 100 frames: 5 no face, 4 other person, 2 covered, 3 turned away, "),
-        (ZH, "100 帧中有 15 帧没有绘制嘴部：无人脸 5，其他人 4，被遮挡 2，转开 3，在画面外 1。"),
+        (ZH, "100 帧中有 15 帧没有绘制嘴部：无人脸 5，其他人 4，被遮挡 2，头部侧转 3，在画面外 1。"),
     ],
 )
 def test_frames_without_a_drawn_mouth_are_noted(texts, said):
