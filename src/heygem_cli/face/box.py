@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from heygem_cli.face.geometry import Array
+from heygem_cli.face.geometry import Array, bounds
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ class Box:
 
 def face_box(landmarks: Array) -> Box:
     """Return the box of landmarks (478, 3)."""
-    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    low, high = bounds(landmarks)
     center = (low + high) / 2
     return Box(float(center[0]), float(center[1]), float((high - low).max()))

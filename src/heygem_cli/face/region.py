@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.geometry import LEFT_EYE, RIGHT_EYE, Array
+from heygem_cli.face.geometry import LEFT_EYE, RIGHT_EYE, Array, bounds
 from heygem_cli.media.types import Frame, planes
 
 Picture = npt.NDArray[np.uint8]
@@ -105,7 +105,7 @@ def _span(center: float, reach: float, length: int) -> tuple[int, int]:
 
 def face_region(landmarks: Array) -> Region:
     """Return the region around landmarks (478, 3), rotated so that the line between the eyes is horizontal."""
-    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    low, high = bounds(landmarks)
     x, y = (low + high) / 2
     dx, dy = landmarks[RIGHT_EYE, :2] - landmarks[LEFT_EYE, :2]
     return Region(float(x), float(y), MARGIN * float((high - low).max()), math.atan2(dy, dx))

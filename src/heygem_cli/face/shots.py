@@ -92,7 +92,7 @@ class ShotDetector:
 
 def _is_blank(picture: Array) -> bool:
     """Return whether a small picture is black or white."""
-    luma = picture[..., 0]
+    luma = picture[0]
     return float(luma.std()) < BLANK_LEVELS and not BLACK < float(luma.mean()) < WHITE
 
 
@@ -103,26 +103,26 @@ def _change(before: Array, after: Array) -> float:
     """
     change = float(np.abs(after - before).mean())
     one, other = _contrasts(before), _contrasts(after)
-    gain = max(0.0, float((one * other).sum()) / max(float((one * one).sum()), 1.0))
+    gain = max(0.0, float(np.vdot(one, other)) / max(float(np.vdot(one, one)), 1.0))
     rest = float(np.abs(other - gain * one).mean())
     return rest if rest < FADE_REST * change else change
 
 
 def _correlation(one: Array, other: Array) -> float:
     one, other = _contrasts(one), _contrasts(other)
-    return float((one * other).sum()) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1.0)
+    return float(np.vdot(one, other)) / max(float(np.linalg.norm(one) * np.linalg.norm(other)), 1.0)
 
 
 def _contrasts(picture: Array) -> Array:
     """Return how a small picture differs from its mean colour."""
-    return np.asarray(picture - picture.mean((0, 1)), np.float32)
+    return np.asarray(picture - picture.mean((1, 2), keepdims=True), np.float32)
 
 
 def _is_dissolve(pictures: deque[Array]) -> bool:
     """Return whether successive small pictures blend from the first to the last."""
     if len(pictures) <= DISSOLVE_FRAMES:
         return False
-    changes = np.abs(pictures[-1] - pictures[0]).mean(-1)
+    changes = np.abs(pictures[-1] - pictures[0]).mean(0)
     mean = float(changes.mean())
     if mean < MIN_DISSOLVE or float(np.median(changes)) < DISSOLVE_SPREAD * mean:
         return False
@@ -138,14 +138,14 @@ def _is_dissolve(pictures: deque[Array]) -> bool:
 def _is_pan(before: Array, after: Array, change: float) -> bool:
     """Return whether one small picture is the other one, moved; ``change`` is their mean absolute difference."""
     window = cv2.createHanningWindow((WIDTH, HEIGHT), cv2.CV_32F)
-    (x, y), _ = cv2.phaseCorrelate(np.ascontiguousarray(before[..., 0]), np.ascontiguousarray(after[..., 0]), window)
-    moved = cv2.warpAffine(before, np.array([[1, 0, x], [0, 1, y]]), (WIDTH, HEIGHT), borderValue=(np.nan,) * 3)
-    return float(np.nanmean(np.abs(moved - after))) < PAN_REST * change
+    (x, y), _ = cv2.phaseCorrelate(before[0].copy(), after[0].copy(), window)  # it changes its arguments
+    one, other = (np.moveaxis(each, 0, -1) for each in (before, after))
+    moved = cv2.warpAffine(one, np.array([[1, 0, x], [0, 1, y]]), (WIDTH, HEIGHT), borderValue=(np.nan,) * 3)
+    return float(np.nanmean(np.abs(moved - other))) < PAN_REST * change
 
 
 def small_picture(frame: Frame) -> Array:
-    """Return the luma and the chroma of a frame: (HEIGHT, WIDTH, 3), in levels."""
+    """Return the luma and the chroma of a frame: (3, HEIGHT, WIDTH), in levels."""
     samples = (WIDTH * SAMPLES, HEIGHT * SAMPLES)
     sampled = (cv2.resize(plane, samples, interpolation=cv2.INTER_NEAREST) for plane in planes(frame))
-    channels = [cv2.resize(each, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for each in sampled]
-    return np.asarray(np.stack(channels, -1), np.float32)
+    return np.array([cv2.resize(each, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for each in sampled], np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.face.geometry import Array
+from heygem_cli.face.geometry import Array, bounds
 from heygem_cli.media.types import Frame, planes
 
 SHARPEN = 1.8
@@ -27,8 +27,9 @@ class Box:
     def around(points: Array, frame: Frame, step: int) -> Box:
         """Return the box of a frame around points (points, 2), its sides multiples of ``step``, an even number."""
         rows, columns = frame.shape[0] * 2 // 3, frame.shape[1]
-        left, top = (max(0, int(low) // 2 * 2) for low in points.min(0))
-        right, bottom = (int(np.ceil(high)) for high in points.max(0))
+        low, high = bounds(points)
+        left, top = (max(0, int(place) // 2 * 2) for place in low)
+        right, bottom = (int(np.ceil(place)) for place in high)
         width, height = (min(right, columns) - left, min(bottom, rows) - top)
         return Box(left, top, max(0, width // step * step), max(0, height // step * step))
 
