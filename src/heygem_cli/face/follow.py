@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from heygem_cli.face.cache import cache_errors, cached_track, default_cache_folder, track_key
+from heygem_cli.face.shots import find_shots
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.face.video_track import TrackedFrame, VideoTrack, write_track
 from heygem_cli.files import temporary_folder
@@ -45,8 +46,9 @@ def track_faces(
     """
 
     def follow() -> Generator[TrackedFrame, None, None]:
-        with closing(prefetch(read_frames(video, count=needed))) as frames:
-            for done, tracked in enumerate(tracker.follow(frames), 1):
+        # Shots are found in the thread that reads, which otherwise waits for the tracker most of the time.
+        with closing(read_frames(video, count=needed)) as read, closing(prefetch(find_shots(read))) as frames:
+            for done, tracked in enumerate(tracker.follow_in_shots(frames), 1):
                 yield tracked
                 on_frame(done)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Generator, Iterable
 
 import cv2
 import numpy as np
@@ -44,6 +45,13 @@ BLACK, WHITE = 40.0, 215.0
 """... and its mean, at the most and at the least. Of an even grey it is not known whether it is a fade."""
 SAME_PICTURE = 0.6
 """Correlation with the last picture before a blank one, above which the same picture goes on."""
+
+
+def find_shots(frames: Iterable[Frame]) -> Generator[tuple[Frame, bool], None, None]:
+    """Yield each frame, and whether a shot begins with it."""
+    detector = ShotDetector()
+    for frame in frames:
+        yield frame, detector.is_new(frame)
 
 
 class ShotDetector:

@@ -13,7 +13,7 @@ from heygem_cli.face.geometry import Array
 from heygem_cli.face.outline import EVERYTHING, View
 from heygem_cli.face.region import MARGIN, Region, face_region
 from heygem_cli.face.shot import Shot, is_same_face
-from heygem_cli.face.shots import ShotDetector
+from heygem_cli.face.shots import find_shots
 from heygem_cli.face.video_track import TrackedFrame
 from heygem_cli.media.types import Frame
 from heygem_cli.onnx import make_session, model_path
@@ -54,9 +54,12 @@ class FaceTracker:
 
     def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
         """Yield the faces of each frame. What it finds in a frame does not depend on later frames."""
-        shots, shot = ShotDetector(), Shot(self, 0)
-        for frame in frames:
-            cut = shots.is_new(frame)
+        yield from self.follow_in_shots(find_shots(frames))
+
+    def follow_in_shots(self, frames: Iterable[tuple[Frame, bool]]) -> Iterator[TrackedFrame]:
+        """Do what :meth:`follow` does with the frames of :func:`find_shots`."""
+        shot = Shot(self, 0)
+        for frame, cut in frames:
             if cut:
                 shot = Shot(self, shot.next_number)
             yield TrackedFrame(cut, tuple(shot.faces(frame)))

@@ -45,7 +45,7 @@ class SomebodyOutside:
 
     version = "none"
 
-    def follow(self, frames: Iterable[Frame]) -> Iterator[TrackedFrame]:
+    def follow_in_shots(self, frames: Iterable[tuple[Frame, bool]]) -> Iterator[TrackedFrame]:
         next(iter(frames))
         yield from frames_of([100 * canonical_face() - 1000])
 
