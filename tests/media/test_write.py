@@ -26,7 +26,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
-from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
+from heygem_cli.media.types import AudioInfo, ColorTags, RegionOfInterest, VideoInfo
 from heygem_cli.media.write import (
     EncodeOptions,
     check_output,
@@ -93,6 +93,23 @@ def test_crf_controls_quality(small: VideoInfo, voice: Path, tmp_path: Path):
         render(tmp_path / "out.mp4", small, probe_audio(voice), replace(FAST, crf=crf))
         sizes.append((tmp_path / "out.mp4").stat().st_size)
     assert sizes[0] > 1.5 * sizes[1]
+
+
+@pytest.mark.parametrize("encoding", [{"encoder": "libx264"}, {"pixel_format": "10bit"}], ids=["libx264", "libx265"])
+def test_region_of_interest_is_closer_to_the_frames(encoding: dict[str, str], small: VideoInfo, voice: Path, tmp_path):
+    random, bits = np.random.default_rng(3), 10 if "pixel_format" in encoding else 8
+    kind, gray, video = np.uint8 if bits == 8 else np.uint16, 1 << bits - 1, replace(small, bits=bits)
+    texture = random.normal(gray, gray / 10, (10, 120, 80))
+    frames = np.full((10, 180, 160), gray, kind)
+    frames[:, :120] = np.concatenate([texture, texture[..., ::-1]], -1)
+    right, options = RegionOfInterest(80, 0, 80, 120), EncodeOptions(**encoding)
+    output, audio = tmp_path / "out.mp4", probe_audio(voice)
+    with encode_video(output, video, audio, seconds=0.4, options=options, interest=[right]) as writer:
+        for frame in frames:
+            writer.write(frame)
+    written = np.array([frame[:120] for frame in read_frames(probe_video(output))], np.float64)
+    error = ((written - frames[:, :120] / 2 ** (bits - 8)) ** 2).mean((0, 1))
+    assert error[88:].mean() < 0.6 * error[:72].mean()
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "60", "1499/50", "10"])

@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from heygem_cli.face.geometry import canonical_face
-from heygem_cli.mesh.states import fade, frame_states
+from heygem_cli.face.geometry import LIPS, canonical_face
+from heygem_cli.mesh.states import fade, frame_states, mouth_region
 from tracks import face_track
 
 VIDEO = SimpleNamespace(width=640, height=360)
@@ -51,3 +51,23 @@ def test_frames_know_their_shot(tmp_path):
     assert states.shots.tolist() == [1, 1, 1, 2, 2]
     assert states.at(4) == ("rendered", 1.0, 2)
     assert states.at(5) == ("no face", 0.0, 2)
+
+
+def test_mouth_region_contains_the_mouth_wherever_it_is_drawn(tmp_path):
+    rows = [face(), face(x=350), face(x=350, y=120), face(x=100, turned=80), face(y=330), None]
+    track = face_track(tmp_path / "a.track", rows)
+    region = mouth_region(track, frame_states(track, VIDEO), VIDEO)
+    lips = np.concatenate(rows[:3])[list(LIPS) + [478 + each for each in LIPS] + [956 + each for each in LIPS], :2]
+    (left, top), (right, bottom) = lips.min(0), lips.max(0)
+    margin = 0.35 * (right - left - 30)
+    expected = left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin
+    assert (region.left, region.top, region.width, region.height) == pytest.approx(expected, abs=1.5)
+
+
+def test_mouth_region_stays_inside_the_picture_and_is_unknown_where_nothing_is_drawn(tmp_path):
+    track = face_track(tmp_path / "a.track", [face(x=8)] * 3)
+    region = mouth_region(track, frame_states(track, VIDEO), VIDEO)
+    assert region.left == 0
+    assert region.width > 20
+    hidden = face_track(tmp_path / "b.track", [face(turned=80)] * 3)
+    assert mouth_region(hidden, frame_states(hidden, VIDEO), VIDEO) is None

@@ -6,6 +6,7 @@ demuxer is given explicitly, ``%d`` in the name of an image is not a pattern.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from heygem_cli.media.frame_filters import frame_filters, is_seekable, raw_forma
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.output_format import MP4, OutputFormat
 from heygem_cli.media.timing import MAX_AUDIO_JITTER
-from heygem_cli.media.types import AudioInfo, HdrMetadata, VideoInfo, VideoStream
+from heygem_cli.media.types import AudioInfo, HdrMetadata, RegionOfInterest, VideoInfo, VideoStream
 from heygem_cli.runtime import ffmpeg_threads
 
 _MAX_PIXELS = ("-max_pixels", str(2 * MAX_PIXELS))
@@ -36,6 +37,10 @@ _IGNORE_TIMES = "asetpts=N/SR/TB"
 
 _SANITIZE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
 """Replace NaN with silence and clip to full scale: the AAC encoder fails on either."""
+
+_INTEREST = -0.1
+"""Quantizer in a region of interest relative to elsewhere, over the encoder's range: 5 steps of 51 with 8 bits. Speech
+costs a mouth more detail than the rest, since hardly anything in it stays as it was in the last frame."""
 
 _EXAMINED_FRAMES = 3
 """Frames of which one has to be interlaced, since a camera may record a still scene progressively."""
@@ -116,16 +121,18 @@ def encode_args(
     seconds: float,
     codec: list[str],
     container: OutputFormat = MP4,
+    interest: Sequence[RegionOfInterest] = (),
 ) -> list[str]:
     """Build the arguments that encode raw frames from stdin, and mux them with the audio.
 
     ``codec`` are the arguments of :func:`encoder_args`; ``seconds`` of the audio are used.
     """
+    filters = [*map(_interest_filter, interest), *_tag_filters(video)]
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", raw_format(video),
         "-video_size", f"{video.width}x{video.height}", "-r", _ratio(video.fps), "-i", "pipe:0",
         *_timed_audio_args(audio), "-map", "0:v:0",
-        "-filter:v", ",".join(_tag_filters(video)), *codec, "-pix_fmt", raw_format(video),
+        "-filter:v", ",".join(filters), *codec, "-pix_fmt", raw_format(video),
         *_output_args(audio, output, seconds, container),
     ]  # fmt: skip
 
@@ -280,6 +287,10 @@ def _video_args(video: VideoInfo, filters: str) -> list[str]:
 def _stream_args(path: Path, stream: VideoStream) -> list[str]:
     decoder = ["-c:v", stream.decoder] if stream.decoder else []
     return [*decoder, *_input_args(path, stream.demuxer)]
+
+
+def _interest_filter(region: RegionOfInterest) -> str:
+    return f"addroi=x={region.left}:y={region.top}:w={region.width}:h={region.height}:qoffset={_INTEREST}"
 
 
 def _tag_filters(video: VideoInfo) -> list[str]:

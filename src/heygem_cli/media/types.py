@@ -43,6 +43,16 @@ class PictureSize:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionOfInterest:
+    """A part of the picture in pixels that viewers look at, so that it deserves a better quality."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class VideoStream:
     """How ffmpeg finds and decodes a video in its file.
 

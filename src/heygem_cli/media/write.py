@@ -8,7 +8,7 @@ import functools
 import os
 import signal
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.names import url_in
 from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
 from heygem_cli.media.probe_output import probe_output
-from heygem_cli.media.types import AudioInfo, Frame, Frame10, VideoInfo
+from heygem_cli.media.types import AudioInfo, Frame, Frame10, RegionOfInterest, VideoInfo
 from heygem_cli.options import EncodeOptions
 from heygem_cli.runtime import ffmpeg_threads
 
@@ -71,6 +71,7 @@ def encode_video(
     *,
     seconds: float,
     options: EncodeOptions,
+    interest: Sequence[RegionOfInterest] = (),
     overwrite: bool = True,
     own: OwnOutputs = OwnOutputs(),  # noqa: B008 - it is frozen
 ) -> Iterator[VideoWriter]:
@@ -90,6 +91,7 @@ def encode_video(
         audio: The audio: copied where players of the container support its codec, else encoded to AAC.
         seconds: How much of the audio to use.
         options: How to encode.
+        interest: Where the quality is better than elsewhere, in every frame, as far as the encoder supports it.
         overwrite: Whether a file that has this name in the end is replaced.
         own: Files that are replaced anyway.
 
@@ -104,7 +106,9 @@ def encode_video(
         codec = arguments.encoder_args(encoder, *options.crf_and_preset, threads)
         if video.bits == 10:
             codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
-        args = arguments.encode_args(video, audio, part.open_path, seconds=seconds, codec=codec, container=container)
+        args = arguments.encode_args(
+            video, audio, part.open_path, seconds=seconds, codec=codec, container=container, interest=interest
+        )
         # The thread is left after ffmpeg: a write that blocks returns once ffmpeg has ended.
         with ThreadPoolExecutor(1) as thread, ffmpeg.running(args, stdin=True, inherited=(part.descriptor,)) as process:
             writer = VideoWriter(output, process, thread)

@@ -28,7 +28,7 @@ from heygem_cli.mesh.painter import DraftPainter, Painter
 from heygem_cli.mesh.preview import Preview
 from heygem_cli.mesh.renderer import build_renderer
 from heygem_cli.mesh.speakers import MeshSpeaker, render_frames
-from heygem_cli.mesh.states import frame_states
+from heygem_cli.mesh.states import frame_states, mouth_region
 from heygem_cli.onnx import session_provider
 from heygem_cli.options import Device
 from heygem_cli.person import Person
@@ -85,6 +85,7 @@ def _draw(
         inputs.audio,
         seconds=motion.duration,
         options=encode,
+        interest=[region for each in speakers if (region := mouth_region(each.track, each.states, video))],
         overwrite=job.options.overwrite,
         own=job.own,
     )

@@ -10,13 +10,15 @@ import numpy.typing as npt
 from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.job import FrameState
-from heygem_cli.media.types import VideoInfo
+from heygem_cli.media.types import RegionOfInterest, VideoInfo
 from heygem_cli.mesh.targets import FADE_END
 
 FADE_FRAMES = 3
 """Frames over which the drawn mouth fades into the person's own."""
 MIN_INSIDE = 0.5
 """Share of the lip points in the picture below which the mouth is outside."""
+MOUTH_MARGIN = 0.35
+"""Mouth widths around the lips that belong to the region of the mouth."""
 CHUNK = 1000
 """Frames of a track read at a time."""
 
@@ -56,6 +58,25 @@ def frame_states(track: FaceTrack, video: VideoInfo) -> FrameStates:
             states.append(absence or ("outside" if outside[index] else "turned away" if turned[index] else "rendered"))
     shots = np.searchsorted(track.video.cuts, np.arange(len(track)), side="right")
     return FrameStates(tuple(states), fade(np.array([state == "rendered" for state in states]), shots), shots)
+
+
+def mouth_region(track: FaceTrack, states: FrameStates, video: VideoInfo) -> RegionOfInterest | None:
+    """Return the region that contains the mouth, and the skin around it, in all frames in which it is drawn."""
+    low, high, widths = [], [], []
+    for start in range(0, len(track), CHUNK):
+        rows = track.rows(start, CHUNK)
+        drawn = [state == "rendered" for state in states.states[start : start + CHUNK]]
+        lips = rows[drawn][:, LIPS, :2]
+        if len(lips):
+            low.append(lips.min((0, 1)))
+            high.append(lips.max((0, 1)))
+            widths.append(np.median(np.ptp(lips[..., 0], axis=1)))
+    if not widths:
+        return None
+    margin, size = MOUTH_MARGIN * float(np.median(widths)), (video.width, video.height)
+    left, top = np.clip(np.min(low, 0) - margin, 0, size).astype(int).tolist()
+    right, bottom = np.clip(np.max(high, 0) + margin, 0, size).astype(int).tolist()
+    return RegionOfInterest(left, top, right - left, bottom - top)
 
 
 def _lips_inside(landmarks: Array, video: VideoInfo) -> Array:
