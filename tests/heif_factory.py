@@ -43,11 +43,26 @@ def write_heic(
     return path
 
 
+def write_heic_in_one_piece(path: Path, *, size: tuple[int, int], color: str = "red") -> Path:
+    """Write a photograph of one colour that has no tiles, as programs on computers do."""
+    configuration, picture = _encode(path.with_suffix(".mp4"), color, size)
+    properties = [configuration, _full_box(b"ispe", struct.pack(">2I", *size))]
+    header = _box(b"ftyp", b"heic" + bytes(4) + b"mif1heic")
+    meta = _meta_of_one(properties, picture, 0)
+    meta = _meta_of_one(properties, picture, len(header) + len(meta) + 8)
+    path.write_bytes(header + meta + _box(b"mdat", picture))
+    return path
+
+
 def _encode_tile(scratch: Path, color: str) -> tuple[bytes, bytes]:
+    return _encode(scratch, color, (TILE, TILE))
+
+
+def _encode(scratch: Path, color: str, size: tuple[int, int]) -> tuple[bytes, bytes]:
     """Return the configuration of the decoder, and the encoded picture."""
     ffmpeg(
-        "-f", "lavfi", "-i", f"color={color}:size={TILE}x{TILE}", "-frames:v", 1, "-c:v", "libx265", "-tag:v", "hvc1",
-        "-x265-params", "log-level=none:info=0", "-crf", 4, scratch,
+        "-f", "lavfi", "-i", f"color={color}:size={size[0]}x{size[1]}", "-frames:v", 1, "-c:v", "libx265",
+        "-preset", "ultrafast", "-tag:v", "hvc1", "-x265-params", "log-level=none:info=0", "-crf", 4, scratch,
     )  # fmt: skip
     data = scratch.read_bytes()
     scratch.unlink()
@@ -86,6 +101,21 @@ def _meta(properties: list[bytes], pictures: list[bytes], offset: int, columns: 
         + _full_box(b"iloc", struct.pack(">2BH", 0x44, 0, len(items)) + places, version=1)
     )
     return _full_box(b"meta", content)
+
+
+def _meta_of_one(properties: list[bytes], picture: bytes, offset: int) -> bytes:
+    own = bytes(range(1, len(properties) + 1))
+    associations = struct.pack(">IHB", 1, GRID, len(own)) + own
+    return _full_box(
+        b"meta",
+        _full_box(b"hdlr", bytes(4) + b"pict" + bytes(13))
+        + _full_box(b"pitm", struct.pack(">H", GRID))
+        + _full_box(
+            b"iinf", struct.pack(">H", 1) + _full_box(b"infe", struct.pack(">2H4sx", GRID, 0, b"hvc1"), version=2)
+        )
+        + _box(b"iprp", _box(b"ipco", b"".join(properties)) + _full_box(b"ipma", associations))
+        + _full_box(b"iloc", struct.pack(">2BH4H2I", 0x44, 0, 1, GRID, 0, 0, 1, offset, len(picture)), version=1),
+    )
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from heif_factory import write_heic_in_one_piece
+from heygem_cli.errors import InputError
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import planes
@@ -35,6 +37,27 @@ def test_size_and_orientation(name, orientation, tmp_path):
     assert video.notes == (f"it has {full[0]}×{full[1]} pixels; it was scaled down to {size[0]}×{size[1]}",)
     luma = planes(next(read_frames(video, count=1)))[0].astype(int)
     assert np.abs([luma[100, 100] - 59, luma[-100, -100] - 188]).max() <= 2
+
+
+def test_heic_in_one_piece(tmp_path):
+    """Programs on computers write no tiles; ffmpeg had to decode 50 million pixels at the most."""
+    video = probe_video(write_heic_in_one_piece(tmp_path / "a.heic", size=(8704, 6144)))
+    assert (video.is_still, video.width, video.height) == (True, 3426, 2418)
+    assert np.ptp(planes(next(read_frames(video, count=1)))[0].astype(int)) <= 2
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.pgm"])
+def test_other_formats(name, tmp_path):
+    Image.new("L", (8704, 6144), "white").save(tmp_path / name)
+    assert next(read_frames(probe_video(tmp_path / name), count=1))[100, 100] == 235
+
+
+def test_too_large_for_its_decoder(tmp_path):
+    """That of JPEG 2000 would take 4 GB for 200 million pixels."""
+    Image.new("L", (8704, 6144), "white").save(tmp_path / "a.jp2")
+    with pytest.raises(InputError, match="at most 50 million") as caught:
+        probe_video(tmp_path / "a.jp2")
+    assert caught.value.code == "picture-too-large"
 
 
 def test_memory(tmp_path: Path):

@@ -18,7 +18,7 @@ and hardly any player shows such a video."""
 MAX_PIXELS = 50_000_000
 """Pixels that ffmpeg decodes; no level of H.264 allows more than 8192×4352, but players show it."""
 MAX_PHOTOGRAPH_PIXELS = 16384 * 12288
-"""Phones take photographs of 200 million pixels; decoding one of those takes up to 1 GB of memory."""
+"""Phones take photographs of 200 million pixels; decoding one of those takes up to 1 GB of memory, and 2 GB in AVIF."""
 
 
 def is_too_large(width: int, height: int, max_pixels: int = MAX_PIXELS) -> bool:

@@ -40,6 +40,8 @@ _IMAGE_BRANDS = frozenset({"avif", "heic", "heix", "mif1", "miaf"})
 """Kinds of MP4 that contain images."""
 
 _TILES = "g:0"
+_WIDE_PIXELS = frozenset({"jpeg2000", "exr"})
+"""Codecs of images whose decoders take 20 bytes and more for a pixel."""
 
 
 def probe_video(path: Path, track: int | None = None) -> VideoInfo:
@@ -61,8 +63,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     with open_media(path) as container:
         joined = joined_notes(path)
         stream = _video_stream(container, path, track)
-        check_size(path, stream.codec_context.width, stream.codec_context.height)
         source = _source(container, stream)
+        check_size(path, stream.codec_context.width, stream.codec_context.height, source.max_pixels)
         if len(animation_times(path)) > 1:
             source = replace(source, demuxer=ANIMATION_DEMUXER)
         with reading_first_frame(path, source) as first_frame:  # while the packets are scanned
@@ -71,8 +73,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
             frame = first_frame()
         if frame is None:
             raise no_frames(path, "Convert it to MP4" if source.demuxer == ANIMATION_DEMUXER else "")
-        is_tiled = source.specifier == _TILES
-        check_size(path, frame.width, frame.height, MAX_PHOTOGRAPH_PIXELS if is_tiled else MAX_PIXELS)
+        check_size(path, frame.width, frame.height, source.max_pixels)
         if frame.stream not in (None, stream.index):
             raise _unsupported(path, "its tracks can be counted in two ways, so it is not clear which one is meant")
         is_still = _is_still(container, source, scan)
@@ -104,7 +105,14 @@ def _source(container: av.container.InputContainer, stream: av.VideoStream) -> V
     has_alpha = stream.metadata.get("alpha_mode") == "1"
     decoder = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(codec, "") if has_alpha else ""
     specifier = _TILES if is_tiled else f"v:{container.streams.video.index(stream)}"
-    return VideoStream(demuxer_name(container), specifier, decoder)
+    demuxer = demuxer_name(container)
+    is_compact = _is_photograph(container, demuxer) and codec not in _WIDE_PIXELS
+    max_pixels = MAX_PHOTOGRAPH_PIXELS if is_compact else MAX_PIXELS
+    return VideoStream(demuxer, specifier, decoder, max_pixels)
+
+
+def _is_photograph(container: av.container.InputContainer, demuxer: str) -> bool:
+    return _is_image_file(container) or demuxer.endswith("_pipe") or demuxer == "image2"
 
 
 def _is_image_file(container: av.container.InputContainer) -> bool:
@@ -113,8 +121,7 @@ def _is_image_file(container: av.container.InputContainer) -> bool:
 
 def _is_still(container: av.container.InputContainer, source: VideoStream, scan: _VideoScan) -> bool:
     # A GIF of one image claims 100 frames a second.
-    is_one_image = _is_image_file(container) or (source.demuxer == "gif" and scan.packets == 1)
-    return is_one_image or source.demuxer.endswith("_pipe") or source.demuxer == "image2"
+    return _is_photograph(container, source.demuxer) or (source.demuxer == "gif" and scan.packets == 1)
 
 
 def _video_info(
@@ -221,12 +228,14 @@ def _scan_video(container: av.container.InputContainer, stream: av.VideoStream) 
     latest = -np.inf
     start = Fraction(0)
     packets = 0
+    is_photograph = _is_photograph(container, demuxer_name(container))
     sizes = SizeScanner(stream)
     notes: list[str] = []
     for packet in read_packets(container, stream, lambda: notes.append(BREAKS_OFF)):
         if packet.size and not packet.is_discard:
             packets += 1
-            sizes.add(packet)
+            if not is_photograph:  # its one picture may be large
+                sizes.add(packet)
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and packet.time_base is not None:
                 start = stamp * packet.time_base if not stamps else min(start, stamp * packet.time_base)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heygem_cli.media.image import MAX_PIXELS
+
 Frame = npt.NDArray[np.uint8]
 """One video frame: I420 (yuv420p) planes in OpenCV's layout, shape (height * 3 // 2, width), limited range."""
 
@@ -61,11 +63,13 @@ class VideoStream:
         specifier: ffmpeg's stream specifier: ``v:1`` is the second video stream, attached pictures included, ``g:0``
             the picture whose tiles are streams.
         decoder: ffmpeg's name of the decoder; empty: the default one of the codec.
+        max_pixels: How many pixels its picture may have.
     """
 
     demuxer: str = ""
     specifier: str = "v:0"
     decoder: str = ""
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
