@@ -14,6 +14,7 @@ from heygem_cli.mesh.cover import (
     SOLID,
     CoverFinder,
     close_gaps,
+    continue_over,
     covers_mouth,
     fill,
     find_covers,
@@ -322,6 +323,21 @@ def test_hidden_pixels_are_filled_from_their_surroundings():
     hidden[20:70, 30:90] = 1
     image[hidden > 0] = 255
     assert np.abs(fill(image, hidden) - (80, 120, 150)).max() < 1
+
+
+@pytest.mark.parametrize(
+    "covered", [(slice(60, 96), slice(50, 96)), (slice(44, 56), slice(0, 96)), (slice(0, 96), slice(0, 60))]
+)
+def test_colours_go_on_behind_a_cover_without_an_edge(covered):
+    rows, columns = np.mgrid[:SIDE, :SIDE].astype(np.float32)
+    image = np.stack([40 + 1.2 * columns + 0.5 * rows, 120 - 0.3 * columns, 130 + 0.2 * rows], -1)
+    hidden = np.zeros((SIDE, SIDE), np.float32)
+    hidden[covered] = 1
+    beside = (hidden > 0) & (cv2.erode(hidden, np.ones((3, 3))) == 0)
+    beside[[0, -1]] = beside[:, [0, -1]] = False
+    filled = continue_over(np.where(hidden[..., None] > 0, 255, image).astype(np.float32), hidden)
+    assert np.abs(filled - image)[beside].mean() < 1
+    assert (filled[hidden == 0] == image[hidden == 0]).all()
 
 
 def test_cover_at_the_edge_of_the_picture():

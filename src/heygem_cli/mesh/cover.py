@@ -48,6 +48,10 @@ GLANCE = 24
 """Width and height of a small picture of the lower face."""
 SUDDEN = 28.0
 """Levels of luma by which a place of it changes for a single frame if something may pass; in speech few places do."""
+NEARNESS = 8.0
+"""See :func:`fill`, for skin that goes on behind a cover."""
+SMOOTHINGS = 4
+"""How often that skin is smoothed by a square of 3 pixels."""
 NOTHING = np.zeros((0, 0), np.float32)
 """The likelihood and the opacity where nothing is covered."""
 
@@ -83,7 +87,7 @@ class Cover:
         if box.width and box.height:
             image = sample_crop(frame, self.matrix, SIDE, SIDE).astype(np.float32)
             hidden = resample_to_frame(self.opacity, self.matrix, box)
-            smooth = fill(image, np.minimum(1, self.opacity * 20))
+            smooth = continue_over(image, np.minimum(1, self.opacity * 20))
             blend_box(filled, box, resample_to_frame(smooth, self.matrix, box), np.minimum(1, hidden * 8))
         return filled
 
@@ -101,7 +105,20 @@ class Cover:
             part[:] = np.rint(part + opacity * (own.astype(np.float32) - part))
 
 
-def fill(image: Array, hidden: Array) -> Array:
+def continue_over(image: Array, hidden: Array) -> Array:
+    """Fill hidden pixels so that the colours beside them go on: where they end, the edge would show as a line.
+
+    Args:
+        image: float32 (rows, columns, 3).
+        hidden: (rows, columns) in 0 … 1.
+    """
+    color = fill(image, hidden, NEARNESS)
+    for _ in range(SMOOTHINGS):
+        color = np.where(hidden[..., None] > 0, cv2.blur(color, (3, 3)), image)
+    return np.asarray(color, np.float32)
+
+
+def fill(image: Array, hidden: Array, nearness: float = 1.0) -> Array:
     """Fill hidden pixels smoothly from those around them.
 
     Each level of an image pyramid fills its gaps from the next coarser one (S. Gortler et al., "The Lumigraph",
@@ -110,12 +127,14 @@ def fill(image: Array, hidden: Array) -> Array:
     Args:
         image: float32 (rows, columns, 3).
         hidden: (rows, columns) in 0 … 1.
+        nearness: 1 for the mean colour of all around; the more, the more the nearest colours prevail.
     """
     known = (1 - hidden)[..., None]
-    weighted = np.concatenate([image * known, known], -1)
-    levels = [weighted]
+    levels = [np.concatenate([image * known, known], -1)]
     while min(levels[-1].shape[:2]) > 2:
-        levels.append(cv2.pyrDown(levels[-1], borderType=cv2.BORDER_REPLICATE))
+        level = cv2.pyrDown(levels[-1], borderType=cv2.BORDER_REPLICATE)
+        weight = np.maximum(level[..., 3:], 1e-6)
+        levels.append(level * (np.minimum(1, nearness * weight) / weight))
     color = levels[-1][..., :3] / np.maximum(levels[-1][..., 3:], 1e-6)
     for level in levels[-2::-1]:
         coarse = cv2.pyrUp(color, dstsize=level.shape[1::-1])
