@@ -59,6 +59,13 @@ def person(step):
     return scene(*SIZE, (300 + 3 * np.sin(step / 4), 180, 300)).astype(float)
 
 
+@pytest.mark.parametrize("size", [300, 500, 700])
+@pytest.mark.parametrize("gain", [0.008, 0.012, 0.02])
+def test_camera_that_adapts_to_the_light_while_somebody_nods_is_no_cut(gain, size):
+    nod = [scene(*SIZE, (300, 180 + k, size)) * (0.8 + gain * k) for k in range(24)]
+    assert shots(filmed(nod)) == [0]
+
+
 @pytest.mark.parametrize("length", [1, 2, 5, 12])
 @pytest.mark.parametrize("level", [0, 255])
 def test_flash_and_frames_without_a_picture_are_no_cuts(length, level):
