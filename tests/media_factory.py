@@ -56,6 +56,15 @@ def make_audio(
     return path
 
 
+def make_damaged_audio(path: Path, source: Path) -> Path:
+    """Write an audio file as AAC, of which 300 bytes are others."""
+    ffmpeg("-i", source, "-c:a", "aac", "-f", "adts", path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 300] = np.random.default_rng(1).bytes(300)
+    path.write_bytes(data)
+    return path
+
+
 def make_image(
     path: Path, *, size: tuple[int, int] = (160, 120), color: str | None = None, extra: tuple[str, ...] = ()
 ) -> Path:

@@ -14,7 +14,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_audio, read_frames
-from media_factory import ffmpeg
+from media_factory import ffmpeg, make_damaged_audio
 from portrait import make_face_video, make_voice, scene
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +92,13 @@ def test_mouth_follows_the_drive_audio_and_the_sound_is_the_audio(tmp_path, medi
     assert not silent(tmp_path / "quiet.mp4")
     warned = [text for text in driven.warnings if "they begin together" in text]
     assert len(warned) == (length == 1.0)
+
+
+def test_damage_of_the_drive_audio_is_told(tmp_path, face, voice):
+    damaged = make_damaged_audio(tmp_path / "damaged.aac", voice)
+    result = render(voice, face, tmp_path / "out.mp4", drive_audio=damaged)
+    message = "the audio is damaged; the mouth follows it, without the parts that cannot be decoded"
+    assert [text for text in result.warnings if "damaged;" in text] == [f"{damaged}: {message}"]
 
 
 def silent(path):

@@ -23,7 +23,7 @@ from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, RenderOptions, parse_person
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
-from media_factory import ffmpeg
+from media_factory import ffmpeg, make_damaged_audio
 from portrait import make_face_video, make_silence, make_voice, other_portrait, portrait, scene, track_frame
 
 SIZE = (480, 360)
@@ -301,9 +301,7 @@ def test_unknown_engine_is_an_error_with_a_suggestion(pipeline, tmp_path, face, 
 def test_damaged_audio_is_encoded_anew_and_the_result_says_so(pipeline, tmp_path, face, voice):
     intact, damaged = tmp_path / "intact.aac", tmp_path / "damaged.aac"
     ffmpeg("-i", voice, "-c:a", "aac", intact)
-    data = bytearray(intact.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 300] = np.random.default_rng(1).bytes(300)
-    damaged.write_bytes(data)
+    make_damaged_audio(damaged, voice)
     assert render(pipeline, job(tmp_path, intact, face)).warnings == ()
     result = render(pipeline, replace(job(tmp_path, damaged, face), output=tmp_path / "anew.mp4"))
     message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"

@@ -21,7 +21,7 @@ from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.person import parse_person, parse_speech
 from heygem_cli.pipeline import Pipeline, check_job
 from heygem_cli.runtime import Settings
-from media_factory import ffmpeg
+from media_factory import ffmpeg, make_damaged_audio
 from portrait import face_tracker, make_face_video, make_silence, make_voice, other_portrait, scene
 
 WIDTH = 400
@@ -99,6 +99,16 @@ def test_sound_is_the_mix_or_the_one_that_is_given(pipeline, files, tmp_path):
     assert (result.frames, result.duration) == (38, 1.5)
     assert np.abs(samples_of(result.output)).max() < 0.01
     assert openings(result.output)[:23, 0].max() > 0.05
+
+
+@pytest.mark.parametrize(("sound", "used"), [(False, "it was encoded anew"), (True, "the mouth follows it")])
+def test_damage_of_what_a_person_says_is_told(sound, used, pipeline, files, tmp_path):
+    make_damaged_audio(files / "damaged.aac", files / "first.wav")
+    options = {"sound": files / "first.wav"} if sound else {}
+    speak = (("left", "damaged.aac"), ("2", "second.wav"))
+    result = render(pipeline, speaking(files, tmp_path, *speak, duration=0.6, **options))
+    message = f"the audio is damaged; {used}, without the parts that cannot be decoded"
+    assert [text for text in result.warnings if "damaged;" in text] == [f"{files / 'damaged.aac'}: {message}"]
 
 
 def test_person_whose_audio_ends_before_the_start_is_silent(pipeline, files, tmp_path):

@@ -13,7 +13,7 @@ from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
 from heygem_cli.media.mix import mixed
-from heygem_cli.media.output_format import output_format
+from heygem_cli.media.output_format import OutputFormat, output_format
 from heygem_cli.media.part import cut_audio, cut_audios, cut_video, half_size
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
@@ -177,11 +177,12 @@ def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:
     sources: list[AudioInfo | VideoInfo] = [*heard, video]
     # Several may be the same file.
     yield from dict.fromkeys(f"{printable(each.path)}: {note}" for each in sources for note in each.notes)
-    for audio in audios:
-        if audio.damaged:
-            message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
-            yield f"{printable(audio.path)}: {message}"
     for audio in heard:
+        if audio.damaged:
+            is_encoded = audio == inputs.audio or (audio in audios and options.sound is None)
+            used = "it was encoded anew" if is_encoded else "the mouth follows it"
+            message = f"the audio is damaged; {used}, without the parts that cannot be decoded"
+            yield f"{printable(audio.path)}: {message}"
         if not audio.reliable_times:
             yield f"{printable(audio.path)}: the timestamps of the audio jump, so they were not used"
     if not video.reliable_times:
@@ -269,22 +270,22 @@ class Pipeline:
         def tick() -> None:
             on_progress(Progress("speech", 0, inputs.audio.duration or None))
 
-        def heard(audio: AudioInfo) -> AudioInfo:
+        def heard(audio: AudioInfo, container: OutputFormat | None = None) -> AudioInfo:
             if audio.is_silent:
                 return audio
-            damaged = has_damaged_audio(audio, tick, output_format(job.output))
+            damaged = has_damaged_audio(audio, tick, container)
             return replace(listen(audio, tick), damaged=damaged)
 
         background = job.options.background
         video = replace(inputs.video, background=(background.red, background.green, background.blue))
         speakers = tuple(replace(each, audio=heard(each.audio)) for each in inputs.speakers)
-        drive = inputs.drive and listen(inputs.drive, tick)
+        drive = inputs.drive and heard(inputs.drive)
         inputs = replace(inputs, video=video, drive=drive, speakers=speakers)
         with ExitStack() as stack:
             if speakers and job.options.sound is None:
                 audio = stack.enter_context(mixed([each.audio for each in speakers], tick))
             else:
-                audio = heard(inputs.audio)
+                audio = heard(inputs.audio, output_format(job.output))
             inputs = replace(inputs, audio=audio)
             result = engine.render(job, inputs, on_progress)
         _write_timeline(job, result)

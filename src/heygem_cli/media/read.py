@@ -203,14 +203,14 @@ def _read_samples(audio: AudioInfo, args: list[str], block: int) -> Generator[Sa
 
 
 def has_damaged_audio(
-    audio: AudioInfo, tick: Callable[[], object] = lambda: None, container: OutputFormat = MP4
+    audio: AudioInfo, tick: Callable[[], object] = lambda: None, container: OutputFormat | None = MP4
 ) -> bool:
     """Return whether decoding the audio gives an error, or decoding its copy in the output would.
 
     Args:
         audio: The audio.
         tick: Called several times a second; an exception that it raises ends the check.
-        container: That of the output.
+        container: That of the output; None: it is not copied.
 
     Raises:
         HeygemError: ffmpeg was killed.
@@ -219,7 +219,7 @@ def has_damaged_audio(
         return False
     with contextlib.ExitStack() as stack:
         processes = []
-        if arguments.can_copy_audio(audio, container=container):
+        if container is not None and arguments.can_copy_audio(audio, container=container):
             # Matroska as a stream begins with parameters that are not yet known of AAC from a transport stream.
             stream = MP4 if MP4.can_copy(audio.codec, audio.sample_rate) else container
             copy = stack.enter_context(ffmpeg.running(arguments.copy_audio_args(audio, stream), stdout=True))
