@@ -69,9 +69,10 @@ class LipLines:
         """Return the lines of lip points (40, 2) for an inter-ocular distance, both in pixels."""
         mouth = MouthFrame.between(lips[INNER_TOP[0]], lips[INNER_TOP[-1]])
         half = float(np.linalg.norm(mouth.axis)) / eye_distance
-        upper, lower = (mouth.to_local(lips[rows]) * half for rows in (INNER_TOP, INNER_BOTTOM))
+        local = mouth.to_local(lips) * half
         along = np.linspace(-half, half, 11, dtype=np.float32)
-        top, bottom = (np.interp(along, np.maximum.accumulate(line[:, 0]), line[:, 1]) for line in (upper, lower))
+        lines = (local[rows].T for rows in (INNER_TOP, INNER_BOTTOM))
+        top, bottom = (np.interp(along, np.maximum.accumulate(x), y) for x, y in lines)
         return LipLines(mouth, along, np.asarray(top, np.float32), np.asarray(np.maximum(top, bottom), np.float32))
 
 
