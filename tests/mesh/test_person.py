@@ -14,6 +14,7 @@ from heygem_cli.face.geometry import (
     head_pose,
 )
 from heygem_cli.media.probe_video import probe_video
+from heygem_cli.mesh.controls import INNER_BOTTOM
 from heygem_cli.mesh.cover_network import SIDE
 from heygem_cli.mesh.drawn_mouth import DrawnMouth
 from heygem_cli.mesh.person import (
@@ -58,9 +59,19 @@ def speech(opened, seconds=4):
     return wave * opened / np.percentile(wave, 90)
 
 
+def motion_of(openings):
+    """Return the motion of a mouth with the given openings."""
+    motion = np.zeros((len(openings), 41, 3), np.float32)
+    motion[:, INNER_BOTTOM[5], 1] = openings
+    return motion
+
+
+SPEECH = motion_of(speech(0.125))
+
+
 @pytest.mark.parametrize(("opened", "factor"), [(0.125, 1), (0.16, 1.22), (0.09, 0.77), (0.4, 1.6), (0.04, 0.7)])
 def test_opening_scale_follows_the_person_within_limits(tmp_path, opened, factor):
-    assert estimate_opening_scale(track_of(tmp_path, speech(opened)), RATE) == pytest.approx(factor, abs=0.03)
+    assert estimate_opening_scale(track_of(tmp_path, speech(opened)), SPEECH, RATE) == pytest.approx(factor, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +85,19 @@ def test_opening_scale_follows_the_person_within_limits(tmp_path, opened, factor
     ids=["a still image", "a smile", "a silent face", "too little speech"],
 )
 def test_opening_scale_is_1_without_speech(tmp_path, openings):
-    assert estimate_opening_scale(track_of(tmp_path, openings), RATE) == 1
+    assert estimate_opening_scale(track_of(tmp_path, openings), SPEECH, RATE) == 1
 
 
 def test_pauses_do_not_change_the_opening_scale(tmp_path):
     with_pauses = np.concatenate([speech(0.16), np.zeros(300)])
-    assert estimate_opening_scale(track_of(tmp_path, with_pauses), RATE) == pytest.approx(1.22, abs=0.03)
+    assert estimate_opening_scale(track_of(tmp_path, with_pauses), SPEECH, RATE) == pytest.approx(1.22, abs=0.03)
+
+
+@pytest.mark.parametrize(("predicted", "factor"), [(0.125, 1), (0.08, 1.2), (0.18, 0.86), (0.03, 1)])
+def test_opening_scale_makes_up_for_flat_motion_in_part(tmp_path, predicted, factor):
+    track, motion = track_of(tmp_path, speech(0.125)), motion_of(speech(predicted))
+    assert estimate_opening_scale(track, motion, RATE) == pytest.approx(factor, abs=0.03)
+    assert estimate_opening_scale(track, motion[:20], RATE) == pytest.approx(1, abs=0.03)
 
 
 def test_sway_is_found_for_a_turning_head_and_is_zero_for_a_still_one():

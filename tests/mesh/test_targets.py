@@ -13,6 +13,7 @@ from heygem_cli.mesh.targets import (
     compute_targets,
     max_opening,
     opening_mask,
+    swing_jaw,
     yaw_weight,
 )
 from heygem_cli.mesh.warp import Box
@@ -140,7 +141,7 @@ def compensated_opening(opened):
     return float((widened[INNER_BOTTOM, 1] - widened[INNER_TOP, 1]).max())
 
 
-@pytest.mark.parametrize(("opened", "more"), [(0, 0), (0.008, 0), (0.035, TRACKER_BIAS), (0.11, 0), (0.3, 0)])
+@pytest.mark.parametrize(("opened", "more"), [(0, 0), (0.008, 0), (0.035, TRACKER_BIAS), (0.13, 0), (0.3, 0)])
 def test_narrow_openings_are_widened(opened, more):
     assert compensated_opening(opened) == pytest.approx(opened + more, abs=1e-4)
 
@@ -159,6 +160,28 @@ def test_compensation_moves_both_lips_and_the_chin_but_not_the_corners():
     assert added[OUTER_TOP] == pytest.approx(added[INNER_TOP], abs=1e-6)
     assert added[OUTER_BOTTOM] == pytest.approx(added[INNER_BOTTOM], abs=1e-6)
     assert (added[[INNER_TOP[0], INNER_TOP[-1]]] == 0).all()
+
+
+@pytest.mark.parametrize(("pitch", "factor"), [(0, 1), (15, 1.04), (-15, 0.89)])
+def test_opening_of_a_pitched_head_is_that_of_a_turning_jaw(pitch, factor):
+    angle = np.radians(pitch)
+    raised = np.array([[1, 0, 0], [0, np.cos(angle), np.sin(angle)], [0, -np.sin(angle), np.cos(angle)]])
+    landmarks = (SIZE * canonical_face() @ raised.T).astype(np.float32)
+    pose = head_pose(landmarks, canonical_face())
+    assert pose.pitch == pytest.approx(pitch, abs=0.1)
+    points = pose.to_canonical(landmarks[[*LIPS, CHIN]])
+    points[INNER_BOTTOM] = points[INNER_TOP]
+    closed = ClosedMouth(points, np.float32([0, pitch]), np.zeros((2, 41, 3), np.float32))
+    lips = compute_targets(landmarks, pose, closed, swing_jaw(motion(0.1))).lips
+    assert gaps(lips)[5] == pytest.approx(0.1 * SIZE * factor, abs=0.15)
+
+
+def test_jaw_swings_back_but_the_upper_lip_and_the_corners_do_not():
+    depth = swing_jaw(motion(0.1))[:, 2]
+    assert depth[[INNER_BOTTOM[5], CHIN_ROW]] == pytest.approx([0.03, 0.03], abs=1e-6)
+    assert (depth[[*INNER_TOP, *OUTER_TOP]] == 0).all()
+    assert (depth[OUTER_BOTTOM[1:-1]] > 0).all()
+    assert (swing_jaw(motion(0)) == motion(0)).all()
 
 
 @given(st.floats(-90, 90))

@@ -212,7 +212,7 @@ class MeshEngine:
             track = person_track(faces, person)
             check_track(job, track, video, len(motion.offsets))
             painter = DraftPainter() if job.options.encode.quality == "draft" else self.painter
-            renderer = build_renderer(video, track, painter, self.covers)
+            renderer = build_renderer(video, track, motion.offsets, painter, self.covers)
             offsets, states = job.options.mouth * motion.offsets, frame_states(track, video)
             idle = make_idle(video, track, states, motion.levels, job.options.idle)
             speakers.append(MeshSpeaker(person.number, offsets, track, states, renderer, idle))

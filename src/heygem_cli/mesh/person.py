@@ -38,6 +38,9 @@ MIN_SPEECH_WINDOWS = 6
 """Windows with speech needed to estimate the range of motion, about two seconds in a row."""
 TYPICAL_OPENING = 0.125
 """90th percentile of the opening that the mouth-motion network predicts for speech, in inter-ocular distances."""
+SPEECH_SHARE = 0.5
+"""How far the opening predicted for the audio itself counts instead: it is low where the network is unsure of what it
+hears, but also in calm speech."""
 SCALE_EXPONENT = 0.8
 """Shrinks the estimated factor towards 1: a short video gives only a rough estimate."""
 SCALE_LIMITS = (0.7, 1.6)
@@ -97,24 +100,43 @@ def fit_sway(points: Array, openings: Array, turned: Array) -> Array:
     return np.asarray(found[2:].reshape(2, *points.shape[1:]), np.float32)
 
 
-def estimate_opening_scale(track: FaceTrack, frame_rate: float) -> float:
+def estimate_opening_scale(track: FaceTrack, motion: Array, frame_rate: float) -> float:
     """Estimate how far the person opens the mouth in speech, relative to what the mouth-motion network predicts.
 
     This compares the 90th percentile of the opening during speech; 1 if the track shows too little speech.
+
+    Args:
+        track: The person.
+        motion: (frames, 41, 3) what the network predicts for the audio, see :mod:`heygem_cli.speech.motion`.
+        frame_rate: Of both.
     """
     openings = np.full(len(track), np.nan)
     for frames, rows in _chunks(track):
         openings[frames] = mouth_opening(rows)
-    known = openings[~np.isnan(openings)]
-    second = max(WINDOWS_PER_SECOND, round(frame_rate))
-    if len(known) < second:
+    own = _speech_opening(openings[~np.isnan(openings)], frame_rate)
+    middle = len(INNER_TOP) // 2
+    predicted = _speech_opening(motion[:, INNER_BOTTOM[middle], 1] - motion[:, INNER_TOP[middle], 1], frame_rate)
+    if own is None:
         return 1.0
-    windows = sliding_window_view(known, second)[:: second // WINDOWS_PER_SECOND]
+    expected = TYPICAL_OPENING * ((predicted or TYPICAL_OPENING) / TYPICAL_OPENING) ** SPEECH_SHARE
+    return float(np.clip((own / expected) ** SCALE_EXPONENT, *SCALE_LIMITS))
+
+
+def _speech_opening(openings: Array, frame_rate: float) -> float | None:
+    """Return the 90th percentile of the opening in speech above the closed mouth; None if there is too little speech.
+
+    Args:
+        openings: (frames,) in inter-ocular distances.
+        frame_rate: Frames per second.
+    """
+    second = max(WINDOWS_PER_SECOND, round(frame_rate))
+    if len(openings) < second:
+        return None
+    windows = sliding_window_view(openings, second)[:: second // WINDOWS_PER_SECOND]
     speech = windows[windows.std(1) > SPEECH_STD]
     if len(speech) < MIN_SPEECH_WINDOWS:
-        return 1.0
-    opening = float(np.percentile(speech, 90) - np.percentile(known, 5))
-    return float(np.clip((opening / TYPICAL_OPENING) ** SCALE_EXPONENT, *SCALE_LIMITS))
+        return None
+    return float(np.percentile(speech, 90) - np.percentile(openings, 5))
 
 
 def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:

@@ -27,6 +27,7 @@ from heygem_cli.mesh.targets import (
     compute_targets,
     inset_inner_lips,
     opening_mask,
+    swing_jaw,
 )
 from heygem_cli.mesh.warp import Box, blend_box, polygon_mask, warp_box
 
@@ -119,7 +120,7 @@ class FaceRenderer:
     def _shapes(self, landmarks: Array, pose: Pose, motion: Array, strength: Array) -> list[Shape]:
         """Return the shape of the face in each frame, computed together: NumPy is slow in small steps."""
         motion = compensate_tracker_bias(self.opening_scale * motion)
-        targets = compute_targets(landmarks, pose, self.closed, motion, strength)
+        targets = compute_targets(landmarks, pose, self.closed, swing_jaw(motion), strength)
         rings = background_ring(landmarks)
         fields = fit_warp(landmarks, rings, targets)
         bones = place_bones(pose, self.closed, motion, targets.weight)
@@ -202,9 +203,9 @@ def warp_weight(landmarks: Array, ring: Array, box: Box, step: int) -> Array:
 
 
 def build_renderer(
-    video: VideoInfo, track: FaceTrack, painter: Painter | DraftPainter, network: CoverNetwork
+    video: VideoInfo, track: FaceTrack, motion: Array, painter: Painter | DraftPainter, network: CoverNetwork
 ) -> FaceRenderer:
-    """Build the renderer of a tracked person."""
-    closed, opening_scale = estimate_closed_mouth(track), estimate_opening_scale(track, float(video.fps))
+    """Build the renderer of a tracked person, whose mouth moves as in ``motion``, see :meth:`FaceRenderer.render`."""
+    closed, opening_scale = estimate_closed_mouth(track), estimate_opening_scale(track, motion, float(video.fps))
     interiors = extract_interiors(video, track, network)
     return FaceRenderer(closed, opening_scale, interiors, painter, CoverFinder(network))

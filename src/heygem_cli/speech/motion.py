@@ -38,8 +38,8 @@ class MouthMotion:
 
     Attributes:
         offsets: (frames, 41, 3) offsets of the 40 lip points and the chin from the closed mouth of the person
-            (:func:`heygem_cli.face.neutral.closed_mouth`), in the canonical frame. The third column is 0: in speech
-            the lips move in depth by no more than the noise of the tracker.
+            (:func:`heygem_cli.face.neutral.closed_mouth`), in the canonical frame. The third column is 0: how
+            the lips move in depth follows from their opening (:func:`heygem_cli.mesh.targets.swing_jaw`).
         levels: (frames,) level of the speech, see :func:`heygem_cli.speech.silence.speech_levels`.
         duration: Length of the audio in seconds.
     """
