@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import heygem_cli
 from heygem_cli.batch.columns import COLUMNS
-from heygem_cli.cli.main import app
+from heygem_cli.cli.main import COMMANDS, app
+from heygem_cli.cli.parameters import options_of
 from heygem_cli.cluster_options import ClusterOptions
 from heygem_cli.engines import ENGINES, OF_ANY_ENGINE
+from heygem_cli.errors import InputError
 from heygem_cli.option_fields import declared, value_of, with_values
 from heygem_cli.options import (
     ROW_OPTIONS,
@@ -152,3 +155,24 @@ def test_values_of_nested_groups_are_replaced():
     options = with_values(RenderOptions(), {"crf": 30, "loop": "hold"})
     assert options == RenderOptions(loop="hold", encode=EncodeOptions(crf=30))
     assert [value_of(options, ROW_OPTIONS[name]) for name in ("crf", "loop", "preset")] == [30, "hold", None]
+
+
+FLOATS = [
+    (name, option)
+    for name, options in ((name, options_of(function)) for name, function in COMMANDS.items())
+    for option in options.values()
+    if option.type is float
+]
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+def test_what_is_no_finite_number_is_refused_everywhere(number):
+    assert len(FLOATS) > 10
+    for name, option in FLOATS:
+        if option.facts.parse is None:
+            arguments = [name, f"{option.flags[-1]}={number}", *(["a.wav", "f.mp4"] if name == "render" else [])]
+            result = CliRunner().invoke(app, arguments)
+            assert result.exit_code == 2, arguments
+            assert number.lstrip("-") in result.stderr, arguments
+        with pytest.raises(InputError):
+            option.checked(float(number))

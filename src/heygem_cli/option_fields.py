@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 import types
 import typing
@@ -149,7 +150,7 @@ class Declared:
 
     def _in_range(self, value: float) -> bool:
         low, high = self.facts.minimum, self.facts.maximum
-        return (low is None or value >= low) and (high is None or value <= high)
+        return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
 
     def _range(self) -> str:
         """Say in words what values there are."""

@@ -69,12 +69,14 @@ def test_values_reach_the_command_and_the_command_line_comes_first(folder):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("crf = 99", "heygem.toml: crf: crf: 99 is not a whole number from 0 to 51"),
-        ("crf = 'x'", "heygem.toml: crf: crf: 'x' is not a whole number from 0 to 51"),
-        ("[batch]\nfail-fast = 1", "heygem.toml: fail-fast: fail_fast: 1 is not true or false"),
+        ("crf = 99", "heygem.toml: crf: 99 is not a whole number from 0 to 51"),
+        ("crf = 'x'", "heygem.toml: crf: 'x' is not a whole number from 0 to 51"),
+        ("[batch]\nfail-fast = 1", "heygem.toml: fail-fast: 1 is not true or false"),
         ("loop = 'up'", "'up' is not one of pingpong, forward, hold, none"),
         ("person = 'nobody at all'", "person"),
         ("crf 20", "heygem.toml: it is not TOML"),
+        ("mouth = nan", "heygem.toml: mouth: nan is not a number from 0 to 1.5"),
+        ("[batch]\ntimeout = inf", "heygem.toml: timeout: inf is not a number of at least 1"),
         ("[" * 3000, "heygem.toml: it is not TOML"),
         ("python = './evil'", "heygem.toml: python cannot be set for a folder. Write it into"),
         ("[doctor]\nurl = 'http://evil'", "heygem.toml: url cannot be set for a folder. Write it into"),
@@ -86,6 +88,17 @@ def test_unusable_files_are_errors_that_name_them(folder, text, says):
         read_config(OPTIONS, {})
     assert caught.value.code in ("bad-config", "bad-face-choice")
     assert says in str(caught.value)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(folder):
+    (folder / "heygem.toml").write_text("crf = 20\r\n", encoding="utf-8-sig", newline="")
+    assert read_config(OPTIONS, {}).settings["render"]["crf"].value == 20
+
+
+def test_another_encoding_is_an_error(folder):
+    (folder / "heygem.toml").write_text("crf = 20\n", encoding="utf-16")
+    done = heygem("engines")
+    assert (done.returncode, done.stderr) == (2, "error: heygem.toml: it is not UTF-8. Save it as UTF-8\n")
 
 
 def test_what_is_no_file_is_an_error(folder):

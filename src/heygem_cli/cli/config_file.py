@@ -100,12 +100,14 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.exists() and not path.is_file():  # opening a pipe could block
             raise InputError("bad-config", "this is not a file", hint="Move it away", path=path)
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Notepad writes the mark
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise from_os_error(error, path=path) from error
-    except (ValueError, RecursionError) as error:  # not TOML, or not UTF-8
+    except UnicodeDecodeError as error:
+        raise InputError("bad-config", "it is not UTF-8", hint="Save it as UTF-8", path=path) from error
+    except (ValueError, RecursionError) as error:  # not TOML
         hint = 'Write lines such as crf = 20 or loop = "hold"'
         raise InputError("bad-config", f"it is not TOML ({error})", hint=hint, path=path) from error
     return content
@@ -126,7 +128,8 @@ def _checked(option: Declared, value: Any, path: Path) -> Any:  # noqa: ANN401 -
     try:
         option.checked(value)
     except InputError as error:
-        raise InputError("bad-config", f"{flag}: {error.message}", hint=error.hint, path=path) from error
+        reason = error.message.removeprefix(f"{option.name}: ")
+        raise InputError("bad-config", f"{flag}: {reason}", hint=error.hint, path=path) from error
     return [value] if option.repeated and not isinstance(value, list) else value
 
 

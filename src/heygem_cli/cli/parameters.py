@@ -145,6 +145,8 @@ def _values(options: list[Declared], values: Mapping[str, Any], name: str) -> di
             if values[each.name] not in (str(each.default), value):
                 message = f"{each.facts.hidden_flag} and {each.flags[-1]} are the same option"
                 raise InputError("bad-options", message, hint=f"Use {each.flags[-1]} only")
+        if isinstance(value, float):  # Typer takes NaN for any number, and infinity where there is no upper limit
+            each.checked(value)
         parse = each.facts.parse or (lambda text: text)
         if each.repeated:
             found[each.name] = tuple(parse(text) for text in value or ())
