@@ -46,14 +46,18 @@ class Server:
         folder: The folder for its files.
         arguments: More arguments.
         quality: Of jobs that do not give one; None for the default.
+        setup: Python code that its process runs first.
         environment: More variables.
     """
 
-    def __init__(self, folder: Path, *arguments: str, quality: str | None = "draft", **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, quality: str | None = "draft", setup: str = "", **environment: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "heygem_cli", "serve", "--port", str(self.port), "--folder", str(folder)]
+        program = ["-c", f"{setup}\nfrom heygem_cli.__main__ import main\nmain()"] if setup else ["-m", "heygem_cli"]
+        command = [sys.executable, *program, "serve", "--port", str(self.port), "--folder", str(folder)]
         self.process = subprocess.Popen(
             [*command, *(["--quality", quality] if quality else []), *arguments],
             env=os.environ | {"HEYGEM_CACHE_DIR": str(folder.parent / "cache")} | environment,

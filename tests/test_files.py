@@ -8,6 +8,7 @@ import pytest
 from heygem_cli import files
 from heygem_cli.errors import StoppedError
 from heygem_cli.files import file_digest, part_file, work_folder
+from unprivileged import public_folder, unprivileged
 
 
 def test_digest_is_computed_once_until_the_file_changes(tmp_path, monkeypatch):
@@ -65,3 +66,18 @@ def test_signal_while_a_temporary_file_is_created_leaves_nothing(create, owner, 
         pass
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == [mine]
+
+
+def test_folder_that_becomes_read_only_hides_no_error():
+    with public_folder() as folder:
+        folder.chmod(0o777)
+        with unprivileged():
+            inner = folder / "inner"
+            inner.mkdir()
+            descriptors = len(list(Path("/proc/self/fd").iterdir()))
+            with pytest.raises(KeyError), part_file(inner / "out.mp4") as part:
+                inner.chmod(0o555)
+                raise KeyError
+            assert part.path.exists()
+            assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+            inner.chmod(0o777)

@@ -97,7 +97,8 @@ def part_file(target: Path) -> Iterator[PartFile]:
         if part is None:  # a signal may have come between any two steps
             _remove_unfinished(target.parent, f"{token}{PART_SUFFIX}")
         else:
-            part.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # if the folder is read-only by now, the block says it better
+                part.path.unlink()
             os.close(part.descriptor)
 
 

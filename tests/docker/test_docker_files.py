@@ -2,9 +2,6 @@
 
 import fnmatch
 import re
-import runpy
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import kubernetes_validate
@@ -13,7 +10,6 @@ import yaml
 
 from heygem_cli import __version__
 from heygem_cli.heygem.installation.variables import VARIABLES
-from heygem_cli.serve_options import ServeOptions
 
 ROOT = Path(__file__).parents[2]
 SCALE = ROOT / "examples" / "scale"
@@ -90,41 +86,3 @@ def test_pods_are_alike():
 def test_indexed_job_has_one_number_of_shards():
     (container,) = JOB["spec"]["template"]["spec"]["containers"]
     assert f"--shard=auto/{JOB['spec']['completions']}" in container["args"]
-
-
-HEALTH_CHECK = runpy.run_path(str(ROOT / "docker" / "healthcheck.py"))
-
-
-@pytest.mark.parametrize(
-    ("command", "address"),
-    [
-        ("tini -- heygem serve", (ServeOptions().host, ServeOptions().port)),
-        ("tini -- heygem serve --host 0.0.0.0 --port 80", ("127.0.0.1", 80)),
-        ("tini -- heygem serve --port=8000 --no-auth --host=192.0.2.7", ("192.0.2.7", 8000)),
-        ("tini -- heygem serve --host :: --port 1 --root-path /heygem --port 2", ("::1", 2)),
-        ("/opt/heygem/bin/python /opt/heygem/bin/heygem serve --port 80", ("127.0.0.1", 80)),
-        ("python -m heygem_cli serve --api", ("127.0.0.1", 7860)),
-        ("tini -- heygem batch serve.csv --isolate", None),
-        ("tini -- heygem batch manifest.csv --output-dir serve", None),
-    ],
-)
-def test_health_check_knows_the_address(command, address):
-    assert HEALTH_CHECK["served_address"](command.split()) == address
-
-
-class _Health(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if self.path == "/healthz" else 404)
-        self.end_headers()
-
-    def log_message(self, *_):
-        """Print nothing."""
-
-
-def test_health_check_asks_the_address_and_no_proxy(monkeypatch):
-    monkeypatch.setenv("http_proxy", "http://192.0.2.1:9")
-    with HTTPServer(("127.0.0.2", 0), _Health) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert HEALTH_CHECK["problem_of"]("127.0.0.2", server.server_port) == ""
-        assert "does not answer" in HEALTH_CHECK["problem_of"]("127.0.0.1", server.server_port)
-        server.shutdown()

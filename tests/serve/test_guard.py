@@ -1,10 +1,13 @@
 """Who may use ``heygem serve``, and what the guard lets pass."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import anyio
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.serve.access import read_access
@@ -177,6 +180,48 @@ def test_size_is_shown_as_a_person_writes_it():
 def test_folder_of_the_store_is_private(tmp_path: Path):
     store = Store(tmp_path / "folder", 1)
     assert [path.stat().st_mode & 0o77 for path in (store.jobs, store.uploads)] == [0, 0]
+
+
+@pytest.fixture
+def upload(tmp_path, scope, monkeypatch):
+    """Send an upload whose messages of so many bytes take so many seconds; return the status of the answer."""
+
+    def send(sizes, seconds):
+        answers = []
+        clock = iter(range(0, 10**6, seconds))
+        monkeypatch.setattr("heygem_cli.serve.guard.time", Mock(monotonic=lambda: next(clock)))
+        messages = [{"type": "http.request", "body": bytes(size), "more_body": True} for size in sizes]
+        messages.append({"type": "http.request", "body": b"", "more_body": False})
+
+        async def receive():
+            await anyio.sleep(0)
+            return messages.pop(0)
+
+        async def answer(message):
+            answers.append(message)
+
+        app = Starlette(routes=[Mount("/", application)])
+        guard = Guard(app, read_access(ServeOptions()), Store(tmp_path, 10**9), 10**6)
+        anyio.run(guard, scope, receive, answer)
+        return answers[0]["status"], dict(answers[0]["headers"]).get(b"connection"), guard._arrived
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("sizes", "seconds", "status"),
+    [
+        ([1], 59, 200),
+        ([1, 1], 31, 408),
+        ([1] * 100, 1, 408),
+        ([30_000] * 20, 29, 200),
+        ([60_000, 1] * 5, 30, 200),
+        ([15_000] * 20, 25, 408),
+        ([500_000, *[1] * 10], 50, 408),
+    ],
+)
+def test_upload_that_is_too_slow_is_given_up(upload, sizes, seconds, status):
+    assert upload(sizes, seconds) == (status, b"close" if status == 408 else None, 0)
 
 
 @pytest.mark.parametrize("host", ["[::1", "[127.0.0.1]:7860", "", "[v1.x]"])

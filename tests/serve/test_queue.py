@@ -1,18 +1,19 @@
 """The queue of ``heygem serve`` and its folder: order, limits, and what survives."""
 
 import json
+import os
 import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.job import Progress
+from heygem_cli.serve.ages import Ages, SavedAges
 from heygem_cli.serve.job import NotDoneError, QueueFullError, UnknownJobError
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.store import Store, new_record
@@ -174,8 +175,8 @@ def test_job_that_ended_long_ago_is_removed(store, files):
     for _ in range(2):
         queue.take()
         queue.finish(result={})
-    queue._records[ids[0]] = replace(queue.record(ids[0]), finished=1000.0)
-    queue.remove_ended_before(2000.0)
+    (store.folder / "ages.json").write_text(json.dumps({"time": time.time(), "seconds": {ids[0]: 100, ids[1]: 50}}))
+    queue.remove_too_old(SavedAges(store.folder / "ages.json", 80))
     assert [job.id for job in queue.jobs()] == [ids[2], ids[1]]
     assert sorted(path.name for path in store.jobs.iterdir()) == sorted(ids[1:])
     with pytest.raises(NotDoneError):
@@ -188,6 +189,14 @@ def test_job_that_ended_long_ago_is_removed(store, files):
     queue.remove(ids[2])
     with pytest.raises(UnknownJobError):
         queue.remove(ids[2])
+
+
+def test_order_does_not_depend_on_the_clock(store, files, monkeypatch):
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files)]
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    ids.append(add(queue, store, files))
+    assert [job.id for job in JobQueue(store, 10).jobs()] == ids[::-1]
 
 
 def test_quota_is_a_limit(store, files):
@@ -274,10 +283,41 @@ def test_old_uploads_are_removed(store):
     (store.uploads / "folder").mkdir()
     file = store.uploads / "folder" / "old"
     file.write_bytes(b"x")
-    store.remove_uploads_before(time.time() - 60)
+    ages = Ages()
+    for _ in range(2):
+        store.remove_old_uploads(ages, 60)
     assert file.exists()
-    store.remove_uploads_before(time.time() + 1)
-    assert not file.exists()
+    file.with_name("new").write_bytes(b"x")
+    ages.seconds = dict.fromkeys(ages.seconds, 60)
+    store.remove_old_uploads(ages, 60)
+    assert [path.name for path in file.parent.iterdir()] == ["new"]
+
+
+def test_job_that_cannot_be_removed_stays(store, files, caplog):
+    queue = JobQueue(store, 10)
+    id = add(queue, store, files)
+    queue.cancel(id)
+    record = store.of(id) / "job.json"
+    record.unlink()
+    record.mkdir()  # which unlink does not remove, as if the folder were read-only
+    with pytest.raises(OSError, match=r"job\.json"):
+        queue.remove(id)
+    queue.remove_too_old(SavedAges(store.folder / "ages.json", 0))
+    assert "cannot be removed" in caplog.text
+    assert queue.job(id).phase == "canceled"
+    record.rmdir()
+    queue.remove(id)
+    assert not store.of(id).exists()
+
+
+def test_upload_that_came_again_is_new(store):
+    (store.uploads / "same").write_bytes(b"x")
+    ages = Ages()
+    store.remove_old_uploads(ages, 60)
+    ages.seconds = dict.fromkeys(ages.seconds, 60)
+    os.utime(store.uploads / "same", (1, 1))
+    store.remove_old_uploads(ages, 60)
+    assert (store.uploads / "same").exists()
 
 
 def test_file_that_is_gone_is_an_error_of_ours(store, files):

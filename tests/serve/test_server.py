@@ -77,26 +77,28 @@ def test_missing_file_is_an_error(server, short):
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "missing-argument")
 
 
+@pytest.mark.parametrize("path", ["/api/v1/jobs", "/gradio_api/upload"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_upload_over_the_limit_is_refused(server, chunked):
+def test_upload_over_the_limit_is_refused(server, chunked, path):
     def body():
-        yield b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
         for _ in range(30):
             yield bytes(100_000)
 
     content = body() if chunked else b"".join(body())
     headers = {"content-type": "multipart/form-data; boundary=x"}
-    answer = server.client.post("/api/v1/jobs", content=content, headers=headers)
+    answer = server.client.post(path, content=content, headers=headers)
     assert answer.status_code == 413
     assert "--max-upload" in answer.text
     wait_for(lambda: not [path for path in (server.folder / "uploads").iterdir() if path.is_file()])
 
 
-def test_half_an_upload_leaves_nothing(server):
+@pytest.mark.parametrize("path", [b"/api/v1/jobs", b"/gradio_api/upload"])
+def test_half_an_upload_leaves_nothing(server, path):
     head = (
-        b"POST /api/v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-        b'Content-Length: 1900000\r\n\r\n--x\r\nContent-Disposition: form-data; name="audio"; filename="a"\r\n\r\n'
-    )
+        b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b'Content-Length: 1900000\r\n\r\n--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
+    ) % path
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
             connection.sendall(head + bytes(900_000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -31,8 +32,8 @@ UPLOADS = re.compile(r"/(gradio_api/)?upload$|/api/v1/jobs$")
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_BODY = 16 * 10**6
 """Bytes of a request that brings no file."""
-STALL_SECONDS = 60.0
-"""Seconds without a byte after which an upload is given up."""
+SLOW_SECONDS, SLOW_BYTES = 60.0, 60_000
+"""An upload that brings fewer bytes in so many seconds is given up: it would take room and a connection for days."""
 CHECK_BYTES = 50 * 10**6
 """Bytes of an upload after which the room is looked at again."""
 HEADERS = {
@@ -80,14 +81,14 @@ class Guard:
             await answer(scope, receive, send)
             return
         if not is_upload:
-            await self._pass_on(scope, _limited(receive, limit), send)
+            await self._pass_on(scope, _Body(receive, limit), send)
             return
         try:
             await self._check_space(length or 0)
         except HeygemError as error:
             await problem(507, error.code, error.message, error.hint)(scope, receive, send)
             return
-        await self._pass_on_upload(scope, _limited(receive, limit), send)
+        await self._pass_on_upload(scope, _Body(receive, limit), send)
 
     def _refusal(self, path: str, method: str, headers: Headers) -> Response | None:
         if path in OPEN:
@@ -106,13 +107,13 @@ class Guard:
     async def _check_space(self, more: int) -> None:
         await run_in_threadpool(self._store.check_space, self._arrived + more)
 
-    async def _pass_on_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on_upload(self, scope: Scope, body: _Body, send: Send) -> None:
         """Count what arrives, not what is announced: who sends nothing takes no room from others."""
         received = checked = 0
 
         async def counted() -> Message:
             nonlocal received, checked
-            message = await receive()
+            message = await body.receive()
             size = len(message.get("body", b""))
             received += size
             self._arrived += size
@@ -122,42 +123,66 @@ class Guard:
             return message
 
         try:
-            await self._pass_on(scope, counted, send)
+            await self._pass_on(scope, body, send, counted)
         finally:
             self._arrived -= received
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: Scope, body: _Body, send: Send, receive: Receive | None = None) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 names = {name.lower() for name, _ in message["headers"]}
                 more = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in names]
+                if body.is_given_up:
+                    more.append((b"connection", b"close"))
                 message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
         with suppress(ClientDisconnect):  # in the middle of an upload
-            await self._app(scope, receive, with_headers)
+            await self._app(scope, receive or body.receive, with_headers)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Return what receives a request of so many bytes at most, which may not pause for long."""
-    received = 0
-    complete = False
+class _Body:
+    """The body of a request, which may be neither too large nor slow.
 
-    async def receive_more() -> Message:
-        nonlocal received, complete
-        if complete:  # the application waits until the client goes
-            return await receive()
+    Args:
+        receive: Receives it.
+        limit: Bytes that it may have.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._received = 0
+        self._complete = False
+        self._waited, self._recent = 0.0, 0  # since enough had arrived; the time that we take for it does not count
+        self.is_given_up = False
+
+    async def receive(self) -> Message:
+        """Receive more of it.
+
+        Raises:
+            HTTPException: It is too large or too slow.
+        """
+        if self._complete:  # the application waits until the client goes
+            return await self._receive()
+        began = time.monotonic()
         try:
-            message = await asyncio.wait_for(receive(), STALL_SECONDS)
+            message = await asyncio.wait_for(self._receive(), max(0.0, SLOW_SECONDS - self._waited))
         except asyncio.TimeoutError as error:
-            raise HTTPException(408, f"nothing arrived for {STALL_SECONDS:.0f} s") from error
-        received += len(message.get("body", b""))
-        complete = not message.get("more_body", False)
-        if received > limit:
-            raise HTTPException(413, too_large_message(limit))
+            self.is_given_up = True
+            raise HTTPException(408, too_slow_message(self._recent)) from error
+        self._count(len(message.get("body", b"")), time.monotonic() - began)
+        self._complete = not message.get("more_body", False)
         return message
 
-    return receive_more
+    def _count(self, size: int, seconds: float) -> None:
+        self._received += size
+        if self._received > self._limit:
+            self.is_given_up = True
+            raise HTTPException(413, too_large_message(self._limit))
+        self._waited, self._recent = self._waited + seconds, self._recent + size
+        if self._recent >= SLOW_BYTES:
+            self._waited, self._recent = 0.0, 0
 
 
 def _is_same_origin(headers: Headers) -> bool:
@@ -172,6 +197,11 @@ def _is_same_origin(headers: Headers) -> bool:
 def too_large_message(limit: int) -> str:
     """Say that a request brings more than ``limit`` bytes."""
     return f"this is larger than {limit / 10**6:,.3g} MB; the server's --max-upload allows no more"
+
+
+def too_slow_message(size: int) -> str:
+    """Say that only ``size`` bytes of a request arrived in time."""
+    return f"the upload is too slow: {size} bytes arrived in {SLOW_SECONDS:.0f} s, and at least {SLOW_BYTES} have to"
 
 
 def problem(

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from heygem_cli.errors import HeygemError
 
 _NEEDED = re.compile(
     r"/(|job|config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|(assets|static|svelte)/.+"
@@ -19,7 +23,7 @@ _NEEDED = re.compile(
 )
 """Gradio's routes that the page uses; others read files and addresses, or describe and change the program."""
 
-EVENT = "/gradio_api/run/predict"
+EVENT, UPLOAD = "/gradio_api/run/predict", "/gradio_api/upload"
 
 HEADERS = {
     "content-security-policy": "; ".join(
@@ -79,7 +83,48 @@ class PageGuard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        if scope["type"] == "http" and _path(scope).rstrip("/") == UPLOAD:
+            await _Upload(receive, send_with_headers).pass_to(self._app, scope)
+            return
         await self._app(scope, receive, send_with_headers)
+
+
+class _Upload:
+    """An upload on its way to Gradio, which removes what has arrived after errors of its own parser only."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._failure: HTTPException | None = None
+        self._is_complete = False
+
+    async def pass_to(self, app: ASGIApp, scope: Scope) -> None:
+        """Let an application handle it.
+
+        Raises:
+            HTTPException: It has not arrived.
+        """
+        await app(scope, self._next, self._answer)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _next(self) -> Message:
+        try:
+            message = await self._receive()
+        except HTTPException as error:
+            self._failure = error
+        except HeygemError as error:
+            self._failure = HTTPException(507, str(error))
+        else:
+            if self._is_complete or message["type"] == "http.request":
+                self._is_complete = self._is_complete or not message.get("more_body", False)
+                return message
+            self._failure = HTTPException(400, "the client has gone")
+        raise MultiPartException(self._failure.detail)
+
+    async def _answer(self, message: Message) -> None:
+        if self._failure is None:
+            await self._send(message)
 
 
 def _paths(value: object) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,12 @@ from typing import Any
 
 from heygem_cli.errors import InputError
 from heygem_cli.job import Progress
+from heygem_cli.serve.ages import SavedAges
 from heygem_cli.serve.job import ENDED, JobPhase, NotDoneError, QueueFullError, ServedJob, UnknownJobError
 from heygem_cli.serve.speed import Speed
 from heygem_cli.serve.store import OUTPUT, PREVIEW, Record, Store
 
+_log = logging.getLogger(__name__)
 MAX_CRASHES = 2
 """After so many deaths of its process a job is given up."""
 CRASHED_TOO_OFTEN = {
@@ -95,6 +98,7 @@ class JobQueue:
             HeygemError: It cannot be written.
         """
         with self._changed:
+            record = replace(record, number=1 + max((each.number for each in self._records.values()), default=0))
             self._store.save(record)
             self._records[record.id] = record
             self._changed.notify_all()
@@ -194,21 +198,24 @@ class JobQueue:
         Raises:
             UnknownJobError: There is no such job.
             NotDoneError: It waits or runs, or was canceled and is about to end.
+            OSError: The folder cannot be written.
         """
         with self._changed:
             if (phase := self._record(id).phase) not in ENDED:
                 raise NotDoneError(phase)
+            self._store.remove(id)
             del self._records[id]
             self._unsaved.discard(id)
-            self._store.remove(id)
             self._changed.notify_all()
 
-    def remove_ended_before(self, moment: float) -> None:
-        """Remove the jobs that ended before a moment, in seconds since the epoch."""
+    def remove_too_old(self, ages: SavedAges) -> None:
+        """Remove the jobs that ended too long ago."""
         with self._changed:
-            old = [each.id for each in self._records.values() if each.finished is not None and each.finished < moment]
-            for id in old:
-                self.remove(id)
+            for id in ages.too_old([each.id for each in self._records.values() if each.phase in ENDED]):
+                try:
+                    self.remove(id)
+                except OSError as error:  # the next look tries it again
+                    _log.error("job %s cannot be removed: %s", id, error)
 
     def save_again(self) -> None:
         """Write the records that could not be written, for example because the disk was full."""

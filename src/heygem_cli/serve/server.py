@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -25,15 +26,30 @@ LOG_BYTES, LOG_FILES = 5_000_000, 5
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that brings no request, which would be kept for ever."""
+    """Closes a connection whose next request does not come, or comes slowly, which would be kept for ever."""
+
+    _header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Handle a new connection."""
         super().connection_made(transport)
-        self.loop.call_later(HEADER_SECONDS, self._close_if_silent)
+        self._watch_header()
+
+    def data_received(self, data: bytes) -> None:
+        """Handle what arrived."""
+        super().data_received(data)
+        self._watch_header()
+
+    def _watch_header(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            if self._header_timer is not None:
+                self._header_timer.cancel()
+            self._header_timer = None
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
             self.transport.close()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -15,19 +14,20 @@ from heygem_cli.face.listing import ListedPerson
 from heygem_cli.files import remove_stale_parts
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import Settings
+from heygem_cli.serve.ages import Ages, SavedAges
 from heygem_cli.serve.child import call
 from heygem_cli.serve.job import ServedJob
 from heygem_cli.serve.job_options import render_options
 from heygem_cli.serve.queue import JobQueue
 from heygem_cli.serve.renderer import RendererThread
 from heygem_cli.serve.statistics import Statistics
-from heygem_cli.serve.store import Store, new_record
+from heygem_cli.serve.store import Store, Upload, new_record
 from heygem_cli.serve_options import ServeOptions
 
 PEOPLE_SECONDS = 600.0
 """Seconds that looking for the people of a video may take."""
 SWEEP_SECONDS = 600.0
-"""Seconds between two looks for what is too old."""
+"""Seconds between two looks for what is too old; before the first one, a wrong clock is often set."""
 MAX_UPLOAD_AGE = 86400.0
 """Seconds after which a file that was uploaded and not used is removed."""
 
@@ -121,7 +121,7 @@ class RenderService(AbstractContextManager["RenderService"]):
                 self._renderer.check(record)
                 return self._queue.add(record)
             except BaseException as error:
-                self.store.remove(record.id)
+                self.store.discard(record.id)
                 if isinstance(error, HeygemError):
                     error.message, error.hint = (
                         self.store.public_text(text, record) for text in (error.message, error.hint)
@@ -163,6 +163,7 @@ class RenderService(AbstractContextManager["RenderService"]):
         Raises:
             UnknownJobError: There is no such job.
             NotDoneError: It has not ended.
+            OSError: The folder cannot be written.
         """
         self._queue.remove(id)
 
@@ -246,10 +247,10 @@ class RenderService(AbstractContextManager["RenderService"]):
         return self._renderer.statistics
 
     def _sweep(self) -> None:
-        while True:
-            self._queue.remove_ended_before(time.time() - 86400 * self._options.keep_days)
+        jobs = SavedAges(self.store.folder / "ages.json", 86400 * self._options.keep_days)
+        uploads: Ages[Upload] = Ages()
+        while not self._closing.wait(SWEEP_SECONDS):
+            self._queue.remove_too_old(jobs)
             self._queue.save_again()
             remove_stale_parts(self.store.uploads)
-            self.store.remove_uploads_before(time.time() - MAX_UPLOAD_AGE)
-            if self._closing.wait(SWEEP_SECONDS):
-                return
+            self.store.remove_old_uploads(uploads, MAX_UPLOAD_AGE)

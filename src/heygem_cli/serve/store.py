@@ -18,6 +18,7 @@ from typing import Any
 
 from heygem_cli.errors import HeygemError, printable, write_error
 from heygem_cli.files import write_atomically
+from heygem_cli.serve.ages import Ages
 from heygem_cli.serve.job import JobPhase
 
 RECORD = "job.json"
@@ -25,6 +26,8 @@ OUTPUT = "output.mp4"
 PREVIEW = "preview.jpg"
 _ID = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+Upload = tuple[Path, int]
+"""A file that arrived, and the time of its last change: another one may come under its name."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +36,7 @@ class Record:
     """What is kept of a job.
 
     Attributes:
+        number: Its place among all jobs in the order of their coming.
         audio: The audio's name in the job's folder.
         face: Likewise of the face video.
         crashes: How often the worker's process, or the server, died while it ran.
@@ -50,6 +54,7 @@ class Record:
     face: str
     options: Mapping[str, object]
     created: float
+    number: int = 0
     started: float | None = None
     finished: float | None = None
     crashes: int = 0
@@ -117,7 +122,7 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
             except (OSError, ValueError, TypeError) as error:
                 _log.warning("%s cannot be read (%s) and is left alone", folder / RECORD, error)
-        return sorted(records, key=lambda record: (record.created, record.id))
+        return sorted(records, key=lambda record: (record.number, record.created, record.id))
 
     def add(self, audio: Path, face: Path, record: Record) -> None:
         """Copy the files of a new job, or link those of another job.
@@ -132,7 +137,7 @@ class Store:
                 self._take(audio, folder / record.audio)
                 self._take(face, folder / record.face)
         except BaseException as error:
-            self.remove(record.id)
+            self.discard(record.id)
             if isinstance(error, OSError):
                 raise write_error(error, folder, self.folder) from error
             raise
@@ -177,17 +182,29 @@ class Store:
         return True
 
     def remove(self, id: str) -> None:
-        """Remove a job with its files; the record goes first, so that half a job is never read again."""
-        with suppress(OSError):
-            (self.of(id) / RECORD).unlink()
+        """Remove a job with its files; the record goes first, so that half a job is never read again.
+
+        Raises:
+            OSError: The record cannot be removed.
+        """
+        (self.of(id) / RECORD).unlink(missing_ok=True)
+        self.discard(id)
+
+    def discard(self, id: str) -> None:
+        """Remove the files of a job that has no record yet, as far as that is possible."""
         shutil.rmtree(self.of(id), ignore_errors=True)
 
-    def remove_uploads_before(self, moment: float) -> None:
-        """Remove files that arrived before a moment, in seconds since the epoch, and that no job has taken."""
-        for path in _files(self.uploads):
+    def remove_old_uploads(self, ages: Ages[Upload], seconds: float) -> None:
+        """Remove files that arrived so many seconds ago, and that no job has taken."""
+        ages.update(self._uploads())
+        for path, _ in ages.reached(seconds):
             with suppress(OSError):  # it was removed meanwhile
-                if path.lstat().st_mtime < moment:
-                    path.unlink()
+                path.unlink()
+
+    def _uploads(self) -> Iterator[Upload]:
+        for path in _files(self.uploads):
+            with suppress(OSError):
+                yield path, path.lstat().st_mtime_ns
 
     def check_space(self, more: int) -> None:
         """Check that so many bytes more fit.

@@ -63,7 +63,7 @@ class HeygemEngine:
 
     def render(self, job: RenderJob, inputs: Inputs, on_progress: ProgressCallback) -> RenderResult:
         """Render a job, see :class:`heygem_cli.engines.Engine`."""
-        clock = Clock()
+        clock, began = Clock(), time.monotonic()
         start = time.time()
         try:
             session = self._usable_session()  # it loads while the inputs are staged
@@ -74,7 +74,9 @@ class HeygemEngine:
                     )
                 with self._recycling(session):
                     with clock.stage("start"):
-                        session.wait_until_loaded(lambda: on_progress(Progress("start", time.time() - start, None)))
+                        session.wait_until_loaded(
+                            lambda: on_progress(Progress("start", time.monotonic() - began, None))
+                        )
                     with clock.stage("render"):
                         video = self._render_video(session, job, staged, on_progress)
                         on_progress(Progress("render", video.frames, video.frames))
