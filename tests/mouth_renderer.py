@@ -9,6 +9,7 @@ from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose
 from heygem_cli.mesh.cover import CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.drawn_mouth import draw_mouth
+from heygem_cli.mesh.mouth_pictures import MouthPictures
 from heygem_cli.mesh.painter import Painter
 from heygem_cli.mesh.renderer import FaceRenderer
 from heygem_cli.mesh.targets import ClosedMouth
@@ -27,8 +28,8 @@ class MouthRenderer:
         return self.renderer.render([frame], [0], landmarks[None], motion[None], np.ones(1, np.float32))[0]
 
 
-def make_renderer(frame, landmarks, network=None, mouth=None):
-    """Return a renderer of the person with these landmarks, whose mouth is closed in the frame."""
+def make_renderer(frame, landmarks, network=None, mouth=None, lips=None):
+    """Return a renderer of the person with these landmarks, whose mouth is closed in the frame, and closed lips."""
     pose = head_pose(landmarks, canonical_face())
     closed = ClosedMouth(
         pose.to_canonical(landmarks[[*LIPS, CHIN]]), np.float32([0, 0]), np.zeros((2, 41, 3), np.float32)
@@ -36,7 +37,7 @@ def make_renderer(frame, landmarks, network=None, mouth=None):
     settings = read_settings(os.environ)
     covers = CoverFinder(network or CoverNetwork("cpu", settings))
     drawn = draw_mouth(mouth or BANK[0], frame, landmarks)
-    return MouthRenderer(FaceRenderer(closed, 1.0, drawn, Painter("cpu", settings), covers))
+    return MouthRenderer(FaceRenderer(closed, 1.0, MouthPictures(drawn, lips), Painter("cpu", settings), covers))
 
 
 def jaw_motion(by):

@@ -11,6 +11,7 @@ from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.drawn_mouth import draw_mouth, place_bones
 from heygem_cli.mesh.face_light import eye_opening, measure_light
 from heygem_cli.mesh.field import MouthFrame
+from heygem_cli.mesh.mouth_pictures import MouthPictures
 from heygem_cli.mesh.targets import ClosedMouth
 from heygem_cli.mesh.teeth import BANK, choose_mouth
 from mouth_renderer import jaw_motion, make_renderer
@@ -163,7 +164,7 @@ def test_teeth_in_a_black_and_white_photograph_have_no_colour():
 def test_nothing_of_the_mouth_is_drawn_outside_of_the_lips():
     renderer = make_renderer(FRAME, LANDMARKS, mouth=BANK[2])
     motion = jaw_motion(0.15)
-    drawn = renderer.renderer.interiors
+    drawn = renderer.renderer.pictures.interiors
     black, white = (
         replace(
             drawn,
@@ -173,8 +174,10 @@ def test_nothing_of_the_mouth_is_drawn_outside_of_the_lips():
         for luma in (16, 235)
     )
     outputs = [
-        replace(renderer, renderer=replace(renderer.renderer, interiors=interiors)).render(FRAME, LANDMARKS, motion)
-        for interiors in (black, white)
+        replace(renderer, renderer=replace(renderer.renderer, pictures=MouthPictures(mouth, None))).render(
+            FRAME, LANDMARKS, motion
+        )
+        for mouth in (black, white)
     ]
     changed = np.abs(planes(outputs[0])[0].astype(int) - planes(outputs[1])[0]) > 3
     lips = LANDMARKS[list(LIPS), :2] + motion[:40, :2] * EYES

@@ -1,6 +1,5 @@
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
 
@@ -13,43 +12,34 @@ from heygem_cli.face.geometry import (
     canonical_face,
     head_pose,
 )
-from heygem_cli.media.probe_video import probe_video
 from heygem_cli.mesh.controls import INNER_BOTTOM
-from heygem_cli.mesh.cover_network import SIDE
-from heygem_cli.mesh.drawn_mouth import DrawnMouth
 from heygem_cli.mesh.person import (
     RANKS,
     estimate_closed_mouth,
     estimate_opening_scale,
-    extract_interiors,
+    find_closed_mouths,
     find_open_mouths,
     fit_sway,
 )
-from portrait import make_face_video
 from tracks import face_track
 
 RATE = 25.0
 
 
-class Covers:
-    """Stands in for the network: everything is covered, or nothing."""
-
-    def __init__(self, likelihood):
-        self.likelihood = likelihood
-
-    def predict(self, _frame, _matrix):
-        return np.full((SIDE, SIDE), self.likelihood, np.float32)
-
-
 RANDOM = np.random.default_rng(11)
 
 
-def track_of(tmp_path, openings):
-    """Write a track of a frontal face, 100 px between the eyes, with the given mouth openings."""
+def still_faces(openings):
+    """Return the landmarks of a frontal face, 100 px between the eyes, with the given mouth openings."""
     rows = np.repeat(100 * canonical_face()[None] + np.float32([320, 200, 0]), len(openings), 0)
     rows[:, INNER_LOWER_MID, :2] = rows[:, INNER_UPPER_MID, :2]
     rows[:, INNER_LOWER_MID, 1] += 100 * np.asarray(openings, np.float32)
-    return face_track(tmp_path / "face.track", rows)
+    return rows
+
+
+def track_of(tmp_path, openings):
+    """Write a track of such a face."""
+    return face_track(tmp_path / "face.track", still_faces(openings))
 
 
 def speech(opened, seconds=4):
@@ -149,20 +139,24 @@ def test_mouth_that_never_opens_has_no_open_frames(tmp_path):
     assert find_open_mouths(track_of(tmp_path, np.zeros(90)), RATE) == []
 
 
-def test_interior_comes_from_the_sharpest_of_similar_frames(tmp_path):
-    grain = RANDOM.integers(0, 256, (400, 640, 3), np.uint8)
-    blurred = cv2.GaussianBlur(grain, (0, 0), 4)
-    pictures = [grain if number % 3 == 0 else blurred for number in range(75)]
-    video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
-    interiors = extract_interiors(video, track_of(tmp_path, np.linspace(0.06, 0.2, 75)), Covers(0))
-    assert len(interiors) == len(RANKS)
-    assert [interior.bottom.max() for interior in interiors] == sorted(interior.bottom.max() for interior in interiors)
-    assert min(interior.image[..., 0].std() for interior in interiors) > 3 * blurred.std()
+def test_closed_mouths_are_those_nearest_to_the_open_ones(tmp_path):
+    openings = np.full(225, 0.1)
+    openings[[20, 100, 101, 180]] = 0.001
+    track = track_of(tmp_path, openings)
+    near, other = find_closed_mouths(track, estimate_closed_mouth(track), RATE, near=90)
+    assert sorted(near) == [100, 101]
+    assert other in ([20], [180])
 
 
-def test_covered_mouth_is_no_interior(tmp_path):
-    pictures = [np.full((400, 640, 3), 90, np.uint8)] * 75
-    video = probe_video(make_face_video(tmp_path / "face.mp4", pictures))
-    track = track_of(tmp_path, np.linspace(0.06, 0.2, 75))
-    assert len(extract_interiors(video, track, Covers(0))) > 1
-    assert isinstance(extract_interiors(video, track, Covers(1)), DrawnMouth)
+def test_closed_mouth_that_moves_is_worse_than_a_still_one(tmp_path):
+    rows = [*still_faces(np.zeros(3)), *still_faces(np.zeros(3))]
+    rows[1] = rows[1] + np.float32([6, 0, 0])
+    track = face_track(tmp_path / "face.track", rows)
+    near, _ = find_closed_mouths(track, estimate_closed_mouth(track), RATE, near=0)
+    assert sorted(near) == [0, 1, 2, 3, 4, 5]
+    assert set(near[:3]) <= {0, 3, 4, 5}
+
+
+def test_mouth_that_never_closes_has_no_closed_frames(tmp_path):
+    track = track_of(tmp_path, np.full(90, 0.05))
+    assert find_closed_mouths(track, estimate_closed_mouth(track), RATE, near=0) == [[], []]

@@ -1,28 +1,18 @@
-"""What the mesh engine estimates about a person from the track: closed mouth, range of motion, mouth interiors."""
+"""What the mesh engine estimates about a person from the track: closed mouth, range of motion, where to look."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from itertools import count
 
-import cv2
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from heygem_cli.face.geometry import CHIN, LIPS, Array, canonical_face, head_pose, mouth_opening
 from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 from heygem_cli.face.track import FaceTrack
-from heygem_cli.media.read import read_frames
-from heygem_cli.media.types import Frame, VideoInfo, planes
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
-from heygem_cli.mesh.cover import covers_mouth
-from heygem_cli.mesh.cover_network import CoverNetwork
-from heygem_cli.mesh.drawn_mouth import DrawnMouth, draw_mouth
-from heygem_cli.mesh.face_light import eye_opening
-from heygem_cli.mesh.interior import MIN_OPENING, Interior, extract_interior
+from heygem_cli.mesh.interior import MIN_OPENING
 from heygem_cli.mesh.targets import ClosedMouth
-from heygem_cli.mesh.teeth import choose_mouth
 
 CHUNK = 1000
 """Frames of a track read at a time."""
@@ -57,8 +47,12 @@ CANDIDATES_PER_RANK = 3
 MAX_YAW = 25.0
 """Degrees of yaw up to which a frame shows the inside of the mouth well."""
 
-LOOKS = 50
-"""Frames, spread over the video, that are looked at to choose the mouth of a person who never opens it."""
+CLOSED_CANDIDATES = 8
+"""Frames with a closed mouth from which the lips may be taken."""
+SPEED_COST = 0.2
+"""How much the motion of the lips since the frame before, which blurs them, counts beside their shape."""
+TURN_COST = 0.0004
+"""Likewise for each degree that the head is turned from where it is mostly."""
 
 
 def _chunks(track: FaceTrack) -> Iterator[tuple[slice, Array]]:
@@ -139,12 +133,17 @@ def _speech_opening(openings: Array, frame_rate: float) -> float | None:
     return float(np.percentile(speech, 90) - np.percentile(openings, 5))
 
 
+def segment_length(frame_rate: float) -> int:
+    """Return the number of frames in a segment."""
+    return max(len(RANKS), round(SEGMENT_SECONDS * frame_rate))
+
+
 def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
     """Find frames of one segment that show the inside of the mouth, in groups from narrow to wide open.
 
     The segment is the first that shows it in enough frames, otherwise the one that shows it in most.
     """
-    length = max(len(RANKS), round(SEGMENT_SECONDS * frame_rate))
+    length = segment_length(frame_rate)
     openings = np.full(len(track), -1.0)
     for frames, rows in _chunks(track):
         pose = head_pose(np.nan_to_num(rows), canonical_face())
@@ -160,55 +159,35 @@ def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
     return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
 
 
-def extract_interiors(video: VideoInfo, track: FaceTrack, network: CoverNetwork) -> tuple[Interior, ...] | DrawnMouth:
-    """Extract the person's interiors, sorted by opening; a drawn mouth if the mouth never opens.
+def find_closed_mouths(track: FaceTrack, closed: ClosedMouth, frame_rate: float, near: int) -> list[list[int]]:
+    """Find frames whose lips are most like the person's closed mouth and move least.
 
-    Among frames with a similar opening the sharpest is taken, as many are blurred by motion, unless something covers
-    the mouth there.
+    Returns:
+        Those in the segment of the frame ``near``, then those in the best one of the others; empty lists for a person
+        who never closes the mouth.
     """
-    groups = find_open_mouths(track, float(video.fps))
-    if not groups:
-        return _draw_mouth(video, track)
-    first, last = min(map(min, groups)), max(map(max, groups))
-    rows = track.rows(first, last - first + 1)
-    sharpest: dict[int, tuple[float, int, Interior]] = {}
-    covered: dict[int, bool] = {}
-    with closing(read_frames(video, start=first, count=last - first + 1)) as frames:
-        for index, frame, landmarks in zip(count(first), frames, rows, strict=False):
-            for number, group in enumerate(groups):
-                if index in group:
-                    sharpness = inner_sharpness(frame, landmarks[list(LIPS), :2])
-                    if number in sharpest and sharpness <= sharpest[number][0]:
-                        continue
-                    if index not in covered:
-                        covered[index] = covers_mouth(network, frame, landmarks)
-                    if not covered[index]:
-                        sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
-    if not sharpest:
-        return _draw_mouth(video, track)
-    # In a short video, groups may share a frame.
-    return tuple({index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}.values())
+    costs, length = _closing_costs(track, closed), segment_length(frame_rate)
+    start = near // length * length
+    other = costs.copy()
+    other[start : start + length] = np.inf
+    found = []
+    for segment in (start, int(np.argmin(other)) // length * length):
+        best = segment + np.argsort(costs[segment : segment + length], kind="stable")[:CLOSED_CANDIDATES]
+        found.append([int(index) for index in best if np.isfinite(costs[index])])
+    return found
 
 
-def _draw_mouth(video: VideoInfo, track: FaceTrack) -> DrawnMouth:
-    """Draw a mouth in the light of a frame with open eyes: their white tells how bright teeth are."""
-    present = np.flatnonzero(track.present)
-    chosen = np.unique(present[np.linspace(0, len(present) - 1, LOOKS).astype(int)]).tolist()
-    landmarks = np.concatenate([track.rows(index, 1) for index in chosen])
-    place = int(np.argmax(eye_opening(landmarks)))
-    with closing(read_frames(video, start=chosen[place], count=1)) as frames:
-        return draw_mouth(choose_mouth(landmarks), next(frames), landmarks[place])
-
-
-def _extract_interior(frame: Frame, landmarks: Array) -> Interior:
-    eye_distance = float(head_pose(landmarks, canonical_face()).scale)
-    return extract_interior(frame, landmarks[list(LIPS), :2], eye_distance)
-
-
-def inner_sharpness(frame: Frame, lips: Array) -> float:
-    """Return the variance of the luma's Laplacian around the inner lips of lip points (40, 2) in pixels."""
-    inner = lips[[*INNER_TOP, *INNER_BOTTOM]]
-    luma = planes(frame)[0]
-    (left, top), (right, bottom) = inner.min(0).astype(int).clip(0), np.ceil(inner.max(0)).astype(int)
-    part = luma[top:bottom, left:right]
-    return float(cv2.Laplacian(part, cv2.CV_32F).var()) if part.size else 0.0
+def _closing_costs(track: FaceTrack, closed: ClosedMouth) -> Array:
+    """Return how unlike the closed mouth the lips are in each frame (frames,), infinite where they are open."""
+    costs = np.full(len(track), np.inf, np.float32)
+    for frames, rows in _chunks(track):
+        known = np.nan_to_num(rows)
+        pose = head_pose(known, canonical_face())
+        lips = pose.to_canonical(known[:, LIPS])
+        shape = np.abs(lips - closed.points_at(pose)[:, :40])[..., :2].mean((1, 2))
+        speed = np.zeros(len(rows))
+        speed[1:] = np.abs(np.diff(rows[:, LIPS, :2], axis=0)).mean((1, 2)) / pose.scale[1:]
+        turn = np.hypot(pose.yaw - closed.facing[0], pose.pitch - closed.facing[1])
+        usable = track.present[frames] & (mouth_opening(known) <= MAX_CLOSED_OPENING) & ~np.isnan(speed)
+        costs[frames] = np.where(usable, shape + SPEED_COST * np.nan_to_num(speed) + TURN_COST * turn, np.inf)
+    return costs

@@ -11,6 +11,7 @@ import numpy as np
 from heygem_cli.face.geometry import LIPS, Array, Pose, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
+from heygem_cli.mesh.closed_lips import painted_share
 from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring
 from heygem_cli.mesh.cover import Cover, CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
@@ -18,8 +19,9 @@ from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.drawn_mouth import Bones, DrawnMouth, place_bones
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
 from heygem_cli.mesh.interior import Interior, lip_brightness
+from heygem_cli.mesh.mouth_pictures import MouthPictures, take_pictures
 from heygem_cli.mesh.painter import DraftPainter, Painter
-from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale, extract_interiors
+from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale
 from heygem_cli.mesh.targets import (
     ClosedMouth,
     Targets,
@@ -35,6 +37,8 @@ GRID_NODES = 18
 """Nodes of the displacement grid per inter-ocular distance."""
 MIN_DISPLACEMENT = 0.001
 """Smallest visible displacement, in inter-ocular distances."""
+MIN_SHARE = 0.01
+"""Smallest visible opacity."""
 
 
 def fit_warp(landmarks: Array, ring: Array, targets: Targets) -> Field:
@@ -67,6 +71,8 @@ class Shape:
         field: How the pixels move there.
         eye_distance: The inter-ocular distance in pixels.
         bones: Where the teeth are.
+        lips_share: How opaque the person's closed lips are, 0 … 1.
+        painted: How much of the inside of the mouth is painted, 0 … 1.
     """
 
     landmarks: Array
@@ -75,6 +81,8 @@ class Shape:
     field: Field
     eye_distance: float
     bones: Bones
+    lips_share: float
+    painted: float
 
 
 @dataclass(frozen=True)
@@ -84,14 +92,14 @@ class FaceRenderer:
     Attributes:
         closed: The person's closed mouth.
         opening_scale: See :func:`heygem_cli.mesh.person.estimate_opening_scale`.
-        interiors: Samples of the inside of the mouth, sorted by opening; or a drawn mouth.
+        pictures: Of the person's mouth.
         painter: Paints the inside of the mouth.
         covers: Finds what covers the face, which stays in front of it.
     """
 
     closed: ClosedMouth
     opening_scale: float
-    interiors: tuple[Interior, ...] | DrawnMouth
+    pictures: MouthPictures
     painter: Painter | DraftPainter
     covers: CoverFinder
 
@@ -124,11 +132,20 @@ class FaceRenderer:
         rings = background_ring(landmarks)
         fields = fit_warp(landmarks, rings, targets)
         bones = place_bones(pose, self.closed, motion, targets.weight)
-        parts = zip(landmarks, rings, pose.scale.tolist(), strict=True)
+        shares = self._lips_shares(pose, targets)
+        painted = painted_share(shares, targets.opening)
+        parts = zip(landmarks, rings, pose.scale.tolist(), shares.tolist(), painted.tolist(), strict=True)
         return [
-            Shape(points, ring, targets.at(index), fields.at(index), scale, bones.at(index))
-            for index, (points, ring, scale) in enumerate(parts)
+            Shape(points, ring, targets.at(index), fields.at(index), scale, bones.at(index), share, paint)
+            for index, (points, ring, scale, share, paint) in enumerate(parts)
         ]
+
+    def _lips_shares(self, pose: Pose, targets: Targets) -> Array:
+        """Return how opaque the person's closed lips are in each frame."""
+        lips = self.pictures.lips
+        if lips is None:
+            return np.zeros(len(targets.weight), np.float32)
+        return np.asarray(targets.weight * lips.shares(pose, targets.opening_before, targets.opening), np.float32)
 
     def _render(self, frame: Frame, cover: Cover, shape: Shape) -> Frame:
         output = frame.copy()
@@ -148,17 +165,21 @@ class FaceRenderer:
         weight = warp_weight(shape.landmarks, shape.ring, box, step)
         grid = sample_field(shape.field, box, step, weight > 0)
         warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * shape.eye_distance), mouth_line(targets))
+        if self.pictures.lips is not None and shape.lips_share > MIN_SHARE:
+            self.pictures.lips.draw(output, targets.lips, shape.eye_distance, shape.lips_share)
         self._fill_mouth(frame, output, shape)
         return True
 
     def _fill_mouth(self, frame: Frame, output: Frame, shape: Shape) -> None:
         targets, eye_distance = shape.targets, shape.eye_distance
+        if shape.painted < MIN_SHARE:
+            return
         outline = opening_outline(targets.lips)
         margin = 4 + eye_distance / 40
         box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
         if not box.width or not box.height:
             return
-        mask = targets.weight * opening_mask(targets.lips, box, max(1.1, eye_distance / 110))
+        mask = shape.painted * targets.weight * opening_mask(targets.lips, box, max(1.1, eye_distance / 110))
         if not mask.any():
             return
         brightness = lip_brightness(frame, shape.landmarks[list(LIPS), :2])
@@ -169,9 +190,10 @@ class FaceRenderer:
         blend_box(output, box, inside, mask)
 
     def _interiors(self, shape: Shape) -> tuple[Interior, ...]:
-        if isinstance(self.interiors, DrawnMouth):
-            return (self.interiors.between(shape.targets.lips, shape.eye_distance, shape.bones),)
-        return self.interiors
+        interiors = self.pictures.interiors
+        if isinstance(interiors, DrawnMouth):
+            return (interiors.between(shape.targets.lips, shape.eye_distance, shape.bones),)
+        return interiors
 
 
 def warp_face(frame: Frame, output: Frame, grid: Grid, line: Array) -> None:
@@ -207,5 +229,5 @@ def build_renderer(
 ) -> FaceRenderer:
     """Build the renderer of a tracked person, whose mouth moves as in ``motion``, see :meth:`FaceRenderer.render`."""
     closed, opening_scale = estimate_closed_mouth(track), estimate_opening_scale(track, motion, float(video.fps))
-    interiors = extract_interiors(video, track, network)
-    return FaceRenderer(closed, opening_scale, interiors, painter, CoverFinder(network))
+    pictures = take_pictures(video, track, closed, network)
+    return FaceRenderer(closed, opening_scale, pictures, painter, CoverFinder(network))

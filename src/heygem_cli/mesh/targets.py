@@ -76,16 +76,27 @@ class Targets:
         lips: (…, 40, 2) target positions of the lips.
         jaw: (…, jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
         weight: (…) strength of the effect, 0 … 1.
+        opening_before: (…) opening of the mouth in the frame beyond the closed one's, in inter-ocular distances.
+        opening: (…) the one that the mouth gets.
     """
 
     tracked: Array
     lips: Array
     jaw: Array
     weight: Array
+    opening_before: Array
+    opening: Array
 
     def at(self, index: int) -> Targets:
         """Return the targets of one of several frames."""
-        return Targets(self.tracked[index], self.lips[index], self.jaw[index], self.weight[index])
+        return Targets(
+            self.tracked[index],
+            self.lips[index],
+            self.jaw[index],
+            self.weight[index],
+            self.opening_before[index],
+            self.opening[index],
+        )
 
 
 def yaw_weight(yaw: Array | float) -> Array:
@@ -153,7 +164,8 @@ def compute_targets(
     moved = np.abs(motion[..., :2]).max((-2, -1))
     fade = np.asarray(strength * yaw_weight(pose.yaw), np.float32)
     # Without speech, a mouth that is closed in the frame keeps the person's own lips.
-    open_now = smoothstep(max_opening(tracked, down, closed_gaps) / (AJAR * scale))
+    opening_before = max_opening(tracked, down, closed_gaps) / scale
+    open_now = smoothstep(opening_before / AJAR)
     weight = fade * (1 - (1 - smoothstep(moved / AT_REST)) * (1 - open_now))
     seam = np.maximum(SEAM * scale, MIN_SEAM) * open_now
     sources = close_lips(tracked, down, closed_gaps, TOUCH * scale, 0.0)
@@ -161,7 +173,9 @@ def compute_targets(
     drop = weight[..., None] * (placed[..., 40, :] - landmarks[..., CHIN, :2])
     share = np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None]
     jaw = landmarks[..., list(JAW_WEIGHTS), :2] + share * drop[..., None, :]
-    return Targets(sources, sources + weight[..., None, None] * (destinations - sources), jaw, fade)
+    opening = np.maximum((motion[..., INNER_BOTTOM, 1] - motion[..., INNER_TOP, 1]).max(-1), 0)
+    lips = sources + weight[..., None, None] * (destinations - sources)
+    return Targets(sources, lips, jaw, fade, opening_before, opening)
 
 
 def max_opening(lips: Array, down: Array, closed_gaps: Array) -> Array:
