@@ -189,6 +189,14 @@ class RenderResult:
         """Seconds of work per second of video."""
         return sum(self.seconds.values()) / self.duration
 
+    @property
+    def frames_drawn(self) -> int | None:
+        """Number of frames in which the mouth moves; None where the engine does not know."""
+        if self.frames_with_face is None:
+            return None
+        left = self.frames_turned_away, self.frames_covered, self.frames_outside
+        return self.frames_with_face - sum(count or 0 for count in left)
+
     def to_dict(self) -> dict[str, object]:
         """Return what ``--json`` prints, the journal keeps and the report is made from."""
         return {

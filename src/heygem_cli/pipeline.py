@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
-from heygem_cli.errors import HeygemError, InputError, printable
+from heygem_cli.errors import HeygemError, InputError, plural, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
 from heygem_cli.media.mix import mixed
 from heygem_cli.media.output_format import OutputFormat, output_format
@@ -29,6 +29,8 @@ from heygem_cli.timeline import check_timeline, write_timeline
 
 MAX_DIFFERENCE = 0.5
 """Seconds by which what drives the mouth may be longer or shorter than the audio without a warning."""
+FEW = 0.5
+"""Share of the frames in which the mouth moves, below which the summary warns."""
 
 
 def check_job(job: RenderJob) -> Inputs:
@@ -217,6 +219,14 @@ def _choice(result: RenderResult, video: VideoInfo, options: RenderOptions) -> I
         yield f"{printable(video.path)}: {message}"
 
 
+def _seldom_drawn(result: RenderResult, video: VideoInfo) -> Iterator[str]:
+    """Say that the mouth moves in few frames, which may not be the person or the video that was meant."""
+    drawn = result.frames_drawn
+    if drawn is not None and drawn < FEW * result.frames:
+        message = f"the mouth moves in only {drawn} of {plural(result.frames, 'frame')}; --timeline says why in each"
+        yield f"{printable(video.path)}: {message}"
+
+
 def _lost_bits(video: VideoInfo, options: RenderOptions) -> Iterator[str]:
     bits = 10 if options.encode.pixel_format == "10bit" else 8
     if video.source_bits <= bits:
@@ -289,8 +299,8 @@ class Pipeline:
             inputs = replace(inputs, audio=audio)
             result = engine.render(job, inputs, on_progress)
         _write_timeline(job, result)
-        warnings = *_warnings(inputs, job.options), *_choice(result, inputs.video, job.options), *result.warnings
-        return replace(result, warnings=warnings)
+        about_inputs = *_warnings(inputs, job.options), *_choice(result, inputs.video, job.options)
+        return replace(result, warnings=(*about_inputs, *_seldom_drawn(result, inputs.video), *result.warnings))
 
     def close(self) -> None:
         """Close all engines."""

@@ -180,6 +180,15 @@ def test_summary_says_who_was_taken_of_several_people(heygem, interview, voice):
     assert done.stderr == ""
 
 
+def test_summary_warns_where_the_mouth_hardly_ever_moves(heygem, media, voice):
+    face, wall = scene(640, 400, RIGHT), scene(640, 400)
+    video = make_face_video(media / "hardly.mp4", [face] * 6 + [wall] * 12)
+    done = heygem("render", voice, video, "-o", "out.mp4")
+    assert "hardly.mp4: the mouth moves in only 6 of 18 frames; --timeline says why in each" in done.stderr
+    half = make_face_video(media / "half.mp4", [face] * 9 + [wall] * 9)
+    assert heygem("render", voice, half, "-o", "half-out.mp4").stderr == ""
+
+
 def test_existing_timeline_is_kept_without_overwrite(heygem, interview, voice):
     (heygem.folder / "t.csv").write_text("precious")
     done = heygem("render", voice, interview, "-o", "out.mp4", "--timeline", "t.csv", status=2)
