@@ -30,9 +30,12 @@ DISSOLVE_LINEARITY = 0.6
 steadily; where something moves, hardly any does, and the cosine is below 0.4."""
 DISSOLVE_SPREAD = 0.4
 """Median of the differences, relative to their mean: a dissolve changes most of the picture, slow motion only edges."""
+BEGIN_CHANGE = 1.7, 5.0
+"""Mean absolute difference across these frames that no change of the light explains, in levels: below the first no
+dissolve begins, from the second on one does; in between it must be spread. A camera that adapts to the light changes
+all of the picture, too."""
 BEGIN_SPREAD = 0.55
-"""The same of the differences that no change of the light explains, below which no dissolve begins: where a camera
-adapts to the light while somebody moves, they are where the person is."""
+"""Median of these differences, relative to their mean: where somebody moves, most are where the person is."""
 PAN_REST = 0.6
 """Difference that remains where one picture is moved to the other, relative to that before, below which it is a pan."""
 DISSOLVE_STEADINESS = 0.5
@@ -92,7 +95,7 @@ class ShotDetector:
         self._changes.append(change)
         self._pictures.append(picture)
         dissolving = self._dissolve > 0
-        goes_on = _is_dissolve(self._pictures) and (dissolving or _changes_everywhere(self._pictures))
+        goes_on = _is_dissolve(self._pictures) and (dissolving or _changes_beyond_light(self._pictures))
         self._dissolve = DISSOLVE_REST if goes_on else max(0, self._dissolve - 1)
         return dissolving != (self._dissolve > 0)
 
@@ -147,12 +150,13 @@ def _is_dissolve(pictures: deque[Array]) -> bool:
     return not is_fade and not _is_pan(pictures[0], pictures[-1], mean)
 
 
-def _changes_everywhere(pictures: deque[Array]) -> bool:
-    """Return whether most of the picture changes from the first to the last, apart from the light."""
+def _changes_beyond_light(pictures: deque[Array]) -> bool:
+    """Return whether successive pictures change by more than the light, and not only where somebody moves."""
     one, other = _contrasts(pictures[0]), _contrasts(pictures[-1])
-    gains = (one * other).sum((0, 1)) / np.maximum((one * one).sum((0, 1)), 1.0)
-    rest = np.abs(other - gains * one).mean(-1)
-    return float(np.median(rest)) >= BEGIN_SPREAD * float(rest.mean())
+    gains = (one * other).sum((1, 2), keepdims=True) / np.maximum((one * one).sum((1, 2), keepdims=True), 1.0)
+    rest = np.abs(other - gains * one).mean(0)
+    mean = float(rest.mean())
+    return mean >= BEGIN_CHANGE[1] or (mean >= BEGIN_CHANGE[0] and float(np.median(rest)) >= BEGIN_SPREAD * mean)
 
 
 def _is_pan(before: Array, after: Array, change: float) -> bool:
