@@ -30,7 +30,7 @@ DISSOLVE_LINEARITY = 0.6
 steadily; where something moves, hardly any does, and the cosine is below 0.4."""
 DISSOLVE_SPREAD = 0.4
 """Median of the differences, relative to their mean: a dissolve changes most of the picture, slow motion only edges."""
-BEGIN_CHANGE = 1.7, 5.0
+BEGIN_CHANGE = 1.7, 6.5
 """Mean absolute difference across these frames that no change of the light explains, in levels: below the first no
 dissolve begins, from the second on one does; in between it must be spread. A camera that adapts to the light changes
 all of the picture, too."""
