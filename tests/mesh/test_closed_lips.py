@@ -105,6 +105,18 @@ def test_lips_get_the_colour_of_the_light(frame, landmarks, pose, lips):
     assert np.abs(planes(output)[2] - red).max() <= 2
 
 
+@pytest.mark.parametrize("shift", [(0, 0), (3, 5), (7, 2), (10, 11)])
+def test_lips_have_no_visible_edge(frame, landmarks, pose, lips, shift):
+    grain = np.random.default_rng(3).integers(0, 60, lips.picture.shape, np.uint8)
+    rough = replace(lips, picture=lips.picture + grain)
+    output = frame.copy()
+    rough.draw(output, landmarks[list(LIPS), :2] + np.float32(shift), float(pose.scale), 1.0)
+    change = np.abs(output[:720].astype(int) - frame[:720])
+    (top, left), (bottom, right) = np.argwhere(change).min(0), np.argwhere(change).max(0)
+    assert change.max() > 20
+    assert max(change[[top, bottom]].max(), change[:, [left, right]].max()) <= 2
+
+
 def test_lips_beyond_the_picture_are_cut_off(frame, landmarks, pose, lips):
     for shift in ((-760, 0), (760, 0), (0, 420), (0, -600), (3000, 3000)):
         output = frame.copy()

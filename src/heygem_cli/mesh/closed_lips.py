@@ -91,9 +91,10 @@ class ClosedLips:
             eye_distance: The inter-ocular distance in pixels.
             share: Their opacity, 0 … 1.
         """
-        reach = (MARGIN + 2.5 * SOFTNESS) * eye_distance
+        reach = (MARGIN + 3 * SOFTNESS) * eye_distance
         step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
-        box = Box.around(np.concatenate([lips - reach, lips + reach]), output, step)
+        # The box ends at a multiple of the step, which must not cut the soft edge off.
+        box = Box.around(np.concatenate([lips - reach, lips + reach + step]), output, step)
         if not box.width or not box.height:
             return
         mask, below = lips_coverage(lips, box, eye_distance), cut_out(output, box)
