@@ -1,9 +1,12 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from heygem_cli.face.geometry import LIPS, canonical_face, head_pose, interocular, mouth_opening
-from mouth_renderer import jaw_motion, make_renderer
+from mouth_renderer import MouthRenderer, jaw_motion, make_renderer
 from portrait import i420, measured_opening, scene, track_frame
 
 
@@ -23,6 +26,21 @@ def test_mouth_opens_as_far_as_requested(frame, landmarks, by):
     assert mouth_opening(landmarks) < 0.02
     expected = by * float(head_pose(landmarks, canonical_face()).scale / interocular(landmarks))
     assert measured_opening(output) == pytest.approx(expected, abs=0.035)
+
+
+def test_edge_of_the_lips_is_as_sharp_as_a_cameras(frame, landmarks):
+    renderer = make_renderer(frame, landmarks)
+    column, edges = round(float(landmarks[14, 0])), []
+    for luma in (16, 216):
+        painter = SimpleNamespace(
+            paint=lambda *_, box, luma=luma, **__: np.full((box.height, box.width, 3), luma, np.float32)
+        )
+        drawn = MouthRenderer(replace(renderer.renderer, painter=painter)).render(frame, landmarks, jaw_motion(0.15))
+        edges.append(drawn[:720, column].astype(float))
+    share = (edges[1] - edges[0]) / 200
+    assert share.max() > 0.99
+    partial = ((share > 0.1) & (share < 0.9)).sum() / 2
+    assert partial / float(interocular(landmarks)) < 0.02
 
 
 def test_narrow_opening_is_rendered_at_its_tracked_width(frame, landmarks):

@@ -39,6 +39,9 @@ MIN_DISPLACEMENT = 0.001
 """Smallest visible displacement, in inter-ocular distances."""
 MIN_SHARE = 0.01
 """Smallest visible opacity."""
+EDGE, MIN_EDGE = 1 / 160, 0.8
+"""Standard deviation of the soft edge between the lips and the inside of the mouth, about as sharp as a camera's, in
+inter-ocular distances, and the smallest in pixels."""
 
 
 def fit_warp(landmarks: Array, ring: Array, targets: Targets) -> Field:
@@ -179,7 +182,7 @@ class FaceRenderer:
         box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
         if not box.width or not box.height:
             return
-        mask = shape.painted * targets.weight * opening_mask(targets.lips, box, max(1.1, eye_distance / 110))
+        mask = shape.painted * targets.weight * opening_mask(targets.lips, box, max(MIN_EDGE, EDGE * eye_distance))
         if not mask.any():
             return
         brightness = lip_brightness(frame, shape.landmarks[list(LIPS), :2])

@@ -23,7 +23,7 @@ AT_REST = 0.03
 """A closed mouth that speech opens by much less than this is left unchanged."""
 AJAR = 0.012
 """Opening from which the mouth in the frame counts as open; the tracker underestimates narrow openings."""
-TRACKER_BIAS = 0.02
+TRACKER_BIAS = 0.018
 """Amount by which the tracker, and so the network trained on it, underestimates narrow openings."""
 BIAS_START = 0.01, 0.03
 """Openings at which the compensation sets in and is complete."""
