@@ -99,6 +99,16 @@ def from_os_error(error: OSError, hint: str = "", path: Path | None = None) -> H
     return HeygemError("system-error", error.strerror or str(error), path=named, hint=hint)
 
 
+def current_folder_error() -> InputError | None:
+    """Return the error if the current folder has been deleted, in which no file can be found; else None."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        message = "the current folder has been deleted"
+        return InputError("no-current-folder", message, hint="Change into one that exists: cd ~")
+    return None
+
+
 def from_exception(error: BaseException) -> HeygemError | None:
     """Convert an exception that says what the machine lacks, or is an error of the operating system; else None."""
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't start new thread" in str(error)):
@@ -110,6 +120,8 @@ def from_exception(error: BaseException) -> HeygemError | None:
         reason = str(error).strip().partition("\n")[0]
         message = f"a library cannot be loaded: {reason}"
         return NotCapableError("library-broken", message, hint="Install heygem-cli again")
+    if isinstance(error, FileNotFoundError) and error.filename is None and (gone := current_folder_error()):
+        return gone
     return from_os_error(error) if isinstance(error, OSError) else None
 
 

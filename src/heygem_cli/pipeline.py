@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from heygem_cli.engines import Engine, check_options, find_engine
-from heygem_cli.errors import HeygemError, InputError, plural, printable
+from heygem_cli.errors import HeygemError, InputError, current_folder_error, plural, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
 from heygem_cli.media.mix import mixed
 from heygem_cli.media.output_format import OutputFormat, output_format
@@ -165,11 +165,8 @@ def check_current_folder() -> None:
     Raises:
         InputError: It was deleted.
     """
-    try:
-        Path.cwd()
-    except FileNotFoundError as error:
-        message = "the current folder has been deleted"
-        raise InputError("no-current-folder", message, hint="Change into one that exists: cd ~") from error
+    if error := current_folder_error():
+        raise error
 
 
 def _warnings(inputs: Inputs, options: RenderOptions) -> Iterator[str]:

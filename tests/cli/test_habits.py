@@ -242,3 +242,16 @@ def test_every_option_is_in_a_test():
     options = {each for function in COMMANDS.values() for each in function.declared}
     named = ((each, (*each.flags, each.variable, f'"{each.name}"', f"{each.name}=")) for each in options)
     assert [each.flags for each, names in named if not any(name and name in tests for name in names)] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["doctor"], ["engines"], ["fix-config"], ["restart"], ["faces", "x.mp4"], ["render", "a", "b"]]
+)
+def test_a_deleted_current_folder_is_named(tmp_path, arguments):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = shlex.join([sys.executable, "-m", "heygem_cli", *arguments])
+    line = ["sh", "-c", f"rmdir {folder} && exec {command}"]
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the current folder has been deleted. Change into one that exists: cd ~\n"

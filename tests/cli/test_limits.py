@@ -90,3 +90,20 @@ def test_damaged_library_of_the_command_line(broken):
 def test_no_memory_for_the_command_line(tmp_path):
     (tmp_path / "typer.py").write_text("raise MemoryError")
     assert_one_line(run("--version", folder=tmp_path), "there is not enough memory")
+
+
+def test_too_few_open_files_are_no_reason_to_reinstall_ffmpeg():
+    program = """
+import os, resource
+from heygem_cli.media.ffmpeg import running
+files = len(os.listdir("/proc/self/fd"))
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+try:
+    with running(["-version"], stdout=True):
+        pass
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("NotCapableError ")
+    assert "ffmpeg cannot be started (Too many open files). Close other programs, or raise the limits" in done.stdout

@@ -15,14 +15,19 @@ from heygem_cli.errors import InputError
 def run_command(app: typer.Typer, name: str) -> None:
     """Run an application with the arguments of this process, and exit with its status."""
     try:
-        with report_errors(as_json="--json" in sys.argv):
-            try:
-                status = app(prog_name=name, standalone_mode=False)
-            except typer.TyperException as error:
-                raise _usage_error(error, name) from error
-    except typer.Exit as ended:
-        status = ended.exit_code
+        status = app(prog_name=name, standalone_mode=False)
+    except typer.TyperException as error:
+        status = _report(error, name)
     sys.exit(status)
+
+
+def _report(error: typer.TyperException, name: str) -> int:
+    """Report an error of Typer, and return the exit status."""
+    try:
+        with report_errors(as_json="--json" in sys.argv):
+            raise _usage_error(error, name) from error
+    except typer.Exit as ended:
+        return ended.exit_code
 
 
 def _usage_error(error: typer.TyperException, name: str) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import functools
 import os
@@ -21,6 +22,7 @@ from heygem_cli.runtime import ffmpeg_threads
 
 PIPE_BYTES = 1 << 20
 _INSTALL_FFMPEG = "Reinstall it: pip install --force-reinstall imageio-ffmpeg"
+_RAISE_LIMITS = "Close other programs, or raise the limits (ulimit -a)"
 
 _STOPPED = 255
 """The exit status of ffmpeg after SIGTERM or SIGINT, for which it ends as if the input did."""
@@ -170,7 +172,8 @@ def _start(
         )
     except OSError as error:
         message = f"ffmpeg cannot be started ({error.strerror})"
-        raise NotCapableError("no-ffmpeg", message, hint=_INSTALL_FFMPEG, path=find_ffmpeg()) from error
+        hint = _RAISE_LIMITS if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN) else _INSTALL_FFMPEG
+        raise NotCapableError("no-ffmpeg", message, hint=hint, path=find_ffmpeg()) from error
 
 
 def _limits() -> list[str]:
