@@ -105,6 +105,8 @@ def test_runtime_beside_devices_without_driver(file):
     ("image", "capability", "status"),
     [
         ("guiji2025/duix.avatar", (12, 0), "fail"),
+        ("guiji2025/duix.avatar:2.9", (12, 0), "fail"),
+        ("mirror/guiji2025_duix.avatar", (12, 0), "fail"),
         ("guiji2025/duix.avatar-5090", (12, 0), "ok"),
         ("guiji2025/duix.avatar", (8, 6), "ok"),
         ("my/heygem", (12, 0), "ok"),

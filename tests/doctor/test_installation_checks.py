@@ -248,6 +248,20 @@ def test_source_variant_is_different_but_not_incomplete(home):
         assert (check(inputs).status, check(inputs).found) == ("skip", checks.ELSEWHERE)
 
 
+def test_configuration_of_a_source_variant_may_have_sections_of_its_own(home):
+    text = "[service]\nport = 8383\n[paths]\ndata_root = ./data\nlog_dir = %(data_root)s/logs/\n"
+    (home / "config/config.ini").write_text(text)
+    inputs = Inputs(home=home)
+    for check in (checks.temp_dir, checks.config_keys):
+        assert check(inputs).status == "warn"  # the compiled modules ignore it
+    for path in (home / "service").glob("*.so"):
+        path.rename(path.with_name(path.name.partition(".")[0] + ".py"))
+    for check in (checks.temp_dir, checks.config_keys):
+        assert (check(inputs).status, check(inputs).found) == ("skip", checks.OTHER_VARIANT)
+    (home / "config/config.ini").write_text(f"{text}[temp]\ntemp_dir = ./\n")
+    assert "unknown section [service]" in checks.config_keys(inputs).found
+
+
 def test_tree_of_python_source_with_all_modules_needs_no_certain_interpreter(home):
     for path in home.rglob("*.so"):
         path.rename(path.with_name(path.name.partition(".")[0] + ".py"))

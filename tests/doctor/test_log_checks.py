@@ -43,6 +43,7 @@ LINES = {
     "installation.\n",
     "cuda-missing": "*************** EP Error ***************\nFalling back to ['CPUExecutionProvider']\n",
     "out-of-memory": line("[T1]任务执行失败，异常信息:[CUDA out of memory. Tried to allocate 2.00 GiB]"),
+    "no-threads": "libgomp: Thread creation failed: Resource temporarily unavailable\n",
     "missing-module": "ModuleNotFoundError: No module named 'trans_dh_service'\n",
     "numexpr-missing": line("数字人处理失败，失败原因:['NoneType' object has no attribute 'evaluate']"),
     "no-space": line("[T1]任务执行失败，异常信息:[[Errno 28] No space left on device]"),
@@ -322,3 +323,18 @@ def test_log_named_by_config_ini_or_of_the_container_is_found(tmp_path):
     (home / "data/log").mkdir(parents=True)
     (home / "out.log").rename(home / "data/log/dh.log")
     assert log(Inputs(home=home)).names == str(home / "data/log/dh.log")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINES["no-threads"],
+        "OpenBLAS blas_thread_init: pthread_create failed for thread 31 of 32: Resource temporarily unavailable\n",
+        line("[T1]任务执行失败，异常信息:[can't start new thread]"),
+    ],
+)
+def test_threads_that_cannot_be_started_are_the_cause_of_a_full_queue(tmp_path, text):
+    inputs = write(tmp_path, STARTED, JOB, text, LINES["queue-full"])
+    content = log(inputs)
+    assert message(inputs, content, kind=KINDS["no-threads"]).status == "fail"
+    assert message(inputs, content, kind=KINDS["queue-full"]).status == "ok"

@@ -88,11 +88,13 @@ def compose_image(_inputs: Inputs, services: list[compose.Service], path: Path, 
     """Check whether an RTX 50 has the image that was built for it."""
     capabilities = [tuple(each["capability"]) for each in gpus.facts.get("devices", [])]
     images = ", ".join(each.image for each in services if each.image)
-    old = [each.image for each in services if "guiji2025/" in each.image and "-5090" not in each.image]
+    old = [each.image for each in services if compose.image_for_new_gpus(each.image)]
     if not old or not capabilities or max(capabilities) < (10, 0):
         return ok(images or "built here")
     why = "its torch and ONNX Runtime have no kernels for an RTX 50 or newer: CUDA error: no kernel image"
-    return fail(f"{', '.join(old)} on an RTX 50 or newer", why, f"{_edit(path)}   # image: {old[0]}-5090")
+    return fail(
+        f"{', '.join(old)} on an RTX 50 or newer", why, f"{_edit(path)}   # image: {compose.image_for_new_gpus(old[0])}"
+    )
 
 
 @check("installation.compose-volumes", "compose file: folders and --map")

@@ -22,6 +22,7 @@ from heygem_cli.heygem.installation.model_files import damage
 from heygem_cli.heygem.installation.start import find_start, sets_threads
 
 ELSEWHERE = "not in this tree, which has Python source instead of compiled modules"
+OTHER_VARIANT = "config.ini has the sections of another variant, in Python source, and none that is known"
 NO_HOME = "no installation: name its folder with --home"
 
 
@@ -107,6 +108,8 @@ def temp_dir(inputs: Inputs, home: Path) -> Finding:
     if tree.is_elsewhere(home, tree.CONFIG_INI):
         return skip(ELSEWHERE)
     config = _config(home)
+    if _is_another_variants(home, config):
+        return skip(OTHER_VARIANT)
     temp, switch = (config.get("temp", key) for key in ("temp_dir", "clean_switch"))
     if temp is None:
         fix = f"{_edit_config(home)}   # [temp] temp_dir = {config_ini.OWN_TEMP}"
@@ -135,6 +138,8 @@ def config_keys(_inputs: Inputs, home: Path) -> Finding:
     config = _config(home)
     if config.bom:
         return fail("begins with a byte-order mark", "HeyGem cannot read its first section", _fix_config(home))
+    if _is_another_variants(home, config):
+        return skip(OTHER_VARIANT)
     unknown = list(config_ini.unknown_keys(config))
     if unknown:
         why = "HeyGem ignores them and silently uses its defaults"
@@ -149,6 +154,10 @@ def config_keys(_inputs: Inputs, home: Path) -> Finding:
         if section != "register" and config.get(section, key) is None
     ]
     return ok(f"all keys known; defaults for {', '.join(missing)}" if missing else "all keys known, none missing")
+
+
+def _is_another_variants(home: Path, config: config_ini.Config) -> bool:
+    return tree.is_source_variant(home) and config_ini.has_only_unknown_sections(config)
 
 
 def _edit_config(home: Path) -> str:

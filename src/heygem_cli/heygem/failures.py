@@ -61,6 +61,11 @@ KNOWN: Mapping[str, KnownFailure] = {
         "there is not enough memory",
         "Close what else uses the GPU, use a smaller face video, or lower batch_size in HeyGem's config.ini",
     ),
+    "no-threads": KnownFailure(
+        HeygemError,
+        "HeyGem can start no more threads",
+        "Start HeyGem with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1, or raise its limit of processes (ulimit -u)",
+    ),
     "no-space": KnownFailure(
         HeygemError,
         "HeyGem's disk, or the shared memory of its container, is full",
@@ -144,7 +149,7 @@ NO_CUDA = frozenset({"driver-too-old", "cuda-missing"})
 
 _HINTS = {
     *("driver-too-old", "out-of-memory", "missing-module", "ffmpeg-missing", "onnxruntime", "av-transfer-blocked"),
-    *("no-space", "worker-died"),
+    *("no-space", "no-threads", "worker-died"),
 }
 FATAL = frozenset(PATTERNS) - _HINTS
 """Codes that end a job as soon as the log shows them; the others only explain a failure."""

@@ -84,6 +84,57 @@ def test_image_of_another_program_of_the_same_product_is_not_chosen():
     assert [each.name for each in compose.heygem_services(compose.parse(text, FILE))] == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a: {image: 'mirror/x/guiji2025_heygem.ai'}, b: {image: 'mirror/x/heygem-api:v1.1.6'}", ["a"]),
+        ("a: {image: 'mirror/x/guiji2025_heygem.ai'}, b: {image: 'mirror/x/heygem-file:v0.0.2'}", ["a"]),
+        ("a: {image: 'my/heygem', runtime: nvidia}, heygem-files: {image: 'my/heygem-files'}", ["a"]),
+        ("heygem-api: {build: .}", []),
+        ("heygem-backend: {build: .}, heygem_frontend: {build: .}", []),
+        ("heygem-api: {build: ., runtime: nvidia}", ["heygem-api"]),
+        ("a: {image: 'my/heygem-api', gpus: all}", ["a"]),
+        ("heygem-gen-video: {build: .}", ["heygem-gen-video"]),
+        ("a: {image: 'guiji2025/duix.avatar:2.9'}, b: {command: python /code/app_local.py}", ["a", "b"]),
+        ("heygem-rapid: {build: .}", ["heygem-rapid"]),
+    ],
+)
+def test_programs_around_heygem_are_not_chosen(text, names):
+    services = compose.parse(f"services: {{{text}}}".encode(), FILE)
+    assert [each.name for each in compose.heygem_services(services)] == names
+
+
+@pytest.mark.parametrize(
+    ("image", "new"),
+    [
+        ("guiji2025/duix.avatar", "guiji2025/duix.avatar-5090"),
+        ("guiji2025/heygem.ai:latest", "guiji2025/heygem.ai-5090"),
+        ("registry:5000/x/guiji2025/duix.avatar:2.9", "guiji2025/duix.avatar-5090"),
+        ("mirror/x/guiji2025_heygem.ai@sha256:19", "guiji2025/heygem.ai-5090"),
+        ("guiji2025/duix.avatar-5090", None),
+        ("guiji2025/duix.avatar-5090:1", None),
+        ("guiji2025/fish-speech-ziming", None),
+        ("my/heygem.ai", None),
+    ],
+)
+def test_image_for_new_gpus(image, new):
+    assert compose.image_for_new_gpus(image) == new
+
+
+@pytest.mark.parametrize(
+    ("volume", "folders"),
+    [
+        ("/home/${USER:-root}/data:/code/data", ("/home/${USER:-root}/data", "/code/data")),
+        ("${DATA:-d:/data}/f:/code/data:rw", ("${DATA:-d:/data}/f", "/code/data")),
+        ("$HOME/data:/code/data:ro", ("$HOME/data", "/code/data")),
+        ("d:/data:/code/data", ("d:/data", "/code/data")),
+    ],
+)
+def test_volumes_with_variables(volume, folders):
+    (service,) = compose.parse(f"services: {{a: {{volumes: ['{volume}']}}}}".encode(), FILE)
+    assert service.volumes == (folders,)
+
+
 def test_two_unknown_services_with_a_gpu_are_not_guessed():
     text = b"services:\n  a: {runtime: nvidia}\n  b: {runtime: nvidia}\n"
     assert compose.heygem_services(compose.parse(text, FILE)) == []

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 SHM_SIZE = "2g"
 SHM_BYTES = 2 << 30
 
-_VOLUME = re.compile(r"(?P<host>(?:[A-Za-z]:(?=[\\/]))?[^:]+):(?P<container>/[^:]*)(?::[\w,]+)?")
-"""A volume in the short syntax; on Windows the folder begins with a drive."""
+_VOLUME = re.compile(
+    r"(?P<host>(?:[A-Za-z]:(?=[\\/]))?(?:\$\{[^}]*\}|\$(?!\{)|[^:$])+):(?P<container>/[^:]*)(?::[\w,]+)?"
+)
+"""A volume in the short syntax; on Windows the folder begins with a drive, and ``${NAME:-DEFAULT}`` may be in it."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _COMMAND = re.compile(r"\bapp_local\.py\b")
+_OFFICIAL = re.compile(r"guiji2025[/_](?P<name>heygem\.ai|duix\.avatar)(?P<new>-5090)?(?=[:@]|$)")
+"""The images of HeyGem's makers, also in registries that mirror them under another name."""
 _HEYGEM = re.compile("heygem|duix|face2face|gen-video", re.IGNORECASE)
 _OTHER = re.compile("tts|asr|fish-speech|web|proxy|nginx|redis|mysql|postgres|minio", re.IGNORECASE)
+
+_WRAPPER = re.compile(r"(?<![a-z])(?:api|files?|backend|front\w*|manager|scheduler)(?![a-z])", re.IGNORECASE)
+"""Programs around HeyGem's service, which need no GPU themselves."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +95,23 @@ def parse(data: bytes, path: Path) -> list[Service]:
 
 
 def heygem_services(services: list[Service]) -> list[Service]:
-    """Return HeyGem's services: by command or image, else by name, else the only one that requests a GPU."""
-    by_image = [
-        each
-        for each in services
-        if _COMMAND.search(each.command) or (_HEYGEM.search(each.image) and not _OTHER.search(each.image))
-    ]
-    by_name = [each for each in services if _HEYGEM.search(each.name) and not _OTHER.search(each.name)]
+    """Return HeyGem's services: by command or official image, else by image, by name, or the only one with a GPU."""
+    certain = [each for each in services if _COMMAND.search(each.command) or _OFFICIAL.search(each.image)]
+    by_image = [each for each in services if _is_heygem(each.image, each)]
+    by_name = [each for each in services if _is_heygem(each.name, each)]
     by_gpu = [each for each in services if each.gpu]
-    return by_image or by_name or (by_gpu if len(by_gpu) == 1 else [])
+    return certain or by_image or by_name or (by_gpu if len(by_gpu) == 1 else [])
+
+
+def _is_heygem(text: str, service: Service) -> bool:
+    is_other = _OTHER.search(text) or (_WRAPPER.search(text) and not service.gpu)
+    return _HEYGEM.search(text) is not None and not is_other
+
+
+def image_for_new_gpus(image: str) -> str | None:
+    """Return the image that an RTX 50 needs instead of an official one; None if it is that, or another one."""
+    match = _OFFICIAL.search(image)
+    return None if match is None or match["new"] else f"guiji2025/{match['name']}-5090"
 
 
 def size_in_bytes(value: object) -> int | None:

@@ -111,6 +111,11 @@ def unusable(home: Path, config: Config) -> list[InputError]:
     return found if log is None else [log]
 
 
+def has_only_unknown_sections(config: Config) -> bool:
+    """Return whether there are sections, and none is one that HeyGem reads."""
+    return bool(config.values) and not config.values.keys() & KNOWN.keys()
+
+
 def unknown_keys(config: Config) -> Iterator[str]:
     """Describe what HeyGem ignores: unknown sections, unknown keys, and keys in the wrong section."""
     for section, values in config.values.items():

@@ -61,6 +61,7 @@ CAUSE_WORDS = (
     *("emory", "bad_alloc", "No module named", "ffmpeg: ", "directory: 'ffmpeg", "directory: ffmpeg", "maybe blocked"),
     *("result info []", "驱动队列满", "失败", "异常", "多人脸", "init_wh result", "format ", "no final result"),
     *("attribute 'evaluate'", "No space left", "Segmentation", "Bus error", "SIGSEGV", "SIGBUS", "Illegal instr"),
+    *("Thread creation", "pthread_create", "start new thread"),
 )
 STEP_WORDS = ("]-", "TransDhTask init", "服务启动", "进程启动", "任务", "耗时", "发送完成", "视频帧", "command:ffmpeg")
 """Words of which one is in every line that can be an event."""
@@ -363,6 +364,8 @@ def _without_consequences(causes: Iterable[str]) -> set[str]:
         found.discard("cuda-missing")
     if "numexpr-missing" in found:
         found.discard("frame-queue")
+    if "no-threads" in found:
+        found -= {"queue-full", "frame-queue", "startup-timeout"}
     return found - GENERIC or found
 
 

@@ -49,7 +49,8 @@ MESSAGES = (
             "CUDA failure (?:804|35)\\b|forward compatibility was attempted|CUDA driver version is insufficient"
         ),
         "the driver of this machine is too old for the CUDA in HeyGem's environment, so ONNX Runtime uses the CPU",
-        "Update the NVIDIA driver of the host, reboot, and start HeyGem again; nvidia-smi names the driver's version",
+        "Update the NVIDIA driver of the host, reboot, and start HeyGem again; nvidia-smi names the driver's version. "
+        "Is it new: take CUDA's folder compat, which has another libcuda.so.1, out of LD_LIBRARY_PATH",
     ),
     Message(
         "no-kernel",
@@ -74,6 +75,15 @@ MESSAGES = (
         re.compile(r"(?i:out of memory|bad_alloc|cannot allocate memory|failed to allocate memory)|MemoryError"),
         "the GPU or the machine has too little free memory; below 16 GiB of main memory it often fails",
         "nvidia-smi; end what else uses the GPU, use a smaller video, or lower batch_size in config.ini",
+    ),
+    Message(
+        "no-threads",
+        "no more threads (libgomp: Thread creation failed)",
+        re.compile("libgomp: Thread creation failed|blas_thread_init: pthread_create failed|can't start new thread"),
+        "HeyGem's libraries start a thread for each processor in each process, and the limit of processes is reached",
+        "Start HeyGem with OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; or raise the limit: docker run --pids-limit=-1 …, "
+        "ulimit -u",
+        needs_restart=True,
     ),
     Message(
         "missing-module",
@@ -188,7 +198,8 @@ MESSAGES = (
         "audio-length",
         "audio length unknown (三次获取音频时长失败)",
         re.compile("三次获取音频时长失败"),
-        "ffprobe could not read the audio: usually it was not found, since the path must be the container's",
+        "ffprobe could not read the audio: usually it was not found, since the path must be the container's, without "
+        "spaces and other characters that mean something to a shell",
         "Use a path that the server sees, such as /code/data/NAME.wav in a container; or ffmpeg -i IN -ar 16000 -ac 1 "
         "OUT.wav",
     ),
