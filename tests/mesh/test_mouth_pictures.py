@@ -104,3 +104,11 @@ def test_covered_lips_are_not_taken(tmp_path, closed, opened):
 def test_closed_lips_of_another_segment_are_found(tmp_path, closed, opened):
     pictures, rows = [opened[0][0]] * 80 + [closed[0]] * 5, [opened[0][1]] * 80 + [closed[1]] * 5
     assert pictures_of(tmp_path, pictures, rows).lips is not None
+
+
+@pytest.mark.parametrize("moved", [(0, 60), (0, 260), (-330, 0), (900, 900)])
+def test_lips_beyond_the_picture_are_not_taken(tmp_path, closed, opened, moved):
+    move = np.float32([[1, 0, moved[0]], [0, 1, moved[1]]])
+    pictures = [cv2.warpAffine(each, move, (640, 480)) for each in [opened[0][0]] * 20 + [closed[0]] * 10]
+    rows = [each + np.float32([*moved, 0]) for each in [opened[0][1]] * 20 + [closed[1]] * 10]
+    assert (pictures_of(tmp_path, pictures, rows).lips is not None) == (moved == (0, 60))

@@ -86,7 +86,7 @@ def _look(
             continue
         for number in better:
             sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
-        if index in shut:
+        if index in shut and _is_inside(landmarks[list(LIPS), :2], video):
             lips.append(_look_at_lips(frame, landmarks))
     # In a short video, groups may share a frame.
     interiors = {index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}
@@ -119,10 +119,14 @@ class _LipsFound:
     sharpness: float
 
 
+def _is_inside(points: Array, video: VideoInfo) -> bool:
+    return bool(((points >= 0) & (points < (video.width, video.height))).all())
+
+
 def _look_at_lips(frame: Frame, landmarks: Array) -> _LipsFound:
     lips = ClosedLips.extract(frame, landmarks, head_pose(landmarks, canonical_face()))
     luma = planes(lips.picture)[0]
-    sharpness = float(cv2.Laplacian(luma, cv2.CV_32F).var()) if luma.size else 0.0
+    sharpness = float(cv2.Laplacian(luma, cv2.CV_32F).var())
     return _LipsFound(lips, seam_contrast(frame, landmarks[list(LIPS), :2]), sharpness)
 
 
