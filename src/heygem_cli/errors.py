@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -120,6 +121,10 @@ def from_exception(error: BaseException) -> HeygemError | None:
         reason = str(error).strip().partition("\n")[0]
         message = f"a library cannot be loaded: {reason}"
         return NotCapableError("library-broken", message, hint="Install heygem-cli again")
+    encoding = sys.getfilesystemencoding()
+    if isinstance(error, UnicodeEncodeError) and error.encoding == encoding and encoding != "utf-8":
+        message = f"this locale encodes the names of files in {encoding}, which lacks characters of one of them"
+        return NotCapableError("bad-locale", message, hint="Set PYTHONUTF8=1, or LC_ALL=C.UTF-8")
     if isinstance(error, FileNotFoundError) and error.filename is None and (gone := current_folder_error()):
         return gone
     return from_os_error(error) if isinstance(error, OSError) else None

@@ -255,3 +255,17 @@ def test_a_deleted_current_folder_is_named(tmp_path, arguments):
     done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: the current folder has been deleted. Change into one that exists: cd ~\n"
+
+
+def test_a_locale_without_the_characters_of_a_name_is_named(tmp_path):
+    (tmp_path / "list.csv").write_text("audio,face\n语音.wav,人脸.mp4\n", encoding="utf-8")
+    locale = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "heygem_cli", "batch", "list.csv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | locale, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == (
+        "error: this locale encodes the names of files in ascii, which lacks characters of one of them. "
+        "Set PYTHONUTF8=1, or LC_ALL=C.UTF-8\n"
+    )
