@@ -48,9 +48,10 @@ MESSAGES = (
         re.compile(
             "CUDA failure (?:804|35)\\b|forward compatibility was attempted|CUDA driver version is insufficient"
         ),
-        "the driver of this machine is too old for the CUDA in HeyGem's environment, so ONNX Runtime uses the CPU",
+        "the driver, or the libcuda.so.1 that HeyGem finds, is too old for its CUDA, so ONNX Runtime uses the CPU",
         "Update the NVIDIA driver of the host, reboot, and start HeyGem again; nvidia-smi names the driver's version. "
-        "Is it new: take CUDA's folder compat, which has another libcuda.so.1, out of LD_LIBRARY_PATH",
+        "Is it new: start the container with --gpus all, and take CUDA's folder compat, which has another "
+        "libcuda.so.1, out of LD_LIBRARY_PATH",
     ),
     Message(
         "no-kernel",
