@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from heygem_cli.errors import InputError
+from heygem_cli.media.arguments import can_copy_audio
 from heygem_cli.media.output_format import output_format
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_output import probe_output
@@ -18,7 +19,7 @@ from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio, loop_frames, read_audio
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
 from heygem_cli.media.write import EncodeOptions, check_output, encode_video, mux_audio
-from media_factory import X264, lag, make_audio, make_video
+from media_factory import X264, ffmpeg, lag, make_audio, make_video
 
 FAST = EncodeOptions(encoder="libx264", crf=30, preset="ultrafast")
 NAMES = ["out.mp4", "out.mov", "out.mkv"]
@@ -163,3 +164,12 @@ def test_damaged_audio_is_found_whatever_the_container(name: str, tmp_path: Path
 def test_sound_of_a_stream_is_not_taken_for_damaged(source: str, suffix: str, tmp_path: Path):
     audio = probe_audio(make_audio(tmp_path / f"voice.{source}", extra=("-c:a", "aac")))
     assert not has_damaged_audio(audio, container=output_format(Path(f"out{suffix}")))
+
+
+def test_long_audio_is_not_taken_for_damaged(tmp_path):
+    """The index of its copy did not fit into the buffer of a stream, so audio of more than five minutes was encoded."""
+    path = tmp_path / "a.m4a"
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=sample_rate=96000:channel_layout=mono", "-t", 250, "-c:a", "aac", path)
+    audio = probe_audio(path)
+    assert can_copy_audio(audio, audio.duration)
+    assert not has_damaged_audio(audio)

@@ -31,7 +31,8 @@ class OutputFormat:
         return codec in self.copied_codecs and (codec != "mp3" or sample_rate >= 16000)
 
 
-_FRAGMENTS = ("-movflags", "frag_keyframe+delay_moov+default_base_moof")
+# The index of one fragment with minutes of sound does not fit into the buffer, and cannot be completed in a stream.
+_FRAGMENTS = ("-movflags", "delay_moov+default_base_moof", "-frag_duration", "5000000")
 # Opus and FLAC are legal in MP4 too, but QuickTime and older players are silent.
 _MP4_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
 
