@@ -7,7 +7,7 @@ ways (:mod:`training.joint`), and scored on it. Requires the extra ``train``.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
@@ -15,8 +15,9 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from heygem_cli.face.geometry import canonical_face
+from heygem_cli.face.geometry import Array, canonical_face
 from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.media.types import Samples
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.silence import speech_gate, speech_levels
 from training.augment import Example, Utterance, make_examples
@@ -55,15 +56,19 @@ def score_speakers(model: SpeechModel, clips: Sequence[Clip]) -> dict[str, float
 def _score(model: SpeechModel, clip: Clip) -> float:
     offsets = model(torch.from_numpy(clip.samples)[None])[0][0].numpy()
     predicted = opening(offsets * speech_gate(speech_levels(clip.samples))[:, None, None])
+    return correlation_with(clip, predicted)
+
+
+def correlation_with(clip: Clip, predicted: Array) -> float:
+    """Return the correlation of the clip's opening with a predicted one (frames,) at lag 0."""
     frames = min(len(predicted), len(clip.landmarks))
     return correlation_at(predicted[:frames], clip.openings[:frames], 0)
 
 
-def encode_groups(clips: Sequence[Clip], utterances: Sequence[Utterance], encoder: WhisperEncoder) -> Groups:
+def encode_groups(clips: Sequence[Clip], utterances: Sequence[Utterance], encode: Callable[[Samples], Array]) -> Groups:
     """Return the examples of each group of speakers, and of all others; none has speakers of two groups."""
     everyone = {clip.speaker for clip in clips}
     others = tuple(sorted(everyone.difference(*GROUPS)))
-    encode = partial(encode_states, encoder)
     return {
         group: list(make_examples(_of(group, clips, utterances), encode, PASSES, np.random.default_rng(number)))
         for number, group in enumerate((*GROUPS, others))
@@ -110,7 +115,7 @@ def main() -> None:
     hide_native_output()
     clips = load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN)
     encoder = load_encoder()
-    groups = encode_groups(clips, make_utterances(clips, canonical_face(), {}), encoder)
+    groups = encode_groups(clips, make_utterances(clips, canonical_face(), {}), partial(encode_states, encoder))
     for seed in SEEDS:
         for name, speakers in judge(clips, groups, encoder, seed).items():
             rows = " ".join(f"{speaker} {r:.3f}" for speaker, r in speakers.items())

@@ -1,22 +1,26 @@
-"""Measure in how many p, b and m of synthesized sentences the lips close: ``python -m training.spoken_closures``.
+"""Measure closures of synthesized sentences: ``python -m training.spoken_closures espeak``, or ``hibari``.
 
-The sentences are spoken by eSpeak NG, whose pseudo-words the network of closures is trained on. Requires the extra
-``train``.
+It is counted in how many p, b and m the lips close. The sentences are spoken by eSpeak NG, whose pseudo-words the
+network of closures is trained on, or by hibari, which it never heard. Requires the extra ``train``, and for hibari its
+package (:mod:`training.hibari_voice`).
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
 from heygem_cli.face.geometry import Array
+from heygem_cli.media.types import Samples
 from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import MotionModel
 from training.bilabials import TOUCH
 from training.evaluate import opening
+from training.hibari_voice import HibariVoice
 from training.spoken import BILABIALS, Phone, Synthesizer
 
 RATES = (24, 25, 30, 60)
@@ -54,6 +58,45 @@ SENTENCES = {
     "ar": ("ذهب أبي مع أمي إلى بيت محمد في المساء.",),
 }
 """By the voice of eSpeak NG."""
+TEXTS = (
+    "I began as a photograph. Now heygem moves my lips to match this voice, on a plain computer.",
+    "The company published a map of the bombed harbour before the summer began.",
+    "My brother bought a purple umbrella, but his puppy jumped on top of it.",
+    "Peter Piper picked a peck of pickled peppers.",
+    "Maybe we could swim to the island and camp by the lake for a week.",
+    "The problem is that nobody remembers the number of my apartment.",
+    "Please stop the tape and open the big wooden box from the museum.",
+    "Some people claim that tomatoes improve memory, but the evidence is weak.",
+    "The president promised to reform the public hospitals by the middle of December.",
+    "Imagine a simple world where robots help families cook supper every evening.",
+    "Sometimes I dream of empty beaches, warm rain and the smell of burning campfires.",
+    "Bring me the blue paper cup from the kitchen table before breakfast.",
+    "It was a remarkable performance, and the audience applauded for several minutes.",
+    "She put the lamp on top of the piano and tapped her foot in tempo.",
+    "Number five is a bit better than number one, but probably too expensive.",
+)
+"""Of hibari; the first is that of ``examples/audio.wav``."""
+
+Spoken = tuple[Samples, list[Phone]]
+
+
+def say_with_espeak() -> list[Spoken]:
+    """Return the sentences spoken by eSpeak NG."""
+    synthesizer = Synthesizer()
+    return [
+        synthesizer.say(text, voice, 150 + 15 * number, 40 + 10 * number)
+        for voice, texts in SENTENCES.items()
+        for number, text in enumerate(texts)
+    ]
+
+
+def say_with_hibari() -> list[Spoken]:
+    """Return the texts spoken by hibari, every other one slowly."""
+    voice = HibariVoice()
+    return [voice.say(text, 1.0 if number % 2 else 0.9, number) for number, text in enumerate(TEXTS)]
+
+
+SYNTHESIZERS = {"espeak": say_with_espeak, "hibari": say_with_hibari}
 
 
 def smallest_gaps(gaps: Array, phones: list[Phone], fps: int) -> Iterator[float]:
@@ -70,17 +113,15 @@ def smallest_gaps(gaps: Array, phones: list[Phone], fps: int) -> Iterator[float]
             yield float(gaps[max(0, first) : last].min())
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("synthesizer", choices=SYNTHESIZERS)
+    spoken = SYNTHESIZERS[parser.parse_args(arguments).synthesizer]()
     settings = read_settings(os.environ)
     apply_settings(settings, os.environ)
     hide_native_output()
-    model, synthesizer = MotionModel("cpu", settings), Synthesizer()
-    spoken = [
-        synthesizer.say(text, voice, 150 + 15 * number, 40 + 10 * number)
-        for voice, texts in SENTENCES.items()
-        for number, text in enumerate(texts)
-    ]
+    model = MotionModel("cpu", settings)
     for fps in RATES:
         gaps = [
             gap

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_speakers_are_scored_by_models_that_have_not_seen_them(
         augment.Utterance(clip.samples, np.full((75, 82), number, np.float32), np.zeros(75, np.float32), 1.0)
         for number, clip in enumerate(clips, 1)
     ]
-    groups = held_out.encode_groups(clips, utterances, encoder)
+    groups = held_out.encode_groups(clips, utterances, partial(joint.encode_states, encoder))
     scores = held_out.judge(clips, groups, encoder, seed=1)
     assert seen == [{1, 4, 5, 6}, {1, 2, 3, 5, 6}, {1, 2, 3, 4, 6}]
     assert set(scores["first"]) == {"s4", "sx2", "s26", "s31"}

@@ -39,3 +39,13 @@ def test_utterances_have_closures_in_some_frames() -> None:
         assert len(utterance.samples) == 640 * len(utterance.closures)
         assert utterance.offsets.shape == (len(utterance.closures), 82)
         assert 0.03 < utterance.closures.mean() < 0.4
+
+
+def test_hibari_tells_when_each_phone_is_spoken() -> None:
+    pytest.importorskip("hibari", reason="hibari is not in the extra `train`")
+    from training.hibari_voice import HibariVoice
+
+    samples, phones = HibariVoice().say("papa. mama.", 1.0, 0)
+    assert [phone.symbol for phone in phones if phone.symbol in {"p", "m"}] == ["p", "p", "m", "m"]
+    assert [phone.stop for phone in phones[:-1]] == pytest.approx([phone.start for phone in phones[1:]])
+    assert abs(phones[-1].stop - len(samples) / 16_000) < 0.01
