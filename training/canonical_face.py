@@ -1,18 +1,22 @@
-"""Compute ``models/canonical_face.npy``, the mean face that head poses are measured against.
+"""Compute the mean face that head poses are measured against: ``python -m training.canonical_face --data DIR``.
 
-Generalised Procrustes analysis (J. C. Gower 1975) of the tracked training clips, with the same weight for every
-speaker, made symmetric so that a frontal face has a yaw of 0.
+It prints how the face of the clips in ``DIR/grid/train`` differs from ``models/canonical_face.npy``, which it does not
+replace: the networks are trained in the frame of that file. The method is generalised Procrustes analysis (J. C. Gower
+1975) of the tracks, with the same weight for every speaker, made symmetric so that a frontal face has a yaw of 0.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from heygem_cli.face.geometry import LANDMARKS, LEFT_EYE, RIGHT_EYE, STABLE, Array, similarity
-from training.clips import Clip, by_speaker
+from heygem_cli.face.geometry import LANDMARKS, LEFT_EYE, RIGHT_EYE, STABLE, Array, canonical_face, similarity
+from heygem_cli.face.tracker import FaceTracker
+from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
+from training.clips import Clip, by_speaker, load_clips
+from training.measure import TRAIN, make_parser
 
 
 def mirror_pairs(face: Array) -> list[int]:
@@ -39,12 +43,26 @@ def mean_face(faces: Sequence[Array], rounds: int = 10) -> Array:
     return np.asarray(mean, np.float32)
 
 
-def write_canonical_face(clips: Sequence[Clip], path: Path) -> Array:
-    """Write the mean face of all speakers and return it (478, 3)."""
-    faces = [
-        np.mean([normalize(clip.landmarks.mean(0)) for clip in speaker_clips], axis=0)
-        for _, speaker_clips in by_speaker(clips)
-    ]
-    canonical = mean_face(faces)
-    np.save(path, canonical)
-    return canonical
+def mean_of_speakers(clips: Sequence[Clip]) -> Array:
+    """Return the mean face (478, 3) of all speakers, each of whom counts the same."""
+    return mean_face(
+        [
+            np.mean([normalize(clip.landmarks.mean(0)) for clip in speaker_clips], axis=0)
+            for _, speaker_clips in by_speaker(clips)
+        ]
+    )
+
+
+def main() -> None:
+    """Run the command."""
+    options = make_parser(__doc__ or "").parse_args()
+    settings = read_settings(os.environ)
+    apply_settings(settings, os.environ)
+    hide_native_output()
+    face = mean_of_speakers(load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN))
+    difference = np.abs(face - canonical_face())
+    print(f"coordinates differ by {difference.mean():.4f} on average, by at most {difference.max():.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from heygem_cli.face.geometry import Array
+from heygem_cli.face.geometry import Array, canonical_face
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.onnx import models_folder
 from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples
 from training.bilabials import closures_of
-from training.canonical_face import write_canonical_face
 from training.clips import Clip, by_speaker, lip_offsets, load_clips
 from training.closing import train_closing
 from training.evaluate import opening
@@ -35,6 +34,9 @@ from training.whisper import WhisperEncoder, load_encoder
 
 FPS = 25
 PASSES = 24
+"""Variations of each clip."""
+CLOSING_PASSES = 8
+"""Those that the network of the closures is trained on."""
 SPOKEN = 180
 """Synthesized utterances."""
 SPOKEN_PASSES = 2
@@ -77,13 +79,15 @@ def make_utterances(clips: Sequence[Clip], canonical: Array, words: Mapping[str,
 def train_motion(utterances: Sequence[Utterance], encoder: WhisperEncoder, path: Path) -> None:
     """Train the networks and export their mean, with the encoder."""
     basis = principal_components(np.concatenate([utterance.offsets for utterance in utterances]))
-    examples: list[Example] = list(make_examples(utterances, encoder.encode, PASSES, np.random.default_rng(0)))
+    random = np.random.default_rng(0)
+    first: list[Example] = list(make_examples(utterances, encoder.encode, CLOSING_PASSES, random))
+    examples = [*first, *make_examples(utterances, encoder.encode, PASSES - CLOSING_PASSES, random)]
     random = np.random.default_rng(1)
     synthesized = list(make_spoken(SPOKEN, basis.shape[1], random))
     spoken = list(make_examples(synthesized, encoder.encode, SPOKEN_PASSES, random))
     means = position_means(examples)
     networks = [train_network(examples, means, basis, STEPS, seed) for seed in SEEDS]
-    closing = train_closing(examples, spoken, means, steps=CLOSING_STEPS, seed=SEEDS[0])
+    closing = train_closing(first, spoken, means, steps=CLOSING_STEPS, seed=SEEDS[0])
     export(SpeechModel(encoder, networks, closing, means, basis), path)
 
 
@@ -101,10 +105,9 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
     sets = {name: load_clips(data / name, tracker, work / name) for name in present}
     print("tracked", {name: len(clips) for name, clips in sets.items()}, flush=True)
     training_clips = sets.pop(TRAIN)
-    canonical = write_canonical_face(training_clips, models / "canonical_face.npy")
     encoder = load_encoder()
     words = align_words(training_clips, data / TIMINGS, encoder)
-    train_motion(make_utterances(training_clips, canonical, words), encoder, models / MODEL)
+    train_motion(make_utterances(training_clips, canonical_face(), words), encoder, models / MODEL)
     print("trained", models / MODEL, flush=True)
     measure(sets, models, settings)
 
