@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 from drawn_mouth import lip_points, mouth_frame
 from heygem_cli.face.geometry import Array
+from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import CENTER, SCALE, MouthCrop
 from heygem_cli.mesh.interior import Interior, LipLines, extract_interior, fit_interiors
 from heygem_cli.mesh.painter import (
     REFERENCES,
     SIMILARITY,
+    Opening,
     Painter,
     choose_references,
     extract_detail,
@@ -92,11 +95,16 @@ def test_reference_weights_change_continuously() -> None:
         before = weights
 
 
+def opening(frame: Frame, lips: Array, interiors: Sequence[Interior], box: Box) -> Opening:
+    mask = np.ones((box.height, box.width), np.float32)
+    return Opening(frame, lips, eye_distance=150, brightness=80, interiors=interiors, box=box, mask=mask)
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_painting_has_the_size_of_the_box(painter: Painter, count: int) -> None:
     frame, points = mouth_frame(0.2, 150)
     interiors = [make_interior(0.1 + n / 40) for n in range(count)]
-    image = painter.paint(frame, points, 150, brightness=80, interiors=interiors, box=Box(160, 120, 80, 60))
+    (image,) = painter.paint([opening(frame, points, interiors, Box(160, 120, 80, 60))])
     assert image.shape == (60, 80, 3)
     assert np.isfinite(image).all()
     assert -20 < image.min() < image.max() < 275
@@ -105,7 +113,7 @@ def test_painting_has_the_size_of_the_box(painter: Painter, count: int) -> None:
 def test_teeth_of_the_person_are_painted(painter: Painter) -> None:
     frame, points = mouth_frame(0.2, 150)
     interiors = [make_interior(0.2, 150)] * 3
-    image = painter.paint(frame, points, 150, brightness=80, interiors=interiors, box=Box(160, 120, 80, 60))
+    (image,) = painter.paint([opening(frame, points, interiors, Box(160, 120, 80, 60))])
     upper, lower = image[30 - 8, 40, 0], image[30 + 9, 40, 0]
     assert upper > lower + 60
 
@@ -124,7 +132,7 @@ def test_input_between_the_lips_is_ignored(painter: Painter) -> None:
 def test_mouth_outside_the_frame_can_be_painted(painter: Painter, shift: list[float]) -> None:
     frame, points = mouth_frame(0.2, 150)
     moved = points + np.float32(shift)
-    image = painter.paint(frame, moved, 150, brightness=80, interiors=[make_interior(0.15)], box=Box(0, 0, 20, 20))
+    (image,) = painter.paint([opening(frame, moved, [make_interior(0.15)], Box(0, 0, 20, 20))])
     assert image.shape == (20, 20, 3)
 
 

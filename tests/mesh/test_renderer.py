@@ -33,7 +33,7 @@ def test_edge_of_the_lips_is_as_sharp_as_a_cameras(frame, landmarks):
     column, edges = round(float(landmarks[14, 0])), []
     for luma in (16, 216):
         painter = SimpleNamespace(
-            paint=lambda *_, box, luma=luma, **__: np.full((box.height, box.width, 3), luma, np.float32)
+            paint=lambda openings, luma=luma: [np.full((*each.mask.shape, 3), luma, np.float32) for each in openings]
         )
         drawn = MouthRenderer(replace(renderer.renderer, painter=painter)).render(frame, landmarks, jaw_motion(0.15))
         edges.append(drawn[:720, column].astype(float))

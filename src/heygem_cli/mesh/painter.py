@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -95,6 +96,34 @@ def paint_mask(lips: Array, rim: float = RIM) -> Array:
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.8), np.float32) / 255
 
 
+@dataclass(frozen=True)
+class Opening:
+    """An opening between lips that is painted.
+
+    Attributes:
+        frame: I420, with the lips at their target positions.
+        lips: (40, 2) target positions in pixels.
+        eye_distance: The inter-ocular distance in pixels.
+        brightness: See :func:`heygem_cli.mesh.interior.lip_brightness`.
+        interiors: The person's interiors sorted by opening, the widest last.
+        box: The region of the frame to paint.
+        mask: (height, width) in 0 … 1, how much of each pixel of the box is painted.
+    """
+
+    frame: Frame
+    lips: Array
+    eye_distance: float
+    brightness: float
+    interiors: Sequence[Interior]
+    box: Box
+    mask: Array
+
+    @cached_property
+    def crop(self) -> MouthCrop:
+        """The crop of the mouth."""
+        return MouthCrop.from_lips(self.lips, self.eye_distance)
+
+
 class Painter:
     """The network, loaded once.
 
@@ -135,56 +164,43 @@ class Painter:
             mixed += stacked[0, number] * shares[number + 1]
         return np.asarray(cv2.merge([*mixed]), np.float32)
 
-    def paint(
-        self,
-        frame: Frame,
-        lips: Array,
-        eye_distance: float,
-        *,
-        brightness: float,
-        interiors: Sequence[Interior],
-        box: Box,
-    ) -> Array:
-        """Paint the inside of a mouth at full resolution.
-
-        Args:
-            frame: I420, with the lips at their target positions.
-            lips: (40, 2) target positions in pixels.
-            eye_distance: The inter-ocular distance in pixels.
-            brightness: See :func:`heygem_cli.mesh.interior.lip_brightness`.
-            interiors: The person's interiors sorted by opening, the widest last.
-            box: The region of the frame to paint.
+    def paint(self, openings: Sequence[Opening]) -> list[Array]:
+        """Paint the inside of mouths at full resolution.
 
         Returns:
-            float32 (height, width, 3) Y, U and V, meaningful between the lips only.
+            float32 (height, width, 3) Y, U and V of the box of each, meaningful between the lips only.
         """
-        crop = MouthCrop.from_lips(lips, eye_distance)
-        mixtures = fit_references(interiors, crop.lips, brightness)
-        references = [render_mixture(mixture) for mixture in mixtures]
-        mixed = self.predict(crop.sample(frame), crop.lips, references)
-        image = crop.to_frame(blur(mixed, DETAIL_SIGMA), box)
-        if mixtures:
-            upscaled = [(_to_frame(fit, crop, box), weight) for fit, weight in mixtures[0]]
-            image[..., 0] += visibility(crop.lips) * extract_detail(upscaled, DETAIL_SIGMA * eye_distance / SCALE)
-        return image
+        fitted = [fit_references(each.interiors, each.crop.lips, each.brightness) for each in openings]
+        references = [[render_mixture(mixture) for mixture in mixtures] for mixtures in fitted]
+        samples = [each.crop.sample(each.frame) for each in openings]
+        mixed = [
+            self.predict(sample, each.crop.lips, rendered)
+            for each, sample, rendered in zip(openings, samples, references, strict=True)
+        ]
+        return [_place(*each) for each in zip(openings, mixed, fitted, strict=True)]
 
 
 class DraftPainter:
     """Paints with the person's own pictures alone: without the network, and without their finest detail."""
 
-    def paint(
-        self,
-        _frame: Frame,
-        lips: Array,
-        eye_distance: float,
-        *,
-        brightness: float,
-        interiors: Sequence[Interior],
-        box: Box,
-    ) -> Array:
+    def paint(self, openings: Sequence[Opening]) -> list[Array]:
         """Do what :meth:`Painter.paint` does."""
-        crop = MouthCrop.from_lips(lips, eye_distance)
-        return crop.to_frame(render_mixture(fit_references(interiors, crop.lips, brightness)[0]), box)
+        fitted = [fit_references(each.interiors, each.crop.lips, each.brightness) for each in openings]
+        return [
+            each.crop.to_frame(render_mixture(mixtures[0]), each.box)
+            for each, mixtures in zip(openings, fitted, strict=True)
+        ]
+
+
+def _place(opening: Opening, mixed: Array, mixtures: Sequence[FittedMixture]) -> Array:
+    """Enlarge a painted crop to the box of its opening, and add the finest detail of the most similar interiors."""
+    crop, box = opening.crop, opening.box
+    image = crop.to_frame(blur(mixed, DETAIL_SIGMA), box)
+    if mixtures:
+        upscaled = [(_to_frame(fit, crop, box), weight) for fit, weight in mixtures[0]]
+        detail = extract_detail(upscaled, DETAIL_SIGMA * opening.eye_distance / SCALE)
+        image[..., 0] += visibility(crop.lips) * detail
+    return image
 
 
 def render_mixture(mixture: FittedMixture) -> Array:

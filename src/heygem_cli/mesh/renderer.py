@@ -13,14 +13,14 @@ from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.types import Frame, VideoInfo
 from heygem_cli.mesh.closed_lips import painted_share
 from heygem_cli.mesh.controls import FIXED, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, LIP_SIDES, background_ring
-from heygem_cli.mesh.cover import Cover, CoverFinder
+from heygem_cli.mesh.cover import CoverFinder
 from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.drawn_mouth import Bones, DrawnMouth, place_bones
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
 from heygem_cli.mesh.interior import Interior, lip_brightness
 from heygem_cli.mesh.mouth_pictures import MouthPictures, take_pictures
-from heygem_cli.mesh.painter import DraftPainter, Painter
+from heygem_cli.mesh.painter import DraftPainter, Opening, Painter
 from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale
 from heygem_cli.mesh.targets import (
     ClosedMouth,
@@ -89,6 +89,21 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A face that is drawn in a frame.
+
+    Attributes:
+        source: I420, without what covers the face.
+        output: I420, a copy of the frame, which the face is drawn into.
+        shape: The face.
+    """
+
+    source: Frame
+    output: Frame
+    shape: Shape
+
+
+@dataclass(frozen=True)
 class FaceRenderer:
     """Renders one person in successive frames.
 
@@ -126,7 +141,17 @@ class FaceRenderer:
         covers = self.covers.find(frames, numbers, landmarks, pose)
         visible = strength * np.array([cover.strength for cover in covers], np.float32)
         shapes = self._shapes(landmarks, pose, motion, visible)
-        return [self._render(*each) if each[1].strength else None for each in zip(frames, covers, shapes, strict=True)]
+        outputs = [frame.copy() if cover.strength else None for frame, cover in zip(frames, covers, strict=True)]
+        drawings = [
+            Drawing(cover.without(frame) if cover else frame, output, shape)
+            for frame, cover, shape, output in zip(frames, covers, shapes, outputs, strict=True)
+            if output is not None
+        ]
+        self._draw(drawings)
+        for frame, cover, output in zip(frames, covers, outputs, strict=True):
+            if output is not None and cover:
+                cover.restore(frame, output)
+        return outputs
 
     def _shapes(self, landmarks: Array, pose: Pose, motion: Array, strength: Array) -> list[Shape]:
         """Return the shape of the face in each frame, computed together: NumPy is slow in small steps."""
@@ -150,53 +175,57 @@ class FaceRenderer:
             return np.zeros(len(targets.weight), np.float32)
         return np.asarray(targets.weight * lips.shares(pose, targets.opening_before, targets.opening), np.float32)
 
-    def _render(self, frame: Frame, cover: Cover, shape: Shape) -> Frame:
-        output = frame.copy()
-        if not cover:
-            self._draw(frame, output, shape)
-        elif self._draw(cover.without(frame), output, shape):
-            cover.restore(frame, output)
-        return output
+    def _draw(self, drawings: Sequence[Drawing]) -> None:
+        """Draw faces, each step in all frames before the next one: what it needs is then in the processor's cache."""
+        grids = [displacements(each) for each in drawings]
+        moved = [(drawing, grid) for drawing, grid in zip(drawings, grids, strict=True) if grid is not None]
+        for drawing, grid in moved:
+            warp_face(drawing.source, drawing.output, grid, mouth_line(drawing.shape.targets))
+        for drawing, _ in moved:
+            self._draw_lips(drawing)
+        openings = [opening for drawing, _ in moved if (opening := self._opening(drawing)) is not None]
+        for opening, image in zip(openings, self.painter.paint(openings), strict=True):
+            blend_box(opening.frame, opening.box, image, opening.mask)
 
-    def _draw(self, frame: Frame, output: Frame, shape: Shape) -> bool:
-        """Draw the face of a frame into an output, with its lips at their targets; return whether anything changes."""
-        targets = shape.targets
-        step = max(2, int(shape.eye_distance / GRID_NODES) // 2 * 2)
-        box = Box.around(np.concatenate([shape.ring, shape.landmarks[[1, 5], :2]]), frame, step)
-        if not box.width or not box.height or (targets.lips == targets.tracked).all():
-            return False
-        weight = warp_weight(shape.landmarks, shape.ring, box, step)
-        grid = sample_field(shape.field, box, step, weight > 0)
-        warp_face(frame, output, grid.weighted(weight, MIN_DISPLACEMENT * shape.eye_distance), mouth_line(targets))
-        if self.pictures.lips is not None and shape.lips_share > MIN_SHARE:
-            self.pictures.lips.draw(output, targets.lips, shape.eye_distance, shape.lips_share)
-        self._fill_mouth(frame, output, shape)
-        return True
+    def _draw_lips(self, drawing: Drawing) -> None:
+        """Draw the person's closed lips over those of a warped face, if they are seen."""
+        lips, shape = self.pictures.lips, drawing.shape
+        if lips is not None and shape.lips_share > MIN_SHARE:
+            lips.draw(drawing.output, shape.targets.lips, shape.eye_distance, shape.lips_share)
 
-    def _fill_mouth(self, frame: Frame, output: Frame, shape: Shape) -> None:
-        targets, eye_distance = shape.targets, shape.eye_distance
+    def _opening(self, drawing: Drawing) -> Opening | None:
+        """Return the opening between the lips of a warped face, None if nothing of it is seen."""
+        frame, shape, targets = drawing.output, drawing.shape, drawing.shape.targets
         if shape.painted < MIN_SHARE:
-            return
-        outline = opening_outline(targets.lips)
-        margin = 4 + eye_distance / 40
+            return None
+        outline, margin = opening_outline(targets.lips), 4 + shape.eye_distance / 40
         box = Box.around(np.concatenate([outline - margin, outline + margin]), frame, 2)
         if not box.width or not box.height:
-            return
-        mask = shape.painted * targets.weight * opening_mask(targets.lips, box, max(MIN_EDGE, EDGE * eye_distance))
+            return None
+        edge = max(MIN_EDGE, EDGE * shape.eye_distance)
+        mask = shape.painted * targets.weight * opening_mask(targets.lips, box, edge)
         if not mask.any():
-            return
-        brightness = lip_brightness(frame, shape.landmarks[list(LIPS), :2])
-        interiors = self._interiors(shape)
-        inside = self.painter.paint(
-            output, targets.lips, eye_distance, brightness=brightness, interiors=interiors, box=box
-        )
-        blend_box(output, box, inside, mask)
+            return None
+        brightness = lip_brightness(drawing.source, shape.landmarks[list(LIPS), :2])
+        return Opening(frame, targets.lips, shape.eye_distance, brightness, self._interiors(shape), box, mask)
 
     def _interiors(self, shape: Shape) -> tuple[Interior, ...]:
         interiors = self.pictures.interiors
         if isinstance(interiors, DrawnMouth):
             return (interiors.between(shape.targets.lips, shape.eye_distance, shape.bones),)
         return interiors
+
+
+def displacements(drawing: Drawing) -> Grid | None:
+    """Return how the pixels of a frame move to draw a face; None if they do not, or the face is outside the frame."""
+    shape, targets = drawing.shape, drawing.shape.targets
+    step = max(2, int(shape.eye_distance / GRID_NODES) // 2 * 2)
+    box = Box.around(np.concatenate([shape.ring, shape.landmarks[[1, 5], :2]]), drawing.output, step)
+    if not box.width or not box.height or (targets.lips == targets.tracked).all():
+        return None
+    weight = warp_weight(shape.landmarks, shape.ring, box, step)
+    grid = sample_field(shape.field, box, step, weight > 0)
+    return grid.weighted(weight, MIN_DISPLACEMENT * shape.eye_distance)
 
 
 def warp_face(frame: Frame, output: Frame, grid: Grid, line: Array) -> None:
