@@ -121,7 +121,7 @@ class Span:
         last: The last frame.
         shot: The shot of the face video that they show, from 1.
         person: The number of the person who speaks, as ``heygem faces`` counts.
-        state: What became of the person in them.
+        state: How the person was rendered in them, or why not.
     """
 
     first: int
@@ -151,13 +151,13 @@ class RenderResult:
         frames_other_person: Of the frames without the person, those that show somebody else.
         shots: Number of shots of the face video, as far as it is used; None where the engine does not know.
         people: Number of people in it; None where the engine does not know.
-        blinks: How often the people of a photograph blink who were made to live; None if nobody was.
+        blinks: How often the people of a photograph blink; None if none of them has idle motion.
         seconds: Wall-clock time of each stage.
         track_cached: Whether the track came from the cache.
         engine: Name of the engine.
         provider: The execution provider that ONNX Runtime really used; None where that is unknown.
         warnings: What the user should know about the inputs, such as that they are damaged.
-        spans: The timeline: what became of each person who speaks, from the first frame to the last; empty where the
+        spans: The timeline: the state of each person who speaks, from the first frame to the last; empty where the
             engine does not know.
     """
 

@@ -1,4 +1,4 @@
-"""Who holds a lock: what the files of :mod:`heygem_cli.locks` say, and whether that process still lives."""
+"""Who holds a lock: what the files of :mod:`heygem_cli.locks` say, and whether that process still runs."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def hold(
         message: What it means that another process holds the lock.
         hint: What to do then.
         subject: The file that the error names; None for the lock itself.
-        wait: How many seconds to wait for a holder that gives no sign of life; :data:`SILENT_SECONDS` by default.
+        wait: How many seconds to wait for a holder that does not respond; :data:`SILENT_SECONDS` by default.
         on_wait: Called often while another process holds it.
 
     Raises:

@@ -74,7 +74,7 @@ class Remote:
     output: str | None = None
 
     def with_urls(self, text: str) -> str:
-        """Return a message with the URL of each input instead of where it was fetched to, which nobody knows."""
+        """Return a message with the URL of each input instead of the path in the cache, which users do not know."""
         for each in self.inputs:
             text = text.replace(printable(each.path), printable(each.url))
         return text
@@ -129,7 +129,7 @@ class RemoteFiles:
         return (self.folder / kind / folder / (name if name.strip(".") else "file")).absolute()
 
     def delete_old(self) -> None:
-        """Delete fetched files that nobody has used for a long time, and outputs that a killed run has left."""
+        """Delete fetched files that have not been used for a long time, and outputs that a killed run has left."""
         for path in (*self.folder.glob("files/*/*"), *self.folder.glob("outputs/*/*")):
             with suppress(OSError):  # another process deleted it
                 if time.time() - path.stat().st_mtime > KEPT_SECONDS:

@@ -1,4 +1,4 @@
-"""The timeline of a render: what became of the person in every frame, as a CSV or JSON file."""
+"""The timeline of a render: the state of the person in every frame, as a CSV or JSON file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BEGINNINGS = {".csv": ",".join(COLUMNS).encode(), ".json": b'{\n  "schema": 1,\
 
 @dataclass
 class Timeline:
-    """Collects what becomes of one person, frame by frame.
+    """Collects the state of one person, frame by frame.
 
     Attributes:
         person: The number of the person.
@@ -47,7 +47,7 @@ class Timeline:
 
 
 class Timelines:
-    """Collects what becomes of everybody who speaks.
+    """Collects the states of all people who speak.
 
     Args:
         people: Their numbers.

@@ -153,7 +153,7 @@ def test_compose_file_of_something_else_is_refused(tmp_path):
     path.write_text("services:\n  web:\n    image: nginx\n")
     done = run("--yes", "--compose", path, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {path}: no service is HeyGem's. ")
+    assert done.stderr.startswith(f"error: {path}: it has no service of HeyGem. ")
     assert [*tmp_path.iterdir()] == [path]
 
 

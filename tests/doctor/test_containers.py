@@ -114,7 +114,7 @@ def test_link_out_of_the_installation_is_not_followed(podman, home, tmp_path):
     name = podman.run(home, "sleep", "600", kind="busybox", options=("-v", f"{outside}:/elsewhere.ini"))
     done = heygem("fix-config", "--container", name, "--yes")
     assert done.returncode == 1
-    assert "a link to /elsewhere.ini, which is outside of the folder" in done.stderr
+    assert "a link to /elsewhere.ini, which is outside the folder" in done.stderr
     assert outside.read_text() == DANGEROUS
     assert not list((home / "config").glob("*.bak"))
 

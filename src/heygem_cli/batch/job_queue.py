@@ -36,7 +36,7 @@ class JobQueue:
     def take(self, worker: str = "", node: str = "") -> Waiting:
         """Remove and return the job that a worker should do next.
 
-        It is one of the face video on which the worker is, then of one that nobody has begun, then of one whose track
+        It is one of the face video on which the worker is, then of one that no worker has, then of one whose track
         is on the worker's node, then of the one with the most jobs left.
 
         Raises:

@@ -305,7 +305,7 @@ def _settle_receipt(journal: Journal) -> None:
     """Record what a killed process published before it could record that."""
     if os.path.lexists(journal.receipt):
         if read_receipt(journal.receipt) is None:
-            message, hint = "this file has the name of one of ours", "Move it, or rename the manifest"
+            message, hint = "heygem itself uses a file of this name", "Move it, or rename the manifest"
             raise InputError("journal-failed", message, hint=hint, path=journal.receipt)
         for job_id, state in replay([journal.path]).items():
             if state.crashed:  # workers of a cluster write no receipts

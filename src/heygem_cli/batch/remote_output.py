@@ -1,4 +1,4 @@
-"""What a job does about its files in object storage, before and after it is rendered."""
+"""Fetch the inputs of a job from object storage, and upload its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shards of a manifest for several machines, which need not know of each other."""
+"""Shards of a manifest for several machines, which do not communicate."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def run() -> None:
 
 
 def choose_home() -> None:
-    """Set ``HOME`` if nobody knows it: a container may run as a user of whom it has no entry."""
+    """Set ``HOME`` if it cannot be found: the user of a container may have no entry in /etc/passwd."""
     try:
         Path.home()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Where the checks look: this machine, or a running container seen from it."""
+"""The machine that is checked: this one, or a container that runs on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all findings mean together, in one line."""
+"""Summarise all findings in one line."""
 
 from __future__ import annotations
 

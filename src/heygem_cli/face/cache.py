@@ -61,7 +61,7 @@ def cached_track(
 
     Raises:
         NotCapableError: The folder cannot be written.
-        LockedError: The process that creates the track shows no sign of life.
+        LockedError: The process that creates the track does not respond.
         HeygemError: ``disk-full``.
     """
     tracks = folder / "tracks"

@@ -41,7 +41,7 @@ def track_faces(
 
     Raises:
         NotCapableError: The track cannot be written.
-        LockedError: Another process that tracks the face video shows no sign of life.
+        LockedError: Another process that tracks the face video does not respond.
         HeygemError: ``disk-full``, or the face video cannot be read.
     """
 

@@ -97,7 +97,7 @@ def list_people(
     """Find the people in all frames of a video.
 
     Raises:
-        InputError: ``no-face``: there is nobody.
+        InputError: ``no-face``: no face was found.
         HeygemError: The video cannot be read, or its track not be written.
     """
     warnings = [f"{printable(video.path)}: {note}" for note in video.notes]

@@ -171,7 +171,7 @@ class Shot:
     def _separate(self, seen: Sequence[_Tracklet]) -> list[_Tracklet]:
         """Where several tracklets have come to the same face, it is that of the one in front.
 
-        If that is not known, a new tracklet begins: nobody knows whose face it is.
+        If that is not known, a new tracklet begins, since it is not certain whose face it is.
         """
         result: list[_Tracklet] = []
         for tracklet in seen:
@@ -188,7 +188,7 @@ class Shot:
         return result
 
     def _find(self, frame: Frame, known: Sequence[_Tracklet]) -> list[_Tracklet]:
-        """Find faces that nobody follows; one that was lost a moment ago is followed again."""
+        """Find faces that are not followed yet; one that was lost a moment ago is followed again."""
         tiled = not known and self._empty % TILED_SEARCH_INTERVAL == 0
         hidden = [outline(each.landmarks, HIDDEN_AROUND) for each in known if each.crowded]
         seen: list[_Tracklet] = []

@@ -43,12 +43,12 @@ KNOWN: Mapping[str, KnownFailure] = {
     ),
     "missing-module": KnownFailure(
         NotCapableError,
-        "HeyGem misses a Python module",
-        "Install it in HeyGem's Python; is it one of HeyGem's own, name its root folder with --home",
+        "HeyGem lacks a Python module",
+        "Install it in HeyGem's Python; if it is one of HeyGem's own, name its root folder with --home",
     ),
     "numexpr-missing": KnownFailure(
         NotCapableError,
-        "HeyGem misses the Python package numexpr",
+        "HeyGem lacks the Python package numexpr",
         "Install it with the pip of HeyGem's Python: pip install numexpr==2.8.6",
     ),
     "cuda-missing": KnownFailure(
@@ -59,7 +59,7 @@ KNOWN: Mapping[str, KnownFailure] = {
     "out-of-memory": KnownFailure(
         HeygemError,
         "there is not enough memory",
-        "Close what else uses the GPU, use a smaller face video, or lower batch_size in HeyGem's config.ini",
+        "Close other programs that use the GPU, use a smaller face video, or lower batch_size in HeyGem's config.ini",
     ),
     "no-threads": KnownFailure(
         HeygemError,

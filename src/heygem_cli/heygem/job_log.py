@@ -1,4 +1,4 @@
-"""What HeyGem does at the moment, as its log tells: whether it is ready to draw, and how far it is with a job."""
+"""What HeyGem is doing now, according to its log: whether it is ready to draw, and the progress of its job."""
 
 from __future__ import annotations
 

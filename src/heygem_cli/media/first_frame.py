@@ -1,4 +1,4 @@
-"""What the ffmpeg program says about the first frames of a video.
+"""Read the properties of the first frames of a video from the output of ffmpeg.
 
 The same program decodes the frames of a render, so what it says holds: it rotates, mirrors and crops a picture as the
 file asks for. PyAV contains another release of the same libraries, which may see the file differently.

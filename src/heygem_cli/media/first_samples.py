@@ -1,4 +1,4 @@
-"""When the first samples of an audio are heard, as the ffmpeg program says.
+"""Find when the first samples of an audio are played, from the output of ffmpeg.
 
 The same program decodes and copies the audio of a render, and skips what an encoder added before the first sample. PyAV
 contains another release of the same libraries, which does not always skip as much.

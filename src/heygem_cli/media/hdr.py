@@ -1,4 +1,4 @@
-"""What a file says about the displays for its HDR video, as the ffmpeg program prints it."""
+"""Read the HDR metadata of a video from the output of ffmpeg."""
 
 from __future__ import annotations
 

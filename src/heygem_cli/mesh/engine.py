@@ -224,7 +224,7 @@ class MeshEngine:
         """Return the person who is meant.
 
         Raises:
-            InputError: It is nobody of those who are shown.
+            InputError: The person is not among those who are shown.
         """
         person = speaker.person
         reference = None if speaker.picture is None else self._appearance(speaker.picture)
@@ -291,7 +291,7 @@ def _no_such_person(job: RenderJob, person: Person, people: Sequence[SeenPerson]
 
 
 def _not_like(job: RenderJob, person: Person, people: Sequence[tuple[float, SeenPerson]]) -> InputError:
-    """Return the error where nobody surely looks like a picture, from which each person differs so much."""
+    """Return the error for a picture that certainly matches no person, with the difference of each."""
     nearest = sorted(people, key=lambda pair: pair[0])[:MAX_LISTED]
     listed = ", ".join(f"person {each.number} differs by {difference:.2f}" for difference, each in nearest)
     message = f"nobody surely looks like {person}: {listed}; up to {SAME_AS_PICTURE} it is the same person"

@@ -1,4 +1,4 @@
-"""For how long jobs and uploads have been there, whatever becomes of the system's clock."""
+"""The ages of jobs and uploads, measured without relying on the system's clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guard before every request: who asks, from which page, and how much may come in."""
+"""The checks before every request: its user, the page it comes from, and its size."""
 
 from __future__ import annotations
 

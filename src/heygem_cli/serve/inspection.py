@@ -1,4 +1,4 @@
-"""What the server wants to know about files, found in a child process."""
+"""Inspect uploaded files in a child process."""
 
 from __future__ import annotations
 

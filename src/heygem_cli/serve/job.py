@@ -21,7 +21,7 @@ class ServedJob:
 
     Attributes:
         id: 128 random bits in hexadecimal digits.
-        phase: What becomes of it.
+        phase: Its state.
         position: Its place among those that wait, from 1; 0 if it does not wait.
         audio_name: The audio's name where it came from.
         face_name: Likewise of the face video.

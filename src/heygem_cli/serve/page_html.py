@@ -175,7 +175,7 @@ def figures(facts: Mapping[str, Any], texts: Texts) -> dict[str, str]:
 
 
 def frames(facts: Mapping[str, Any], texts: Texts) -> str:
-    """Return the number of frames, and what became of them."""
+    """Return the number of frames, and how many were rendered or why not."""
     total = facts["frames"]
     if facts["frames_with_face"] is None:
         return str(total)

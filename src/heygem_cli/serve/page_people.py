@@ -50,7 +50,7 @@ class PeopleFields:
 
     @property
     def all(self) -> list[Any]:
-        """All of them, in the order of what :func:`found` and :func:`nobody` return."""
+        """All of them, in the order in which :func:`found` and :func:`nobody` return them."""
         return [self.said, self.picture, self.choice, self.count]
 
 

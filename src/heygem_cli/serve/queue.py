@@ -1,4 +1,4 @@
-"""The queue of ``heygem serve``: which job is next, and what became of the others."""
+"""The queue of ``heygem serve``: which job is next, and how the others ended."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class RendererThread:
 
     @property
     def start_failure(self) -> HeygemError | None:
-        """Why the engine could not be loaded at the start; None once it was, or while nobody knows."""
+        """Why the engine could not be loaded at the start; None once it was, or while that is not known."""
         return self._problem if self._worker is None else None
 
     def interrupt(self, id: str) -> None:

@@ -214,7 +214,7 @@ class RenderService(AbstractContextManager["RenderService"]):
         arguments = (face, options, self._engines.device, self._settings, sheet)
         if not self._lookers.acquire(blocking=False):
             hint = "Choose the file again in a moment"
-            raise HeygemError("queue-full", "too many files wait for a look at who is in them", hint=hint)
+            raise HeygemError("queue-full", "too many files wait to be searched for people", hint=hint)
         try:
             with self._looking:
                 found = call("heygem_cli.serve.inspection:inspect_people", *arguments, seconds=PEOPLE_SECONDS)
@@ -238,7 +238,7 @@ class RenderService(AbstractContextManager["RenderService"]):
 
     @property
     def start_failure(self) -> HeygemError | None:
-        """Why the engine could not be loaded at the start; None once it was, or while nobody knows."""
+        """Why the engine could not be loaded at the start; None once it was, or while that is not known."""
         return self._renderer.start_failure
 
     @property

@@ -1,1 +1,1 @@
-"""A HeyGem that runs in a Docker or Podman container, seen from the host."""
+"""Inspect a HeyGem that runs in a Docker or Podman container, from the host."""

@@ -1,4 +1,4 @@
-"""Advice that is given to somebody at the container's host."""
+"""Advice for somebody who works on the container's host."""
 
 from __future__ import annotations
 

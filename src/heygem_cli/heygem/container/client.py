@@ -94,7 +94,7 @@ class Container:
         real = PurePosixPath(_last_line(result.stdout) or path)
         if real.is_relative_to(folder):
             return real
-        message = f"a link to {printable(real)}, which is outside of the folder"
+        message = f"a link to {printable(real)}, which is outside the folder"
         name = f"{self.name}:{path}"
         raise InputError("link-outside", message, path=name, hint="Edit that file by hand")
 

@@ -204,7 +204,7 @@ def plan_app(home: Path, python: str) -> Edit:
 
 
 def plan_compose(file: Path, home: Path | None) -> Edit:
-    """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside of the installation."""
+    """Set ``shm_size: 2g`` for HeyGem's services in a compose file, which may be outside the installation."""
     file = file.absolute()
     inside = home is not None and real_path(file.parent).is_relative_to(home)
     path = resolve_inside(home if home is not None and inside else file.parent, file)
@@ -212,7 +212,7 @@ def plan_compose(file: Path, home: Path | None) -> Edit:
     services = compose.heygem_services(compose.parse(before, path))
     if not services:
         hint = "Name the compose file of HeyGem with --compose, or add by hand: shm_size: 2g"
-        raise InputError("no-heygem-service", "no service is HeyGem's", path=path, hint=hint)
+        raise InputError("no-heygem-service", "it has no service of HeyGem", path=path, hint=hint)
     small = [each for each in services if each.small]
     after = compose.set_shm_size(before, [each.name for each in small], path)
     if any(each.small for each in compose.heygem_services(compose.parse(after, path))):
@@ -231,7 +231,7 @@ def resolve_inside(root: Path, path: Path) -> Path:
     """
     real = real_path(root / path)
     if not real.is_relative_to(real_path(root)):
-        message = f"a link to {printable(real)}, which is outside of the folder"
+        message = f"a link to {printable(real)}, which is outside the folder"
         raise InputError("link-outside", message, path=root / path, hint="Edit that file by hand")
     return real
 

@@ -1,4 +1,4 @@
-"""Supervise HeyGem's worker: nothing of it outlives the worker or heygem, and no zombie remains.
+"""Supervise HeyGem's worker: none of its processes outlives the worker or heygem, and no zombie remains.
 
 Usage: supervisor.py LIFELINE INHERITED COMMAND …
 
