@@ -89,7 +89,7 @@ OUTLINE = (
 
 def speak() -> Floats:
     """Synthesize the sentences: float32 (samples,) at :data:`RATE`."""
-    from hibari import Hibari  # type: ignore  # noqa: PLC0415 - not needed by the rest of the script
+    from hibari import Hibari  # noqa: PLC0415 - not needed by the rest of the script
 
     voice = Hibari()
     silence = np.zeros(round(PAUSE * RATE), np.float32)

@@ -135,6 +135,16 @@ def test_usage_names_the_files(heygem, command, files):
         (["rendr"], "no such command 'rendr'", "Did you mean 'render'? Run: heygem --help"),
         (["batch", "--retrys", "2"], "no such option: --retrys", "Did you mean --retries? Run: heygem batch --help"),
         (["faces"], "missing argument 'FILE'", "Run: heygem faces --help"),
+        (
+            ["batch", "--retries", "x"],
+            "invalid value for '--retries' (env var: 'HEYGEM_RETRIES'): 'x' is not a whole number",
+            "Run: heygem batch --help",
+        ),
+        (
+            ["doctor", "--watch", "x"],
+            "invalid value for '--watch': 'x' is not a number",
+            "Run: heygem doctor --help",
+        ),
         (["doctor", "--watch"], "option '--watch' requires an argument", "Run: heygem --help"),
         (["config", "shw"], "no such command 'shw'", "Did you mean 'show'? Run: heygem config --help"),
         (["engines", "a\nb"], "got unexpected extra argument(s) (a\\x0ab)", "Run: heygem engines --help"),

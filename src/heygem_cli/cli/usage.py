@@ -11,6 +11,9 @@ import typer
 from heygem_cli.cli.output import report_errors
 from heygem_cli.errors import InputError
 
+_TYPES = {"a valid int range": "a whole number", "a valid float range": "a number"}
+"""Typer's names of types, in words."""
+
 
 def run_command(app: typer.Typer, name: str) -> None:
     """Run an application with the arguments of this process, and exit with its status."""
@@ -42,6 +45,8 @@ def _usage_error(error: typer.TyperException, name: str) -> InputError:
         raise typer.Exit(error.exit_code)
     known: Sequence[str] = getattr(error, "possibilities", None) or ()
     reason, _, nearest = (error.message if known else error.format_message()).partition(". Did you mean ")
+    for name_of_type, words in _TYPES.items():
+        reason = reason.replace(f"is not {name_of_type}", f"is not {words}")
     if known:  # Typer lists them in alphabetical order
         nearest = max(known, key=lambda each: SequenceMatcher(a=each, b=getattr(error, "option_name", "")).ratio())
     command = name if context is None else context.command_path
