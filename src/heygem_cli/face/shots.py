@@ -34,7 +34,7 @@ BEGIN_CHANGE = 1.7, 6.5
 """Mean absolute difference across these frames that no change of the light explains, in levels: below the first no
 dissolve begins, from the second on one does; in between it must be spread. A camera that adapts to the light changes
 all of the picture, too."""
-BEGIN_SPREAD = 0.55
+BEGIN_SPREAD = 0.535
 """Median of these differences, relative to their mean: where somebody moves, most are where the person is."""
 PAN_REST = 0.6
 """Difference that remains where one picture is moved to the other, relative to that before, below which it is a pan."""
