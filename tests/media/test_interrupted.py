@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heif_factory import write_heic
 from heygem_cli.errors import InputError
 from heygem_cli.media.interrupted import is_cut_off_picture, is_interrupted, is_unfinished_mp4
 from heygem_cli.media.probe_audio import probe_audio
@@ -87,7 +88,7 @@ def test_sound_in_ogg(codec, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["sound.caf", "sound.w64", "sound.wma", "sound.flac", "sound.aiff", "sound.au", "sound.wv"]
+    "name", ["sound.caf", "sound.w64", "sound.wma", "sound.flac", "sound.aiff", "sound.au", "sound.wv", "sound.mp3"]
 )
 def test_sound_that_breaks_off(name, tmp_path):
     whole = make_audio(tmp_path / name, seconds=4, extra=("-f", "asf") if name.endswith("wma") else ())
@@ -144,6 +145,22 @@ def test_movie_with_its_index_in_front_is_an_incomplete_copy(tmp_path):
     whole = make_video(tmp_path / "whole.mp4", extra=("-movflags", "+faststart"))
     with pytest.raises(InputError, match="only 70% of it is there"):
         probe_video(cut(whole, 0.7, tmp_path / "..").rename(tmp_path / "cut.mp4"))
+
+
+def test_sound_with_its_index_in_front_of_which_nothing_else_is_there_is_an_incomplete_copy(tmp_path):
+    whole = make_audio(tmp_path / "whole.m4a", seconds=4, extra=("-movflags", "+faststart"))
+    copied = tmp_path / "cut.m4a"
+    copied.write_bytes(whole.read_bytes().partition(b"mdat")[0] + b"mdat")
+    with pytest.raises(InputError) as caught:
+        probe_audio(copied)
+    assert caught.value.code == "cut-off-file"
+
+
+@pytest.mark.parametrize("appended", [b"\r\n--", b"\r\n--boundary--\r\n", bytes(50)])
+def test_photograph_to_which_something_was_appended_is_complete(appended, tmp_path):
+    path = write_heic(tmp_path / "a.heic")
+    path.write_bytes(path.read_bytes() + appended)
+    assert probe_video(path).is_still
 
 
 def test_other_files_are_not_taken_for_recordings(tmp_path):

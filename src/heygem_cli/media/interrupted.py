@@ -126,7 +126,7 @@ def is_cut_off_picture(file: BinaryIO) -> bool:
     if _read(file, 4, 4) != b"ftyp":
         return False
     size = os.fstat(file.fileno()).st_size
-    boxes = list(_boxes(file, size))
+    boxes = [box for box in _boxes(file, size) if box[0] in _BOXES]  # phones and servers append other data
     kinds = {kind for kind, _ in boxes}
     return b"meta" in kinds and b"moov" not in kinds and _ends_within(boxes, size)
 

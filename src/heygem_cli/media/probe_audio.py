@@ -25,6 +25,7 @@ from heygem_cli.media.container import (
 )
 from heygem_cli.media.first_samples import reading_first_samples
 from heygem_cli.media.joined import joined_notes
+from heygem_cli.media.mp3 import has_xing
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -67,7 +68,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             scan = _scan_audio(container, stream, path, first_samples)
         channels = channel_names(stream.codec_context)
         delay, delay_note = _delay(container, scan, stream.codec_context.sample_rate)
-        end_note = check_end(stream, path) or scan.notes or _short_note(demuxer, stream, scan)
+        end_note = check_end(stream, path) or scan.notes or _short_note(path, demuxer, stream, scan)
         notes = (*track_note(streams, stream, track), *delay_note, *(joined or end_note))
         return AudioInfo(
             path=path,
@@ -111,9 +112,10 @@ def _low_frequencies(channels: list[str]) -> int | None:
     return channels.index("LFE") if "LFE" in channels else None
 
 
-def _short_note(demuxer: str, stream: av.AudioStream, scan: _AudioScan) -> tuple[str, ...]:
+def _short_note(path: Path, demuxer: str, stream: av.AudioStream, scan: _AudioScan) -> tuple[str, ...]:
     """Return a note about a file that has less sound than its header says."""
-    if demuxer not in _COUNTED or stream.duration is None or stream.time_base is None:
+    is_counted = demuxer in _COUNTED or (demuxer == "mp3" and has_xing(path))
+    if not is_counted or stream.duration is None or stream.time_base is None:
         return ()
     declared = stream.duration * stream.time_base
     return (BREAKS_OFF,) if scan.seconds < declared - MAX_MISSING else ()
@@ -183,6 +185,7 @@ def _scan_audio(
             stamps.append(float(timestamp(packet)))
             ends.append(float(timestamp(packet) + length))
     if start is None:
+        check_end(stream, path)
         several = len(container.streams.audio) > 1
         raise no_samples(path, "It has other audio tracks: choose one with --audio-track" if several else "")
     heard = first_samples()
