@@ -95,21 +95,33 @@ def test_crf_controls_quality(small: VideoInfo, voice: Path, tmp_path: Path):
     assert sizes[0] > 1.5 * sizes[1]
 
 
-@pytest.mark.parametrize("encoding", [{"encoder": "libx264"}, {"pixel_format": "10bit"}], ids=["libx264", "libx265"])
-def test_region_of_interest_is_closer_to_the_frames(encoding: dict[str, str], small: VideoInfo, voice: Path, tmp_path):
-    random, bits = np.random.default_rng(3), 10 if "pixel_format" in encoding else 8
-    kind, gray, video = np.uint8 if bits == 8 else np.uint16, 1 << bits - 1, replace(small, bits=bits)
-    texture = random.normal(gray, gray / 10, (10, 120, 80))
-    frames = np.full((10, 180, 160), gray, kind)
+def write_noise(output: Path, video: VideoInfo, voice: Path, options: EncodeOptions, *interest: RegionOfInterest):
+    """Write frames of 160×120 whose right half mirrors the left, and return the mean error of each pixel."""
+    gray = 1 << video.bits - 1
+    texture = np.random.default_rng(3).normal(gray, gray / 10, (10, 120, 80))
+    frames = np.full((10, 180, 160), gray, np.uint8 if video.bits == 8 else np.uint16)
     frames[:, :120] = np.concatenate([texture, texture[..., ::-1]], -1)
-    right, options = RegionOfInterest(80, 0, 80, 120), EncodeOptions(**encoding)
-    output, audio = tmp_path / "out.mp4", probe_audio(voice)
-    with encode_video(output, video, audio, seconds=0.4, options=options, interest=[right]) as writer:
+    with encode_video(output, video, probe_audio(voice), seconds=0.4, options=options, interest=interest) as writer:
         for frame in frames:
             writer.write(frame)
     written = np.array([frame[:120] for frame in read_frames(probe_video(output))], np.float64)
-    error = ((written - frames[:, :120] / 2 ** (bits - 8)) ** 2).mean((0, 1))
-    assert error[88:].mean() < 0.6 * error[:72].mean()
+    return ((written - frames[:, :120] / 2 ** (video.bits - 8)) ** 2).mean(0)
+
+
+@pytest.mark.parametrize("encoding", [{"encoder": "libx264"}, {"pixel_format": "10bit"}], ids=["libx264", "libx265"])
+def test_region_of_interest_is_closer_to_the_frames(encoding: dict[str, str], small: VideoInfo, voice: Path, tmp_path):
+    video = replace(small, bits=10 if "pixel_format" in encoding else 8)
+    right = RegionOfInterest(96, 48, 32, 32)
+    error = write_noise(tmp_path / "out.mp4", video, voice, EncodeOptions(**encoding), right)
+    assert error[48:80, 96:128].mean() < 0.75 * error[48:80, 32:64].mean()
+
+
+def test_large_region_of_interest_takes_little_more_space(small: VideoInfo, voice: Path, tmp_path: Path):
+    whole, options = RegionOfInterest(0, 0, 160, 120), EncodeOptions(encoder="libx264")
+    for name, interest in (("with.mp4", (whole,)), ("without.mp4", ())):
+        write_noise(tmp_path / name, small, voice, options, *interest)
+    larger, smaller = ((tmp_path / name).stat().st_size for name in ("with.mp4", "without.mp4"))
+    assert smaller < larger < 1.05 * smaller
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "30000/1001", "60", "1499/50", "10"])

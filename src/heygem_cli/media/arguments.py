@@ -38,6 +38,8 @@ _SANITIZE = "aeval=if(isnan(val(ch))\\,0\\,clip(val(ch)\\,-1\\,1)):c=same"
 _INTEREST = -0.1
 """Quantizer in a region of interest relative to elsewhere, over the encoder's range: 5 steps of 51 with 8 bits. Speech
 costs a mouth more detail than the rest, since hardly anything in it stays as it was in the last frame."""
+_INTEREST_SHARE = 0.04
+"""Share of the picture beyond which it is less, so that files do not grow much where a head moves far."""
 
 _EXAMINED_FRAMES = 3
 """Frames of which one has to be interlaced, since a camera may record a still scene progressively."""
@@ -124,7 +126,7 @@ def encode_args(
 
     ``codec`` are the arguments of :func:`encoder_args`; ``seconds`` of the audio are used.
     """
-    filters = [*map(_interest_filter, interest), *_tag_filters(video)]
+    filters = [*(_interest_filter(region, video) for region in interest), *_tag_filters(video)]
     return [
         *_COMMON, "-y", "-copyts", "-f", "rawvideo", "-pix_fmt", raw_format(video),
         "-video_size", f"{video.width}x{video.height}", "-r", _ratio(video.fps), "-i", "pipe:0",
@@ -288,8 +290,10 @@ def _stream_args(path: Path, stream: VideoStream) -> list[str]:
     return [*decoder, *_input_args(path, stream.demuxer, max_pixels=stream.max_pixels)]
 
 
-def _interest_filter(region: RegionOfInterest) -> str:
-    return f"addroi=x={region.left}:y={region.top}:w={region.width}:h={region.height}:qoffset={_INTEREST}"
+def _interest_filter(region: RegionOfInterest, video: VideoInfo) -> str:
+    share = region.width * region.height / (video.width * video.height)
+    offset = _INTEREST * min(1, _INTEREST_SHARE / max(share, 1e-6))
+    return f"addroi=x={region.left}:y={region.top}:w={region.width}:h={region.height}:qoffset={offset:.4f}"
 
 
 def _tag_filters(video: VideoInfo) -> list[str]:

@@ -23,11 +23,11 @@ AT_REST = 0.03
 """A closed mouth that speech opens by much less than this is left unchanged."""
 AJAR = 0.012
 """Opening from which the mouth in the frame counts as open; the tracker underestimates narrow openings."""
-TRACKER_BIAS = 0.018
+TRACKER_BIAS = 0.015
 """Amount by which the tracker, and so the network trained on it, underestimates narrow openings."""
 BIAS_START = 0.01, 0.03
 """Openings at which the compensation sets in and is complete."""
-BIAS_END = 0.05, 0.12
+BIAS_END = 0.04, 0.1
 """Openings at which the compensation begins to fade and is gone; wide openings are tracked correctly."""
 LOWER_SHARE = 0.7
 """Share of the compensation that the lower lip and the jaw take; the upper lip takes the rest."""
