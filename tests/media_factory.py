@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from heygem_cli.media.ffmpeg import find_ffmpeg
+from heygem_cli.options import EncodeOptions
 
+FAST = EncodeOptions(encoder="libx264", crf=30, preset="ultrafast")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18")
 
 

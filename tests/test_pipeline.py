@@ -88,8 +88,7 @@ def render(pipeline, job, *on_progress):
 
 
 def openings(path):
-    tracked = FaceTracker("cpu", Settings()).track(frames_of(path))
-    return [float(mouth_opening(landmarks)) for landmarks in tracked]
+    return [float(mouth_opening(each)) for each in FaceTracker("cpu", Settings()).track(frames_of(path))]
 
 
 def test_voice_moves_the_mouth_and_silence_does_not(pipeline, tmp_path, face, voice):
@@ -306,7 +305,8 @@ def test_damaged_audio_is_encoded_anew_and_the_result_says_so(pipeline, tmp_path
     result = render(pipeline, replace(job(tmp_path, damaged, face), output=tmp_path / "anew.mp4"))
     message = "the audio is damaged; it was encoded anew, without the parts that cannot be decoded"
     assert result.to_dict()["warnings"] == [f"{damaged}: {message}"]
-    assert strict_messages(result.output) == ""
+    strict = [find_ffmpeg(), "-v", "error", "-xerror", "-i", result.output, "-f", "null", "-"]
+    assert subprocess.run(strict, capture_output=True, check=True).stderr == b""
 
 
 def test_mouth_follows_sound_that_is_out_of_phase_and_the_result_says_so(pipeline, tmp_path, face, voice):
@@ -327,11 +327,6 @@ def test_lips_are_closed_until_the_sound_of_a_video_starts(pipeline, tmp_path, f
     assert result.frames == len(opening) == pytest.approx(50, abs=1)  # AAC ends at a packet
     assert max(opening[:20]) < 0.025
     assert max(opening[25:]) > 0.05
-
-
-def strict_messages(path):
-    command = [find_ffmpeg(), "-v", "error", "-xerror", "-i", path, "-f", "null", "-"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
 def test_impossible_timestamps_are_reported(pipeline, tmp_path, face, voice):

@@ -38,6 +38,16 @@ def frames_of(
         yield TrackedFrame(number in cuts, () if row is None else (Face(tracklet, row, appearance),))
 
 
+def numbered_rows(count: int, missing: Sequence[int] = ()) -> list[np.ndarray | None]:
+    """Return landmarks that are each the number of their frame, None in the frames without a face."""
+    return [None if k in missing else np.full((478, 3), k, np.float32) for k in range(count)]
+
+
+def numbered_frames(count: int, missing: Sequence[int] = ()) -> list[TrackedFrame]:
+    """Return the frames of a video with the landmarks of :func:`numbered_rows`."""
+    return list(frames_of(numbered_rows(count, missing)))
+
+
 def face_track(path: Path, rows: Sequence[np.ndarray | None], **shots: Sequence[int]) -> FaceTrack:
     """Write the track of a video with one face, and return that of its first person."""
     track = write_track(path, frames_of(rows, **shots), limit=len(rows) + 1)

@@ -12,7 +12,6 @@ import sys
 import time
 from contextlib import closing
 from itertools import groupby
-from pathlib import Path
 
 import cv2
 import pytest
@@ -26,6 +25,7 @@ from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import read_frames
 from heygem_cli.options import EngineOptions, RenderOptions
+from heygem_program import Program, wait_for_jobs
 from heygem_stand_in import environment, make_stand_in, processes_of, set_behaviour
 from media_factory import make_audio, make_video
 
@@ -43,41 +43,6 @@ def clips(tmp_path_factory):
     make_audio(folder / "voice.wav", seconds=0.4)
     make_audio(folder / "longer.m4a", seconds=1.0, channels=2, extra=("-c:a", "aac"))
     return folder
-
-
-class Program:
-    """``heygem`` in an empty folder, with an environment that selects the fake installation."""
-
-    def __init__(self, home: Path, clips: Path, folder: Path) -> None:
-        self.home, self.clips, self.folder = home, clips, folder
-
-    def start(self, *args, **variables):
-        command = [sys.executable, "-m", "heygem_cli", *map(str, args)]
-        return subprocess.Popen(
-            command, cwd=self.folder, env=environment(self.home, **variables), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def render(self, *args, audio="voice.wav", face="face.mp4", **variables):
-        process = self.start("render", self.clips / audio, self.clips / face, "-o", "out.mp4", *args, **variables)
-        out, err = process.communicate(timeout=100)
-        assert "Traceback" not in err
-        self.check_nothing_is_left()
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
-
-    def error(self, *args, **variables):
-        """Return the exit code, the error code, and message and hint of a render that fails and writes nothing."""
-        done = self.render("--json", *args, **variables)
-        error = json.loads(done.stdout)["error"]
-        assert list(self.folder.iterdir()) == []
-        return done.returncode, error["code"], error["message"] + error["hint"]
-
-    def check_nothing_is_left(self):
-        deadline = time.monotonic() + 10
-        while processes_of(self.home) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert processes_of(self.home) == []
-        assert [path.name for name in ("result", "temp") for path in (self.home / name).iterdir()] == []
 
 
 @pytest.fixture
@@ -343,14 +308,6 @@ def test_rows_can_choose_the_engine_and_other_engines_are_not_loaded(batch, home
     batch.rows(f"id,audio,face,engine\na,{clips}/voice.wav,{clips}/face.mp4,heygem")
     batch.environment |= {"HEYGEM_DEVICE": "cuda", "HEYGEM_ENGINE": "mesh"}  # mesh would fail
     assert batch.statuses() == {"a": "done"}
-
-
-def wait_for_jobs(process, home, count=1):
-    """Wait until HeyGem has started this many jobs."""
-    started = home / "jobs.txt"
-    while not started.exists() or len(started.read_text().splitlines()) < count:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
 
 
 @pytest.fixture

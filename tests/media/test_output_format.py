@@ -18,10 +18,9 @@ from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio, loop_frames, read_audio
 from heygem_cli.media.types import AudioInfo, ColorTags, VideoInfo
-from heygem_cli.media.write import EncodeOptions, check_output, encode_video, mux_audio
-from media_factory import X264, ffmpeg, lag, make_audio, make_video
+from heygem_cli.media.write import check_output, encode_video, mux_audio
+from media_factory import FAST, X264, ffmpeg, lag, make_audio, make_video
 
-FAST = EncodeOptions(encoder="libx264", crf=30, preset="ultrafast")
 NAMES = ["out.mp4", "out.mov", "out.mkv"]
 RATE = 48000
 
@@ -47,11 +46,6 @@ def as_played(path: Path) -> np.ndarray:
                 early = max(0, -place)
                 sound[place + early : place + len(samples)] = samples[early:]
     return sound
-
-
-@pytest.fixture
-def small(clip: Path) -> VideoInfo:
-    return probe_video(clip)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "OUT.MKV"])

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from heygem_cli.batch.worker import ChildProcessWorker
+from heygem_cli.batch.worker_process import ChildProcessWorker
 from heygem_cli.options import EngineOptions, RenderOptions
 from heygem_cli.runtime import read_settings
 from heygem_cli.serve.queue import JobQueue

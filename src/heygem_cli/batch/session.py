@@ -28,7 +28,8 @@ from heygem_cli.batch.restart import pop_continued_run, restart
 from heygem_cli.batch.rows import Row
 from heygem_cli.batch.runner import BatchRunner
 from heygem_cli.batch.source import read_source
-from heygem_cli.batch.worker import ChildProcessWorker, InProcessWorker
+from heygem_cli.batch.worker import InProcessWorker
+from heygem_cli.batch.worker_process import ChildProcessWorker
 from heygem_cli.engines import check_engine_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, StoppedError, did_you_mean, from_os_error, printable
 from heygem_cli.face.cache import default_cache_folder

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from heygem_cli.batch.attempts import time_limit
 from heygem_cli.batch.watchdog import GRACE_SECONDS
-from heygem_cli.batch.worker import ChildProcessWorker, Failure, Result, WorkItem, to_failure
+from heygem_cli.batch.worker import Failure, Result, WorkItem, to_failure
+from heygem_cli.batch.worker_process import ChildProcessWorker
 from heygem_cli.errors import HeygemError, NotCapableError, from_os_error, write_error
 from heygem_cli.files import part_file, publish, remove_stale_parts
 from heygem_cli.job import Inputs, RenderJob
