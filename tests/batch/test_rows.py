@@ -71,6 +71,11 @@ def test_paths_are_relative_to_the_manifest_and_ids_and_outputs_have_defaults():
     assert (rows[0].job.audio, rows[4].job.audio) == (Path("lists/a.wav"), Path("/abs/b.wav"))
 
 
+def test_spaces_around_an_output_are_no_part_of_its_id():
+    (row,), _ = rows_of({"output": " out/x.mp4 "})
+    assert row.id == "out/x"
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
