@@ -168,7 +168,7 @@ class _Resolver:
             folder, name = split_path(self._files.output_path(url))
         else:
             folder, name = self._finder.split_output(output, self._folder)
-        row_id = row_id or output.strip().removesuffix(".mp4") or output
+        row_id = row_id or output.strip().removesuffix(".mp4").strip() or output
         return Row(raw.number, raw.line, row_id, output, folder, name, common)
 
     def _common(self, audio: str | None, face: str, cells: Cells) -> tuple[Common | None, list[CellProblem]]:
