@@ -26,6 +26,7 @@ from heygem_cli.media.container import (
 from heygem_cli.media.first_samples import reading_first_samples
 from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.mp3 import has_xing
+from heygem_cli.media.program_map import check_program_map
 from heygem_cli.media.streams import channel_names, choose_track, track_note, tracks_of
 from heygem_cli.media.timing import MAX_AUDIO_GAP, MAX_AUDIO_JITTER, are_reliable
 from heygem_cli.media.types import AudioInfo
@@ -60,6 +61,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
             raise _no_audio(container, path)
         streams = container.streams.audio
         stream = choose_track(streams, track, path)
+        check_program_map(path, stream)
         demuxer, index, ignores_length = demuxer_name(container), streams.index(stream), _has_more_samples(path)
         reading: AbstractContextManager[Callable[[], Fraction | None]] = nullcontext(lambda: None)
         if not stream.codec_context.name.startswith("pcm_"):  # of which nothing is skipped

@@ -26,6 +26,7 @@ from heygem_cli.media.image import (
 )
 from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.picture_sizes import SizeScanner
+from heygem_cli.media.program_map import check_program_map
 from heygem_cli.media.still import probe_still
 from heygem_cli.media.streams import choose_track, track_note, tracks_of
 from heygem_cli.media.timing import DEFAULT_FPS, MIN_JUMP, Timing, measure
@@ -63,6 +64,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     with open_media(path) as container:
         joined = joined_notes(path)
         stream = _video_stream(container, path, track)
+        check_program_map(path, stream)
         source = _source(container, stream)
         check_size(path, stream.codec_context.width, stream.codec_context.height, source.max_pixels)
         if len(animation_times(path)) > 1:
