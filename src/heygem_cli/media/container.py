@@ -21,8 +21,9 @@ import av.container
 
 from heygem_cli.errors import InputError
 from heygem_cli.media.image import MAX_PIXELS
-from heygem_cli.media.interrupted import is_interrupted, is_unfinished_mp4
+from heygem_cli.media.interrupted import is_interrupted, is_media_segment, is_unfinished_mp4
 from heygem_cli.media.joined import joined_notes
+from heygem_cli.media.mp4_track import segment_only
 from heygem_cli.media.source import open_source
 from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
 
@@ -41,7 +42,7 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
 
     Raises:
         InputError: As :func:`heygem_cli.media.source.open_source`, and ``cut-off-file``, ``joined-files``,
-            ``unreadable-media``.
+            ``segment-only``, ``unreadable-media``.
     """
     with open_source(path) as file, _read_errors(path):
         # Without a name libavformat detects the format from the content alone.
@@ -95,6 +96,8 @@ def no_samples(path: Path, hint: str = "") -> InputError:
 
 
 def _unreadable(path: Path, file: BinaryIO) -> InputError:
+    if is_media_segment(file):
+        return segment_only(path, "this is only a segment of a stream, of which the initialization segment is missing")
     if is_unfinished_mp4(file):
         message = "the recording was never finished, or this is not all of it: the index at its end is missing"
         hint = "Copy it again; else try the repair of the recorder, or untrunc with an intact file of the same recorder"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 _BOXES = frozenset({b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"meta", b"pnot", b"uuid"})
+_SEGMENT_BOXES = frozenset({b"sidx", b"emsg", b"prft"})
 _EBML = b"\x1a\x45\xdf\xa3"
 _TS_SYNC = 0x47
 _NO_SIZE = (bytes(4), b"\xff" * 4)
@@ -119,6 +120,14 @@ def is_unfinished_mp4(file: BinaryIO) -> bool:
         return False
     kinds = {kind for kind, _ in _boxes(file, os.fstat(file.fileno()).st_size)}
     return b"mdat" in kinds and not kinds & {b"moov", b"meta"}
+
+
+def is_media_segment(file: BinaryIO) -> bool:
+    """Return whether a file is only a segment of a stream of DASH, HLS or CMAF, without the header of the stream."""
+    if _read(file, 4, 4) not in _BOXES | _SEGMENT_BOXES:
+        return False
+    kinds = {kind for kind, _ in _boxes(file, os.fstat(file.fileno()).st_size)}
+    return b"moof" in kinds and b"moov" not in kinds
 
 
 def is_cut_off_picture(file: BinaryIO) -> bool:

@@ -53,7 +53,7 @@ def read_at(file: BinaryIO, position: int, count: int) -> bytes:
 
 def use_of_mp4(file: BinaryIO) -> Use:
     """Return how much is used of an MP4 to which others may have been appended."""
-    boxes = list(_boxes(file))
+    boxes = list(mp4_boxes(file))
     kinds = [box.kind for box in boxes]
     second = _find_second(kinds)
     if second is not None and b"moof" not in kinds[second:]:
@@ -73,7 +73,7 @@ def _find_second(kinds: list[bytes]) -> int | None:
     return None
 
 
-def _boxes(file: BinaryIO) -> Iterator[_Part]:
+def mp4_boxes(file: BinaryIO) -> Iterator[_Part]:
     """Yield the boxes of an MP4, up to one without a size; none of another file."""
     start = 0
     while len(header := read_at(file, start, 16)) >= 8 and (start or header[4:8] == b"ftyp"):
@@ -108,15 +108,15 @@ def _go_on(file: BinaryIO, boxes: list[_Part]) -> bool:
 
 
 def _track_fragments(moof: bytes) -> Iterator[_TrackFragment]:
-    for kind, content in _children(moof[8:]):
-        parts = dict(_children(content)) if kind == b"traf" else {}
+    for kind, content in mp4_children(moof[8:]):
+        parts = dict(mp4_children(content)) if kind == b"traf" else {}
         if len(header := parts.get(b"tfhd", b"")) >= 8:
             origin = int.from_bytes(header[8:16], "big") if header[3] & 1 else None
             time = int.from_bytes(parts[b"tfdt"][4:12], "big") if b"tfdt" in parts else None
             yield _TrackFragment(int.from_bytes(header[4:8], "big"), time, origin)
 
 
-def _children(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def mp4_children(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the kind and the content of each box inside another."""
     start = 0
     while (size := int.from_bytes(data[start : start + 4], "big")) >= 8:

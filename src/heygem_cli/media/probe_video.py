@@ -55,8 +55,8 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     Raises:
         InputError: ``not-found``, ``is-a-directory``, ``not-a-file``, ``no-permission``, ``empty-file``,
             ``cut-off-file``, ``joined-files``, ``unreadable-media``, ``no-video-stream``, ``cover-art-only``,
-            ``no-frames``, ``picture-too-small``, ``picture-too-large``, ``unsupported-picture``, ``no-such-track`` or
-            ``unknown-codec``.
+            ``no-frames``, ``picture-too-small``, ``picture-too-large``, ``unsupported-picture``, ``no-such-track``,
+            ``unknown-codec``, ``encrypted-media`` or ``segment-only``.
     """
     check_supported(path)
     if still := probe_still(path):

@@ -11,6 +11,7 @@ import av
 from av.stream import Disposition
 
 from heygem_cli.errors import InputError, plural
+from heygem_cli.media.mp4_track import check_mp4_track
 
 Kind = Literal["audio", "video"]
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -32,7 +33,7 @@ def choose_track(streams: Sequence[_Stream], number: int | None, path: Path) -> 
         path: The file, for errors.
 
     Raises:
-        InputError: ``no-such-track``, ``unknown-codec``.
+        InputError: ``no-such-track``, ``unknown-codec``, ``encrypted-media``, ``segment-only``.
     """
     tracks = tracks_of(streams)
     if number is not None and number > len(tracks):
@@ -41,6 +42,7 @@ def choose_track(streams: Sequence[_Stream], number: int | None, path: Path) -> 
         message = f"it has no {kind} track {number}; it has {tracks_there}"
         raise InputError("no-such-track", message, hint=f"Use --{kind}-track with one of these numbers", path=path)
     chosen = min(tracks, key=_rank) if number is None else tracks[number - 1]
+    check_mp4_track(path, chosen)
     if not _has_decoder(chosen):
         message = f"the codec of the {chosen.type} is not known"
         raise InputError("unknown-codec", message, hint="Convert it to MP4 or WAV", path=path)
