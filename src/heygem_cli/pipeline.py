@@ -96,14 +96,15 @@ def used_part(job: RenderJob, inputs: Inputs) -> Inputs:
     options = job.options
     if not (options.start or options.face_start or job.half_size or inputs.speakers) and options.duration is None:
         return inputs
-    parts = cut_audios([each.audio for each in inputs.speakers], options.start, options.duration)
+    part = options.start, options.duration, float(1 / inputs.video.fps)
+    parts = cut_audios([each.audio for each in inputs.speakers], *part)
     speakers = tuple(replace(each, audio=part) for each, part in zip(inputs.speakers, parts, strict=True))
     if speakers and options.sound is None:
         audio = max((speaker.audio for speaker in speakers), key=lambda each: each.duration)
     else:
-        audio = cut_audio(inputs.audio, options.start, options.duration)
+        audio = cut_audio(inputs.audio, *part)
     video = half_size(inputs.video) if job.half_size else inputs.video
-    drive = inputs.drive and cut_audio(inputs.drive, options.start, options.duration)
+    drive = inputs.drive and cut_audio(inputs.drive, *part)
     return replace(inputs, audio=audio, video=cut_video(video, options.face_start), drive=drive, speakers=speakers)
 
 

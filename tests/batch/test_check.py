@@ -82,8 +82,22 @@ def test_parts_and_driving_audio_are_checked(rows_of, tmp_path, voice):
     ids, problems = check(rows)
     assert ids == ["r3"]
     assert rows[2].job.options.drive_audio == tmp_path / "a.wav"
-    starts = ("row 1, column start: ", f"row 2, column drive_audio: {tmp_path}/no.wav: ", "row 4, column start: ")
+    starts = ("row 1, column start: ", f"row 2, column drive_audio: {tmp_path}/no.wav: ", "row 4, column face_start: ")
     assert all(problem.startswith(start) for problem, start in zip(problems, starts, strict=True))
+
+
+def test_part_shorter_than_a_frame_is_a_problem(rows_of, voice, tmp_path):
+    shutil.copy(voice, tmp_path / "a.wav")
+    rows = rows_of(
+        {"duration": "0.001"}, {"start": "1.22"}, {"duration": "0.001", "drive_audio": "a.wav"}, {"duration": "0.1"}
+    )
+    ids, problems = check(rows)
+    assert ids == ["r4"]
+    text = "the part of the audio is shorter than a frame of the video, 0.04 s. Choose a longer part"
+    assert problems == [
+        f"rows 1, 3, column duration: {voice}: --duration 0.001: {text}",
+        f"row 2, column start: {voice}: --start 1.22: {text}",
+    ]
 
 
 def test_special_file_is_a_problem(rows_of):

@@ -2,12 +2,13 @@
 
 from contextlib import closing
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.part import cut_audio, cut_video, half_size
+from heygem_cli.media.part import cut_audio, cut_audios, cut_video, half_size
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import loop_frames, read_audio, read_frames
@@ -118,3 +119,31 @@ def test_parts_without_content_are_errors(video, delayed, media):
     still = probe_video(make_image(media / "any time.png"))
     assert cut_video(still, 5) == still
     assert (cut_audio(audio, 0, None), cut_video(info, 0)) == (audio, info)
+
+
+def test_less_than_a_frame_of_sound_after_the_silence_is_an_error(delayed):
+    audio = probe_audio(delayed)
+    with pytest.raises(InputError, match=r"--duration 0\.51: the sound begins at"):
+        cut_audio(replace(audio, delay=Fraction(1, 2)), 0, 0.51, 0.04)
+    assert cut_audio(replace(audio, delay=Fraction(1, 2)), 0, 0.55, 0.04).duration == 0.55
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "option"),
+    [(0, 0.001, "--duration 0.001"), (1, 0.03, "--duration 0.03"), (2.99, None, "--start 2.99"), (2.99, 5, "--start")],
+)
+def test_part_shorter_than_a_frame_is_an_error(start, duration, option, media):
+    ffmpeg("-f", "lavfi", "-i", click_at(1.5), media / "short part.wav")
+    audio = probe_audio(media / "short part.wav")
+    for cut in (cut_audio, lambda audio, *part: cut_audios([audio, audio], *part)):
+        with pytest.raises(InputError, match=f"{option}.*: the part of the audio is shorter than a frame") as caught:
+            cut(audio, start, duration, 0.04)
+        assert caught.value.code == "empty-part"
+    assert [part.is_silent for part in cut_audios([audio, replace(audio, duration=9.0)], 2.99, None, 0.04)] == [1, 0]
+
+
+def test_part_of_an_audio_shorter_than_a_frame_may_be_all_of_it(delayed):
+    audio = replace(probe_audio(delayed), duration=0.02, delay=Fraction(0))
+    assert cut_audio(audio, 0, 5, 0.04).duration == 0.02
+    with pytest.raises(InputError, match=r"--duration 0\.01: the part of the audio is shorter"):
+        cut_audio(audio, 0, 0.01, 0.04)

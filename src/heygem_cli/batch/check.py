@@ -145,11 +145,16 @@ def _check_common(files: InputFiles, common: Common) -> tuple[_Found | None, lis
         try:
             found = _Found(check_inputs(files.files(common), job), hash(files.identities_of(common)))
         except HeygemError as error:
-            problems.append(("start", error.message, error.hint))
+            problems.append((_part_column(error.message), error.message, error.hint))
     problems += _problem("engine", lambda: check_options(job.options))
     problems += _problem("speak", lambda: check_speakers(job))
     with_urls = common.remote.with_urls
     return found, [(column, with_urls(message), with_urls(hint)) for column, message, hint in problems]
+
+
+def _part_column(message: str) -> str:
+    """Return which of the columns that choose a part an error is about."""
+    return next((name for name in ("face_start", "duration") if f"--{name.replace('_', '-')} " in message), "start")
 
 
 def _problem(column: str, check: Callable[[], object]) -> list[CellProblem]:

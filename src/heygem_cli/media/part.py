@@ -9,8 +9,14 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.types import AudioInfo, VideoInfo
 
 
-def cut_audio(audio: AudioInfo, start: float, duration: float | None) -> AudioInfo:
+def cut_audio(audio: AudioInfo, start: float, duration: float | None, frame: float = 0.0) -> AudioInfo:
     """Return the part of an audio from ``start`` seconds on, ``duration`` seconds long (None: to its end).
+
+    Args:
+        audio: The whole audio.
+        start: In seconds.
+        duration: Likewise.
+        frame: How long a frame of the video is, in seconds; the part has to be as long, if the whole audio is.
 
     Raises:
         InputError: ``empty-part``.
@@ -23,14 +29,21 @@ def cut_audio(audio: AudioInfo, start: float, duration: float | None) -> AudioIn
         raise InputError("empty-part", message, hint="Choose an earlier time", path=audio.path)
     if duration is not None:
         length = min(length, duration)
-        if duration <= max(0, audio.delay - start):
+        silence = max(0, audio.delay - start)
+        if duration <= silence or (silence and duration < silence + frame):
             message = f"--duration {duration:g}: the sound begins at {float(audio.delay):.2f} s"
             raise InputError("empty-part", message, hint="Choose a longer or a later part", path=audio.path)
+    if length < min(frame, audio.duration):
+        option = f"--start {start:g}" if duration is None or duration > length else f"--duration {duration:g}"
+        message = f"{option}: the part of the audio is shorter than a frame of the video, {frame:.3g} s"
+        raise InputError("empty-part", message, hint="Choose a longer part", path=audio.path)
     return replace(audio, duration=length, skipped=start, limit=duration, seamless=False)
 
 
-def cut_audios(audios: Sequence[AudioInfo], start: float, duration: float | None) -> list[AudioInfo]:
-    """Return the part of several audios that begin together; one that has no sound there is silent.
+def cut_audios(
+    audios: Sequence[AudioInfo], start: float, duration: float | None, frame: float = 0.0
+) -> list[AudioInfo]:
+    """Return the part of several audios that begin together, as :func:`cut_audio`; one without sound there is silent.
 
     Raises:
         InputError: ``empty-part``: none has any.
@@ -38,11 +51,11 @@ def cut_audios(audios: Sequence[AudioInfo], start: float, duration: float | None
     parts = []
     for audio in audios:
         try:
-            parts.append(cut_audio(audio, start, duration))
+            parts.append(cut_audio(audio, start, duration, frame))
         except InputError:
             parts.append(replace(audio, duration=0.0, limit=0))
     if audios and all(part.is_silent for part in parts):
-        cut_audio(max(audios, key=lambda audio: audio.duration), start, duration)
+        cut_audio(max(audios, key=lambda audio: audio.duration), start, duration, frame)
     return parts
 
 
