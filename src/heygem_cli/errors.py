@@ -143,9 +143,17 @@ def write_error(error: OSError, path: Path, folder: Path) -> HeygemError:
     return HeygemError("writing-failed", message, hint="Check the disk, or choose another folder", path=path)
 
 
-def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Return the hint for a name that does not exist: the nearest one that does, else ``otherwise``."""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str, prefix: str = "") -> str:
+    """Return the hint for a name that does not exist: the nearest one that does, else ``otherwise``.
+
+    Args:
+        name: The name.
+        known: Those that exist.
+        otherwise: The hint if none is near.
+        prefix: What all of them begin with, which makes none nearer.
+    """
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"Did you mean {printable(near[0])}?" if near else otherwise
+    names = [each.removeprefix(prefix) for each in known]
+    near = difflib.get_close_matches(name.removeprefix(prefix), names, 1)
+    return f"Did you mean {printable(prefix + near[0])}?" if near else otherwise

@@ -107,6 +107,22 @@ def test_what_is_no_file_is_an_error(folder):
     assert (done.returncode, done.stderr) == (2, "error: heygem.toml: this is not a file. Move it away\n")
 
 
+@pytest.mark.usefixtures("folder")
+def test_hint_for_a_variable_counts_what_follows_the_prefix():
+    hints = {
+        "HEYGEM_START": "There is only the option --start",
+        "HEYGEM_FACE_START": "There is only the option --face-start",
+        "HEYGEM_OUTPUT": "There is only the option --output",
+        "HEYGEM_CFR": "Did you mean HEYGEM_CRF?",
+        "HEYGEM_XY": "See heygem config show",
+        "HEYGEM_STORAGE": "See heygem config show",
+    }
+    warnings = heygem("config", "show", **dict.fromkeys(hints, "1")).stderr.splitlines()
+    assert sorted(warnings) == sorted(
+        f"warning: {name}: there is no such variable. {hint}" for name, hint in hints.items()
+    )
+
+
 def test_unknown_names_are_warned_of_with_the_nearest(folder):
     (folder / "heygem.toml").write_text("crff = 1\n[batch]\nretrys = 1\n[rendr]\ncrf = 1\n")
     assert read_config(OPTIONS, {"HEYGEM_LOP": "x", "HEYGEM_CACHE_DIR": "y", "OTHER": "z"}).warnings == (

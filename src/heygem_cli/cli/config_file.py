@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ USER_FILE_ONLY = frozenset({"home", "python", "conda_env", "container", "url", "
 """What these name is run, or gets the user's files: a folder that came from somebody else must not choose it."""
 OTHER_VARIABLES = frozenset({"HEYGEM_CACHE_DIR", "HEYGEM_BATCH_RUN", "HEYGEM_FACE"})
 """Variables that set no option, and a former one."""
+
+_PREFIX = "HEYGEM_"
 
 Commands = Mapping[str, Mapping[str, Declared]]
 """The options that a file may set, by the name of their flag, for each command."""
@@ -63,12 +65,13 @@ def user_file() -> Path:
     return user_config_path("heygem") / "config.toml"
 
 
-def read_config(commands: Commands, environment: Mapping[str, str]) -> Config:
+def read_config(commands: Commands, environment: Mapping[str, str], flags: Collection[str] = ()) -> Config:
     """Read both files: the folder's comes before the user's, and a command's table before what stands above it.
 
     Args:
         commands: What they may set.
         environment: Variables that are named like those of options, but that nothing reads, are warned of, too.
+        flags: Those of all options, also of those that nothing but the command line sets.
 
     Raises:
         InputError: A file cannot be read, or a value cannot be used.
@@ -85,7 +88,7 @@ def read_config(commands: Commands, environment: Mapping[str, str]) -> Config:
             if not found:
                 known = [flag for name in named for flag in commands[name]]
                 warnings.append(_unknown(path, table, key, known if table else [*known, *commands]))
-    return Config(commands, settings, (*warnings, *_unknown_variables(environment, commands)))
+    return Config(commands, settings, (*warnings, *_unknown_variables(environment, commands, flags)))
 
 
 def _entries(content: Mapping[str, Any], commands: Commands) -> Iterator[tuple[str, str, Any]]:
@@ -138,8 +141,11 @@ def _unknown(path: Path, table: str, key: str, known: list[str]) -> str:
     return f"{place} there is no option {key}. {did_you_mean(key, known, 'See heygem config show')}"
 
 
-def _unknown_variables(environment: Mapping[str, str], commands: Commands) -> Iterator[str]:
+def _unknown_variables(environment: Mapping[str, str], commands: Commands, flags: Collection[str]) -> Iterator[str]:
     known = {each.variable for options in commands.values() for each in options.values() if each.variable}
     for name in environment:
-        if name.startswith("HEYGEM_") and name not in known | OTHER_VARIABLES:
-            yield f"{name}: there is no such variable. {did_you_mean(name, known, 'See heygem config show')}"
+        if name.startswith(_PREFIX) and name not in known | OTHER_VARIABLES:
+            flag = "--" + name.removeprefix(_PREFIX).lower().replace("_", "-")
+            near = did_you_mean(name, known, "See heygem config show", _PREFIX)
+            hint = f"There is only the option {flag}" if flag in flags else near
+            yield f"{name}: there is no such variable. {hint}"

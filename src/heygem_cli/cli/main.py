@@ -52,8 +52,15 @@ def heygem(
 ) -> None:
     """Make the person in a video speak any audio. Offline, on a CPU, at the video's own resolution."""
     with report_errors():
-        context.obj = read_config({name: options_of(function) for name, function in COMMANDS.items()}, os.environ)
+        options = {name: options_of(function) for name, function in COMMANDS.items()}
+        context.obj = read_config(options, os.environ, _flags_of(context.command))
     context.default_map = context.obj.defaults()
+
+
+def _flags_of(command: object) -> set[str]:
+    """Return the flags of a command and of those in it."""
+    own = {flag for parameter in getattr(command, "params", ()) for flag in parameter.opts}
+    return own.union(*map(_flags_of, getattr(command, "commands", {}).values()))
 
 
 def help_(
