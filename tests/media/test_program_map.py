@@ -106,3 +106,12 @@ def test_several_programs_at_the_same_time_are_one_recording(tmp_path):
     programs = ("-program", "program_num=1:st=0:st=1", "-program", "program_num=2:st=2:st=3")
     ffmpeg("-i", first, "-map", "0", "-map", "0", "-c", "copy", *programs, path)
     assert joined_codes(path) == joined_codes(join(path.read_bytes() * 2, path=tmp_path / "twice.ts")) == ["", ""]
+
+
+def test_map_that_is_damaged_is_no_other_recording(tmp_path):
+    (first,) = make_parts(tmp_path, ".ts", AAC)
+    data = first.read_bytes()
+    entry = b"\x1b\xe1\x00"  # H.264, with the identifier 256
+    damaged = data.replace(entry, b"\x1b\xe1\x0f")
+    assert damaged != data
+    assert joined_codes(join(data, damaged, data, path=tmp_path / "joined.ts")) == ["", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -56,7 +57,7 @@ def _tables(file: BinaryIO) -> Iterator[_Tables]:
     seen = set()
     for pid, packet in _table_packets(file):
         section = _add(parts, pid, packet)
-        if section[:1] != bytes([_PMT if pid else _PAT]) or section == tables.get(pid):
+        if section[:1] != bytes([_PMT if pid else _PAT]) or section == tables.get(pid) or _is_damaged(section):
             continue
         if pid in tables and (state := tuple(tables.items())) not in seen:
             seen.add(state)
@@ -110,11 +111,20 @@ def _add(parts: _Tables, pid: int, packet: bytes) -> bytes:
     content = packet[4 + (1 + packet[4] if packet[3] & 0x20 else 0) :]
     if packet[1] & 0x40:
         parts[pid] = content[1 + content[0] :] if content else b""
-    else:
-        parts[pid] = parts.get(pid, b"") + content
-    section = parts[pid]
+    elif pid in parts:
+        parts[pid] += content
+    section = parts.get(pid, b"")
     length = 3 + (int.from_bytes(section[1:3], "big") & 0xFFF)
-    return section[:length] if len(section) >= length else b""
+    if len(section) < length:
+        return b""
+    del parts[pid]
+    return section[:length]
+
+
+def _is_damaged(section: bytes) -> bool:
+    """Return whether the checksum at the end is wrong; it is that of zip files, with the bits in the other order."""
+    bits = np.unpackbits(np.frombuffer(section, np.uint8))
+    return zlib.crc32(np.packbits(bits, bitorder="little").tobytes()) != 0xFFFFFFFF
 
 
 def _map_pids(tables: _Tables) -> set[int]:
