@@ -160,3 +160,10 @@ def test_closed_mouth_that_moves_is_worse_than_a_still_one(tmp_path):
 def test_mouth_that_never_closes_has_no_closed_frames(tmp_path):
     track = track_of(tmp_path, np.full(90, 0.05))
     assert find_closed_mouths(track, estimate_closed_mouth(track), RATE, near=0) == [[], []]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_frames_without_the_person_have_no_closed_mouth(tmp_path):
+    track = face_track(tmp_path / "face.track", [*still_faces(np.zeros(1)), *[None] * 40, *still_faces(np.zeros(2))])
+    near, _ = find_closed_mouths(track, estimate_closed_mouth(track), RATE, near=0)
+    assert {0, 42} <= set(near) <= {0, 41, 42}

@@ -181,13 +181,15 @@ def _closing_costs(track: FaceTrack, closed: ClosedMouth) -> Array:
     """Return how unlike the closed mouth the lips are in each frame (frames,), infinite where they are open."""
     costs = np.full(len(track), np.inf, np.float32)
     for frames, rows in _chunks(track):
-        known = np.nan_to_num(rows)
+        present = ~np.isnan(rows[:, 0, 0])
+        known = rows[present]
         pose = head_pose(known, canonical_face())
         lips = pose.to_canonical(known[:, LIPS])
         shape = np.abs(lips - closed.points_at(pose)[:, :40])[..., :2].mean((1, 2))
-        speed = np.zeros(len(rows))
-        speed[1:] = np.abs(np.diff(rows[:, LIPS, :2], axis=0)).mean((1, 2)) / pose.scale[1:]
+        moved = np.zeros(len(rows))
+        moved[1:] = np.abs(np.diff(rows[:, LIPS, :2], axis=0)).mean((1, 2))
+        speed = moved[present] / pose.scale
         turn = np.hypot(pose.yaw - closed.facing[0], pose.pitch - closed.facing[1])
-        usable = track.present[frames] & (mouth_opening(known) <= MAX_CLOSED_OPENING) & ~np.isnan(speed)
-        costs[frames] = np.where(usable, shape + SPEED_COST * np.nan_to_num(speed) + TURN_COST * turn, np.inf)
+        usable = (mouth_opening(known) <= MAX_CLOSED_OPENING) & ~np.isnan(speed)
+        costs[frames][present] = np.where(usable, shape + SPEED_COST * np.nan_to_num(speed) + TURN_COST * turn, np.inf)
     return costs
