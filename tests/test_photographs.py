@@ -52,13 +52,21 @@ def frames_of(path):
         return list(frames)
 
 
+def mirrored(frame):
+    return cv2.cvtColor(cv2.flip(cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420), 1), cv2.COLOR_BGR2YUV_I420)
+
+
 def lids(frames):
-    """Return how far the eyes are open in each frame."""
-    tracked = [each.faces[0].landmarks for each in face_tracker().follow(frames)]
-    gaps = [
-        np.linalg.norm((row[[159, 386]] - row[[145, 374]])[:, :2], axis=1).mean() / interocular(row) for row in tracked
-    ]
-    return np.array(gaps)
+    """Return how far the eyes are open in each frame.
+
+    It is the mean of the picture and its mirror image: one alone varies by a tenth with the noise of the encoder.
+    """
+    gaps = np.zeros(len(frames))
+    for images in (frames, [mirrored(frame) for frame in frames]):
+        for number, each in enumerate(face_tracker().follow(images)):
+            row = each.faces[0].landmarks
+            gaps[number] += np.linalg.norm((row[[159, 386]] - row[[145, 374]])[:, :2], axis=1).mean() / interocular(row)
+    return gaps / 2
 
 
 def test_a_photograph_lives(pipeline, voice, photo, tmp_path):
