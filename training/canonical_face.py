@@ -7,16 +7,14 @@ replace: the networks are trained in the frame of that file. The method is gener
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from heygem_cli.face.geometry import LANDMARKS, LEFT_EYE, RIGHT_EYE, STABLE, Array, canonical_face, similarity
 from heygem_cli.face.tracker import FaceTracker
-from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from training.clips import Clip, by_speaker, load_clips
-from training.measure import TRAIN, make_parser
+from training.measure import TRAIN, make_parser, start_command
 
 
 def mirror_pairs(face: Array) -> list[int]:
@@ -55,10 +53,7 @@ def mean_of_speakers(clips: Sequence[Clip]) -> Array:
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
-    hide_native_output()
+    options, settings = start_command(make_parser(__doc__ or ""))
     face = mean_of_speakers(load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN))
     difference = np.abs(face - canonical_face())
     print(f"coordinates differ by {difference.mean():.4f} on average, by at most {difference.max():.4f}")

@@ -8,7 +8,6 @@ writes its card without training.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.mesh.cover_network import MODEL
 from heygem_cli.mesh.cover_network import CoverNetwork as CoverFinderNetwork
 from heygem_cli.onnx import models_folder
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
+from heygem_cli.runtime import Settings
 from training.cards import write_card
 from training.clips import load_clips
 from training.cover_data import LowerFace, read_lower_faces, read_portraits
@@ -28,7 +27,7 @@ from training.cover_evaluate import merged, score_faces, table
 from training.cover_examples import draw_occluders, joined, make_examples
 from training.cover_network import CoverNetwork
 from training.cover_train import export_cover, load_cover, train_cover
-from training.measure import SETS, TRAIN, make_parser
+from training.measure import SETS, TRAIN, make_parser, start_command
 
 PORTRAITS = "portraits"
 """Folder of the photographs: heads and shoulders, seen from the front, nothing in front of the face."""
@@ -77,12 +76,9 @@ def main() -> None:
     parser = make_parser(__doc__ or "")
     parser.add_argument("--measure", action="store_true", help="only score the existing network")
     parser.add_argument("--start", type=Path, help="go on with this face_cover.onnx instead of from nothing")
-    options = parser.parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
+    options, settings = start_command(parser)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    hide_native_output()
     tracker = FaceTracker("cpu", settings)
     if not options.measure:
         clips = load_faces(options.data, TRAIN, options.work, tracker)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ from heygem_cli.face.smooth import smooth
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.mesh.idle_motion import BLINK_RATE, LAGS, MODEL, PROSODY_SMOOTHING, lagged, loudness, smooth_columns
 from heygem_cli.onnx import models_folder
-from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.silence import speech_levels
 from training.cards import write_card
 from training.clips import Clip, load_clips
-from training.measure import TRAIN, make_parser
+from training.measure import TRAIN, make_parser, start_command
 
 RIDGE = 0.03
 """Variance of loudness below which the filter is damped."""
@@ -154,10 +152,7 @@ def make_model(clips: Sequence[Clip], path: Path) -> None:
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
-    hide_native_output()
+    options, settings = start_command(make_parser(__doc__ or ""))
     clips = load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN)
     make_model(clips, models_folder() / MODEL)
 

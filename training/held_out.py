@@ -6,7 +6,6 @@ ways (:mod:`training.joint`), and scored on it. Requires the extra ``train``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,13 +17,12 @@ import torch
 from heygem_cli.face.geometry import Array, canonical_face
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.media.types import Samples
-from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.silence import speech_gate, speech_levels
 from training.augment import Example, Utterance, make_examples
 from training.clips import Clip, by_speaker, load_clips
 from training.evaluate import correlation_at, opening
 from training.joint import JointTraining, encode_states, train_jointly
-from training.measure import TRAIN, make_parser
+from training.measure import TRAIN, make_parser, start_command
 from training.network import MouthNetwork, position_means, principal_components, train_network
 from training.speech_model import SpeechModel
 from training.train import make_utterances
@@ -108,11 +106,8 @@ def judge(clips: Sequence[Clip], groups: Groups, encoder: WhisperEncoder, seed: 
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
+    options, settings = start_command(make_parser(__doc__ or ""))
     torch.set_num_threads(settings.torch_threads)
-    hide_native_output()
     clips = load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN)
     encoder = load_encoder()
     groups = encode_groups(clips, make_utterances(clips, canonical_face(), {}), partial(encode_states, encoder))

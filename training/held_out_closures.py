@@ -6,7 +6,6 @@ then it is counted in how many p, b and m of these speakers the lips close. Requ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
@@ -15,7 +14,6 @@ import torch
 
 from heygem_cli.face.geometry import Array, canonical_face
 from heygem_cli.face.tracker import FaceTracker
-from heygem_cli.runtime import apply_settings, hide_native_output, read_settings
 from heygem_cli.speech.motion import press_lips
 from heygem_cli.speech.silence import speech_gate, speech_levels
 from training.augment import Example, make_examples
@@ -25,7 +23,7 @@ from training.closing import train_closing
 from training.evaluate import opening
 from training.grid_words import TIMINGS, Word, align_words
 from training.held_out import GROUPS, SEEDS, STEPS, Groups, correlation_with, encode_groups
-from training.measure import TRAIN, make_parser
+from training.measure import TRAIN, make_parser, start_command
 from training.network import position_means, principal_components, train_network
 from training.speech_model import SpeechModel
 from training.spoken import make_spoken
@@ -92,11 +90,8 @@ def report(openings: Openings, clips: Sequence[Clip], words: Mapping[str, Sequen
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
+    options, settings = start_command(make_parser(__doc__ or ""))
     torch.set_num_threads(settings.torch_threads)
-    hide_native_output()
     clips = load_clips(options.data / TRAIN, FaceTracker("cpu", settings), options.work / TRAIN)
     encoder = load_encoder()
     words = align_words(clips, options.data / TIMINGS, encoder)

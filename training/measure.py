@@ -31,6 +31,15 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def start_command(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Settings]:
+    """Parse the arguments of a recipe and prepare the process; return the options and the settings."""
+    options = parser.parse_args()
+    settings = read_settings(os.environ)
+    apply_settings(settings, os.environ)
+    hide_native_output()
+    return options, settings
+
+
 def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings) -> None:
     """Score the mouth motion on each set of clips, print the tables and write the cards."""
     model = MotionModel("cpu", settings)
@@ -41,10 +50,7 @@ def measure(sets: Mapping[str, Sequence[Clip]], models: Path, settings: Settings
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
-    hide_native_output()
+    options, settings = start_command(make_parser(__doc__ or ""))
     tracker = FaceTracker("cpu", settings)
     present = [name for name in SETS if (options.data / name).is_dir()]
     sets = {name: load_clips(options.data / name, tracker, options.work / name) for name in present}

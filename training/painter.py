@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,10 +17,10 @@ import torch
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.mesh.painter import MODEL, Painter
 from heygem_cli.onnx import models_folder
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
+from heygem_cli.runtime import Settings
 from training.cards import write_card
 from training.clips import load_clips
-from training.measure import SETS, TRAIN, make_parser
+from training.measure import SETS, TRAIN, make_parser, start_command
 from training.painter_data import Mouth, read_mouths
 from training.painter_evaluate import score_clip, table
 from training.painter_examples import make_examples
@@ -47,12 +46,9 @@ def main() -> None:
     """Run the command."""
     parser = make_parser(__doc__ or "")
     parser.add_argument("--measure", action="store_true", help="only score the existing painter")
-    options = parser.parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
+    options, settings = start_command(parser)
     torch.set_num_threads(settings.torch_threads)
     cv2.setNumThreads(1)
-    hide_native_output()
     tracker = FaceTracker("cpu", settings)
     if not options.measure:
         clips = load_mouths(options.data, TRAIN, options.work, tracker)

@@ -7,7 +7,6 @@ clips; only ``grid/train`` is used for training, with the timings of words in ``
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from heygem_cli.face.geometry import Array, canonical_face
 from heygem_cli.face.tracker import FaceTracker
 from heygem_cli.onnx import models_folder
-from heygem_cli.runtime import Settings, apply_settings, hide_native_output, read_settings
+from heygem_cli.runtime import Settings
 from heygem_cli.speech.motion import MODEL
 from training.augment import Example, Utterance, make_examples
 from training.bilabials import closures_of
@@ -26,7 +25,7 @@ from training.clips import Clip, by_speaker, lip_offsets, load_clips
 from training.closing import train_closing
 from training.evaluate import opening
 from training.grid_words import TIMINGS, Word, align_words
-from training.measure import SETS, TRAIN, make_parser, measure
+from training.measure import SETS, TRAIN, make_parser, measure, start_command
 from training.network import position_means, principal_components, train_network
 from training.speech_model import SpeechModel, export
 from training.spoken import make_spoken
@@ -114,11 +113,8 @@ def make_models(data: Path, work: Path, models: Path, settings: Settings) -> Non
 
 def main() -> None:
     """Run the command."""
-    options = make_parser(__doc__ or "").parse_args()
-    settings = read_settings(os.environ)
-    apply_settings(settings, os.environ)
+    options, settings = start_command(make_parser(__doc__ or ""))
     torch.set_num_threads(settings.torch_threads)
-    hide_native_output()
     make_models(options.data, options.work, models_folder(), settings)
 
 

@@ -10,17 +10,7 @@ from heygem_cli.mesh.closed_lips import ClosedLips, painted_share, seam_contrast
 from heygem_cli.mesh.controls import INNER_TOP, OUTER_TOP
 from heygem_cli.mesh.mouth_pictures import MAX_CONTRAST
 from mouth_renderer import jaw_motion, make_renderer
-from portrait import i420, measured_opening, scene, track_frame
-
-
-@pytest.fixture(scope="module")
-def frame():
-    return i420(scene(1280, 720, (640, 360, 700)))
-
-
-@pytest.fixture(scope="module")
-def landmarks(frame):
-    return track_frame(frame)
+from portrait import measured_opening, track_frame
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,6 @@ from mouth_renderer import MouthRenderer, jaw_motion, make_renderer
 from portrait import i420, measured_opening, scene, track_frame
 
 
-@pytest.fixture(scope="module")
-def frame():
-    return i420(scene(1280, 720, (640, 360, 700)))
-
-
-@pytest.fixture(scope="module")
-def landmarks(frame):
-    return track_frame(frame)
-
-
 @pytest.mark.parametrize("by", [0.05, 0.1, 0.15])
 def test_mouth_opens_as_far_as_requested(frame, landmarks, by):
     output = make_renderer(frame, landmarks).render(frame, landmarks, jaw_motion(by))

@@ -17,7 +17,7 @@ from heygem_cli.errors import HeygemError, InputError, NotCapableError, write_er
 from heygem_cli.files import OwnOutputs, PartFile, part_file, publish, remove_stale_parts
 from heygem_cli.media import arguments, ffmpeg
 from heygem_cli.media.names import url_in
-from heygem_cli.media.output_format import OUTPUT_FORMATS, output_format
+from heygem_cli.media.output_format import OUTPUT_FORMATS, OutputFormat, output_format
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.types import AudioInfo, Frame, Frame10, RegionOfInterest, VideoInfo
 from heygem_cli.options import EncodeOptions
@@ -101,11 +101,8 @@ def encode_video(
         HeygemError: ``disk-full``, ``writing-failed``, ``bad-output``, ``output-exists``.
     """
     with _new_output(output, own, overwrite=overwrite) as part:
-        encoder = choose_encoder(options, video.width, video.height)
-        container, threads = output_format(output), options.threads or ffmpeg_threads()
-        codec = arguments.encoder_args(encoder, *options.crf_and_preset, threads)
-        if video.bits == 10:
-            codec += arguments.ten_bit_args(encoder, video.hdr, threads, container)
+        container = output_format(output)
+        codec = _codec_args(video, options, container)
         args = arguments.encode_args(
             video, audio, part.open_path, seconds=seconds, codec=codec, container=container, interest=interest
         )
@@ -115,6 +112,12 @@ def encode_video(
             yield writer
             writer.close()
         probe_output(part.path).check(output, seconds=seconds, fps=video.fps)
+
+
+def _codec_args(video: VideoInfo, options: EncodeOptions, container: OutputFormat) -> list[str]:
+    encoder, threads = choose_encoder(options, video.width, video.height), options.threads or ffmpeg_threads()
+    codec = arguments.encoder_args(encoder, *options.crf_and_preset, threads)
+    return codec if video.bits == 8 else codec + arguments.ten_bit_args(encoder, video.hdr, threads, container)
 
 
 def mux_audio(
