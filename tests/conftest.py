@@ -8,6 +8,8 @@ from hypothesis import settings
 
 from media_factory import make_audio, make_image, make_video
 
+pytest_plugins = ["random_file_counts"]
+
 # The tests may have been started with signals ignored (nohup, a shell's &), which child processes would inherit.
 for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(ignored) is signal.SIG_IGN:
