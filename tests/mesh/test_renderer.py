@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from heygem_cli.face.geometry import LIPS, canonical_face, head_pose, interocular, mouth_opening
+from heygem_cli.media.types import planes
+from heygem_cli.mesh.controls import CHIN_FRONT, INNER_BOTTOM, JAW_WEIGHTS, OUTER_BOTTOM
 from mouth_renderer import MouthRenderer, jaw_motion, make_renderer
 from portrait import i420, measured_opening, scene, track_frame
 
@@ -150,3 +152,36 @@ def render_in_blocks(renderer, frames, landmarks, motion, strength, size):
             frames[part], range(len(frames))[part], landmarks[part], motion[part], strength[part]
         )
     ]
+
+
+def shout(landmarks):
+    """Return landmarks of a wide open mouth as the tracker gives them: the chin hardly lower, its front at the lip."""
+    opened, down = landmarks.copy(), np.float32([0, interocular(landmarks)])
+    rise = np.sin(np.linspace(0.1, 0.9, 9) * np.pi)[:, None]
+    for row in (OUTER_BOTTOM, INNER_BOTTOM):
+        opened[np.array(LIPS)[row[1:-1]], :2] += 0.4 * rise * down
+    jaw = list(JAW_WEIGHTS)
+    opened[jaw, :2] += 0.2 * np.array(list(JAW_WEIGHTS.values()))[:, None] * down
+    lip = opened[17, 1]
+    front = [jaw[index] for index in CHIN_FRONT[1:]]
+    opened[front, 1] = lip + 0.1 * (opened[front, 1] - landmarks[17, 1])
+    return opened
+
+
+def test_lip_of_a_wide_open_mouth_is_not_smeared_down_the_chin(landmarks):
+    opened = shout(landmarks)
+    frame = np.full((1080, 1280), 128, np.uint8)
+    lower_lip = np.concatenate([opened[np.array(LIPS)[OUTER_BOTTOM]], opened[np.array(LIPS)[INNER_BOTTOM[::-1]]]])
+    planes(frame)[2][:] = 140
+    corners = np.int32(np.round(lower_lip[:, :2] / 2))
+    cv2.fillPoly(planes(frame)[2], [corners], [200])
+    # As tracked, the lip ends a little above its edge.
+    cv2.polylines(
+        planes(frame)[2], [corners], isClosed=True, color=[200], thickness=round(float(interocular(landmarks)) / 50)
+    )
+    nothing_covered = SimpleNamespace(predict=lambda *_: np.zeros((96, 96), np.float32))
+    output = make_renderer(frame, landmarks, nothing_covered).render(frame, opened, jaw_motion(0))
+    x, top, bottom = (round(float(value)) // 2 for value in (landmarks[17, 0], landmarks[17, 1], landmarks[152, 1]))
+    redness = planes(output)[2][top:bottom, x].astype(float) - 140
+    assert redness[: len(redness) // 6].max() > 20  # the lip is there
+    assert redness[len(redness) // 3 :].max() < 3

@@ -15,6 +15,9 @@ _LEFT_CHIN = ((400, 0.93), (377, 0.98))
 _CHIN_FRONT = ((CHIN, 1.0), (175, 1.0), (199, 1.0), (200, 0.95), (208, 0.85), (428, 0.85))
 JAW_WEIGHTS: dict[int, float] = dict((*_RIGHT_JAW, *_RIGHT_CHIN, *_CHIN_FRONT, *_LEFT_JAW, *_LEFT_CHIN))
 
+CHIN_FRONT = [list(JAW_WEIGHTS).index(landmark) for landmark, _ in _CHIN_FRONT]
+"""Indices of the front of the chin in an array of jaw points, the tip first."""
+
 FIXED = (1, 2, 4, 5, 98, 327, 64, 294, 50, 280, 123, 352, 116, 345, 119, 348, 6, 33, 263)
 """Landmarks that speech does not move: nose, cheekbones, the skin under the eyes."""
 

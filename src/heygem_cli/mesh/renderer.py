@@ -29,6 +29,7 @@ from heygem_cli.mesh.targets import (
     compute_targets,
     inset_inner_lips,
     opening_mask,
+    spread_chin,
     swing_jaw,
 )
 from heygem_cli.mesh.warp import Box, blend_box, polygon_mask, warp_box
@@ -47,7 +48,7 @@ inter-ocular distances, and the smallest in pixels."""
 def fit_warp(landmarks: Array, ring: Array, targets: Targets) -> Field:
     """Fit the displacement fields of landmarks (…, 478, 3) with a :func:`background_ring`."""
     fixed = landmarks[..., FIXED, :2]
-    jaw = landmarks[..., list(JAW_WEIGHTS), :2]
+    jaw = spread_chin(landmarks[..., list(JAW_WEIGHTS), :2], targets)
     destinations = np.concatenate([targets.lips, targets.jaw, fixed, ring], -2)
     sources = np.concatenate([inset_inner_lips(targets.tracked), jaw, fixed, ring], -2)
     mouth = MouthFrame.between(targets.lips[..., 0, :], targets.lips[..., 10, :])

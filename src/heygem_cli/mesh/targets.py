@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose
-from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, OUTER_BOTTOM, OUTER_TOP
+from heygem_cli.mesh.controls import CHIN_FRONT, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.mesh.field import MouthFrame, smoothstep
 from heygem_cli.mesh.warp import Box, polygon_mask
 
@@ -228,6 +228,32 @@ def inset_inner_lips(lips: Array) -> Array:
         thickness = np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-3)
         inset[..., inner, :] += outward * np.minimum(share, 0.4 * gap / thickness)
     return inset
+
+
+def spread_chin(jaw: Array, targets: Targets) -> Array:
+    """Move the front of the chin down in the frame where closing the mouth would stretch the skin below it unevenly.
+
+    Under the lower lip of a wide open mouth, the tracker crowds these points into a narrow strip. The warp would smear
+    it, and the edge of the lip in it, down the chin.
+
+    Args:
+        jaw: (…, jaw, 2) the landmarks of :data:`JAW_WEIGHTS` in the frame, in pixels.
+        targets: Where they go.
+    """
+    before, after = (
+        points[..., CHIN_FRONT, :] - lips[..., OUTER_BOTTOM[5], None, :]
+        for points, lips in ((jaw, targets.tracked), (targets.jaw, targets.lips))
+    )
+    missing = np.maximum(_shares_of_first(after) - _shares_of_first(before), 0)
+    spread = jaw.copy()
+    spread[..., CHIN_FRONT, :] += missing[..., None] * before[..., :1, :]
+    return spread
+
+
+def _shares_of_first(vectors: Array) -> Array:
+    """Return how far (…, n) vectors (…, n, 2) reach along the first of them, relative to it."""
+    first = vectors[..., :1, :]
+    return np.asarray((vectors * first).sum(-1) / np.maximum((first**2).sum(-1), 1e-6), np.float32)
 
 
 def opening_mask(lips: Array, box: Box, sigma: float) -> Array:
