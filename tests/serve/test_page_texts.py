@@ -144,6 +144,13 @@ def test_warnings_and_errors_are_text():
         assert ">my.wav: bad. Try again<" in page_html.error_of(error, ["/srv/uploads/0a/my.wav"], texts)
 
 
+@pytest.mark.parametrize(("texts", "said"), [(EN, "Waiting: the disk of the server is full"), (ZH, "服务器的磁盘已满")])
+def test_a_job_that_waits_for_room_says_so(texts, said):
+    waiting = replace(JOB, phase="queued", position=1, error={"code": "disk-full", "message": "x", "hint": "y"})
+    assert said in page_html.status(waiting, texts).partition("</p>")[0]
+    assert said not in page_html.status(replace(waiting, error=None), texts)
+
+
 def test_an_error_is_said_in_chinese_with_what_is_said_of_this_case():
     error = {"code": "time-limit", "message": "a.wav: too <long>", "hint": "Cut it"}
     with mock.patch.dict(errors_in_chinese(), {"time-limit": ["超过 `<limit>` 秒", "截短"]}):

@@ -13,6 +13,7 @@ import pytest
 
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.job import Progress
+from heygem_cli.serve import room
 from heygem_cli.serve.ages import Ages, SavedAges
 from heygem_cli.serve.job import NotDoneError, QueueFullError, UnknownJobError
 from heygem_cli.serve.queue import JobQueue
@@ -326,3 +327,29 @@ def test_file_that_is_gone_is_an_error_of_ours(store, files):
     with pytest.raises(HeygemError):
         store.add(*files, record)
     assert not store.of(record.id).exists()
+
+
+def test_job_that_found_the_disk_full_waits_for_room(store, files, monkeypatch):
+    error, free, now = {"code": "disk-full"}, [5_000_000], [1000.0]
+    monkeypatch.setattr(room, "shutil", Mock(disk_usage=lambda _: Mock(free=free[0])))
+    monkeypatch.setattr(room, "time", Mock(monotonic=lambda: now[0]))
+    queue = JobQueue(store, 10)
+    ids = [add(queue, store, files) for _ in range(2)]
+    assert queue.take().id == ids[0]
+    queue.wait_for_room(error)
+    assert (queue.job(ids[0]).error, queue.job(ids[0]).position) == (error, 1)
+    assert queue.take().id == ids[1]  # which may be smaller
+    queue.wait_for_room(error)
+    assert queue.lacks_room
+    now[0] += room.PAUSE_SECONDS
+    assert queue.take(0) is None
+    free[0] += room.MORE_BYTES
+    assert not queue.lacks_room
+    assert queue.take().id == ids[0]
+    assert queue.job(ids[0]).error is None
+    assert queue.cancel(ids[0])
+    assert queue.wait_for_room(error).phase == "canceled"
+    queue.take()
+    queue.wait_for_room(error)
+    now[0] += room.TRY_SECONDS  # what was full may be another disk
+    assert queue.take().id == ids[1]

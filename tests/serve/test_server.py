@@ -151,6 +151,12 @@ def test_description_of_the_api_needs_no_internet(server):
     assert {"/jobs", "/jobs/{id}", "/jobs/{id}/events", "/jobs/{id}/result", "/jobs/{id}/cancel"} <= set(paths)
 
 
+def test_api_is_found_without_the_final_slash(server):
+    answer = server.client.get("/api/v1")
+    assert (answer.status_code, answer.headers["location"]) == (307, "v1/")  # also right below a proxy's path
+    assert server.client.get("/api/v1", follow_redirects=True).text == server.client.get("/api/v1/").text
+
+
 def test_metrics_are_for_prometheus(server, short):
     server.wait_for_phase(server.submit(*short).json()["id"], "done")
     families = {each.name: each for each in text_string_to_metric_families(server.client.get("/metrics").text)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from heygem_cli import __version__
@@ -32,6 +32,7 @@ def make_app(service: RenderService, options: ServeOptions) -> Guard:
     add_health(app, service)
     if "jobs" in options.api:
         app.mount("/api/v1", make_api(service))
+        app.add_route("/api/v1", lambda _: RedirectResponse("v1/"))  # relative: a proxy may show it below a path
     if "easy" in options.api and options.data is not None:
         add_easy(app, service, options.data)
     mount_page(app, service, options)

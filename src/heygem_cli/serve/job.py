@@ -33,7 +33,7 @@ class ServedJob:
         frames_per_second: How fast it draws, or drew; None while that is unknown.
         seconds_left: How long it still takes; None while that is unknown.
         result: What ``heygem render --json`` prints, with the file's name instead of its path.
-        error: Code, message and hint, if it failed.
+        error: Code, message and hint, if it failed, or if it waits because the disk was full.
         preview: A JPEG of a frame that was just drawn.
         output: The finished video.
     """

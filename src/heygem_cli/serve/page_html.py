@@ -75,7 +75,7 @@ def title(job: ServedJob) -> str:
 def phase(job: ServedJob, texts: Texts) -> str:
     """Return in words what a job does at the moment."""
     if job.phase == "queued":
-        return texts.queued.format(position=job.position)
+        return texts.no_room if job.error is not None else texts.queued.format(position=job.position)
     if job.phase == "running" and job.progress is not None:
         return str(getattr(texts, f"stage_{job.progress.stage}"))
     return str(getattr(texts, job.phase))

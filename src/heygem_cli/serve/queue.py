@@ -16,6 +16,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.job import Progress
 from heygem_cli.serve.ages import SavedAges
 from heygem_cli.serve.job import ENDED, JobPhase, NotDoneError, QueueFullError, ServedJob, UnknownJobError
+from heygem_cli.serve.room import Room
 from heygem_cli.serve.speed import Speed
 from heygem_cli.serve.store import OUTPUT, PREVIEW, Record, Store
 
@@ -50,6 +51,7 @@ class JobQueue:
     def __init__(self, store: Store, size: int) -> None:
         self._store = store
         self._size = size
+        self._room = Room(store.folder)
         self._changed = threading.Condition(threading.RLock())
         self._records: dict[str, Record] = {}
         self._reserved: list[str | None] = []  # the codes of jobs that are about to be added
@@ -107,10 +109,10 @@ class JobQueue:
     def take(self, seconds: float | None = None) -> Record | None:
         """Wait for a job and start it; None if none came within the seconds, or the queue is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._waiting(), seconds)
-            if self._closed or not (waiting := self._waiting()):
+            self._changed.wait_for(lambda: self._closed or self._next(), seconds)
+            if self._closed or (record := self._next()) is None:
                 return None
-            record = replace(waiting[0], phase="running", started=time.time())
+            record = replace(record, phase="running", started=time.time(), error=None)
             self._running = _Running(record.id, Speed())
             self._write(record)
             return record
@@ -158,6 +160,22 @@ class JobQueue:
             )
             self._write(record)
             return record
+
+    def wait_for_room(self, error: Mapping[str, str]) -> Record:
+        """Let the job that runs wait again, because the disk is full; others, which may be smaller, go first."""
+        with self._changed:
+            record = self.put_back(crashed=False)
+            if record.phase == "queued":
+                record = replace(record, error=error)
+                self._room.lacked(record.id)
+                self._write(record)
+            return record
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether jobs wait, all of them for room on the disk."""
+        with self._changed:
+            return self._running is None and bool(self._waiting()) and self._next() is None
 
     def put_back(self, *, crashed: bool) -> Record:
         """Let the job that runs wait again; it is the next. One that crashed too often fails."""
@@ -268,6 +286,9 @@ class JobQueue:
     def _waiting(self) -> list[Record]:
         return [record for record in self._records.values() if record.phase == "queued"]  # in the order of their coming
 
+    def _next(self) -> Record | None:
+        return next((record for record in self._waiting() if not self._room.lacks(record.id)), None)
+
     def _record(self, id: str) -> Record:
         if id not in self._records:
             raise UnknownJobError
@@ -276,6 +297,8 @@ class JobQueue:
     def _write(self, record: Record) -> None:
         """Change a record in memory even if the disk is full: the queue must go on."""
         self._records[record.id] = record
+        if record.phase != "queued":
+            self._room.forget(record.id)
         self._unsaved.add(record.id)
         self.save_again()
         self._changed.notify_all()

@@ -189,12 +189,12 @@ class RendererThread:
         seconds = time.monotonic() - began
         if isinstance(outcome, dict) and record.copy_to is not None:
             outcome = _copied(outcome, self._store.of(record.id) / OUTPUT, Path(record.copy_to))
+        remove_stale_parts(self._store.of(record.id))
         ended = self._end(record, outcome)
         waiting = {job.id for job in self._queue.jobs() if not job.has_ended}
         for id in [id for id in list(self._checked) if id not in waiting]:
             del self._checked[id]
         self.statistics.count(ended, seconds)
-        remove_stale_parts(self._store.of(record.id))
         error = f": {ended.error['code']}: {ended.error['message']}" if ended.error else ""
         _log.info("job %s is %s after %.1f s%s", record.id, ended.phase, seconds, error)
 
@@ -206,6 +206,10 @@ class RendererThread:
         if outcome.worker_died and not self._queue.was_canceled:
             _log.warning("job %s: %s", record.id, outcome.message)
             return self._queue.put_back(crashed=True)
+        if outcome.code == "disk-full":
+            hint = "It goes on by itself when there is room: delete old jobs, or tell who runs the server"
+            waiting = replace(outcome, hint=hint).to_dict()
+            return self._queue.wait_for_room(_without_paths(waiting, self._store, record))
         return self._queue.finish(error=_without_paths(outcome.to_dict(), self._store, record))
 
     def _render(self, record: Record, worker: ChildProcessWorker) -> Result | Failure | None:

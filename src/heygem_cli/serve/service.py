@@ -230,7 +230,9 @@ class RenderService(AbstractContextManager["RenderService"]):
     @property
     def problem(self) -> str:
         """Say why no job can be rendered at the moment; empty if there is no reason."""
-        return self._renderer.problem or ("" if self.store.is_writable else "the folder cannot be written")
+        if not self.store.is_writable:
+            return self._renderer.problem or "the folder cannot be written"
+        return self._renderer.problem or ("the disk is full: jobs wait for room" if self._queue.lacks_room else "")
 
     def ready(self) -> bool:
         """Return whether jobs can be rendered."""

@@ -45,6 +45,7 @@ class Texts:
     unknown_job: str
     did_not_work: str
     queued: str
+    no_room: str
     running: str
     done: str
     failed: str
@@ -114,6 +115,7 @@ EN = Texts(
     unknown_job="There is no such video. It may have been removed because of its age.",
     did_not_work="That did not work. If the server was started again since this page was opened, load the page again.",
     queued="Waiting: number {position} in the queue",
+    no_room="Waiting: the disk of the server is full. It goes on by itself when there is room.",
     running="Starting",
     done="Done",
     failed="Failed",
@@ -183,6 +185,7 @@ ZH = Texts(
     unknown_job="没有这个视频。它可能因时间过久已被删除。",
     did_not_work="操作未成功。如果打开此页面后服务器重新启动过，请重新加载页面。",
     queued="等待中：排在第 {position} 位",
+    no_room="等待中：服务器的磁盘已满。有空间后会自动继续。",
     running="正在启动",
     done="完成",
     failed="失败",
