@@ -91,6 +91,11 @@ def test_folder_that_cannot_be_read_is_an_error(folder):
         list_media(Path("closed"), AUDIO)
 
 
+def test_link_to_itself_is_a_file_that_is_named(folder):
+    (folder / "loop.wav").symlink_to("loop.wav")
+    assert found("loop.wav", "speech/a.MP3") == ["loop.wav", "speech/a.MP3"]
+
+
 def test_outputs_of_the_batch_are_left_out(folder):
     (folder / "link").symlink_to(folder / "speech")
     outputs = {folder / "speech" / "b.wav"}

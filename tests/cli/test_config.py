@@ -107,6 +107,13 @@ def test_what_is_no_file_is_an_error(folder):
     assert (done.returncode, done.stderr) == (2, "error: heygem.toml: this is not a file. Move it away\n")
 
 
+def test_a_link_to_itself_is_an_error(folder):
+    (folder / "heygem.toml").symlink_to("heygem.toml")
+    done = heygem("engines")
+    problem = "error: heygem.toml: it cannot be read (Too many levels of symbolic links)"
+    assert (done.returncode, done.stderr) == (2, f"{problem}. Make it readable, or move it away\n")
+
+
 @pytest.mark.usefixtures("folder")
 def test_hint_for_a_variable_counts_what_follows_the_prefix():
     hints = {

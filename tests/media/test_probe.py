@@ -48,6 +48,18 @@ def test_paths_that_are_not_files(probe, tmp_path: Path):
     assert code_of(probe, Path("/dev/null")) == "not-a-file"
 
 
+def test_unreadable_paths_have_a_remedy(tmp_path):
+    loop, long = tmp_path / "loop.mp4", tmp_path / ("x" * 300)
+    loop.symlink_to(loop)
+    for path, said in {
+        loop: "this link leads back to itself. Name the file itself",
+        long: "the name is too long for a file. Check the path",
+    }.items():
+        with pytest.raises(InputError) as caught:
+            probe_video(path)
+        assert (caught.value.code, str(caught.value)) == ("unreadable-file", f"{path}: {said}")
+
+
 @pytest.mark.parametrize("probe", [probe_video, probe_audio])
 def test_special_files_are_refused_without_being_read(probe, clip: Path, tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")

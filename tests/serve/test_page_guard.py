@@ -96,6 +96,7 @@ def test_what_gradio_offers_besides_is_closed(client, path):
         "{uploads}/../../secret.mp4",
         "http://127.0.0.1:9/a.mp4",
         "https://example.org/a.mp4",
+        "\0",
     ],
 )
 def test_no_event_takes_a_file_that_was_not_uploaded(client, service, path):

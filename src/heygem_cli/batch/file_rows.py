@@ -51,7 +51,7 @@ def make_file_rows(
         folder: Where the outputs go.
         options: The videos, and how files and outputs are paired and named.
         defaults: The options of every job.
-        outputs: What the batch has made, as absolute paths.
+        outputs: What the batch has made, as absolute paths without links.
 
     Raises:
         InputError: The files cannot be found, or it is not clear which belong together.

@@ -56,7 +56,7 @@ def find_media(names: Sequence[str], types: Collection[str], outputs: Collection
         names: Files, whether or not they exist; patterns (``*``, ``?``, ``[…]``, ``**``), which stand for files that
             are not hidden; and folders, which stand for the files of these types in them.
         types: Extensions in lower case, :data:`AUDIO` or :data:`VIDEO`.
-        outputs: Files that the batch has made, as absolute paths: they are no inputs.
+        outputs: Files that the batch has made, as absolute paths without links: they are no inputs.
 
     Raises:
         InputError: ``no-match``, ``no-media``, ``unreadable-folder``.
@@ -66,7 +66,7 @@ def find_media(names: Sequence[str], types: Collection[str], outputs: Collection
     for name in names:
         for path in _expand(name, types, finder):
             found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - a link is another name
-    made = {path for path in found.values() if path.resolve() in outputs}
+    made = {path for path in found.values() if Path(os.path.realpath(path)) in outputs}
     return FoundFiles(tuple(path for path in found.values() if path not in made), tuple(sorted(made)))
 
 

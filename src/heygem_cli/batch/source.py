@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def read_source(request: BatchRequest, made: Iterable[str]) -> Source:
         InputError: The manifest cannot be read, or files cannot be found.
     """
     if request.manifest is None:
-        outputs = {(request.folder / name).resolve() for name in made}
+        outputs = {Path(os.path.realpath(request.folder / name)) for name in made}
         found = make_file_rows(request.audios, request.folder, request.options, request.defaults, outputs)
         return Source(found.rows, found.raw_rows, found.problems, notes=found.notes)
     data = _read_manifest(request.manifest)

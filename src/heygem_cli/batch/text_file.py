@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.source import open_source
+from heygem_cli.media.source import open_source, unreadable
 
 MAX_BYTES = 256 << 20
 """More is not a list of videos but, for example, a device that never ends."""
@@ -22,7 +22,7 @@ def read_text_file(path: Path) -> bytes:
         with open_source(path) as file:
             return read_limited(file, path)
     except OSError as error:
-        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
+        raise unreadable(error, path) from error
     except InputError as error:
         if error.code == "empty-file":
             return b""

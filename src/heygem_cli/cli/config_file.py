@@ -10,7 +10,7 @@ from typing import Any
 
 from platformdirs import user_config_path
 
-from heygem_cli.errors import InputError, did_you_mean, from_os_error
+from heygem_cli.errors import InputError, did_you_mean
 from heygem_cli.option_fields import Declared
 
 if sys.version_info >= (3, 11):
@@ -107,7 +107,8 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise from_os_error(error, path=path) from error
+        message = f"it cannot be read ({error.strerror})"
+        raise InputError("bad-config", message, hint="Make it readable, or move it away", path=path) from error
     except UnicodeDecodeError as error:
         raise InputError("bad-config", "it is not UTF-8", hint="Save it as UTF-8", path=path) from error
     except (ValueError, RecursionError) as error:  # not TOML

@@ -24,7 +24,7 @@ from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.interrupted import is_interrupted, is_media_segment, is_unfinished_mp4
 from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.mp4_track import segment_only
-from heygem_cli.media.source import open_source
+from heygem_cli.media.source import open_source, unreadable
 from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -82,7 +82,7 @@ def _read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:  # of a disk or a server; those of libav are converted before
-        raise InputError("unreadable-file", f"it cannot be read ({error.strerror})", path=path) from error
+        raise unreadable(error, path) from error
 
 
 def no_frames(path: Path, hint: str = "") -> InputError:

@@ -34,8 +34,9 @@ def cut_audio(audio: AudioInfo, start: float, duration: float | None, frame: flo
             message = f"--duration {duration:g}: the sound begins at {float(audio.delay):.2f} s"
             raise InputError("empty-part", message, hint="Choose a longer or a later part", path=audio.path)
     if length < min(frame, audio.duration):
-        option = f"--start {start:g}" if duration is None or duration > length else f"--duration {duration:g}"
-        message = f"{option}: the part of the audio is shorter than a frame of the video, {frame:.3g} s"
+        problem = f"the part of the audio is shorter than a frame of the video, {frame:.3g} s"
+        to_end = duration is None or duration > length
+        message = f"--start {start:g}: {problem}" if to_end else f"--duration {duration:g}: {problem}"
         raise InputError("empty-part", message, hint="Choose a longer part", path=audio.path)
     return replace(audio, duration=length, skipped=start, limit=duration, seamless=False)
 
@@ -69,7 +70,8 @@ def cut_video(video: VideoInfo, start: float) -> VideoInfo:
     if not skipped or video.is_still:
         return video
     if skipped >= video.frames:
-        message = f"--face-start {start:g}: the video is {float(video.frames / video.fps):.2f} s long"
+        seconds = float(video.frames / video.fps)
+        message = f"--face-start {start:g}: the video is {seconds:.2f} s long"
         raise InputError("empty-part", message, hint="Choose an earlier time", path=video.path)
     return replace(video, frames=video.frames - skipped, skipped=skipped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
     except PermissionError as error:
         raise InputError("no-permission", "no permission to read it", path=path) from error
     except OSError as error:
-        raise InputError("unreadable-file", f"it cannot be opened ({error.strerror})", path=path) from error
+        raise unreadable(error, path) from error
     with file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -41,6 +42,16 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
         if not status.st_size:  # also a file of the kernel whose contents appear, or block, when it is read
             raise InputError("empty-file", "the file is empty", path=path)
         yield file
+
+
+def unreadable(error: OSError, path: Path) -> InputError:
+    """Convert an error of the operating system that came while an input file was opened or read."""
+    if error.errno == errno.ELOOP:
+        return InputError("unreadable-file", "this link leads back to itself", hint="Name the file itself", path=path)
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError("unreadable-file", "the name is too long for a file", hint="Check the path", path=path)
+    hint = "Check the disk that it is on, or copy it to another one"
+    return InputError("unreadable-file", f"it cannot be read ({error.strerror})", hint=hint, path=path)
 
 
 def _open_without_waiting(name: str, flags: int) -> int:

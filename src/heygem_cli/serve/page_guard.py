@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -61,10 +62,10 @@ class PageGuard:
     def _names_uploads_only(self, body: bytes) -> bool:
         """Return whether the files that an event names were uploaded: Gradio fetches others, from the web as well."""
         try:
-            paths = list(_paths(json.loads(body)))
-        except (ValueError, RecursionError):
+            paths = [Path(os.path.realpath(path)) for path in _paths(json.loads(body))]
+        except (ValueError, RecursionError):  # of JSON, or of a path with a null byte
             return False
-        return all(Path(path).resolve().is_relative_to(self._uploads) for path in paths)
+        return all(path.is_relative_to(self._uploads) for path in paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer that there is nothing."""
