@@ -13,7 +13,7 @@ from heygem_cli.media.joined import joined_notes
 from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.read import has_damaged_audio, read_audio, read_frames
-from media_factory import X264, digest, make_audio, make_video
+from media_factory import X264, digest, ffmpeg, make_audio, make_video
 
 H264 = (*X264, "-bf", "2", "-c:a", "aac")
 VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus")
@@ -228,19 +228,42 @@ def test_joined_webm_of_which_ffmpeg_loses_recordings_is_an_error(kinds, used, t
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "size"),
-    [
-        (H264, H264, (192, 128)),
-        (H264, (*X264, "-profile:v", "baseline", "-c:a", "aac"), (160, 120)),
-        (H264, (*X264, "-bf", "2", "-c:a", "libmp3lame"), (160, 120)),
-        (H264, (*X264, "-bf", "2", "-c:a", "aac", "-ar", "22050"), (160, 120)),
-    ],
-    ids=["size", "profile", "sound codec", "sound rate"],
+    ("second", "size"),
+    [(H264, (192, 128)), ((*X264, "-profile:v", "baseline", "-c:a", "aac"), (160, 120))],
+    ids=["size", "profile"],
 )
-def test_joined_matroska_that_differ_are_an_error(first, second, size, tmp_path):
-    """All of it would be decoded as the header of the first says: grey frames, noise, or the wrong pitch."""
-    path = make_video(tmp_path / "a.mkv", codec=first, audio=True)
-    assert_is_refused(join(path, make_video(tmp_path / "b.mkv", size=size, codec=second, audio=True)))
+def test_joined_matroska_of_other_pictures_is_no_face_video(second, size, tmp_path):
+    """All of it would be decoded as the header of the first says: grey frames. The sound is that of both."""
+    path = make_video(tmp_path / "a.mkv", codec=H264, audio=True)
+    joined = join(path, make_video(tmp_path / "b.mkv", size=size, codec=second, audio=True))
+    with pytest.raises(InputError, match="several recordings were joined"):
+        probe_video(joined)
+    audio = probe_audio(joined)
+    assert sum(map(len, read_audio(audio))) / 16000 == pytest.approx(2, abs=0.1)
+    assert not has_damaged_audio(audio)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [(*X264, "-bf", "2", "-c:a", "libmp3lame"), (*X264, "-bf", "2", "-c:a", "aac", "-ar", "22050")],
+    ids=["codec", "rate"],
+)
+def test_joined_matroska_of_other_sound_is_no_audio(second, tmp_path):
+    """It would be noise, or have the wrong pitch. The pictures are those of both."""
+    paths = [
+        make_video(tmp_path / f"{number}.mkv", codec=codec, audio=True) for number, codec in enumerate((H264, second))
+    ]
+    singles = [digest(frame) for path in paths for frame in read_frames(probe_video(path))]
+    joined = join(*paths)
+    with pytest.raises(InputError, match="several recordings were joined"):
+        probe_audio(joined)
+    assert [digest(frame) for frame in read_frames(probe_video(joined))] == singles
+
+
+def test_joined_matroska_whose_tracks_have_another_order_is_an_error(tmp_path):
+    path = make_video(tmp_path / "a.mkv", codec=H264, audio=True)
+    ffmpeg("-i", path, "-map", "0:a", "-map", "0:v", "-c", "copy", tmp_path / "b.mkv")
+    assert_is_refused(join(path, tmp_path / "b.mkv"))
 
 
 def test_joined_webm_may_change_its_size(tmp_path):

@@ -23,6 +23,7 @@ from heygem_cli.errors import InputError
 from heygem_cli.media.image import MAX_PIXELS
 from heygem_cli.media.interrupted import is_interrupted, is_media_segment, is_unfinished_mp4
 from heygem_cli.media.joined import joined_notes
+from heygem_cli.media.jpeg import is_photograph
 from heygem_cli.media.mp4_track import segment_only
 from heygem_cli.media.source import open_source, unreadable
 from heygem_cli.media.wav import UNKNOWN_SIZE, find_data, has_more_samples
@@ -48,12 +49,14 @@ def open_media(path: Path) -> Iterator[av.container.InputContainer]:
         # Without a name libavformat detects the format from the content alone.
         unnamed = SimpleNamespace(read=file.read, seek=partial(_seek, file), tell=file.tell)
         whole = {"ignore_length": "1"} if has_more_samples(file) else {}
+        demuxer = "jpeg_pipe" if is_photograph(file) else None
         file.seek(0)
         try:
             # Without any protocol the files that a playlist names are never opened.
             container = av.open(
                 unnamed,
                 "r",
+                format=demuxer,
                 options={"protocol_whitelist": "none", **DECODER_OPTIONS, **whole},
                 buffer_size=1 << 18,
                 metadata_errors="replace",  # programs write tags in the encoding of their country

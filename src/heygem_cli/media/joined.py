@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from heygem_cli.errors import InputError
-from heygem_cli.media.joined_use import read_at, use_of_matroska, use_of_mp4
+from heygem_cli.media.joined_use import Kind, read_at, use_of_matroska, use_of_mp4
 
 _NOTE = "other files were appended to it byte by byte, which no player shows and which were not used: join with ffmpeg"
 _ORDERS: dict[bytes, Literal["big", "little"]] = {b"RIFF": "little", b"FORM": "big"}
@@ -16,10 +16,14 @@ _EBML = b"\x1a\x45\xdf\xa3"
 _ASF = bytes.fromhex("3026b2758e66cf11")
 
 
-def joined_notes(path: Path) -> tuple[str, ...]:
+def joined_notes(path: Path, kind: Kind | None = None) -> tuple[str, ...]:
     """Return a note about a file to which others were appended that ffmpeg does not read.
 
     These are WAV, AVI, AIFF, W64, CAF, TTA, FLV, WMV, WavPack and MP4 files.
+
+    Args:
+        path: The file.
+        kind: Which of its streams are used; None: all.
 
     Raises:
         InputError: ``joined-files``: a fragmented MP4 or a Matroska file of which parts would be lost or garbled.
@@ -32,7 +36,7 @@ def joined_notes(path: Path) -> tuple[str, ...]:
             return (_NOTE,) if read_at(file, find_end(file), 4) == head[:4] else ()
         if head[:4] in _ORDERS:
             return (_NOTE,) if _follows_chunk(file, head) else ()
-        use = use_of_matroska(file) if head.startswith(_EBML) else use_of_mp4(file)
+        use = use_of_matroska(file, kind) if head.startswith(_EBML) else use_of_mp4(file, kind)
     if use == "parts":
         message = "several recordings were joined in it byte by byte, of which parts would be lost"
         raise InputError("joined-files", message, hint="Join them with ffmpeg -f concat instead of cat", path=path)

@@ -11,6 +11,7 @@ from typing import BinaryIO, Literal
 import av
 
 Use = Literal["all", "first", "parts"]
+Kind = Literal["audio", "video"]
 
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 _MAX_HEADER = 1 << 24
@@ -51,8 +52,8 @@ def read_at(file: BinaryIO, position: int, count: int) -> bytes:
     return file.read(count)
 
 
-def use_of_mp4(file: BinaryIO) -> Use:
-    """Return how much is used of an MP4 to which others may have been appended."""
+def use_of_mp4(file: BinaryIO, kind: Kind | None) -> Use:
+    """Return how much is used of an MP4, or of its streams of a kind, to which others may have been appended."""
     boxes = list(mp4_boxes(file))
     kinds = [box.kind for box in boxes]
     second = _find_second(kinds)
@@ -60,7 +61,7 @@ def use_of_mp4(file: BinaryIO) -> Use:
         return "first" if kinds[second] == b"ftyp" else "all"
     if second is not None and b"moof" not in kinds[:second]:
         return "parts"
-    return "all" if b"moof" not in kinds or _go_on(file, boxes) else "parts"
+    return "all" if b"moof" not in kinds or _go_on(file, boxes, kind) else "parts"
 
 
 def _find_second(kinds: list[bytes]) -> int | None:
@@ -86,7 +87,7 @@ def mp4_boxes(file: BinaryIO) -> Iterator[_Part]:
         start += size
 
 
-def _go_on(file: BinaryIO, boxes: list[_Part]) -> bool:
+def _go_on(file: BinaryIO, boxes: list[_Part], kind: Kind | None) -> bool:
     """Return whether fragments follow one another as those of one recording, whose header may be repeated."""
     headers: set[object] = set()
     earliest: dict[int, int] = {}
@@ -96,7 +97,7 @@ def _go_on(file: BinaryIO, boxes: list[_Part]) -> bool:
             continue
         data = read_at(file, box.start, min(box.end - box.start, _MAX_HEADER))
         if box.kind == b"moov":
-            headers.add(_describe_tracks(data))
+            headers.add(_describe_tracks(data, kind))
             start = box.start if earliest else 0
             earliest = {track: time + 1 for track, time in earliest.items()}
             continue
@@ -124,14 +125,14 @@ def mp4_children(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += size
 
 
-def use_of_matroska(file: BinaryIO) -> Use:
-    """Return how much is used of a Matroska file, or WebM, to which others may have been appended."""
+def use_of_matroska(file: BinaryIO, kind: Kind | None) -> Use:
+    """Return likewise for a Matroska file, or WebM."""
     parts = list(_elements(file))
     starts = [number for number, part in enumerate(parts) if part.kind == _EBML]
     if len(starts) < 2:
         return "all"
     recordings = [parts[start:stop] for start, stop in zip(starts, [*starts[1:], len(parts)], strict=True)]
-    if len({_describe_tracks(_matroska_header(file, recording)) for recording in recordings}) > 1:
+    if len({_describe_tracks(_matroska_header(file, recording), kind) for recording in recordings}) > 1:
         return "parts"
     # ffmpeg ends after the second of two recordings that have a size.
     is_sized = [any(part.kind == _SEGMENT and part.end for part in recording) for recording in recordings]
@@ -159,18 +160,18 @@ def _matroska_header(file: BinaryIO, recording: list[_Part]) -> bytes:
     return read_at(file, start, min(end - start, _MAX_HEADER)) + _CLUSTER + b"\x80"
 
 
-def _describe_tracks(header: bytes) -> object:
-    """Return what decoders know of the tracks before the first frame."""
+def _describe_tracks(header: bytes, kind: Kind | None) -> object:
+    """Return what decoders know of the tracks of a kind, None: of all, before the first frame."""
     try:
         with av.open(io.BytesIO(header)) as container:
-            return tuple(_describe(stream) for stream in container.streams)
+            return tuple(_describe(stream) for stream in container.streams if kind in (None, stream.type))
     except av.FFmpegError:
         return header
 
 
 def _describe(stream: av.stream.Stream) -> tuple[object, ...]:
     context = stream.codec_context
-    kind = (stream.type, stream.time_base)
+    kind = (stream.index, stream.type, stream.time_base)
     if isinstance(context, av.VideoCodecContext) and context.codec.canonical_name not in _SELF_DESCRIBING:
         return *kind, context.codec.canonical_name, context.extradata, context.width, context.height
     if isinstance(context, av.AudioCodecContext):

@@ -56,7 +56,7 @@ def probe_audio(path: Path, track: int | None = None) -> AudioInfo:
         InputError: As :func:`probe_video`, with ``no-audio-stream``, ``picture-not-audio`` and ``no-samples``.
     """
     with open_media(path) as container:
-        joined = joined_notes(path)
+        joined = joined_notes(path, "audio")
         if not container.streams.audio:
             raise _no_audio(container, path)
         streams = container.streams.audio

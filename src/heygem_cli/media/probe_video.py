@@ -62,7 +62,7 @@ def probe_video(path: Path, track: int | None = None) -> VideoInfo:
     if still := probe_still(path):
         return still
     with open_media(path) as container:
-        joined = joined_notes(path)
+        joined = joined_notes(path, "video")
         stream = _video_stream(container, path, track)
         check_program_map(path, stream)
         source = _source(container, stream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import av
 from av.stream import Disposition
@@ -13,15 +13,25 @@ from av.stream import Disposition
 from heygem_cli.errors import InputError, plural
 from heygem_cli.media.mp4_track import check_mp4_track
 
-Kind = Literal["audio", "video"]
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
 
+_ANIMATION_BRANDS = frozenset({"avis", "hevc", "hevx", "msf1"})
 _FOR_SOME_VIEWERS = Disposition.visual_impaired | Disposition.hearing_impaired | Disposition.comment
 
 
 def tracks_of(streams: Sequence[_Stream]) -> list[_Stream]:
-    """Return the streams without attached pictures, such as cover art."""
-    return [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    """Return the streams without attached pictures, such as cover art and the still image of an animation."""
+    return [
+        stream
+        for stream in streams
+        if not stream.disposition & Disposition.attached_pic and not _is_still_of_animation(stream)
+    ]
+
+
+def _is_still_of_animation(stream: av.VideoStream | av.AudioStream) -> bool:
+    """Return whether a stream is what programs show of an animated AVIF or HEIC file that do not play it."""
+    is_animation = stream.container.metadata.get("major_brand", "") in _ANIMATION_BRANDS
+    return is_animation and stream.duration is None and any(each.duration for each in stream.container.streams.video)
 
 
 def choose_track(streams: Sequence[_Stream], number: int | None, path: Path) -> _Stream:
