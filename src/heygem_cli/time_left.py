@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 
 MIN_PART = 0.02
 """Part of the work before which there is no estimate: the first frames come after everything is loaded."""
-MIN_SECONDS = 10.0
+MIN_STAGE = 0.1
+"""Part of a job that a stage has to be, for its speed to tell how long the rest takes."""
+MIN_SECONDS = 1.0
 """Time over which an estimate is averaged at the beginning; later it is a quarter of the time that has passed."""
 SAMPLE_INTERVAL = 1.0
 STAGE_PARTS = {
-    "speech": (0.0, 0.1),
-    "track": (0.1, 0.3),
-    "prepare": (0.4, 0.0),
-    "start": (0.4, 0.0),
-    "render": (0.4, 0.6),
+    "speech": (0.0, 0.03),
+    "track": (0.03, 0.27),
+    "prepare": (0.3, 0.0),
+    "start": (0.3, 0.0),
+    "render": (0.3, 0.7),
 }
 """Where a stage begins within a job, and how much of the job it takes; a rough guess is enough for a bar."""
 
@@ -63,3 +65,24 @@ class TimeLeft:
     def seconds(self, now: float) -> float | None:
         """Return the seconds that are left; None while that is unknown."""
         return None if self._end is None else max(0.0, self._end - now)
+
+
+class JobTimeLeft:
+    """Estimates the end of one job by the speed of the stage it is in: loading and other stages tell nothing of it."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._left: TimeLeft | None = None
+
+    def update(self, progress: Progress, now: float) -> None:
+        """Note the progress at a time on the monotonic clock."""
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            begin, part = STAGE_PARTS[progress.stage]
+            self._left = TimeLeft(1.0 - begin, now) if part >= MIN_STAGE else None
+        if self._left is not None:
+            self._left.update(part_done(progress) - STAGE_PARTS[progress.stage][0], now)
+
+    def seconds(self, now: float) -> float | None:
+        """Return the seconds that are left; None while that is unknown."""
+        return None if self._left is None else self._left.seconds(now)

@@ -24,7 +24,7 @@ from rich.text import Text
 
 from heygem_cli.cli.output import console, format_duration
 from heygem_cli.errors import plural, printable
-from heygem_cli.time_left import TimeLeft, part_done
+from heygem_cli.time_left import JobTimeLeft, TimeLeft, part_done
 
 if TYPE_CHECKING:
     from heygem_cli.batch.journal import JobState
@@ -57,7 +57,7 @@ class _Left(ProgressColumn):
 
     max_refresh = 0.5
 
-    def __init__(self, left: TimeLeft | None = None) -> None:
+    def __init__(self, left: JobTimeLeft | TimeLeft | None = None) -> None:
         super().__init__()
         self.left = left
 
@@ -75,7 +75,7 @@ def show_progress(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]
         yield lambda _: None
     elif screen.is_terminal:
         columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), _Rate())
-        left = TimeLeft(1.0, time.monotonic())
+        left = JobTimeLeft()
         with Bar(*columns, _Left(left), console=screen, transient=True) as bar:
             yield _bar_report(bar, left)
     else:
@@ -87,7 +87,7 @@ def describe(progress: Progress) -> str:
     return f"{LABELS[progress.stage]} ({progress.detail})" if progress.detail else LABELS[progress.stage]
 
 
-def _bar_report(bar: Bar, left: TimeLeft) -> Callable[[Progress], None]:
+def _bar_report(bar: Bar, left: JobTimeLeft) -> Callable[[Progress], None]:
     tasks: dict[str, object] = {}
 
     def report(progress: Progress) -> None:
@@ -95,7 +95,7 @@ def _bar_report(bar: Bar, left: TimeLeft) -> Callable[[Progress], None]:
             for task in bar.task_ids:
                 bar.remove_task(task)
             tasks[progress.stage] = bar.add_task(LABELS[progress.stage], total=progress.total, stage=progress.stage)
-        left.update(part_done(progress), time.monotonic())
+        left.update(progress, time.monotonic())
         bar.update(bar.task_ids[-1], completed=progress.done, total=progress.total, description=describe(progress))
 
     return report

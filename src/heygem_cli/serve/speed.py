@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from heygem_cli.job import Progress
-from heygem_cli.time_left import TimeLeft, part_done
+from heygem_cli.time_left import JobTimeLeft
 
 
 class Speed:
@@ -13,12 +11,12 @@ class Speed:
 
     def __init__(self) -> None:
         self.frames_per_second: float | None = None
-        self._left = TimeLeft(1.0, time.monotonic())
+        self._left = JobTimeLeft()
         self._first: tuple[float, float] | None = None
 
     def update(self, progress: Progress, now: float) -> None:
         """Note the progress at a time on the monotonic clock."""
-        self._left.update(part_done(progress), now)
+        self._left.update(progress, now)
         if progress.stage != "render":
             return
         if self._first is None:
