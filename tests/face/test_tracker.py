@@ -38,6 +38,14 @@ def test_landmarks_follow_a_moving_face():
         assert distance(found - (*place, 0), landmarks[0] - (*places[0], 0)) < 0.02
 
 
+@pytest.mark.parametrize(("up", "height"), [(27, 330), (25, 300), (20, 345)])
+def test_landmarks_follow_a_face_that_moves_fast(up, height):
+    frames = [with_face(320, 240), with_face(320, 240 - up, height)]
+    first, second = (each.faces[0] for each in face_tracker().follow_in_shots(zip(frames, (True, False), strict=True)))
+    assert first.tracklet == second.tracklet
+    assert distance(second.landmarks, track_frame(frames[1])) < 0.03
+
+
 def test_face_that_disappears_is_found_again_elsewhere():
     frames = [with_face(200, 250)] * 2 + [GREY] * 3 + [with_face(430, 240)] * 2
     found = [landmarks is not None for landmarks in track(frames)]

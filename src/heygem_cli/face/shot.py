@@ -43,6 +43,11 @@ HIDING = 0.85
 """Distance of two faces at which one may hide part of the other, likewise."""
 SAME_FACE = 0.35
 """Distance of two boxes, relative to the smaller one, within which they are the same face."""
+FAR = 0.1
+"""Motion of a face within a frame, relative to its size, or change of its size, from which its landmarks are inexact,
+since the network looked where it was: it looks again, where it is now, ..."""
+LOOKS = 3
+"""... as often as this in all."""
 SEEN_AROUND = 1.25
 """What the network sees of a face beside another one, and what it does not see of one in front, ..."""
 HIDDEN_AROUND = 1.15
@@ -159,7 +164,7 @@ class Shot:
             tracklet.missing += 1
             return False
         view = View(hidden, outline(expected, SEEN_AROUND) if tracklet.crowded else None)
-        landmarks = self._finder.landmarks(frame, face_region(expected), view) if not tracklet.missing else None
+        landmarks = self._follow(frame, expected, view) if not tracklet.missing else None
         if landmarks is None or not face_box(landmarks).matches(tracklet.box):
             landmarks = self._finder.find_near(frame, tracklet.box, View(hidden))
         if landmarks is None or not face_box(landmarks).matches(tracklet.box):
@@ -167,6 +172,15 @@ class Shot:
             return False
         tracklet.move(landmarks)
         return True
+
+    def _follow(self, frame: Frame, expected: Array, view: View) -> Array | None:
+        """Return the landmarks of the face that is expected at those landmarks, None if it is not near."""
+        for _ in range(LOOKS):
+            landmarks = self._finder.landmarks(frame, face_region(expected), view)
+            if landmarks is None or not _is_far(face_box(landmarks), face_box(expected)):
+                return landmarks
+            expected = landmarks
+        return None
 
     def _separate(self, seen: Sequence[_Tracklet]) -> list[_Tracklet]:
         """Where several tracklets have come to the same face, it is that of the one in front.
@@ -281,6 +295,10 @@ def _change(frame: Frame, tracklet: _Tracklet, other: _Tracklet) -> float | None
     if within.sum() < MIN_POINTS:
         return None
     return float(point_distances(describe(frame, tracklet.landmarks), tracklet.whole)[within].mean())
+
+
+def _is_far(one: Box, other: Box) -> bool:
+    return max(_apart(one, other), abs(one.size - other.size)) > FAR * other.size
 
 
 def is_same_face(one: Box, other: Box) -> bool:
