@@ -3,6 +3,7 @@
 Where parts of several would be used, or in a wrong order, it is an error.
 """
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -85,6 +86,13 @@ def test_wavpack_to_which_another_was_appended(tmp_path):
     audio = probe_audio(join(path, path))
     assert [NOTE in note for note in audio.notes] == [True]
     assert audio.duration == pytest.approx(1, abs=0.1)
+
+
+def test_wavpack_that_ends_with_a_block_without_samples(tmp_path):
+    path = make_audio(tmp_path / "a.wv", seconds=1.0, extra=("-c:a", "wavpack"))
+    blocks, tags = path.read_bytes().split(b"APETAGEX", 1)
+    path.write_bytes(blocks + b"wvpk" + struct.pack("<I24x", 24) + b"APETAGEX" + tags)
+    assert joined_notes(path) == ()
 
 
 def test_video_to_which_another_was_appended(tmp_path):

@@ -82,9 +82,9 @@ def _end_of_flv(file: BinaryIO) -> int:
 def _end_of_wavpack(file: BinaryIO) -> int:
     """Return where the blocks end that count their samples on, and the tags after them."""
     end = latest = 0
-    while (header := read_at(file, end, 20)).startswith(b"wvpk") and len(header) == 20:
-        size, block = int.from_bytes(header[4:8], "little"), int.from_bytes(header[16:], "little")
-        if block < latest:
+    while (header := read_at(file, end, 24)).startswith(b"wvpk") and len(header) == 24:
+        size, block, count = struct.unpack("<4xI8x2I", header)
+        if count and block < latest:  # a block without samples, as of a checksum, has no place
             return end
         end, latest = end + 8 + size, block
     return _end_of_tags(file, end)

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 
 from heygem_cli.errors import InputError
+from heygem_cli.media.encryption import encrypted
 from heygem_cli.media.joined_use import mp4_boxes, mp4_children, read_at
 
 _MAX_INDEX = 1 << 26
@@ -26,9 +27,7 @@ def check_mp4_track(path: Path, stream: av.VideoStream | av.AudioStream) -> None
         moov = boxes.get(b"moov")
         content = read_at(file, moov.start + 8, min(moov.end - moov.start - 8, _MAX_INDEX)) if moov else b""
     if stream.id in _encrypted_tracks(content):
-        message = f"its {stream.type} is encrypted and cannot be decoded without the key"
-        hint = "Give the original, or decrypt it if you have the key: ffmpeg -decryption_key KEY -i IN -c copy OUT.mp4"
-        raise InputError("encrypted-media", message, hint=hint, path=path)
+        raise encrypted(path, stream.type)
     is_fragmented = b"mvex" in dict(mp4_children(content))
     if is_fragmented and b"moof" not in boxes and not len(stream.index_entries):
         raise segment_only(path, "this is only the initialization segment of a stream, without any frame or sound")

@@ -1,8 +1,12 @@
-"""Recognise MPEG-TS whose streams change on the way: ffmpeg goes on as the first program map says."""
+"""Recognise MPEG-TS of which ffmpeg uses less than there is, without a word.
+
+Its streams change on the way, and ffmpeg goes on as the first program map says; or they are scrambled.
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import zlib
 from collections.abc import Iterator
@@ -14,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heygem_cli.errors import InputError
+from heygem_cli.media.encryption import encrypted
 from heygem_cli.media.joined_use import read_at
 
 _PACKET = 188
@@ -21,6 +26,9 @@ _LONG_PACKET = 192
 """With a time before each, as in M2TS."""
 _SYNC = ord("G")
 _CHUNK = 1 << 22
+_SCANNED_CHUNKS = 16
+_MAX_DAMAGED = 0.1
+"""Share of packets that may look scrambled because of errors in their headers."""
 _PAT, _PMT = 0, 2
 """Types of tables: of the programs, whose packets have the identifier 0, and of the streams of one."""
 _MIN_PACKETS = 50
@@ -36,9 +44,11 @@ def check_program_map(path: Path, stream: av.VideoStream | av.AudioStream) -> No
     """Check that no other stream takes the place of one of an MPEG-TS, as where different recordings were joined.
 
     Raises:
-        InputError: ``joined-files``: its codec changes, or it goes on under another identifier.
+        InputError: ``joined-files``: its codec changes, or it goes on under another identifier; ``encrypted-media``.
     """
     with path.open("rb") as file:
+        if _is_scrambled(file, stream.id):
+            raise encrypted(path, stream.type)
         maps = [_streams_of(tables) for tables in _tables(file)]
     codecs = {streams[stream.id] for streams in maps if stream.id in streams}
     is_replaced = any(
@@ -48,6 +58,16 @@ def check_program_map(path: Path, stream: av.VideoStream | av.AudioStream) -> No
         message = f"its {stream.type} goes on with another codec or in another stream, which would be lost"
         hint = "Convert the recordings that were joined to the same codecs, then join them with ffmpeg -f concat"
         raise InputError("joined-files", message, hint=hint, path=path)
+
+
+def _is_scrambled(file: BinaryIO, pid: int) -> bool:
+    """Return whether packets of a stream near the beginning are scrambled, more of them than damage explains."""
+    scrambled = total = 0
+    for packets in itertools.islice(_packets(file), _SCANNED_CHUNKS):
+        of_stream = packets[_pids(packets) == pid]
+        scrambled += int(np.count_nonzero(of_stream[:, 3] & 0xC0))
+        total += len(of_stream)
+    return scrambled > _MAX_DAMAGED * total
 
 
 def _tables(file: BinaryIO) -> Iterator[_Tables]:
@@ -72,16 +92,21 @@ def _table_packets(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield the packets of tables, and their identifiers."""
     known = {0}
     for packets in _packets(file):
-        pids = (packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]
+        pids = _pids(packets)
         begins_section = (packets[:, 1] & 0x40 > 0) & (packets[:, 3] & 0x30 == 0x10) & (packets[:, 4] == 0)
         known |= set(pids[begins_section & (packets[:, 5] == _PMT)].tolist())
         for place in np.flatnonzero(np.isin(pids, list(known))):
             yield int(pids[place]), packets[place].tobytes()
 
 
+def _pids(packets: npt.NDArray[np.uint8]) -> npt.NDArray[np.int_]:
+    """Return the identifiers of the streams of packets."""
+    return (packets[:, 1].astype(int) & 0x1F) << 8 | packets[:, 2]
+
+
 def _packets(file: BinaryIO) -> Iterator[npt.NDArray[np.uint8]]:
     """Yield packets of an MPEG-TS, as rows, from wherever they begin; none of another file."""
-    head = file.read(5 * _LONG_PACKET)
+    head = read_at(file, 0, 5 * _LONG_PACKET)
     length = next((length for length in (_PACKET, _LONG_PACKET) if _find_packets(head, length) >= 0), 0)
     position = 0
     while length and (data := read_at(file, position, _CHUNK)):

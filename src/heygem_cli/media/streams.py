@@ -11,6 +11,7 @@ import av
 from av.stream import Disposition
 
 from heygem_cli.errors import InputError, plural
+from heygem_cli.media.encryption import encrypted
 from heygem_cli.media.mp4_track import check_mp4_track
 
 _Stream = TypeVar("_Stream", av.VideoStream, av.AudioStream)
@@ -53,6 +54,8 @@ def choose_track(streams: Sequence[_Stream], number: int | None, path: Path) -> 
         raise InputError("no-such-track", message, hint=f"Use --{kind}-track with one of these numbers", path=path)
     chosen = min(tracks, key=_rank) if number is None else tracks[number - 1]
     check_mp4_track(path, chosen)
+    if "enc_key_id" in chosen.metadata:  # of Matroska and WebM
+        raise encrypted(path, chosen.type)
     if not _has_decoder(chosen):
         message = f"the codec of the {chosen.type} is not known"
         raise InputError("unknown-codec", message, hint="Convert it to MP4 or WAV", path=path)
