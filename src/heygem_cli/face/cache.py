@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -68,9 +68,7 @@ def cached_track(
     path = tracks / f"{key}.track"
     with cache_errors(folder), ExitStack() as stack:
         tracks.mkdir(parents=True, exist_ok=True)
-        _discard_unless_file(tracks / f"{key}.lock")
-        message, hint = "another heygem tracks this face video", "Wait until it ends, stop it, or use --no-cache"
-        lock = stack.enter_context(locks.hold(tracks / f"{key}.lock", message, hint, on_wait=on_wait))
+        lock = stack.enter_context(_locked(tracks / f"{key}.lock", on_wait))
         remove_stale_parts(tracks)
         cached = _read_cached(path, key, reach, on_damage)
         if cached is not None:
@@ -83,6 +81,12 @@ def cached_track(
         publish(part, path)
         prune(tracks, MAX_BYTES)
     return written, False
+
+
+def _locked(path: Path, on_wait: Callable[[], object]) -> AbstractContextManager[locks.FileLock]:
+    _discard_unless_file(path)
+    message, hint = "another heygem tracks this face video", "Wait until it ends, stop it, or use --no-cache"
+    return locks.hold(path, message, hint, on_wait=on_wait)
 
 
 def _read_cached(path: Path, key: str, reach: float, on_damage: Callable[[str], object]) -> VideoTrack | None:

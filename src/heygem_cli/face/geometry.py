@@ -7,8 +7,9 @@ and the unit is the distance between them (the inter-ocular distance).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +39,20 @@ def canonical_face() -> Array:
     return np.asarray(np.load(model_path("canonical_face.npy")), np.float32)
 
 
+_PerFrame = TypeVar("_PerFrame", bound="PerFrame")
+
+
 @dataclass(frozen=True)
-class Pose:
+class PerFrame:
+    """Arrays, or other such dataclasses, of one frame, or of several, which are then their first axis."""
+
+    def __getitem__(self: _PerFrame, index: int) -> _PerFrame:
+        """Return the values of one of several frames."""
+        return replace(self, **{each.name: getattr(self, each.name)[index] for each in fields(self)})
+
+
+@dataclass(frozen=True)
+class Pose(PerFrame):
     """Similarity transforms to image coordinates: ``image = scale * rotation @ canonical + translation``.
 
     Shapes: scale (…,), rotation (…, 3, 3), translation (…, 3).
@@ -48,10 +61,6 @@ class Pose:
     scale: Array
     rotation: Array
     translation: Array
-
-    def at(self, index: int) -> Pose:
-        """Return one of several transforms."""
-        return Pose(self.scale[index], self.rotation[index], self.translation[index])
 
     def to_image(self, points: Array) -> Array:
         """Transform canonical points (…, points, 3) to pixels."""

@@ -8,10 +8,11 @@ from heygem_cli.errors import InputError
 from heygem_cli.heygem.compare import has_same_frames
 from heygem_cli.heygem.failures import make_error
 from heygem_cli.heygem.staging import StagedInputs, Tick
-from heygem_cli.job import RenderJob, RenderResult
+from heygem_cli.job import Inputs, RenderJob, RenderResult
 from heygem_cli.media.probe_output import probe_output
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import VideoInfo
+from heygem_cli.media.write import mux_audio
 
 TOLERANCE = 0.5
 """Seconds between the lengths of HeyGem's video and of the audio: it rounds in several places."""
@@ -36,6 +37,11 @@ def check_result(result: Path, staged: StagedInputs, face: Path, tick: Tick) -> 
     if has_same_frames(video, probe_video(staged.video), tick):
         raise make_error("no-face", face)
     return video
+
+
+def write_output(job: RenderJob, inputs: Inputs, staged: StagedInputs, video: VideoInfo) -> None:
+    """Write what HeyGem rendered with the original audio, see :func:`heygem_cli.media.write.mux_audio`."""
+    mux_audio(video, inputs.audio, job.output, seconds=staged.seconds, overwrite=job.options.overwrite, own=job.own)
 
 
 def build_result(

@@ -167,7 +167,7 @@ class CoverFinder:
             pose: The head poses.
         """
         views = [
-            _View(self._network, *each, pose.at(index))
+            _View(self._network, *each, pose[index])
             for index, each in enumerate(zip(frames, numbers, landmarks, strict=True))
         ]
         return [self._find(*pair) for pair in zip_longest(views, views[1:])]

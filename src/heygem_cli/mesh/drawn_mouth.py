@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.face.geometry import LIPS, Array, Pose, interocular
+from heygem_cli.face.geometry import LIPS, Array, PerFrame, Pose, interocular
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.face_light import measure_light
@@ -32,7 +32,7 @@ MARGIN = 0.06
 
 
 @dataclass(frozen=True)
-class Bones:
+class Bones(PerFrame):
     """Where the skull and the jaw are in a frame.
 
     Attributes:
@@ -44,10 +44,6 @@ class Bones:
     axes: Array
     skull: Array
     drop: Array
-
-    def at(self, index: int) -> Bones:
-        """Return those of one of several frames."""
-        return Bones(self.axes[index], self.skull[index], self.drop[index])
 
 
 def place_bones(pose: Pose, closed: ClosedMouth, motion: Array, weight: Array) -> Bones:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.geometry import Array
+from heygem_cli.face.geometry import Array, PerFrame
 from heygem_cli.mesh.warp import Box
 
 SOFTNESS = 0.06
@@ -31,7 +31,7 @@ def smoothstep(x: Array | float) -> Array:
 
 
 @dataclass(frozen=True)
-class MouthFrame:
+class MouthFrame(PerFrame):
     """Coordinate systems of mouths in their images.
 
     Attributes:
@@ -89,7 +89,7 @@ def _ones(points: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(PerFrame):
     """A displacement field from each target position to its source, or one for each of several frames.
 
     Attributes:
@@ -101,11 +101,6 @@ class Field:
     mouth: MouthFrame
     centers: Array
     weights: Array
-
-    def at(self, index: int) -> Field:
-        """Return the field of one of several frames."""
-        mouth = MouthFrame(self.mouth.center[index], self.mouth.axis[index])
-        return Field(mouth, self.centers[index], self.weights[index])
 
 
 def fit_field(mouth: MouthFrame, targets: Array, displacements: Array, side: Array) -> Field:

@@ -165,7 +165,7 @@ class FaceRenderer:
         painted = painted_share(shares, targets.opening)
         parts = zip(landmarks, rings, pose.scale.tolist(), shares.tolist(), painted.tolist(), strict=True)
         return [
-            Shape(points, ring, targets.at(index), fields.at(index), scale, bones.at(index), share, paint)
+            Shape(points, ring, targets[index], fields[index], scale, bones[index], share, paint)
             for index, (points, ring, scale, share, paint) in enumerate(parts)
         ]
 

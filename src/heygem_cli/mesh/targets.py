@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from heygem_cli.face.geometry import CHIN, LIPS, Array, Pose
+from heygem_cli.face.geometry import CHIN, LIPS, Array, PerFrame, Pose
 from heygem_cli.mesh.controls import CHIN_FRONT, INNER_BOTTOM, INNER_TOP, JAW_WEIGHTS, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.mesh.field import MouthFrame, smoothstep
 from heygem_cli.mesh.warp import Box, polygon_mask
@@ -68,7 +68,7 @@ class ClosedMouth:
 
 
 @dataclass(frozen=True)
-class Targets:
+class Targets(PerFrame):
     """Tracked and target positions of the control points that move, in pixels, of one frame or of several.
 
     Attributes:
@@ -86,17 +86,6 @@ class Targets:
     weight: Array
     opening_before: Array
     opening: Array
-
-    def at(self, index: int) -> Targets:
-        """Return the targets of one of several frames."""
-        return Targets(
-            self.tracked[index],
-            self.lips[index],
-            self.jaw[index],
-            self.weight[index],
-            self.opening_before[index],
-            self.opening[index],
-        )
 
 
 def yaw_weight(yaw: Array | float) -> Array:

@@ -16,12 +16,11 @@ from heygem_cli.heygem.installation.files import is_file, is_folder, matches
 from heygem_cli.heygem.installation.tree import processes
 from heygem_cli.heygem.local.locate import find_installation
 from heygem_cli.heygem.local.session import Session
-from heygem_cli.heygem.result import build_result, check_result
+from heygem_cli.heygem.result import build_result, check_result, write_output
 from heygem_cli.heygem.staging import FRAME_FILE, StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.locks import FolderLock
 from heygem_cli.media.types import VideoInfo
-from heygem_cli.media.write import mux_audio
 from heygem_cli.options import EngineOptions
 
 EXIT_TIMEOUT = 3.0
@@ -80,14 +79,7 @@ class HeygemEngine:
                     with clock.stage("render"):
                         video = self._render_video(session, job, staged, on_progress)
                         on_progress(Progress("render", video.frames, video.frames))
-                        mux_audio(
-                            video,
-                            inputs.audio,
-                            job.output,
-                            seconds=staged.seconds,
-                            overwrite=job.options.overwrite,
-                            own=job.own,
-                        )
+                        write_output(job, inputs, staged, video)
         finally:
             self._remove_leftovers(start)
         return build_result(job, video, staged, clock.seconds, engine=self.name, provider=session.provider)

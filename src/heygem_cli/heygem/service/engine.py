@@ -13,7 +13,7 @@ from pathlib import Path
 from heygem_cli.errors import HeygemError, NotCapableError, StoppedError
 from heygem_cli.files import IN_USE, PREFIX, work_folder
 from heygem_cli.folder_map import FolderMap
-from heygem_cli.heygem.result import build_result, check_result
+from heygem_cli.heygem.result import build_result, check_result, write_output
 from heygem_cli.heygem.service.client import Client, checked_url, public_url
 from heygem_cli.heygem.service.log import ServiceLog
 from heygem_cli.heygem.service.maps import TEMP, map_problems, temp_folders
@@ -21,7 +21,6 @@ from heygem_cli.heygem.service.task import Task, TaskWatcher, submit, time_limit
 from heygem_cli.heygem.service.waiting import call
 from heygem_cli.heygem.staging import FRAME_FILE, StagedInputs, stage_inputs
 from heygem_cli.job import Clock, Inputs, Progress, ProgressCallback, RenderJob, RenderResult
-from heygem_cli.media.write import mux_audio
 from heygem_cli.options import HEYGEM_PACE, EngineOptions
 
 CODE_PREFIX = "heygem"
@@ -102,14 +101,7 @@ class ServiceEngine:
                     _remove_frames(result, maps)
                     video = check_result(result, staged, job.face, lambda: on_progress(self._progress(staged, 99)))
                     on_progress(Progress("render", staged.frames, staged.frames))
-                    mux_audio(
-                        video,
-                        inputs.audio,
-                        job.output,
-                        seconds=staged.seconds,
-                        overwrite=job.options.overwrite,
-                        own=job.own,
-                    )
+                    write_output(job, inputs, staged, video)
         return build_result(job, video, staged, clock.seconds, engine=self.name)
 
     def close(self) -> None:
