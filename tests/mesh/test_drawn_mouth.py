@@ -13,7 +13,7 @@ from heygem_cli.mesh.face_light import eye_opening, measure_light
 from heygem_cli.mesh.field import MouthFrame
 from heygem_cli.mesh.mouth_pictures import MouthPictures
 from heygem_cli.mesh.targets import ClosedMouth
-from heygem_cli.mesh.teeth import BANK, choose_mouth
+from heygem_cli.mesh.teeth import BANK, CHILD, choose_mouth
 from mouth_renderer import jaw_motion, make_renderer
 from portrait import i420, portrait, track_frame
 
@@ -227,7 +227,7 @@ def test_person_keeps_the_mouth_in_all_frames_sizes_and_poses():
 
 
 def test_mouths_look_different():
-    layers = [draw_mouth(mouth, FRAME, LANDMARKS).upper.image[..., 0].astype(int) for mouth in BANK]
+    layers = [draw_mouth(mouth, FRAME, LANDMARKS).upper.image[..., 0].astype(int) for mouth in (*BANK, CHILD)]
     different = [np.abs(one - other).mean() for number, one in enumerate(layers) for other in layers[:number]]
     assert min(different) > 2
 

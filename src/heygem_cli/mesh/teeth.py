@@ -15,19 +15,52 @@ from heygem_cli.face.geometry import (
     canonical_face,
     head_pose,
 )
+from heygem_cli.mesh.age_look import NOSE_BASE, NOSE_BRIDGE, looks_like_child
 
 # Lengths are in inter-ocular distances, about 90 mm in adults.
-NOSE_BRIDGE, NOSE_BASE = 168, 2
-"""Landmarks between the eyes, and where the nose meets the upper lip."""
 LONG_LOWER_FACE, WIDE_MOUTH, LONG_NOSE = 0.765, 0.6, 0.575
 """Medians over 41 adults: from the base of the nose to the chin, between the corners of the mouth, and of the nose."""
 
-WIDTHS = (0.094, 0.072, 0.083, 0.078, 0.075, 0.11), (0.057, 0.063, 0.077, 0.078, 0.078, 0.12)
-HEIGHTS = (0.108, 0.092, 0.105, 0.088, 0.078, 0.075), (0.092, 0.092, 0.105, 0.09, 0.08, 0.075)
-"""Mean widths and heights of upper and lower teeth from the midline to the first molar (S. J. Nelson, "Wheeler's Dental
-Anatomy, Physiology and Occlusion")."""
+CHILD_EYES = 79.0
+"""The inter-ocular distance of children of five years in millimetres: 88.1 % of that of adults (L. G. Farkas et al.,
+"Growth patterns in the orbital region", Cleft Palate-Craniofacial Journal 29, 1992)."""
 NARROWER = 0.025
 """By how much half the lower arch is narrower than half the upper one."""
+
+
+@dataclass(frozen=True)
+class Dentition:
+    """Mean sizes of teeth (S. J. Nelson, "Wheeler's Dental Anatomy, Physiology and Occlusion").
+
+    Attributes:
+        widths: Of the upper and of the lower teeth, each from the midline backwards.
+        heights: Of their crowns, likewise.
+        spaces: Between any two upper and any two lower teeth.
+    """
+
+    widths: tuple[tuple[float, ...], tuple[float, ...]]
+    heights: tuple[tuple[float, ...], tuple[float, ...]]
+    spaces: tuple[float, float]
+
+
+def _of_child(*millimetres: float) -> tuple[float, ...]:
+    return tuple(length / CHILD_EYES for length in millimetres)
+
+
+PERMANENT = Dentition(
+    ((0.094, 0.072, 0.083, 0.078, 0.075, 0.11), (0.057, 0.063, 0.077, 0.078, 0.078, 0.12)),
+    ((0.108, 0.092, 0.105, 0.088, 0.078, 0.075), (0.092, 0.092, 0.105, 0.09, 0.08, 0.075)),
+    (0.0, 0.0),
+)
+"""To the first molar."""
+PRIMARY = Dentition(
+    (_of_child(6.5, 5.1, 7.0, 7.3, 8.2), _of_child(4.2, 4.1, 5.0, 7.7, 9.9)),
+    (_of_child(6.0, 5.6, 6.5, 5.1, 5.7), _of_child(5.0, 5.2, 6.0, 6.0, 5.5)),
+    # In sum 4 and 3 mm in the mean (L. J. Baume, "Physiological tooth migration and its significance for the
+    # development of occlusion", Journal of Dental Research 29, 1950).
+    (4 / 9 / CHILD_EYES, 3 / 9 / CHILD_EYES),
+)
+"""All of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +72,7 @@ class Teeth:
         heights: Of their crowns, from the edge to the gum.
         half_width: Half the width of the arch, seen from the front.
         gap: Between the two middle teeth.
+        space: Between any other two.
         rounding: How much the corners of a tooth are rounded, relative to its width; worn teeth have straight edges.
         uneven: Standard deviation of the positions of their edges.
         seed: Of these positions, and of small differences in tone.
@@ -48,6 +82,7 @@ class Teeth:
     heights: tuple[float, ...]
     half_width: float
     gap: float
+    space: float
     rounding: float
     uneven: float
     seed: int
@@ -65,11 +100,12 @@ class Mouth:
         overbite: How far they overlap the lower teeth when the lips are closed.
         rounding: See :class:`Teeth`.
         uneven: Likewise.
-        gap: Likewise, between the upper teeth.
+        gap: Likewise, between the upper teeth, in addition to the spaces of the dentition.
         warmth: Of the colour of the teeth: 0 is nearly white, 1 yellowish and darker.
         tongue: Height of the tongue above the edges of the lower teeth when the lips are closed.
         tongue_share: Share of the jaw's motion that the tongue takes.
         seed: Of what is random in it.
+        dentition: The mean sizes of the teeth.
     """
 
     width: float
@@ -84,6 +120,7 @@ class Mouth:
     tongue: float
     tongue_share: float
     seed: int
+    dentition: Dentition = PERMANENT
 
     @property
     def upper(self) -> Teeth:
@@ -96,9 +133,10 @@ class Mouth:
         return self._teeth(1, self.arch - NARROWER, 0.0, 0.6 * self.rounding, 1.2 * self.uneven)
 
     def _teeth(self, row: int, half_width: float, gap: float, rounding: float, uneven: float) -> Teeth:
-        widths = tuple(self.width * width for width in WIDTHS[row])
-        heights = tuple(self.height * height for height in HEIGHTS[row])
-        return Teeth(widths, heights, half_width, gap, rounding, uneven, 2 * self.seed + row)
+        widths = tuple(self.width * width for width in self.dentition.widths[row])
+        heights = tuple(self.height * height for height in self.dentition.heights[row])
+        space = self.dentition.spaces[row]
+        return Teeth(widths, heights, half_width, gap + space, space, rounding, uneven, 2 * self.seed + row)
 
 
 # The columns are the attributes of a mouth. The first is that of a small face: small round teeth and more gum.
@@ -114,17 +152,21 @@ BANK = (
 )
 """Mouths for faces whose lower part is short (the first four) or long, within these whose mouth is narrow (the first
 two) or wide, and within these whose nose is short or long."""
+CHILD = Mouth(1.00, 1.00, 0.285, 0.018, 0.012, 0.160, 0.0020, 0.0000, 0.00, 0.020, 0.60, 8, PRIMARY)
+"""The mouth of children: primary teeth, which are small, white and apart."""
 
 
 def choose_mouth(landmarks: Array) -> Mouth:
     """Choose the mouth of a person by the proportions of the face, always the same for the same landmarks.
 
-    Proportions tell roughly how large teeth are. They do not tell how old somebody is, and nothing else is looked at.
+    Proportions tell roughly how large teeth are, and whether they are a child's.
 
     Args:
         landmarks: (frames, 478, 3) with the mouth closed, in pixels.
     """
     face = np.median(head_pose(landmarks, canonical_face()).to_canonical(landmarks), 0)
+    if looks_like_child(face):
+        return CHILD
     lip_height = face[NOSE_BASE, 1], face[INNER_UPPER_MID, 1]
     below = face[INNER_LOWER_MID, 1], face[CHIN, 1]
     # Without the opening of the mouth between the two.

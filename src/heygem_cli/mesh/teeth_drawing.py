@@ -116,7 +116,7 @@ class _Tooth:
         radius = teeth.half_width
         share = np.clip(np.abs(x) / radius, 0, 0.999)
         place = radius * np.arcsin(share)  # along the arch
-        ends = np.cumsum((teeth.gap / 2, *teeth.widths)).astype(np.float32)
+        ends = np.cumsum((teeth.gap / 2, *(width + teeth.space for width in teeth.widths))).astype(np.float32)
         number = np.clip(np.searchsorted(ends, place) - 1, 0, len(teeth.widths) - 1)
         half = np.array(teeth.widths, np.float32)[number] / 2
         across = np.clip((place - ends[number]) / half - 1, -1, 1)
@@ -131,6 +131,9 @@ class _Tooth:
         depth = radius * (1 - np.sqrt(1 - share**2))
         lit = (0.35 + 0.65 * np.sqrt(1 - share**2)) * np.exp(-SHADE * depth) * (1 + 0.025 * tone[side, number])
         lit = lit * np.array([1.0, 0.97, 0.93, 0.9, 0.85, 0.8], np.float32)[np.minimum(number, 5)]
+        outside = ends[0] - place
+        if teeth.space:
+            outside = np.maximum(ends[number] - place, place - ends[number] - 2 * half)
         line = np.exp(-((half * (1 - np.abs(across)) / 0.0025) ** 2))
         return _Tooth(
             across=np.asarray(across, np.float32),
@@ -138,7 +141,7 @@ class _Tooth:
             crown=np.array(teeth.heights, np.float32)[number],
             lit=np.asarray(lit, np.float32),
             crevice=np.asarray(line, np.float32),
-            apart=smoothstep((ends[0] - place) / 0.004 + 0.5) * (teeth.gap > 0),
+            apart=smoothstep(outside / 0.004 + 0.5) * (teeth.gap > 0),
             inside=smoothstep((radius - np.abs(x)) / 0.03),
         )
 
