@@ -76,6 +76,17 @@ def test_rim_of_teeth_disappears(frame, landmarks, pose, lips):
     assert changed.min(0)[0] > landmarks[2, 1]  # nothing above the base of the nose
 
 
+@pytest.mark.parametrize(("closes", "share"), [(0.05, 1), (0.17, 0.5), (0.3, 0.1)])
+def test_skin_around_a_wide_open_mouth_is_drawn_with_the_lips(frame, landmarks, pose, lips, closes, share):
+    """What the warp leaves below the lip, here a dark spot, fades the further the mouth closes."""
+    output, (x, y) = frame.copy(), np.round(landmarks[17, :2] + [0, 0.08 * float(pose.scale)]).astype(int)
+    cv2.circle(planes(output)[0], (x, y), 3, [20], -1)
+    spot = np.s_[y - 2 : y + 3, x - 2 : x + 3]
+    lips.draw(output, landmarks[list(LIPS), :2], float(pose.scale), 1.0, closes)
+    left = (planes(frame)[0][spot].mean() - planes(output)[0][spot].mean()) / (planes(frame)[0][spot].mean() - 20)
+    assert left == pytest.approx(share, abs=0.2)
+
+
 def test_lips_get_the_light_of_the_frame(frame, landmarks, pose, lips):
     dim = frame.copy()
     luma = planes(dim)[0]

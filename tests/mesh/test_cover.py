@@ -317,6 +317,12 @@ def test_only_a_cover_of_the_mouth_covers_the_mouth():
     assert not covers_mouth(KnownCover(NOTHING), frame, LANDMARKS)
 
 
+def test_cover_of_the_skin_around_the_lips_counts_if_asked():
+    frame, lip = i420(PICTURE), (LANDMARKS[17, 1] - MOUTH[1]) / UNIT
+    chin = KnownCover(rectangle(-0.2, lip + 0.08, 0.2, lip + 0.3))
+    assert [covers_mouth(chin, frame, LANDMARKS, around) for around in (0, 0.02, 0.13)] == [False, False, True]
+
+
 def test_hidden_pixels_are_filled_from_their_surroundings():
     image = np.full((SIDE, SIDE, 3), (80, 120, 150), np.float32)
     hidden = np.zeros((SIDE, SIDE), np.float32)

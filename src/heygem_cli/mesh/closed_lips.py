@@ -20,6 +20,12 @@ from heygem_cli.mesh.warp import Box, polygon_mask, warp_box
 # Lengths are in inter-ocular distances unless stated otherwise.
 MARGIN = 0.03
 """Width of the skin around the lips that is drawn with them."""
+WIDE_MARGIN = 0.13
+"""Likewise where a wide open mouth closes: the skin around it is creased and in its shadow."""
+WIDE_START, WIDE_END = 0.1, 0.25
+"""How far the warp closes the mouth where the margin begins to grow, and where it is the wide one."""
+REACH = 0.27
+"""Distance from the lips up to which they are cut out."""
 SOFTNESS = 0.02
 """Standard deviation of the soft edge of the drawn region."""
 LIGHT_SIGMA = 0.08
@@ -64,8 +70,7 @@ class ClosedLips:
     def extract(frame: Frame, landmarks: Array, pose: Pose) -> ClosedLips:
         """Cut the lips out of an I420 frame with landmarks (478, 3) in pixels."""
         lips, scale = landmarks[list(LIPS), :2], float(pose.scale)
-        reach = 3 * (MARGIN + SOFTNESS) * scale
-        box = Box.around(np.concatenate([lips - reach, lips + reach]), frame, 2)
+        box = Box.around(np.concatenate([lips - REACH * scale, lips + REACH * scale]), frame, 2)
         return ClosedLips(cut_out(frame, box), np.asarray(lips - box.corner, np.float32), scale, float(pose.yaw))
 
     def shares(self, pose: Pose, before: Array, after: Array) -> Array:
@@ -82,7 +87,7 @@ class ClosedLips:
         sharp = smoothstep((self.scale / pose.scale - SCALE_START) / (SCALE_END - SCALE_START))
         return np.asarray(closes * (1 - opens) * (1 - turned) * sharp, np.float32)
 
-    def draw(self, output: Frame, lips: Array, eye_distance: float, share: float) -> None:
+    def draw(self, output: Frame, lips: Array, eye_distance: float, share: float, closes: float = 0.0) -> None:
         """Draw the lips into an I420 frame in the light of the skin around them.
 
         Args:
@@ -90,15 +95,19 @@ class ClosedLips:
             lips: (40, 2) where they go, in pixels.
             eye_distance: The inter-ocular distance in pixels.
             share: Their opacity, 0 … 1.
+            closes: How far the mouth of the frame closes, in inter-ocular distances.
         """
-        reach = (MARGIN + 3 * SOFTNESS) * eye_distance
+        wide = float(smoothstep((closes - WIDE_START) / (WIDE_END - WIDE_START)))
+        margin = MARGIN + wide * (WIDE_MARGIN - MARGIN)
+        reach = (margin + 3 * SOFTNESS + wide * LIGHT_SIGMA) * eye_distance
         step = max(2, int(eye_distance / GRID_NODES) // 2 * 2)
         # The box ends at a multiple of the step, which must not cut the soft edge off.
         box = Box.around(np.concatenate([lips - reach, lips + reach + step]), output, step)
         if not box.width or not box.height:
             return
-        mask, below = lips_coverage(lips, box, eye_distance), cut_out(output, box)
-        drawn = match_light(self._place(lips, box, step), below, rim_coverage(lips, box), LIGHT_SIGMA * eye_distance)
+        mask, below = lips_coverage(lips, box, eye_distance, margin), cut_out(output, box)
+        hidden = np.maximum(rim_coverage(lips, box), wide * mask)
+        drawn = match_light(self._place(lips, box, step), below, hidden, (1 + wide) * LIGHT_SIGMA * eye_distance)
         for channel, (plane, old) in enumerate(zip(planes(output), planes(below), strict=True)):
             opacity = share * (mask[::2, ::2] if channel else mask)
             size = 1 if channel == 0 else 2
@@ -131,12 +140,12 @@ def cut_out(frame: Frame, box: Box) -> Frame:
     return np.asarray(np.concatenate(parts).reshape(box.height * 3 // 2, box.width))
 
 
-def lips_coverage(lips: Array, box: Box, eye_distance: float) -> Array:
-    """Return the soft mask (height, width), 0 … 1, of lip points (40, 2) in pixels and :data:`MARGIN` around them."""
+def lips_coverage(lips: Array, box: Box, eye_distance: float, margin: float = MARGIN) -> Array:
+    """Return the soft mask (height, width), 0 … 1, of lip points (40, 2) in pixels and a margin around them."""
     outline = np.round((lips[[*OUTER_TOP, *OUTER_BOTTOM[-2:0:-1]]] - box.corner) * 16).astype(np.int32)
     mask = np.zeros((box.height, box.width), np.uint8)
     cv2.fillPoly(mask, [outline], [255], cv2.LINE_AA, 4)
-    thickness = max(1, round(2 * MARGIN * eye_distance))
+    thickness = max(1, round(2 * margin * eye_distance))
     cv2.polylines(mask, [outline], isClosed=True, color=[255], thickness=thickness, shift=4)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), SOFTNESS * eye_distance), np.float32) / 255
 

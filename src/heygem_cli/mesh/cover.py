@@ -321,10 +321,14 @@ def fade(share: float) -> float:
     return float(1 - smoothstep((share - FADE_START) / (FADE_END - FADE_START)))
 
 
-def covers_mouth(network: CoverNetwork, frame: Frame, landmarks: Array) -> bool:
-    """Return whether anything covers the mouth of a single frame, see :meth:`CoverFinder.find`."""
+def covers_mouth(network: CoverNetwork, frame: Frame, landmarks: Array, around: float = 0.0) -> bool:
+    """Return whether anything covers the mouth of a single frame, see :meth:`CoverFinder.find`.
+
+    ``around`` is the width of the skin around the lips that counts, too, in inter-ocular distances.
+    """
     (cover,) = CoverFinder(network).find([frame], [0], landmarks[None], head_pose(landmarks[None], canonical_face()))
     if not cover:
         return False
     points = landmarks[:, :2] @ cover.matrix[:, :2].T + cover.matrix[:, 2]
-    return bool((cover.opacity[lips_mask(points)] > SOLID).any())
+    mouth = cv2.dilate(lips_mask(points).astype(np.uint8), _disc(round(around * SCALE)))
+    return bool((cover.opacity[mouth > 0] > SOLID).any())

@@ -14,7 +14,7 @@ from heygem_cli.face.geometry import LIPS, Array, canonical_face, head_pose
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame, VideoInfo, planes
-from heygem_cli.mesh.closed_lips import ClosedLips, seam_contrast
+from heygem_cli.mesh.closed_lips import WIDE_MARGIN, ClosedLips, seam_contrast
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.cover import covers_mouth
 from heygem_cli.mesh.cover_network import CoverNetwork
@@ -82,7 +82,8 @@ def _look(
             for number, group in enumerate(groups)
             if index in group and (number not in sharpest or sharpness > sharpest[number][0])
         ]
-        if not (better or index in shut) or covers_mouth(network, frame, landmarks):
+        around = WIDE_MARGIN if index in shut else 0.0
+        if not (better or index in shut) or covers_mouth(network, frame, landmarks, around):
             continue
         for number in better:
             sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)

@@ -190,9 +190,10 @@ class FaceRenderer:
 
     def _draw_lips(self, drawing: Drawing) -> None:
         """Draw the person's closed lips over those of a warped face, if they are seen."""
-        lips, shape = self.pictures.lips, drawing.shape
+        lips, shape, targets = self.pictures.lips, drawing.shape, drawing.shape.targets
         if lips is not None and shape.lips_share > MIN_SHARE:
-            lips.draw(drawing.output, shape.targets.lips, shape.eye_distance, shape.lips_share)
+            closes = float(targets.opening_before - targets.opening)
+            lips.draw(drawing.output, targets.lips, shape.eye_distance, shape.lips_share, closes)
 
     def _opening(self, drawing: Drawing) -> Opening | None:
         """Return the opening between the lips of a warped face, None if nothing of it is seen."""
