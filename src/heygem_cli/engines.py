@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from heygem_cli.errors import HeygemError, InputError, did_you_mean
+from heygem_cli.errors import HeygemError, InputError, NotCapableError, did_you_mean
 from heygem_cli.job import Inputs, ProgressCallback, RenderJob, RenderResult
 from heygem_cli.option_fields import Declared, declared, value_of
 from heygem_cli.options import HEYGEM_PACE, EngineOptions, RenderOptions
@@ -67,10 +67,21 @@ class EngineEntry:
     pace: float = 10
 
 
+def _ffmpeg_problems() -> list[HeygemError]:
+    """Return why there is no ffmpeg, with which every engine reads and writes."""
+    from heygem_cli.media.ffmpeg import find_ffmpeg
+
+    try:
+        find_ffmpeg()
+    except NotCapableError as error:
+        return [error]
+    return []
+
+
 def _mesh_problems(_options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.mesh.models import model_problems
 
-    return model_problems()
+    return [*_ffmpeg_problems(), *model_problems()]
 
 
 def _mesh_identity(_options: EngineOptions) -> str:
@@ -88,7 +99,7 @@ def _load_mesh(options: EngineOptions, settings: Settings) -> Engine:
 def _heygem_problems(options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.heygem.local.locate import problems
 
-    return problems(options, os.environ)
+    return [*_ffmpeg_problems(), *problems(options, os.environ)]
 
 
 def _heygem_identity(options: EngineOptions) -> str:
@@ -106,7 +117,7 @@ def _load_heygem(options: EngineOptions, _settings: Settings) -> Engine:
 def _service_problems(options: EngineOptions) -> list[HeygemError]:
     from heygem_cli.heygem.service.engine import service_problems
 
-    return service_problems(options)
+    return [*_ffmpeg_problems(), *service_problems(options)]
 
 
 def _service_identity(_options: EngineOptions) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from heygem_cli.engines import Engine, check_options, find_engine
 from heygem_cli.errors import HeygemError, InputError, current_folder_error, plural, printable
 from heygem_cli.job import Inputs, Progress, ProgressCallback, RenderJob, RenderResult, Speaker
+from heygem_cli.media.ffmpeg import find_ffmpeg
 from heygem_cli.media.mix import mixed
 from heygem_cli.media.output_format import OutputFormat, output_format
 from heygem_cli.media.part import cut_audio, cut_audios, cut_video, half_size
@@ -257,6 +258,7 @@ class Pipeline:
             NotCapableError: It does not work here.
         """
         if name not in self._engines:
+            find_ffmpeg()  # without it, an engine that has loaded would fail at every job
             self._engines[name] = find_engine(name).load(self._options, self._settings)
         return self._engines[name]
 

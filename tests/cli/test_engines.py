@@ -43,6 +43,12 @@ def test_engines_without_a_heygem(tmp_path):
         assert all(problem["message"] and problem["hint"] for problem in each["problems"])
 
 
+def test_no_engine_is_ready_without_an_ffmpeg_that_works(tmp_path):
+    engines = engines_json(cwd=tmp_path, IMAGEIO_FFMPEG_EXE="/bin/false")
+    assert [codes(each)[0] for each in engines.values()] == ["no-ffmpeg"] * 3
+    assert engines["mesh"]["problems"][0]["hint"] == "Unset IMAGEIO_FFMPEG_EXE, which names it"
+
+
 def test_table_shows_problems_and_remedies(tmp_path):
     done = run("--url", "http://127.0.0.1:9", cwd=tmp_path)
     lines = done.stdout.splitlines()

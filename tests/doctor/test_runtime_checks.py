@@ -220,7 +220,7 @@ def test_ffmpeg_is_not_found(monkeypatch):
         finding = runtime_checks.ffmpeg(INPUTS, probes.ffmpeg(INPUTS))
     finally:
         find_ffmpeg.cache_clear()
-    assert (finding.status, finding.found) == ("fail", "does not run: ffmpeg was not found")
+    assert (finding.status, finding.found) == ("fail", "cannot be used: ffmpeg was not found")
     assert "install --force-reinstall imageio-ffmpeg" in finding.fix
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from heygem_cli.cli.serve import _with_api
 from heygem_cli.locks import FileLock
+from serve_program import free_port
 
 ALL = "0.0.0.0"  # noqa: S104 - it is refused
 
@@ -51,6 +52,13 @@ def test_port_in_use_is_an_error(tmp_path):
         done = serve("--folder", str(tmp_path), "--port", str(other.getsockname()[1]))
     assert done.returncode == 2
     assert "is in use" in done.stderr
+
+
+def test_ffmpeg_that_does_not_work_ends_the_server(tmp_path):
+    done = serve("--folder", str(tmp_path), "--port", str(free_port()), IMAGEIO_FFMPEG_EXE="/bin/false")
+    assert done.returncode == 4
+    problem = "/bin/false: this is no ffmpeg that works: it says nothing. Unset IMAGEIO_FFMPEG_EXE"
+    assert problem in done.stderr.splitlines()[-1]
 
 
 def test_second_server_on_a_folder_is_refused(tmp_path):

@@ -167,7 +167,7 @@ def ffmpeg(_inputs: Inputs, result: ProbeResult) -> Finding:
     fix = "python -m pip install --force-reinstall imageio-ffmpeg; unset IMAGEIO_FFMPEG_EXE"
     why = "heygem cannot read or write video"
     if result.failure:
-        return fail(f"does not run: {result.failure}", why, fix)
+        return fail(f"cannot be used: {result.failure}", why, fix)
     encoders = {line.split()[1] for line in result.stdout.splitlines() if len(line.split()) > 1}
     missing = [name for name in ("libx264", "aac") if name not in encoders]
     if missing:

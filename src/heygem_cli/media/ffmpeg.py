@@ -33,15 +33,38 @@ def find_ffmpeg() -> str:
     """Return the path of ffmpeg: ``IMAGEIO_FFMPEG_EXE``, else the one inside imageio-ffmpeg, else one in ``PATH``.
 
     Raises:
-        NotCapableError: ``no-ffmpeg``.
+        NotCapableError: ``no-ffmpeg``: there is none, or it is one that cannot be used.
     """
     named = os.environ.get("IMAGEIO_FFMPEG_EXE", "")
-    if "/" in named:  # one that does not work is an error, and nothing else is used instead
-        return named
-    found = find_program(named) if named else _bundled_ffmpeg() or find_program("ffmpeg")
+    if not named and (bundled := _bundled_ffmpeg()):
+        return bundled
+    hint = "Unset IMAGEIO_FFMPEG_EXE, which names it" if named else _INSTALL_FFMPEG
+    # A path that does not work is an error, and nothing else is used instead.
+    found = named if "/" in named else find_program(named or "ffmpeg")
     if found is None:
-        raise NotCapableError("no-ffmpeg", "ffmpeg was not found", hint=_INSTALL_FFMPEG)
+        raise NotCapableError("no-ffmpeg", "ffmpeg was not found", hint=hint)
+    _check_works(found, hint)
     return found
+
+
+def _check_works(program: str, hint: str) -> None:
+    """Check a program that anybody may have built."""
+    command = [program, "-hide_banner", "-encoders"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it hangs"
+        message = f"ffmpeg cannot be started ({reason})"
+        raise NotCapableError("no-ffmpeg", message, hint=hint, path=program) from error
+    if done.returncode > 0:  # if it was killed, that says nothing of it
+        *_, reason = ["", *done.stderr.decode("utf-8", "replace").splitlines()]
+        message = f"this is no ffmpeg that works: {reason or 'it says nothing'}"
+        raise NotCapableError("no-ffmpeg", message, hint=hint, path=program)
+    words = done.stdout.decode("utf-8", "replace").split()
+    missing = [name for name in ("libx264", "aac") if name not in words]
+    if missing and not done.returncode:
+        message = f"this ffmpeg was built without the encoder {missing[0]}"
+        raise NotCapableError("no-ffmpeg", message, hint=hint, path=program)
 
 
 def _bundled_ffmpeg() -> str | None:
