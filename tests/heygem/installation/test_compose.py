@@ -212,7 +212,7 @@ def test_unsupported_layout_is_refused(text):
     ("data", "code"),
     [
         (b"services: [", "not-yaml"),
-        (b"\x80", "not-yaml"),
+        (b"\x80", "not-utf-8"),
         (b"a: !unknown b", "not-yaml"),
         (b"", "no-services"),
         (b"services: []", "no-services"),
@@ -223,3 +223,26 @@ def test_not_a_compose_file(data, code):
     with pytest.raises(InputError, match=r"docker-compose\.yml") as caught:
         compose.parse(data, FILE)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("encoding", "mark"), [("utf-16-le", "\ufeff"), ("utf-16-be", "\ufeff"), ("utf-8", "\ufeff")])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_encodings_of_windows_are_kept(encoding, mark, newline):
+    """PowerShell writes UTF-16, which Docker reads."""
+    text = mark + ("# 注释\n" + WITHOUT).replace("\n", newline)
+    (service,) = compose.parse(text.encode(encoding), FILE)
+    assert (service.name, service.small) == ("heygem", True)
+    edited = compose.set_shm_size(text.encode(encoding), ["heygem"], FILE).decode(encoding)
+    added = f"    shm_size: 2g{newline}"
+    assert added in edited
+    assert edited.replace(added, "", 1) == text
+
+
+@pytest.mark.parametrize(("encoding", "said"), [("gbk", "GB18030"), ("utf-16-le", "UTF-16")])
+def test_encoding_that_docker_cannot_read(encoding, said):
+    data = ("# 注释\n" + COMPOSE).encode(encoding)
+    with pytest.raises(InputError) as caught:
+        compose.parse(data, FILE)
+    assert (caught.value.code, caught.value.path) == ("not-utf-8", FILE)
+    assert "Docker cannot read it" in caught.value.message
+    assert f"iconv -f {said}" in caught.value.hint

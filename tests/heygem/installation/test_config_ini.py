@@ -103,3 +103,10 @@ def test_any_value_on_one_line_can_be_replaced(value):
 def test_impossible_edit_is_refused(text):
     with pytest.raises(ValueError, match="temp_dir"):
         config_ini.set_value(text, "temp", "temp_dir", "./x")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_every_end_of_a_line_that_python_knows(newline):
+    """HeyGem opens the file as text; what one of them hides is what the clean-up deletes."""
+    config = config_ini.parse("; 注释\n[temp]\ntemp_dir = ./\nclean_switch = 1\n".replace("\n", newline).encode(), FILE)
+    assert (config.get("temp", "temp_dir"), config.get("temp", "clean_switch")) == ("./", "1")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from heygem_cli.errors import InputError
-from heygem_cli.heygem.installation.files import check_lines
+from heygem_cli.heygem.installation.files import UTF16_MARKS, check_lines, decode_utf8
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -82,8 +82,9 @@ def parse(data: bytes, path: Path) -> list[Service]:
     import yaml
 
     check_lines(data, path)
+    text = decode_utf8(data, path, "Docker") if _codec(data) == "utf-8" else data.decode(_codec(data), "replace")
     try:
-        content = yaml.safe_load(data.decode("utf-8-sig"))
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:  # a date may be impossible
         reason = " ".join(str(error).split())[:200]
         raise InputError("not-yaml", f"not a YAML file: {reason}", path=path, hint="Correct it") from error
@@ -92,6 +93,11 @@ def parse(data: bytes, path: Path) -> list[Service]:
         message = "not a compose file: it has no services"
         raise InputError("no-services", message, path=path, hint="Name the right file with --compose")
     return [_service(str(name), body if isinstance(body, dict) else {}) for name, body in services.items()]
+
+
+def _codec(data: bytes) -> str:
+    """Return the encoding of a compose file: UTF-16 has a byte-order mark, as PowerShell writes it."""
+    return next((codec for mark, codec in UTF16_MARKS if data.startswith(mark)), "utf-8")
 
 
 def heygem_services(services: list[Service]) -> list[Service]:
@@ -128,14 +134,14 @@ def set_shm_size(data: bytes, names: list[str], path: Path) -> bytes:
     """
     import yaml
 
-    text = data.decode("utf-8")
+    text = data.decode(_codec(data))
     root = yaml.compose(text, yaml.SafeLoader)
     services = _child(root, "services")
     # A set, because services that are aliases of one block need the same edit.
     edits = {_edit(_child(services, name), name, text, path) for name in names}
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    return text.encode()
+    return text.encode(_codec(data))
 
 
 def _edit(node: Node | None, name: str, text: str, path: Path) -> tuple[int, int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import configparser
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from heygem_cli.heygem.installation.files import (
     check_folder,
     check_lines,
     check_regular,
+    decode_utf8,
     exists,
     is_file,
     matches,
@@ -64,17 +66,12 @@ def parse(data: bytes, path: Path) -> Config:
         InputError: The file is not UTF-8, not an INI file, or has a line that is too long.
     """
     check_lines(data, path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        encoding = "UTF-16" if b"\0" in data else "GB18030"
-        hint = f"Save it as UTF-8, e.g.: iconv -f {encoding} -t UTF-8 {path.name} > {path.name}.new"
-        raise InputError("not-utf-8", "not UTF-8, so HeyGem cannot read it", path=path, hint=hint) from error
+    text = decode_utf8(data, path, "HeyGem").removeprefix("\ufeff")
     if "\0" in text:  # no path may contain it
         raise InputError("not-ini", "HeyGem cannot use it: it contains a zero byte", path=path, hint="Correct it")
     parser = configparser.ConfigParser()
     try:
-        parser.read_string(text)
+        parser.read_file(io.StringIO(text, newline=None))  # a carriage return ends a line, too
         values = {section: dict(parser.items(section)) for section in parser.sections()}
     except configparser.Error as error:
         message = str(error).replace("\n", " ").replace("'<string>', ", "")

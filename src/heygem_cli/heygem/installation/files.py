@@ -20,7 +20,7 @@ MAX_LINE = 10_000
 """The size limit of a line of a configuration file in bytes: what parses them can take a minute for a longer one."""
 
 _MOVE = "Move it out of the way"
-_BOMS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+UTF16_MARKS = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 def read_small(path: Path) -> bytes:
@@ -144,6 +144,25 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def decode_utf8(data: bytes, path: Path, reader: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        data: Its bytes.
+        path: The file, for the error.
+        reader: The program that reads it.
+
+    Raises:
+        InputError: ``not-utf-8``.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        encoding = "UTF-16" if b"\0" in data else "GB18030"
+        hint = f"Save it as UTF-8, e.g.: iconv -f {encoding} -t UTF-8 {path.name} > {path.name}.new"
+        raise InputError("not-utf-8", f"not UTF-8, so {reader} cannot read it", path=path, hint=hint) from error
+
+
 def decode_lossless(data: bytes, path: Path) -> tuple[str, str]:
     """Return the text of a file and its codec, so that ASCII parts can be edited without changing any other byte.
 
@@ -155,7 +174,7 @@ def decode_lossless(data: bytes, path: Path) -> tuple[str, str]:
     check_lines(data, path)
     if b"\0" not in data:
         return data.decode("latin-1"), "latin-1"
-    codec = next((codec for bom, codec in _BOMS if data.startswith(bom)), _utf16_without_bom(data))
+    codec = next((codec for bom, codec in UTF16_MARKS if data.startswith(bom)), _utf16_without_bom(data))
     try:
         if codec and "\0" not in (text := data.decode(codec)):
             return text, codec
