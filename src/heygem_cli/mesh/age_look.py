@@ -13,7 +13,7 @@ IRISES = ((469, 471), (470, 472)), ((474, 476), (475, 477))
 CHILD_NOSE = 3.75
 """Diameters of the iris, about 44 mm, below which a nose is a child's.
 
-Each of 805 members of the US Congress has a longer one: 4.43 in the mean, with a standard deviation of 0.25.
+One of 805 members of the US Congress has a shorter one; the mean is 4.43, with a standard deviation of 0.25.
 """
 
 
@@ -26,7 +26,7 @@ def looks_like_child(face: Array) -> bool:
     nose length, nasal protrusion, and philtrum length from birth to 97 years", Am. J. Med. Genetics 111, 2002).
     Neither depends on the colour of the skin, on wrinkles, or on the light.
 
-    Measured on UTKFace, of which nothing was used to choose the limit: 5 of 1,264 adults are taken for children, at
+    Measured on UTKFace, which did not choose the limit: 5 of 1,264 adults are taken for children, at
     most 2 in each of its five groups of origin; of children, 94 % from 2 to 3 years, 69 % from 4 to 6, 35 % from 7 to
     9, and 9 % from 13 to 15.
 
