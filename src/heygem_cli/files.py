@@ -158,13 +158,14 @@ class OwnOutputs:
             raise
 
 
-def write_atomically(path: Path, content: bytes, *, like: Path | None = None) -> None:
+def write_atomically(path: Path, content: bytes, *, like: Path | None = None, mode: int | None = None) -> None:
     """Write a file so that it has either its old content or the new one, whenever the process or the machine dies.
 
     Args:
         path: The file to create or replace.
         content: The whole new content.
         like: A file whose owner, mode and extended attributes the new one gets.
+        mode: Its mode, whatever the umask.
 
     Raises:
         OSError: The file cannot be written; what was there is unchanged.
@@ -174,6 +175,8 @@ def write_atomically(path: Path, content: bytes, *, like: Path | None = None) ->
             file.write(content)
         if like is not None:
             _copy_attributes(like, part)
+        if mode is not None:
+            os.fchmod(part.descriptor, mode)
         publish(part, path)
     sync_folder(path.parent)
 

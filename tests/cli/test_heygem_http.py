@@ -15,6 +15,7 @@ from heygem_cli.media.probe_audio import probe_audio
 from heygem_cli.media.probe_video import probe_video
 from heygem_service import FAILED, REFUSED, Service
 from media_factory import make_audio, make_video
+from messages import without_progress
 from portrait import make_face_video, make_voice, scene
 
 CODES = {
@@ -112,7 +113,7 @@ def test_render_succeeds_and_cleans_up(serve, heygem):
     service = serve("busy", "busy", "ok")
     done = heygem("render", *options(service, "--json"))
     result = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, without_progress(done.stderr)) == (0, "")
     assert (result["engine"], result["frames"]) == ("heygem-http", 10)
     assert (result["provider"], result["frames_with_face"]) == (None, None)
     assert set(result["seconds"]) == {"prepare", "start", "render"}

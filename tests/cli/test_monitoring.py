@@ -26,6 +26,7 @@ from heygem_tree import (
     STARTED,
     make_installation,
 )
+from serve_program import wait_for
 
 PAGE = Path(__file__).parents[2] / "docs/doctor.md"
 HEYGEM = [sys.executable, "-m", "heygem_cli"]
@@ -63,10 +64,13 @@ def metrics(path):
 
 
 def test_watch_prints_changes_only(home):
-    command = [*HEYGEM, "doctor", "--home", str(home), "--only", "log", "--watch", "1", "--json"]
+    written = home.parent / "heygem.prom"  # after each round
+    command = [*HEYGEM, "doctor", "--home", home, "--only", "log", "--watch", "1", "--json", "--prometheus", written]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        time.sleep(4)  # several rounds without a line
+        for _ in range(2):  # rounds without a line
+            wait_for(written.exists)
+            written.unlink()
         (home / LOG).write_text(BLOCKED["old"])
         blocked = json.loads(process.stdout.readline())
         (home / LOG).write_text(HEALTHY["old"])

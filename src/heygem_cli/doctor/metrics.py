@@ -36,8 +36,7 @@ def write_metrics(path: Path, results: Sequence[CheckResult], inputs: Inputs) ->
     for name, text, samples in _measured(inputs):
         metrics[name] = (text, samples)
     content = "".join(_format(f"heygem_{name}", text, samples) for name, (text, samples) in metrics.items())
-    write_atomically(path, content.encode())
-    path.chmod(0o644)  # node-exporter is another user
+    write_atomically(path, content.encode(), mode=0o644)  # node-exporter is another user
 
 
 def _format(name: str, text: str, samples: Iterable[Sample]) -> str:

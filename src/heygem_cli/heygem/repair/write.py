@@ -27,9 +27,10 @@ def apply(edit: Edit, now: datetime) -> Path | None:
         if edit.folder is not None:
             _create_folder(edit.folder)
         backup = None if edit.before is None else _back_up(edit.path, edit.before, now)
-        write_atomically(edit.path, edit.after, like=None if edit.before is None else edit.path)
         if edit.before is None:
-            edit.path.chmod(0o644)  # whatever our umask: HeyGem may run as another user
+            write_atomically(edit.path, edit.after, mode=0o644)  # HeyGem may run as another user
+        else:
+            write_atomically(edit.path, edit.after, like=edit.path)
     except OSError as error:
         hint = "Run as the owner of the installation, and check the free disk space"
         why = error.strerror or str(error)
