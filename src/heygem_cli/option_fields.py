@@ -112,9 +112,11 @@ class Declared:
         if self.type is bool:
             return self._one_of(text.lower(), _BOOLEANS)
         if self.type in (int, float):
-            number = r"[0-9]{1,15}" if self.type is int else r"[0-9]{1,15}(\.[0-9]{1,15})?"
+            # Tables write 18.0 for a whole number if the column has empty cells.
+            number = rf"[0-9]{{1,15}}(\.{'0' if self.type is int else '[0-9]'}{{1,15}})?"
             if not re.fullmatch(number, text) or not self._in_range(float(text)):
                 raise ValueError(f"{text!r} is not {self._range()}")
+            return self.type(float(text))
         return self.type(text)
 
     def _one_of(self, text: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401

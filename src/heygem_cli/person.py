@@ -46,8 +46,9 @@ def parse_person(text: str) -> Person:
     for rule in typing.get_args(Rule):
         if cleaned == rule:
             return Person(rule)
-    if re.fullmatch(r"[0-9]{1,3}", cleaned) and int(cleaned) >= 1:
-        return Person(None, number=int(cleaned))
+    number = re.fullmatch(r"([0-9]{1,3})(?:\.0)?", cleaned)  # of a table whose column has empty cells
+    if number and int(number[1]) >= 1:
+        return Person(None, number=int(number[1]))
     if point := re.fullmatch(r"(\d+(?:\.\d+)?)\s*[,x]\s*(\d+(?:\.\d+)?)", cleaned):
         return Person(None, point=(float(point[1]), float(point[2])))
     if re.search(r"\.[a-z]\w*\s*$", text, re.IGNORECASE):

@@ -76,10 +76,21 @@ def test_spaces_around_an_output_are_no_part_of_its_id():
     assert row.id == "out/x"
 
 
+def test_whole_numbers_of_a_table_whose_column_has_empty_cells():
+    (row,), problems = rows_of({"crf": "18.0", "audio_track": "2.000", "person": "1.0", "loop": "hold"})
+    assert problems == []
+    options = row.job.options
+    assert (options.encode.crf, options.audio_track, options.person) == (18, 2, Person(None, number=1))
+    assert isinstance(options.encode.crf, int)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         ({"crf": "52"}, "column crf: '52' is not a whole number from 0 to 51"),
+        ({"crf": "18.5"}, "column crf: '18.5' is not a whole number from 0 to 51"),
+        ({"crf": "18."}, "column crf: '18.' is not a whole number"),
+        ({"person": "1.5"}, "column person: person '1.5' is not understood"),
         ({"crf": "2e1"}, "column crf: '2e1' is not a whole number"),
         ({"crf": "²"}, "column crf: '²' is not a whole number"),
         ({"loop": "never"}, "column loop: 'never' is not one of pingpong, forward, hold, none"),
