@@ -22,13 +22,12 @@ def looks_like_child(face: Array) -> bool:
 
     The iris is a ruler: it is 11.7 mm wide, with a standard deviation of 0.4 mm (F. Rüfer et al., "White-to-white
     corneal diameter", Cornea 24, 2005), and does not grow after the first year (R. C. Augusteyn et al., "Human ocular
-    biometry", Experimental Eye Research 102, 2012), while the nose grows until 18 (A. Zankl et al., "Growth charts for
-    nose length, nasal protrusion, and philtrum length from birth to 97 years", Am. J. Med. Genetics 111, 2002).
-    Neither depends on the colour of the skin, on wrinkles, or on the light.
+    biometry", Experimental Eye Research 102, 2012), while the nose still grows between 4 and 14 years ("Analysis of
+    nose growth", Otolaryngologia Polska 59, 2005). Neither depends on the colour of the skin, on wrinkles, or on light.
 
-    Measured on UTKFace, which did not choose the limit: 5 of 1,264 adults are taken for children, at
-    most 2 in each of its five groups of origin; of children, 94 % from 2 to 3 years, 69 % from 4 to 6, 35 % from 7 to
-    9, and 9 % from 13 to 15.
+    Measured on UTKFace, which did not choose the limit: 5 of 1,264 adults are taken for children, at most 2 in each of
+    its five groups of origin; of children, 94 % from 2 to 3 years, 69 % from 4 to 6, 35 % from 7 to 9, and 9 % from 13
+    to 15.
 
     Args:
         face: Landmarks (478, 3) in the canonical frame.
