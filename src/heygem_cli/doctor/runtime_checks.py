@@ -12,7 +12,7 @@ from heygem_cli.files import sha256
 
 ONNXRUNTIME = "1.18.0"
 
-_REINSTALL = "python -m pip install --force-reinstall heygem-cli"
+_REINSTALL = "python -m pip install --force-reinstall .   # in heygem's clone"
 
 
 @check("runtime.python", "Python version", probes.interpreter)
@@ -25,7 +25,7 @@ def python_version(_inputs: Inputs, result: ProbeResult) -> Finding:
     if (3, 10) <= version < (3, 13) and result.facts["implementation"] == "CPython":
         return ok(found)
     why = f"heygem supports CPython 3.10 to 3.12; onnxruntime-gpu {ONNXRUNTIME} has no wheels for later ones"
-    return fail(found, why, "python3.11 -m venv heygem-venv && heygem-venv/bin/pip install heygem-cli")
+    return fail(found, why, "python3.11 -m venv .venv && .venv/bin/pip install .   # in heygem's clone")
 
 
 @check("runtime.numpy", "numpy below 2", probes.interpreter)
