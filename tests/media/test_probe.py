@@ -48,6 +48,21 @@ def test_paths_that_are_not_files(probe, tmp_path: Path):
     assert code_of(probe, Path("/dev/null")) == "not-a-file"
 
 
+def test_a_name_in_other_case_is_suggested(tmp_path):
+    (tmp_path / "Anna.MP4").touch()
+    (tmp_path / "gone.mp4").symlink_to("nothing")
+    hints = {
+        "anna.mp4": "Did you mean Anna.MP4? Upper and lower case differ",
+        "gone.mp4": "",
+        "b\0.mp4": "",
+        "c/d.mp4": "",
+    }
+    for name, hint in hints.items():
+        with pytest.raises(InputError) as caught:
+            probe_video(tmp_path / name)
+        assert (caught.value.code, caught.value.hint) == ("not-found", hint)
+
+
 def test_unreadable_paths_have_a_remedy(tmp_path):
     loop, long = tmp_path / "loop.mp4", tmp_path / ("x" * 300)
     loop.symlink_to(loop)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from heygem_cli.errors import did_you_mean
 from heygem_cli.option_fields import declared
 from heygem_cli.options import ROW_OPTIONS, EngineOptions, RenderOptions
@@ -19,9 +21,22 @@ def column_name(text: str) -> str:
     return HIDDEN.get(name, name)
 
 
+_OTHER_NAMES = {
+    "audio": {"audio", "driving", "sound", "speech", "voice", "wav"},
+    "face": {"avatar", "image", "img", "photo", "picture", "video"},
+    "output": {"out", "output", "result"},
+}
+"""What other programs call the columns."""
+_FILLERS = {"file", "filename", "in", "input", "name", "path", "ref", "reference", "source", "src", "target", "url"}
+
+
 def unknown_column_hint(name: str) -> str:
     """Return what to do about a column that does not exist."""
     for each in (*declared(RenderOptions), *declared(EngineOptions)):
         if name in (each.name, each.flags[-1].removeprefix("--").replace("-", "_")):
             return f"It is the same for all rows: give {each.flags[-1]} on the command line"
+    words = set(re.findall("[a-z]+", name.lower())) - _FILLERS
+    for column, others in _OTHER_NAMES.items():
+        if words and words <= others:
+            return f"Call it {column}"
     return did_you_mean(name, COLUMNS, f"There are: {', '.join(COLUMNS)}")

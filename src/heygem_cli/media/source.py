@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from heygem_cli.errors import InputError
+from heygem_cli.errors import InputError, printable
 from heygem_cli.media.names import url_in
 
 
@@ -62,8 +63,26 @@ def _not_found(path: Path) -> InputError:
     if url := url_in(path):
         hint = "Download it first; in a manifest of heygem batch, audio and face may be URLs"
         return InputError("is-a-url", f"{url}: this is a URL, not a file", hint=hint)
-    hint = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
+    usual = "In a path, write / instead of \\, and no drive letter" if "\\" in str(path) else ""
+    other = _in_other_case(path)
+    hint = f"Did you mean {printable(other)}? Upper and lower case differ" if other else usual
     return InputError("not-found", "there is no such file", hint=hint, path=path)
+
+
+def _in_other_case(path: Path) -> str | None:
+    """Return the name of the file that would be found on a system where upper and lower case do not differ."""
+    try:
+        names = _names(path.parent, path.parent.stat().st_mtime_ns)
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return None
+    other = names.get(path.name.casefold())
+    return None if other == path.name else other  # the same: a link to nothing
+
+
+@functools.lru_cache(maxsize=4)
+def _names(folder: Path, _changed: int) -> Mapping[str, str]:
+    """Return the names in a folder by what they are without upper case; a manifest may name thousands in vain."""
+    return {name.casefold(): name for name in os.listdir(folder)}  # noqa: PTH208 - names, not paths
 
 
 def _not_a_file(path: Path) -> InputError:
