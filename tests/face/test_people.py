@@ -67,6 +67,71 @@ def test_tracklet_that_passes_to_somebody_else_is_split(tmp_path):
     assert (spans(anna), spans(ben)) == ([(0, 16)], [(24, 47)])
 
 
+def covered_for_a_moment(move=0.0, others=()):
+    """Return a shot in whose middle a face looks different, where it moves by so many pixels, and other faces in it."""
+    kinds = [ANNA, ANNA, ANNA, BEN, BEN, ANNA, ANNA]
+    return shot(
+        *[
+            [face(0, kinds[k // 8] if k % 8 == 0 else None, x=100 + (move if 24 <= k < 40 else 0)), *others]
+            for k in range(56)
+        ]
+    )
+
+
+def test_face_that_looks_different_for_a_moment_remains_the_same_person(tmp_path):
+    _, people = people_of(tmp_path, covered_for_a_moment())
+    assert [spans(person) for person in people] == [[(0, 55)]]
+    assert people[0].frames == 56
+
+
+def test_face_that_looks_different_more_than_once_remains_the_same_person(tmp_path):
+    kinds = [ANNA, ANNA, BEN, BEN, ANNA, ANNA, CARL, CARL, ANNA, ANNA]
+    frames = shot(*[[face(0, kinds[k // 8] if k % 8 == 0 else None)] for k in range(80)])
+    _, people = people_of(tmp_path, frames)
+    assert [spans(person) for person in people] == [[(0, 79)]]
+
+
+def test_face_that_jumps_and_looks_different_is_somebody_else(tmp_path):
+    _, people = people_of(tmp_path, covered_for_a_moment(move=20))
+    assert [spans(person) for person in people] == [[(0, 16), (40, 55)], [(24, 32)]]
+
+
+def test_face_that_looks_different_beside_another_one_is_somebody_else(tmp_path):
+    near, far = (covered_for_a_moment(others=[face(1, x=x)]) for x in (170, 300))
+    near[0], far[0] = (shot([face(0, ANNA), face(1, CARL, x=x)])[0] for x in (170, 300))
+    _, people = people_of(tmp_path, near)
+    assert [spans(person) for person in people] == [[(0, 16), (40, 55)], [(0, 55)], [(24, 32)]]
+    _, people = people_of(tmp_path, far)
+    assert [spans(person) for person in people] == [[(0, 55)], [(0, 55)]]
+
+
+def test_face_that_looks_like_somebody_who_is_seen_elsewhere_is_that_person(tmp_path):
+    _, people = people_of(tmp_path, [*covered_for_a_moment(), *alone(1, BEN)])
+    assert [spans(person) for person in people] == [[(0, 16), (40, 55)], [(24, 32), (56, 75)]]
+
+
+def with_a_hand(picture, landmarks):
+    """Return a picture in which something striped covers the eyes and the forehead."""
+    hidden = picture.copy()
+    (left, right), (top, bottom) = landmarks[[127, 356], 0].astype(int), landmarks[[10, 197], 1].astype(int)
+    for column in range(left, right, 12):
+        cv2.rectangle(hidden, (column, top), (column + 5, bottom), (90, 120, 190), -1)
+        cv2.rectangle(hidden, (column + 6, top), (column + 11, bottom), (40, 60, 110), -1)
+    return hidden
+
+
+@pytest.mark.parametrize("hidden", [range(14, 37), range(34, 50)])
+def test_hand_at_the_forehead_makes_nobody_else_of_a_person(tmp_path, hidden):
+    picture = scene(480, 360, (240, 180, 330))
+    covered = with_a_hand(picture, track_frame(i420(picture)))
+    frames = [i420(covered if number in hidden else picture) for number in range(55)]
+    tracked = list(face_tracker().follow_in_shots((frame, not number) for number, frame in enumerate(frames)))
+    described = [face.appearance for frame in tracked for face in frame.faces if face.appearance is not None]
+    assert max(distance(described[0], each) for each in described) > 1
+    _, people = people_of(tmp_path, tracked)
+    assert [spans(person) for person in people] == [[(0, 54)]]
+
+
 def test_one_spoilt_description_does_not_split_a_tracklet(tmp_path):
     kinds = [ANNA, ANNA, BEN, ANNA, ANNA]
     frames = shot(*[[face(0, kinds[k // 8] if k % 8 == 0 else None)] for k in range(40)])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from heygem_cli.face.appearance import are_whole, distances
 from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.geometry import Array, canonical_face, head_pose
+from heygem_cli.face.shot import CLOSE
 from heygem_cli.face.track import FaceTrack, Piece
 from heygem_cli.face.video_track import VideoTrack
 
@@ -27,6 +28,8 @@ NEAR_FRAMES = 25
 """Frames within which a face that appears where another one was lost, in the same shot, is probably the same."""
 NEAR_FACTOR = 0.8
 """What their distance is multiplied by."""
+STEADY = 0.08
+"""Largest motion within a frame, relative to the face, of one that stays the same while it looks different."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class _Seen:
 def find_people(track: VideoTrack) -> tuple[SeenPerson, ...]:
     """Find the people of a face video, a pure function of its track."""
     seen = [each for tracklet in np.unique(track.row_tracklets) for each in _pieces(track, int(tracklet))]
-    people = [_describe(track, [seen[index].piece for index in group]) for group in _group(seen)]
+    people = [_describe(track, pieces) for pieces in _join_enclosed(track, seen, _group(seen))]
     least = min(MIN_FRAMES, MIN_FRAMES_SHARE * len(track))
     people = [person for person in people if person.frames >= least] or people
     people.sort(key=lambda person: (person.first, person.box.x))
@@ -125,6 +128,56 @@ def _group(seen: Sequence[_Seen]) -> list[list[int]]:
         between[:, one] = between[one]
         between[other] = between[:, other] = between[one, one] = np.inf
     return list(groups.values())
+
+
+def _join_enclosed(track: VideoTrack, seen: Sequence[_Seen], groups: Sequence[list[int]]) -> list[list[Piece]]:
+    """Join what lies between two pieces of a person in a tracklet: a hand at the forehead, or a head that leans back.
+
+    It remains someone else if that person is seen elsewhere, too, or if the face jumps or has another one near it.
+
+    Returns:
+        The pieces of each person.
+    """
+    pieces = {index: each.piece for index, each in enumerate(seen)}
+    of_group = {index: frozenset(group) for group in groups for index in group}
+    for group in groups:
+        for one, other in pairwise(sorted(group)):
+            between = frozenset(range(one + 1, other))
+            enclosed = all(of_group[index] <= between for index in between)
+            if enclosed and one in pieces and _is_one_face(track, seen[one].piece, seen[other].piece):
+                before = pieces.pop(one)
+                pieces[other] = replace(before, last=pieces[other].last)
+                for index in between:
+                    pieces.pop(index, None)
+    joined = ([pieces[index] for index in sorted(group) if index in pieces] for group in groups)
+    return [each for each in joined if each]
+
+
+def _is_one_face(track: VideoTrack, before: Piece, after: Piece) -> bool:
+    """Return whether a tracklet moves steadily from one of its pieces to another, with no other face near it."""
+    if before.tracklet != after.tracklet:
+        return False
+    first, last = before.last - NEAR_FRAMES, after.first + NEAR_FRAMES
+    start, stop = (int(row) for row in np.searchsorted(track.row_frames, [max(0, first), last + 1]))
+    frames, own = track.row_frames[start:stop], track.row_tracklets[start:stop] == before.tracklet
+    boxes = [face_box(landmarks) for landmarks in track.landmarks(start, stop - start)]
+    places = {int(frames[index]): boxes[index] for index in np.flatnonzero(own)}
+    shown = range(before.last, after.first + 1)
+    steady = all(
+        frame in places and frame + 1 in places and _moves_steadily(places[frame], places[frame + 1])
+        for frame in shown[:-1]
+    )
+    others = ((int(frames[index]), boxes[index]) for index in np.flatnonzero(~own))
+    return steady and not any(frame in places and _is_near(places[frame], box) for frame, box in others)
+
+
+def _moves_steadily(box: Box, later: Box) -> bool:
+    change = max(abs(later.x - box.x), abs(later.y - box.y), abs(later.size - box.size))
+    return change <= STEADY * box.size
+
+
+def _is_near(box: Box, other: Box) -> bool:
+    return float(np.hypot(other.x - box.x, other.y - box.y)) < CLOSE * max(box.size, other.size)
 
 
 def _distances(seen: Sequence[_Seen]) -> Array:

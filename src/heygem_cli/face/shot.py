@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from heygem_cli.face.appearance import are_whole, describe, described_points, point_distances
+from heygem_cli.face.appearance import are_whole, describe, described_points, distance, point_distances
 from heygem_cli.face.box import Box, face_box
 from heygem_cli.face.geometry import STABLE, Array
 from heygem_cli.face.outline import EVERYTHING, View, are_inside, outline
@@ -37,6 +37,8 @@ SAMPLE_INTERVAL = 12
 """Frames between two descriptions after that."""
 CLOSE_SAMPLE_INTERVAL = 2
 """Frames between two descriptions of a face close to another one, which may be taken for it."""
+UNUSUAL_SAMPLE_INTERVAL = 4
+"""Frames between two descriptions of a face that looks unlike itself: it may be covered for a moment."""
 CLOSE = 1.2
 """Distance of two faces that are close, relative to the larger one."""
 HIDING = 0.85
@@ -83,6 +85,8 @@ class _Tracklet:
         missing: Frames since it was seen.
         crowded: Frames in which another face may still be in front of it or behind it.
         whole: What it looked like when nothing hid it; None: not known yet.
+        usual: What it looked like before it began to look unlike itself; None likewise.
+        unusual: Frames in which it has looked unlike itself.
     """
 
     number: int
@@ -92,6 +96,8 @@ class _Tracklet:
     missing: int = 0
     crowded: int = 0
     whole: Array | None = None
+    usual: Array | None = None
+    unusual: int = 0
 
     @property
     def box(self) -> Box:
@@ -104,6 +110,13 @@ class _Tracklet:
         expected = self.landmarks.copy()
         expected[:, :2] += self.motion if self.crowded else 0
         return expected
+
+    def compare(self, appearance: Array) -> None:
+        """Note whether it looks unlike itself; after a while, that is what it looks like."""
+        if self.usual is None or self.unusual > LOST_FRAMES or distance(self.usual, appearance) <= 1:
+            self.usual, self.unusual = appearance, 0
+        else:
+            self.unusual = max(1, self.unusual)
 
     def move(self, landmarks: Array) -> None:
         """Move to where it was found in the next frame."""
@@ -262,12 +275,15 @@ class Shot:
 
     def _face(self, frame: Frame, tracklet: _Tracklet, seen: Sequence[_Tracklet]) -> Face:
         nearest = min((_distance(each, tracklet) for each in seen if each is not tracklet), default=np.inf)
-        interval = CLOSE_SAMPLE_INTERVAL if nearest < CLOSE else SAMPLE_INTERVAL
+        often = UNUSUAL_SAMPLE_INTERVAL if tracklet.unusual else SAMPLE_INTERVAL
+        interval = CLOSE_SAMPLE_INTERVAL if nearest < CLOSE else often
         due = tracklet.age in FIRST_SAMPLES or tracklet.age % interval == 0
         tracklet.age += 1
+        tracklet.unusual += 1 if tracklet.unusual else 0
         appearance = describe(frame, tracklet.landmarks, hidden=nearest < HIDING) if due else None
         if appearance is not None and are_whole(appearance[None])[0]:
             tracklet.whole = appearance
+            tracklet.compare(appearance)
         return Face(tracklet.number, tracklet.landmarks, appearance)
 
 

@@ -36,7 +36,7 @@ class FaceTracker:
     is missing, or if ``cuda`` is not available.
     """
 
-    version = "face-mesh/7"
+    version = "face-mesh/8"
     """Part of the cache key; changes whenever the track would."""
 
     def __init__(self, device: Device, settings: Settings) -> None:
