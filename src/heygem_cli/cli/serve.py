@@ -95,6 +95,9 @@ def prepare_gradio(folder: Path) -> None:
     os.environ["GRADIO_TEMP_DIR"] = uploads
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):  # Gradio's client, which asks nobody, does not start with some of them
+            del os.environ[name]
     tempfile.tempdir = uploads  # what arrives is written there while it arrives
 
 
