@@ -13,7 +13,7 @@ nox.options.default_venv_backend = "venv"
 def tests(session: nox.Session) -> None:
     """Run the tests against the installed package and print their coverage."""
     session.install(".[test,train]")
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs, "--cov")
+    session.run("pytest", "-n", "2", *session.posargs, "--cov")
 
 
 @nox.session

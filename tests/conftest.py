@@ -20,6 +20,13 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Of several processes (-n) each runs whole files, which share what is slow to make, in the order of the folders:
+    # sorted by their number of tests, as usual, the slowest would be among the last.
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist, config.option.loadscopereorder = "loadfile", False
+
+
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for media that are created once."""
