@@ -149,8 +149,8 @@ class Shot:
         seen: list[_Tracklet] = []
         for each in sorted(self._tracklets, key=self._depth):
             # A face that was lost is not the one that is followed beside it.
-            before = seen if each.missing else self._before(each, seen)
-            seen += [each] if self._again(frame, each, before) else []
+            in_front = seen if each.missing else self._in_front_of(each, seen)
+            seen += [each] if self._follow(frame, each, in_front) else []
         seen = self._separate(seen)
         if len(seen) < followed:
             self._lost = LOST_FRAMES
@@ -163,21 +163,21 @@ class Shot:
         self._compare(frame, seen)
         return [self._face(frame, each, seen) for each in sorted(seen, key=lambda each: each.number)]
 
-    def _again(self, frame: Frame, tracklet: _Tracklet, before: Sequence[_Tracklet]) -> bool:
+    def _follow(self, frame: Frame, tracklet: _Tracklet, in_front: Sequence[_Tracklet]) -> bool:
         """Move a face that was followed to where it is; return whether it is seen.
 
         Args:
             frame: The next frame.
             tracklet: The face.
-            before: Those in front of it.
+            in_front: Those in front of it.
         """
         expected = tracklet.expected
-        hidden = [outline(each.landmarks, HIDDEN_AROUND) for each in before]
+        hidden = [outline(each.landmarks, HIDDEN_AROUND) for each in in_front]
         if _hidden_share(expected, hidden) > HIDDEN:
             tracklet.missing += 1
             return False
         view = View(hidden, outline(expected, SEEN_AROUND) if tracklet.crowded else None)
-        landmarks = self._follow(frame, expected, view) if not tracklet.missing else None
+        landmarks = self._refine(frame, expected, view) if not tracklet.missing else None
         if landmarks is None or not face_box(landmarks).matches(tracklet.box):
             landmarks = self._finder.find_near(frame, tracklet.box, View(hidden))
         if landmarks is None or not face_box(landmarks).matches(tracklet.box):
@@ -186,7 +186,7 @@ class Shot:
         tracklet.move(landmarks)
         return True
 
-    def _follow(self, frame: Frame, expected: Array, view: View) -> Array | None:
+    def _refine(self, frame: Frame, expected: Array, view: View) -> Array | None:
         """Return the landmarks of the face that is expected at those landmarks, None if it is not near."""
         for _ in range(LOOKS):
             landmarks = self._finder.landmarks(frame, face_region(expected), view)
@@ -205,7 +205,7 @@ class Shot:
             same = [each for each in result if is_same_face(each.box, tracklet.box)]
             if not same:
                 result.append(tracklet)
-            elif len(self._before(tracklet, same)) == len(same) == 1:
+            elif len(self._in_front_of(tracklet, same)) == len(same) == 1:
                 tracklet.missing += 1
             else:
                 ended = [tracklet, *same]
@@ -242,9 +242,9 @@ class Shot:
 
     def _depth(self, tracklet: _Tracklet) -> tuple[bool, int]:
         """Return a key that sorts faces from the front to the back, and those that were lost after them."""
-        return tracklet.missing > 0, len(self._before(tracklet, self._tracklets))
+        return tracklet.missing > 0, len(self._in_front_of(tracklet, self._tracklets))
 
-    def _before(self, tracklet: _Tracklet, others: Sequence[_Tracklet]) -> list[_Tracklet]:
+    def _in_front_of(self, tracklet: _Tracklet, others: Sequence[_Tracklet]) -> list[_Tracklet]:
         """Return which of the others are in front of a face."""
         return [each for each in others if self._is_in_front(each, tracklet)]
 

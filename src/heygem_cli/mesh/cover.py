@@ -44,8 +44,8 @@ FADE_START, FADE_END = 0.65, 0.9
 """Covered shares of the lips from which the speech fades, and at which the frame is left unchanged."""
 FADE_FRAMES = 3
 """Frames within which the speech comes back."""
-GLANCE = 24
-"""Width and height of a small picture of the lower face."""
+THUMBNAIL = 24
+"""Width and height of a thumbnail of the lower face."""
 SUDDEN = 28.0
 """Levels of luma by which a place of it changes for a single frame if something may pass; in speech few places do."""
 NEARNESS = 8.0
@@ -191,7 +191,7 @@ class CoverFinder:
             opacity, kept = soften(covered), likelihood * covered
         if before is not None:
             strength = min(strength, before.strength + 1 / FADE_FRAMES)
-        self._before = _Before(view.number, view.pose, view.glance, kept, strength)
+        self._before = _Before(view.number, view.pose, view.thumbnail, kept, strength)
         return Cover(view.matrix, opacity, strength)
 
 
@@ -218,10 +218,11 @@ class _View:
         return self.network.predict(self.frame, self.matrix)
 
     @cached_property
-    def glance(self) -> Array:
-        """The luma (GLANCE, GLANCE) of the lower face."""
-        luma, matrix = planes(self.frame)[0], cover_matrix(self.pose, SCALE * GLANCE / SIDE, GLANCE)
-        return np.asarray(cv2.warpAffine(luma, matrix, (GLANCE, GLANCE), borderMode=cv2.BORDER_REPLICATE), np.float32)
+    def thumbnail(self) -> Array:
+        """The luma (THUMBNAIL, THUMBNAIL) of the lower face."""
+        luma, matrix = planes(self.frame)[0], cover_matrix(self.pose, SCALE * THUMBNAIL / SIDE, THUMBNAIL)
+        size = THUMBNAIL, THUMBNAIL
+        return np.asarray(cv2.warpAffine(luma, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class _Before:
 
     number: int
     pose: Pose
-    glance: Array
+    thumbnail: Array
     likelihood: Array
     strength: float
 
@@ -247,7 +248,7 @@ def _is_between_clear(before: _Before, view: _View, after: _View) -> bool:
         return False
     if before.likelihood.size or not is_near(view.pose, after.pose):
         return False
-    change = np.minimum(np.abs(view.glance - before.glance), np.abs(view.glance - after.glance))
+    change = np.minimum(np.abs(view.thumbnail - before.thumbnail), np.abs(view.thumbnail - after.thumbnail))
     if cv2.blur(change, (3, 3)).max() > SUDDEN:
         return False
     return find_covers(after.likelihood, after.likelihood > CERTAIN, after.points) is None
