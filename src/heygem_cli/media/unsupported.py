@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from heygem_cli.errors import InputError
@@ -22,6 +23,8 @@ _KINDS = {
     b"II*\0\x10\0\0\0CR": "a raw photograph",
 }
 """Kinds of files by how they begin."""
+_ALPHA_TRACK = re.compile(rb"auxi\0{4}urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+"""How the track of an AVIF begins that ffmpeg shows beside the colours instead of with them."""
 _TIFF = {b"II*\0": "little", b"MM\0*": "big"}
 _SUBFILE_TYPE, _DNG_VERSION = 0x00FE, 0xC612
 
@@ -34,6 +37,9 @@ def check_supported(path: Path) -> None:
     """
     with open_source(path) as file:
         head = file.read(1 << 16)
+    if head[4:8] == b"ftyp" and _ALPHA_TRACK.search(head):
+        message = "this is an animated image whose transparency is a track of its own"
+        raise InputError("unsupported-picture", message, hint="Export it as animated WebP", path=path)
     if kind := _kind(head):
         raise InputError("unsupported-picture", f"this is {kind}", hint="Export it as PNG or JPEG", path=path)
 
