@@ -8,6 +8,7 @@ import pytest
 from heygem_cli.face.geometry import LIPS, canonical_face, head_pose, interocular, mouth_opening
 from heygem_cli.media.types import planes
 from heygem_cli.mesh.controls import CHIN_FRONT, INNER_BOTTOM, JAW_WEIGHTS, OUTER_BOTTOM
+from heygem_cli.mesh.targets import compute_targets, spread_chin
 from mouth_renderer import MouthRenderer, jaw_motion, make_renderer
 from portrait import i420, measured_opening, scene, track_frame
 
@@ -154,14 +155,14 @@ def render_in_blocks(renderer, frames, landmarks, motion, strength, size):
     ]
 
 
-def shout(landmarks):
+def shout(landmarks, chin=0.2):
     """Return landmarks of a wide open mouth as the tracker gives them: the chin hardly lower, its front at the lip."""
     opened, down = landmarks.copy(), np.float32([0, interocular(landmarks)])
     rise = np.sin(np.linspace(0.1, 0.9, 9) * np.pi)[:, None]
     for row in (OUTER_BOTTOM, INNER_BOTTOM):
         opened[np.array(LIPS)[row[1:-1]], :2] += 0.4 * rise * down
     jaw = list(JAW_WEIGHTS)
-    opened[jaw, :2] += 0.2 * np.array(list(JAW_WEIGHTS.values()))[:, None] * down
+    opened[jaw, :2] += chin * np.array(list(JAW_WEIGHTS.values()))[:, None] * down
     lip = opened[17, 1]
     front = [jaw[index] for index in CHIN_FRONT[1:]]
     opened[front, 1] = lip + 0.1 * (opened[front, 1] - landmarks[17, 1])
@@ -185,3 +186,16 @@ def test_lip_of_a_wide_open_mouth_is_not_smeared_down_the_chin(landmarks):
     redness = planes(output)[2][top:bottom, x].astype(float) - 140
     assert redness[: len(redness) // 6].max() > 20  # the lip is there
     assert redness[len(redness) // 3 :].max() < 3
+
+
+@pytest.mark.parametrize("chin", [0.13, 0.16, 0.25])
+def test_skin_below_the_lip_stretches_only_so_far(frame, landmarks, chin):
+    """Where the tracker says that the chin hardly moved, it did."""
+    closed, opened = make_renderer(frame, landmarks).renderer.closed, shout(landmarks, chin)
+    targets = compute_targets(opened, head_pose(opened, canonical_face()), closed, jaw_motion(0))
+    tracked = opened[list(JAW_WEIGHTS), :2]
+    moved, lip, tip = spread_chin(tracked, targets), OUTER_BOTTOM[5], CHIN_FRONT[0]
+    after = np.linalg.norm(targets.jaw[tip] - targets.lips[lip])
+    before, said = (np.linalg.norm(points[tip] - targets.tracked[lip]) for points in (moved, tracked))
+    assert after / before == pytest.approx(min(2.2, after / said), rel=0.02)
+    assert moved[0] == pytest.approx(tracked[0])  # at the ear

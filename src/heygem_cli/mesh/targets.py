@@ -34,6 +34,9 @@ LOWER_SHARE = 0.7
 JAW_DEPTH = 0.3
 """How far the lower lip and the chin move back as the mouth opens, over the opening: the jaw turns about its hinge.
 From 0.2 to 0.4 in GRID's speakers. In a head that is raised it makes the opening look larger."""
+MAX_STRETCH = 2.2
+"""How far closing the mouth stretches the skin below the lower lip at most; where it seems to be more, the chin is
+lower than the tracker says."""
 FADE_START, FADE_END = 45.0, 65.0
 """Degrees of yaw from which the effect fades and at which it is gone."""
 UPPER_INSET, LOWER_INSET = 0.28, 0.2
@@ -220,7 +223,7 @@ def inset_inner_lips(lips: Array) -> Array:
 
 
 def spread_chin(jaw: Array, targets: Targets) -> Array:
-    """Move the front of the chin down in the frame where closing the mouth would stretch the skin below it unevenly.
+    """Move the chin down in the frame where closing the mouth would stretch the skin below it too much or unevenly.
 
     Under the lower lip of a wide open mouth, the tracker crowds these points into a narrow strip. The warp would smear
     it, and the edge of the lip in it, down the chin.
@@ -229,14 +232,16 @@ def spread_chin(jaw: Array, targets: Targets) -> Array:
         jaw: (…, jaw, 2) the landmarks of :data:`JAW_WEIGHTS` in the frame, in pixels.
         targets: Where they go.
     """
-    before, after = (
-        points[..., CHIN_FRONT, :] - lips[..., OUTER_BOTTOM[5], None, :]
-        for points, lips in ((jaw, targets.tracked), (targets.jaw, targets.lips))
-    )
-    missing = np.maximum(_shares_of_first(after) - _shares_of_first(before), 0)
-    spread = jaw.copy()
-    spread[..., CHIN_FRONT, :] += missing[..., None] * before[..., :1, :]
-    return spread
+    lip, lip_after = (lips[..., OUTER_BOTTOM[5], None, :] for lips in (targets.tracked, targets.lips))
+    after = targets.jaw[..., CHIN_FRONT, :] - lip_after
+    skin = jaw[..., CHIN_FRONT[:1], :] - lip
+    stretch = np.linalg.norm(after[..., :1, :], axis=-1) / np.maximum(np.linalg.norm(skin, axis=-1), 1e-3)
+    missing = np.clip(stretch[..., None] / MAX_STRETCH - 1, 0, 1) * skin
+    spread = jaw + np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None] * missing
+    before = spread[..., CHIN_FRONT, :] - lip
+    uneven = np.maximum(_shares_of_first(after) - _shares_of_first(before), 0)
+    spread[..., CHIN_FRONT, :] += uneven[..., None] * before[..., :1, :]
+    return np.asarray(spread, np.float32)
 
 
 def _shares_of_first(vectors: Array) -> Array:
