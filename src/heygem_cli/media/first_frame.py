@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from heygem_cli.media import arguments, ffmpeg
+from heygem_cli.media.frame_filters import is_grey
 from heygem_cli.media.hdr import parse_hdr
 from heygem_cli.media.types import ColorTags, HdrMetadata, VideoStream
 
@@ -43,7 +44,7 @@ class FirstFrame:
         sample_aspect_ratio: Width of a pixel divided by its height.
         pixel_format: ffmpeg's name of the pixel format.
         color: Colour description in the file.
-        full_range: Whether the file says that black is 0.
+        full_range: Whether black is 0.
         start: Timestamp in seconds; None if there is none.
         is_interlaced: Whether one of the first frames consists of two fields.
         is_rotated: Whether the container asks to rotate or mirror it, which has been done.
@@ -90,7 +91,8 @@ def _parse(messages: list[str]) -> FirstFrame | None:
         sample_aspect_ratio=_ratio(first["aspect"]) or Fraction(1),
         pixel_format=first["format"],
         color=ColorTags(*(_tag(color[name]) for name in ("primaries", "transfer", "matrix"))),
-        full_range=color["range"] == "pc",
+        # ffmpeg takes grey whose range is not told as full, and has written such files.
+        full_range=color["range"] == "pc" or (color["range"] != "tv" and is_grey(first["format"])),
         start=None if first["pts"] == "NOPTS" else int(first["pts"]) * Fraction(times[1]),
         is_interlaced=any(frame["fields"] in "TB" for frame in frames),
         is_rotated=any(message.startswith("Display Matrix:") for message in messages),

@@ -27,6 +27,9 @@ def frame_filters(video: VideoInfo, start: int) -> str:
     filters = [*_fit_filters(video, ":interl=-1")] if video.sizes else []
     if not video.is_rgb and video.color.matrix not in _SCALABLE:
         filters.insert(0, "setparams=colorspace=bt2020nc")  # for ffmpeg only: the pixels do not change
+    if is_grey(video.pixel_format) and not video.full_range:
+        # ffmpeg takes all grey as full range; so its levels are kept, and then said to be what they are.
+        filters += ["scale=in_range=full:out_range=full", f"format={raw_format(video)}", "setparams=range=limited"]
     if not video.is_still:
         filters += _time_filters(video)
     if video.is_interlaced:
@@ -44,6 +47,11 @@ def frame_filters(video: VideoInfo, start: int) -> str:
     if start:
         filters.append(f"trim=start_pts={start}" if is_seekable(video) else f"trim=start_frame={start}")
     return ",".join(filters)
+
+
+def is_grey(pixel_format: str) -> bool:
+    """Return whether pixels have a luma, but no chroma or transparency."""
+    return pixel_format.startswith("gray")
 
 
 def raw_format(video: VideoInfo) -> str:
