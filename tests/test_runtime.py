@@ -22,6 +22,14 @@ def test_variables_of_operators_are_read():
     assert settings == Settings(3, 2, 5, parallel=True)
 
 
+def test_openmp_threads_may_be_given_for_each_level():
+    assert read_settings({"OMP_NUM_THREADS": "4, 2"}).omp_threads == 4
+    with pytest.raises(InputError, match="OMP_NUM_THREADS='x'"):
+        read_settings({"OMP_NUM_THREADS": "x,2"})
+    with pytest.raises(InputError, match="TORCH_NUM_THREADS='4,2'"):
+        read_settings({"TORCH_NUM_THREADS": "4,2"})
+
+
 def test_defaults_are_one_thread_and_sequential():
     settings = read_settings({"OMP_NUM_THREADS": ""})
     assert (settings.omp_threads, settings.torch_threads, settings.parallel) == (1, 1, False)

@@ -67,7 +67,7 @@ def read_settings(environment: Mapping[str, str], threads: int | None = None) ->
     """
     check_address_space(threads)
     return Settings(
-        omp_threads=_whole_number(environment, "OMP_NUM_THREADS", 1, minimum=1),
+        omp_threads=_whole_number(environment, "OMP_NUM_THREADS", 1, minimum=1, levels=True),
         torch_threads=_whole_number(environment, "TORCH_NUM_THREADS", 1, minimum=1),
         onnx_threads=threads or _default_threads(),
         parallel=_whole_number(environment, "ORT_PARALLEL", 0, minimum=0) > 0,
@@ -84,10 +84,14 @@ def ffmpeg_threads() -> int:
     return processors if processors < available_processors() else 0
 
 
-def _whole_number(environment: Mapping[str, str], name: str, default: int, *, minimum: int) -> int:
+def _whole_number(
+    environment: Mapping[str, str], name: str, default: int, *, minimum: int, levels: bool = False
+) -> int:
     text = environment.get(name, "").strip()
     if not text:
         return default
+    if levels:  # OpenMP has one for each level of nested threads, after the first: 4,2
+        text = text.partition(",")[0].strip()
     if not text.isdecimal() or int(text) < minimum:
         raise InputError(
             "bad-environment",
