@@ -44,6 +44,18 @@ def parse_api(text: str) -> str:
     return text
 
 
+def parse_root_path(text: str) -> str:
+    """Read a path, with or without slashes around it; return it with the first one only, and empty for the root.
+
+    Raises:
+        InputError: ``bad-options``.
+    """
+    path = text.strip().strip("/")
+    if not re.fullmatch(r"[\w.~/-]*", path, re.ASCII):
+        raise InputError("bad-options", f"--root-path {text!r} is not a path", hint="Use a path such as /heygem")
+    return f"/{path}" if path else ""
+
+
 @dataclass(frozen=True)
 class ServeOptions:
     """How ``heygem serve`` serves."""
@@ -54,7 +66,11 @@ class ServeOptions:
     )
     port: int = run_option(7860, "The port to listen on.", metavar="PORT", minimum=1, maximum=65535, variable=False)
     root_path: str = run_option(
-        "", "The path under which a proxy shows the page, such as `/heygem`.", metavar="PATH", default_text="`/`"
+        "",
+        "The path under which a proxy shows the page, such as `/heygem`.",
+        metavar="PATH",
+        default_text="`/`",
+        parse=parse_root_path,
     )
     folder: Path | None = run_option(
         None,

@@ -144,6 +144,11 @@ def test_warnings_and_errors_are_text():
         assert ">my.wav: bad. Try again<" in page_html.error_of(error, ["/srv/uploads/0a/my.wav"], texts)
 
 
+def test_sizes_in_words():
+    sizes = {30_228: "30 kB", 100_000: "0.1 MB", 1_234_567: "1.2 MB"}
+    assert {count: page_html.size(count) for count in sizes} == sizes
+
+
 @pytest.mark.parametrize(("texts", "said"), [(EN, "Waiting: the disk of the server is full"), (ZH, "服务器的磁盘已满")])
 def test_a_job_that_waits_for_room_says_so(texts, said):
     waiting = replace(JOB, phase="queued", position=1, error={"code": "disk-full", "message": "x", "hint": "y"})

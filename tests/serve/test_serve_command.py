@@ -9,6 +9,7 @@ import pytest
 
 from heygem_cli.cli.serve import _with_api
 from heygem_cli.locks import FileLock
+from heygem_cli.serve_options import parse_root_path
 from serve_program import free_port
 
 ALL = "0.0.0.0"  # noqa: S104 - it is refused
@@ -32,6 +33,7 @@ def serve(*arguments, **environment):
         (["--api", "easy"], "--data"),
         (["--api", "other"], "--api"),
         (["--max-upload", "many"], "not understood"),
+        (["--root-path", "https://example.org/heygem"], "--root-path"),
         (["--engine", "mesj"], "mesh"),
         (["--home", "/opt/heygem"], "--home"),
         (["--host", "203.0.113.9", "--no-auth"], "--host"),
@@ -43,6 +45,13 @@ def test_wrong_options_are_errors_of_one_line(tmp_path, arguments, message):
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "folder").exists() or list((tmp_path / "folder/jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("/", ""), ("", ""), ("/heygem", "/heygem"), ("heygem/", "/heygem"), ("/a/b_c/", "/a/b_c")]
+)
+def test_root_path_with_or_without_slashes(text, path):
+    assert parse_root_path(text) == path
 
 
 def test_port_in_use_is_an_error(tmp_path):

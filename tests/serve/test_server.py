@@ -306,7 +306,7 @@ def test_unknown_task_of_the_easy_api(server):
 
 def test_jobs_survive_the_death_of_the_server_and_a_stop(tmp_path, long, short):
     first = Server(
-        tmp_path / "folder", "--api", "--root-path", "/heygem", "--allow-host", "video.example"
+        tmp_path / "folder", "--api", "--root-path", "/heygem/", "--allow-host", "video.example"
     ).wait_until_ready()
     ids = [first.submit(*long, duration="20", quality="best").json()["id"], first.submit(*short).json()["id"]]
     first.wait_for_stage(ids[0], "render")

@@ -169,9 +169,14 @@ def figures(facts: Mapping[str, Any], texts: Texts) -> dict[str, str]:
         texts.shots: facts["shots"],
         texts.shown_people: facts["people"],
         texts.work: f"{sum(facts['seconds'].values()):.1f} s ({facts['engine']})",
-        texts.size: f"{facts['bytes'] / 1e6:.1f} MB",
+        texts.size: size(facts["bytes"]),
     }
     return {name: str(value) for name, value in shown.items() if value is not None}
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in words: ``31 kB``, ``2.4 MB``."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def frames(facts: Mapping[str, Any], texts: Texts) -> str:
