@@ -38,7 +38,8 @@ def data(tmp_path_factory):
 def server(tmp_path_factory, data):
     """A server for tests that leave it as it was."""
     folder = tmp_path_factory.mktemp("serve") / "folder"
-    arguments = ("--api", "--api", "easy", "--data", str(data), "--max-upload", "2M", "--queue-size", "3", "--root-path", "/")
+    limits = ("--max-upload", "2M", "--queue-size", "3")
+    arguments = ("--api", "--api", "easy", "--data", str(data), "--root-path", "/", *limits)
     proxies = {"ALL_PROXY": "socks5://127.0.0.1:9", "http_proxy": "none", "NO_PROXY": "::1/128"}  # and none is asked
     running = Server(folder, *arguments, **proxies)
     yield running.wait_until_ready()
