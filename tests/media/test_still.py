@@ -366,27 +366,3 @@ def test_animated_webp_is_a_video(lossless: bool, tmp_path: Path):
     assert (video.is_still, video.fps, video.frames, video.width, video.height) == (False, 10, 6, *SIZE)
     levels = [(float(frame[: SIZE[1]].mean()) - 16) * 255 / 219 for frame in read_frames(video)]
     assert levels == pytest.approx([40, 100, 160, 160, 160, 220], abs=3)
-
-
-def test_animated_avif_is_a_video(tmp_path: Path):
-    """It has a still image as well, for programs that cannot play it, which is its first track."""
-    path = tmp_path / "a.avif"
-    first, *others = (plain((level, level, level)) for level in (40, 100, 160, 220))
-    first.save(path, save_all=True, append_images=others, duration=[100, 100, 300, 100], quality=100)
-    video = probe_video(path)
-    assert (video.is_still, video.fps, video.frames, video.notes) == (False, 10, 6, ())
-    levels = [(float(frame[: SIZE[1]].mean()) - 16) * 255 / 219 for frame in read_frames(video)]
-    assert levels == pytest.approx([40, 100, 160, 160, 160, 220], abs=3)
-    with pytest.raises(InputError, match="no video track 2"):
-        probe_video(path, 2)
-
-
-def test_animated_avif_with_transparency_is_an_error(tmp_path: Path):
-    """Its transparency is a track of its own: the colours of what is transparent would be shown."""
-    path = tmp_path / "a.avif"
-    first, second = (plain((*COLOR, alpha), "RGBA") for alpha in (0, 128))
-    first.save(path, save_all=True, append_images=[second], duration=100)
-    with pytest.raises(InputError, match="whose transparency is a track of its own") as caught:
-        probe_video(path)
-    assert (caught.value.code, caught.value.hint) == ("unsupported-picture", "Export it as animated WebP")
-    assert colors(probe_video(save(tmp_path / "b.avif", first)))[0] == [255, 255, 255]

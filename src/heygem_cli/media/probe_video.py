@@ -37,7 +37,7 @@ from heygem_cli.media.webp import ANIMATION_DEMUXER, animation_times
 MAX_SCANNED_PACKETS = 20_000
 """Packets that are read to find the frame rate and the sizes: ten minutes of video, in at most a second."""
 
-_IMAGE_BRANDS = frozenset({"avif", "heic", "heix", "mif1", "miaf"})
+_IMAGE_BRANDS = frozenset({"avif", "heic", "heim", "heis", "heix", "miaf", "mif1", "mif2"})
 """Kinds of MP4 that contain images."""
 
 _TILES = "g:0"

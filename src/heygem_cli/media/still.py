@@ -44,7 +44,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "PSD", "TIFF", "ICO", "ICNS")
 _ALWAYS = frozenset({"TIFF", "ICO", "ICNS", "TGA"})
 """Formats that ffmpeg reads wrongly or not at all; of most others only images with a profile are decoded here."""
 _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I;16", "I;16B", "I;16L"})
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"mif1"})
+_HEIC_BRANDS = frozenset({b"heic", b"heim", b"heis", b"heix", b"mif1", b"mif2"})
 _HEIC_HEADER = 1 << 20
 """Bytes in which the description of a HEIC file ends."""
 _ANIMATED = frozenset({"PNG", "WEBP", "AVIF"})
