@@ -6,14 +6,13 @@ from hypothesis import strategies as st
 from heygem_cli.face.geometry import CHIN, LIPS, canonical_face, head_pose
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP, OUTER_BOTTOM, OUTER_TOP
 from heygem_cli.mesh.targets import (
-    TRACKER_BIAS,
     ClosedMouth,
     close_lips,
-    compensate_tracker_bias,
     compute_targets,
     max_opening,
     opening_mask,
     swing_jaw,
+    visible_lips,
     yaw_weight,
 )
 from heygem_cli.mesh.warp import Box
@@ -102,6 +101,13 @@ def test_opening_mask_has_the_area_of_the_opening():
     assert mask.sum() == pytest.approx(12 * 50 * 2 / np.pi, rel=0.15)
 
 
+@pytest.fixture
+def as_tracked(monkeypatch):
+    """Draw lips as far apart as they are tracked."""
+    monkeypatch.setattr("heygem_cli.mesh.targets.visible_lips", lambda lips: lips)
+
+
+@pytest.mark.usefixtures("as_tracked")
 def test_closed_mouth_at_rest_does_not_move():
     targets = targets_for(0)
     assert (targets.lips == targets.tracked).all()
@@ -136,32 +142,36 @@ def test_sideways_position_of_the_mouth_is_kept():
     assert shifted == pytest.approx(straight + np.float32([4, 0]), abs=0.05)
 
 
-def compensated_opening(opened):
-    widened = compensate_tracker_bias(motion(opened))
-    return float((widened[INNER_BOTTOM, 1] - widened[INNER_TOP, 1]).max())
+def visible_opening(by):
+    return float(gaps(visible_lips(lips_apart(by))).max())
 
 
-@pytest.mark.parametrize(("opened", "more"), [(0, 0), (0.008, 0), (0.035, TRACKER_BIAS), (0.11, 0), (0.3, 0)])
-def test_narrow_openings_are_widened(opened, more):
-    assert compensated_opening(opened) == pytest.approx(opened + more, abs=1e-4)
+@pytest.mark.parametrize(("by", "visible"), [(0, 0), (2, 3.6), (5, 5 + 0.48 * 6.5), (14, 14 + 0.48 * 2)])
+def test_lips_are_seen_farther_apart_than_they_are_tracked(by, visible):
+    assert visible_opening(by) == pytest.approx(visible, abs=0.01)
 
 
-@given(st.floats(0, 0.2), st.floats(0.0005, 0.01))
-def test_compensation_is_monotonic_and_continuous(opened, by):
-    assert 0 < compensated_opening(opened + by) - compensated_opening(opened) < 3 * by
+@given(st.floats(0, 15), st.floats(0.05, 1))
+def test_visible_opening_is_monotonic_and_continuous(by, more):
+    assert 0 < visible_opening(by + more) - visible_opening(by) < 2.5 * more
 
 
-def test_compensation_moves_both_lips_and_the_chin_but_not_the_corners():
-    before = motion(0.035)
-    added = compensate_tracker_bias(before) - before
-    middle = len(INNER_TOP) // 2
-    assert added[INNER_TOP[middle], 1] < 0 < added[INNER_BOTTOM[middle], 1]
-    assert added[CHIN_ROW, 1] == pytest.approx(added[INNER_BOTTOM[middle], 1])
-    assert added[OUTER_TOP] == pytest.approx(added[INNER_TOP], abs=1e-6)
-    assert added[OUTER_BOTTOM] == pytest.approx(added[INNER_BOTTOM], abs=1e-6)
-    assert (added[[INNER_TOP[0], INNER_TOP[-1]]] == 0).all()
+@pytest.mark.parametrize("opened", [0.03, 0.08, 0.2])
+def test_mouth_that_stays_as_far_open_is_unchanged(opened):
+    landmarks = turned()
+    pose = head_pose(landmarks, canonical_face())
+    closed = pose.to_canonical(landmarks[[*LIPS, CHIN]])
+    closed[INNER_BOTTOM] = closed[INNER_TOP]
+    offsets = motion(opened)
+    offsets[OUTER_BOTTOM[1:-1]] = offsets[INNER_BOTTOM[1:-1]]
+    landmarks[[*LIPS, CHIN]] = pose.to_image(closed + offsets)
+    person = ClosedMouth(closed, np.float32([0, 0]), np.zeros((2, 41, 3), np.float32))
+    targets = compute_targets(landmarks, pose, person, offsets)
+    assert targets.lips == pytest.approx(targets.tracked, abs=0.1)
+    assert gaps(targets.lips).max() > 1.1 * gaps(landmarks[list(LIPS), :2]).max()
 
 
+@pytest.mark.usefixtures("as_tracked")
 @pytest.mark.parametrize(("pitch", "factor"), [(0, 1), (15, 1.04), (-15, 0.89)])
 def test_opening_of_a_pitched_head_is_that_of_a_turning_jaw(pitch, factor):
     angle = np.radians(pitch)
@@ -192,6 +202,7 @@ def test_effect_fades_with_yaw(yaw):
     assert weight == yaw_weight(-yaw)
 
 
+@pytest.mark.usefixtures("as_tracked")
 @pytest.mark.parametrize(("yaw", "share"), [(30, 1), (55, 0.5), (-55, 0.5), (70, 0)])
 def test_lips_move_less_as_the_head_turns(yaw, share):
     moved = np.linalg.norm(targets_for(0.1, yaw).lips - targets_for(0, yaw).tracked, axis=1).max()

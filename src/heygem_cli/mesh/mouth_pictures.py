@@ -22,7 +22,7 @@ from heygem_cli.mesh.drawn_mouth import DrawnMouth, draw_mouth
 from heygem_cli.mesh.face_light import eye_opening
 from heygem_cli.mesh.interior import Interior, extract_interior
 from heygem_cli.mesh.person import find_closed_mouths, find_open_mouths, segment_length
-from heygem_cli.mesh.targets import ClosedMouth
+from heygem_cli.mesh.targets import ClosedMouth, visible_lips
 from heygem_cli.mesh.teeth import choose_mouth
 
 LOOKS = 50
@@ -150,7 +150,7 @@ def _draw_mouth(video: VideoInfo, track: FaceTrack) -> DrawnMouth:
 
 def _extract_interior(frame: Frame, landmarks: Array) -> Interior:
     eye_distance = float(head_pose(landmarks, canonical_face()).scale)
-    return extract_interior(frame, landmarks[list(LIPS), :2], eye_distance)
+    return extract_interior(frame, visible_lips(landmarks[list(LIPS), :2]), eye_distance)
 
 
 def inner_sharpness(frame: Frame, lips: Array) -> float:

@@ -25,9 +25,7 @@ from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale
 from heygem_cli.mesh.targets import (
     ClosedMouth,
     Targets,
-    compensate_tracker_bias,
     compute_targets,
-    inset_inner_lips,
     opening_mask,
     spread_chin,
     swing_jaw,
@@ -50,7 +48,7 @@ def fit_warp(landmarks: Array, ring: Array, targets: Targets) -> Field:
     fixed = landmarks[..., FIXED, :2]
     jaw = spread_chin(landmarks[..., list(JAW_WEIGHTS), :2], targets)
     destinations = np.concatenate([targets.lips, targets.jaw, fixed, ring], -2)
-    sources = np.concatenate([inset_inner_lips(targets.tracked), jaw, fixed, ring], -2)
+    sources = np.concatenate([targets.tracked, jaw, fixed, ring], -2)
     mouth = MouthFrame.between(targets.lips[..., 0, :], targets.lips[..., 10, :])
     side = np.zeros(destinations.shape[-2], np.float32)
     side[: len(LIPS)] = LIP_SIDES
@@ -156,7 +154,7 @@ class FaceRenderer:
 
     def _shapes(self, landmarks: Array, pose: Pose, motion: Array, strength: Array) -> list[Shape]:
         """Return the shape of the face in each frame, computed together: NumPy is slow in small steps."""
-        motion = compensate_tracker_bias(self.opening_scale * motion)
+        motion = self.opening_scale * motion
         targets = compute_targets(landmarks, pose, self.closed, swing_jaw(motion), strength)
         rings = background_ring(landmarks)
         fields = fit_warp(landmarks, rings, targets)

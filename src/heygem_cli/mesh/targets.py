@@ -15,22 +15,14 @@ from heygem_cli.mesh.warp import Box, polygon_mask
 # Lengths are in inter-ocular distances, as tracked, unless stated otherwise.
 TOUCH = 0.015
 """Lips closer than this are drawn together: otherwise noise leaves a dark line between them that flickers."""
-SEAM = 0.01
+SEAM = 0.0055
 """Gap left between lips that close over an open mouth, for the shadow between them."""
-MIN_SEAM = 1.2
-"""Smallest visible gap in pixels."""
+MIN_SEAM = 0.7
+"""Smallest such gap in pixels that is seen."""
 AT_REST = 0.03
 """A closed mouth that speech opens by much less than this is left unchanged."""
 AJAR = 0.012
 """Opening from which the mouth in the frame counts as open; the tracker underestimates narrow openings."""
-TRACKER_BIAS = 0.015
-"""Amount by which the tracker, and so the network trained on it, underestimates narrow openings."""
-BIAS_START = 0.01, 0.03
-"""Openings at which the compensation sets in and is complete."""
-BIAS_END = 0.04, 0.1
-"""Openings at which the compensation begins to fade and is gone; wide openings are tracked correctly."""
-LOWER_SHARE = 0.7
-"""Share of the compensation that the lower lip and the jaw take; the upper lip takes the rest."""
 JAW_DEPTH = 0.3
 """How far the lower lip and the chin move back as the mouth opens, over the opening: the jaw turns about its hinge.
 From 0.2 to 0.4 in GRID's speakers. In a head that is raised it makes the opening look larger."""
@@ -40,7 +32,9 @@ lower than the tracker says."""
 FADE_START, FADE_END = 45.0, 65.0
 """Degrees of yaw from which the effect fades and at which it is gone."""
 UPPER_INSET, LOWER_INSET = 0.28, 0.2
-"""Share of the lip's thickness at its inner edge where the tracker may mistake teeth for lip."""
+"""Share of the lip's thickness at its inner edge where the tracker mistakes what is between the lips for lip."""
+MAX_INSET = 0.4
+"""Largest width of this edge, over the tracked opening: lips that touch have none."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,8 @@ class Targets(PerFrame):
     """Tracked and target positions of the control points that move, in pixels, of one frame or of several.
 
     Attributes:
-        tracked: (…, 40, 2) lips in the frame.
-        lips: (…, 40, 2) target positions of the lips.
+        tracked: (…, 40, 2) lips in the frame, with the inner edges that are seen, see :func:`visible_lips`.
+        lips: (…, 40, 2) target positions of the same points.
         jaw: (…, jaw, 2) target positions of the landmarks in :data:`JAW_WEIGHTS`.
         weight: (…) strength of the effect, 0 … 1.
         opening_before: (…) opening of the mouth in the frame beyond the closed one's, in inter-ocular distances.
@@ -96,25 +90,6 @@ def yaw_weight(yaw: Array | float) -> Array:
     return 1 - smoothstep((np.abs(yaw) - FADE_START) / (FADE_END - FADE_START))
 
 
-def compensate_tracker_bias(motion: Array) -> Array:
-    """Widen narrow openings by :data:`TRACKER_BIAS`.
-
-    Args:
-        motion: (…, 41, 3) offsets from the closed mouth in the canonical frame, in inter-ocular distances.
-    """
-    gap = np.maximum(motion[..., INNER_BOTTOM, 1] - motion[..., INNER_TOP, 1], 0)
-    widest = gap.max(-1, keepdims=True)
-    added = TRACKER_BIAS * _ramp(widest, BIAS_START) * (1 - _ramp(widest, BIAS_END))
-    more = added * gap / np.maximum(widest, 1e-6)
-    widened = motion.copy()
-    for row in (INNER_BOTTOM, OUTER_BOTTOM):
-        widened[..., row[1:-1], 1] += LOWER_SHARE * more[..., 1:-1]
-    for row in (INNER_TOP, OUTER_TOP):
-        widened[..., row[1:-1], 1] -= (1 - LOWER_SHARE) * more[..., 1:-1]
-    widened[..., 40, 1] += LOWER_SHARE * added[..., 0]
-    return widened
-
-
 def swing_jaw(motion: Array) -> Array:
     """Move the lower lip and the chin back as the mouth opens, see :data:`JAW_DEPTH`.
 
@@ -129,10 +104,6 @@ def swing_jaw(motion: Array) -> Array:
     return swung
 
 
-def _ramp(opening: Array, limits: tuple[float, float]) -> Array:
-    return smoothstep((opening - limits[0]) / (limits[1] - limits[0]))
-
-
 def compute_targets(
     landmarks: Array, pose: Pose, closed: ClosedMouth, motion: Array, strength: Array | float = 1.0
 ) -> Targets:
@@ -142,7 +113,7 @@ def compute_targets(
         landmarks: (…, 478, 3) in pixels.
         pose: The head poses.
         closed: The person's closed mouth.
-        motion: (…, 41, 3) offsets from it, see :func:`compensate_tracker_bias` and :func:`swing_jaw`.
+        motion: (…, 41, 3) offsets from it, see :func:`swing_jaw`.
         strength: (…) in 0 … 1, how strongly the mouth is drawn in a face from the front.
     """
     scale, down = pose.scale, pose.rotation[..., :2, 1]
@@ -166,8 +137,9 @@ def compute_targets(
     share = np.array(list(JAW_WEIGHTS.values()), np.float32)[:, None]
     jaw = landmarks[..., list(JAW_WEIGHTS), :2] + share * drop[..., None, :]
     opening = np.maximum((motion[..., INNER_BOTTOM, 1] - motion[..., INNER_TOP, 1]).max(-1), 0)
-    lips = sources + weight[..., None, None] * (destinations - sources)
-    return Targets(sources, lips, jaw, fade, opening_before, opening)
+    before, after = visible_lips(sources), visible_lips(destinations)
+    lips = before + weight[..., None, None] * (after - before)
+    return Targets(before, lips, jaw, fade, opening_before, opening)
 
 
 def max_opening(lips: Array, down: Array, closed_gaps: Array) -> Array:
@@ -208,18 +180,22 @@ def close_lips(lips: Array, down: Array, closed_gaps: Array, touch: Array | floa
     return moved
 
 
-def inset_inner_lips(lips: Array) -> Array:
-    """Move the inner line of lip points (…, 40, 2) onto the lips.
+def visible_lips(lips: Array) -> Array:
+    """Move the inner line of tracked lip points (…, 40, 2) outwards, to the inner edges of the lips that are seen.
 
-    On an open mouth the tracker places it on the edge of the teeth; the warp would then tear teeth away with the lips.
+    On an open mouth the tracker places it within the opening, on the edge of the teeth for example. The warp would then
+    tear teeth away with the lips, and what is drawn as far open as it is tracked would look less open than it was.
     """
-    inset = lips.copy()
-    gap = np.linalg.norm(lips[..., INNER_BOTTOM, :] - lips[..., INNER_TOP, :], axis=-1, keepdims=True)
-    for inner, outer, share in ((INNER_TOP, OUTER_TOP, UPPER_INSET), (INNER_BOTTOM, OUTER_BOTTOM, LOWER_INSET)):
+    visible = lips.copy()
+    for inner, other, outer, share in (
+        (INNER_TOP, INNER_BOTTOM, OUTER_TOP, UPPER_INSET),
+        (INNER_BOTTOM, INNER_TOP, OUTER_BOTTOM, LOWER_INSET),
+    ):
         outward = lips[..., outer, :] - lips[..., inner, :]
         thickness = np.maximum(np.linalg.norm(outward, axis=-1, keepdims=True), 1e-3)
-        inset[..., inner, :] += outward * np.minimum(share, 0.4 * gap / thickness)
-    return inset
+        gap = ((lips[..., inner, :] - lips[..., other, :]) * outward).sum(-1, keepdims=True) / thickness
+        visible[..., inner, :] += outward * np.minimum(share, MAX_INSET * np.maximum(gap, 0) / thickness)
+    return visible
 
 
 def spread_chin(jaw: Array, targets: Targets) -> Array:
