@@ -10,6 +10,10 @@ import cv2
 import pytest
 
 from heygem_cli.face.sheet import CELL, GAP
+from heygem_cli.serve.job import ServedJob
+from heygem_cli.serve.page import STATIC
+from heygem_cli.serve.page_html import history
+from heygem_cli.serve.texts import EN
 from heygem_cli.serve_options import ServeOptions, Size
 from media_factory import ffmpeg
 from page_actions import SHOWN, choose, open_options, says, start, wait_until_filled
@@ -361,6 +365,16 @@ def test_nothing_keeps_anybody_out(open_page, voice, interview, looks):
     page.locator("#job-result video").wait_for()
     assert violations(page) == []
     assert is_narrow(page)
+
+
+def test_a_long_state_does_not_squeeze_the_name_of_a_job(browser):
+    waiting = ServedJob("a" * 32, "queued", 1, "speech.wav", "anna.mp4", {}, 0.0, error={"code": "disk-full"})
+    css = (STATIC / "page.css").read_text(encoding="utf-8")
+    page = browser.new_page(viewport=DARK_PHONE["viewport"])
+    page.set_content(f"<style>{css}</style><div class=prose>{history([waiting], EN)}</div>")
+    assert page.locator(".history a").bounding_box()["width"] > 100
+    assert is_narrow(page)
+    page.close()
 
 
 def violations(page):
