@@ -42,11 +42,9 @@ def test_gate_stays_open_in_short_pauses() -> None:
     assert np.all(gate((SPEECH, 50), (PAUSE, 7), (SPEECH, 50)) == 1)
 
 
-def test_mouth_may_open_for_a_breath_before_the_first_speech() -> None:
-    assert np.all(gate((PAUSE, 12), (SPEECH, 50)) == 1)
-    late = gate((PAUSE, 50), (SPEECH, 50))
-    assert np.all(late[:36] == 0)
-    assert np.all(late[40:] == 1)
+def test_leading_pause_must_be_longer() -> None:
+    assert np.all(gate((PAUSE, 11), (SPEECH, 50))[:11] == 1)
+    assert np.all(gate((PAUSE, 12), (SPEECH, 50))[:6] == 0)
     assert gate((SPEECH, 50), (PAUSE, 11), (SPEECH, 50)).min() < 0.2
 
 

@@ -26,11 +26,11 @@ STEADY_RANGE = 3.0
 """Decibels within which the level of a fan or a hum stays; that of speech varies more."""
 MIN_PAUSE = 8
 """Motion frames (0.32 s). Shorter pauses are left to the network: the closures of plosives are pauses too."""
+MIN_LEADING_PAUSE = 12
+"""Motion frames (0.48 s). At the beginning of the audio a pause must be longer, since its real length is unknown and
+the lips part before speech."""
 LEAD, LAG = 4, 4
 """Motion frames by which the mouth opens before speech begins, and closes after it has ended."""
-BREATH = 12
-"""Motion frames (0.48 s) before the first speech of the audio in which the mouth may open: people part their lips to
-breathe before they speak, and the network knows how far."""
 FADE = 3
 """Motion frames that opening and closing take."""
 
@@ -60,8 +60,7 @@ def speech_gate(levels: Array) -> Array:
     gate = np.ones(len(levels), np.float32)
     for start, stop in _pauses(levels, threshold):
         closed_from = start + LAG if start else 0
-        lead = LEAD if start else BREATH
-        closed_to = stop - lead if stop < len(levels) else stop
+        closed_to = stop - LEAD if stop < len(levels) else stop
         gate[closed_from : max(closed_from, closed_to)] = 0
     kernel = np.hanning(2 * FADE + 1)[1:-1]
     padded = np.pad(gate, FADE - 1, mode="edge")
@@ -73,7 +72,11 @@ def _pauses(levels: Array, threshold: float) -> list[tuple[int, int]]:
     silent = _is_silent(levels, threshold)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
     runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(start, stop) for start, stop in runs if stop - start >= MIN_PAUSE or stop - start == len(levels)]
+    return [
+        (start, stop)
+        for start, stop in runs
+        if stop - start >= (MIN_PAUSE if start else MIN_LEADING_PAUSE) or stop - start == len(levels)
+    ]
 
 
 def _is_silent(levels: Array, threshold: float) -> npt.NDArray[np.bool_]:
