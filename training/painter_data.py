@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,10 @@ from heygem_cli.media.read import read_frames
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import SCALE, MouthCrop
 from heygem_cli.mesh.interior import MIN_OPENING, Interior, LipLines, extract_interior, fit_interiors, lip_brightness
-from heygem_cli.mesh.painter import fit_references, render_mixture
+from heygem_cli.mesh.mouth_shape import spread, tracked_shape
+from heygem_cli.mesh.open_mouths import OpenMouths
+from heygem_cli.mesh.painter import FittedMixture, fit_references
+from heygem_cli.mesh.person import PICTURES, WIDEST
 
 MIN_DISTANCE = 5
 """Frames closer than this to the target are not used as references for it."""
@@ -33,6 +36,7 @@ class Mouth:
         lips: (40, 2) in pixels of the crop.
         opening: Inner lip opening in inter-ocular distances.
         brightness: See :func:`lip_brightness`.
+        shape: (30,) see :func:`heygem_cli.mesh.mouth_shape.mouth_shape`.
         interior: The inside of the mouth, None if it is not visible.
     """
 
@@ -42,6 +46,7 @@ class Mouth:
     lips: Array
     opening: float
     brightness: float
+    shape: Array
     interior: Interior | None
 
 
@@ -49,7 +54,7 @@ def read_mouths(path: Path, tracked: Array) -> list[Mouth]:
     """Read the mouths of a clip with landmarks (frames, 478, 3) in pixels, not smoothed yet."""
     landmarks = smooth(tracked)
     openings = mouth_opening(landmarks)
-    eye_distances = head_pose(landmarks, canonical_face()).scale
+    eye_distances, shapes = head_pose(landmarks, canonical_face()).scale, tracked_shape(landmarks)
     mouths = []
     with closing(read_frames(probe_video(path), count=len(landmarks))) as frames:
         for index, frame in enumerate(frames):
@@ -57,7 +62,8 @@ def read_mouths(path: Path, tracked: Array) -> list[Mouth]:
             opening, brightness = float(openings[index]), lip_brightness(frame, lips)
             interior = extract_interior(frame, lips, eye_distance) if opening >= MIN_OPENING else None
             crop = MouthCrop.from_lips(lips, eye_distance)
-            mouths.append(Mouth(path.name, index, crop.sample(frame), crop.lips, opening, brightness, interior))
+            image, shape = crop.sample(frame), shapes[index]
+            mouths.append(Mouth(path.name, index, image, crop.lips, opening, brightness, shape, interior))
     return mouths
 
 
@@ -75,9 +81,10 @@ def copy_interior(source: Mouth, target: Mouth) -> Frame:
     return to_uint8(fit.render())
 
 
-def render_references(interiors: Sequence[Interior], mouth: Mouth) -> list[Frame]:
-    """Render the references that the program would choose for a mouth."""
-    return [to_uint8(render_mixture(mixture)) for mixture in fit_references(interiors, mouth.lips, mouth.brightness)]
+def fit_own(candidates: Sequence[Mouth], mouth: Mouth) -> list[FittedMixture]:
+    """Fit the references that the program would choose for a mouth from candidates sorted by opening."""
+    pictures = take_open_mouths(candidates)
+    return fit_references(pictures.choose(mouth.shape) if pictures else [], mouth.lips, mouth.brightness)
 
 
 def to_uint8(image: Array) -> Frame:
@@ -85,7 +92,19 @@ def to_uint8(image: Array) -> Frame:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def select_interiors(mouths: Sequence[Mouth], ranks: Iterable[float]) -> list[Interior]:
-    """Return the distinct interiors at the given quantiles, 0 … 1, of mouths sorted by opening."""
-    indices = dict.fromkeys(int(rank * (len(mouths) - 1)) for rank in sorted(ranks) if mouths)
-    return [interior for index in indices if (interior := mouths[index].interior) is not None]
+def take_open_mouths(mouths: Sequence[Mouth]) -> OpenMouths | None:
+    """Take the pictures that the program would from mouths sorted by opening, None if there are none.
+
+    The program takes the sharpest of similar ones instead of the first.
+    """
+    usable = mouths[: round(WIDEST * (len(mouths) - 1)) + 1]
+    shapes = np.array([mouth.shape for mouth in usable])
+    pictures = [
+        (usable[index].shape, interior)
+        for index in sorted(spread(shapes, PICTURES))
+        if (interior := usable[index].interior) is not None
+    ]
+    if not pictures:
+        return None
+    chosen = np.array([shape for shape, _ in pictures])
+    return OpenMouths(tuple(interior for _, interior in pictures), chosen, np.asarray(shapes.mean(0), np.float32))

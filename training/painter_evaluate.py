@@ -17,13 +17,11 @@ from heygem_cli.mesh.painter import (
     Painter,
     blur,
     extract_detail,
-    fit_references,
     paint_mask,
     render_mixture,
     visibility,
 )
-from heygem_cli.mesh.person import RANKS
-from training.painter_data import Mouth, copy_interior, reference_candidates, select_interiors, to_uint8
+from training.painter_data import Mouth, copy_interior, fit_own, reference_candidates, to_uint8
 
 MIN_OPENING = 0.03
 """Smallest inner lip opening that is scored, in inter-ocular distances."""
@@ -50,7 +48,7 @@ def most_similar(mouth: Mouth, candidates: Sequence[Mouth]) -> Mouth:
 
 def restore(painter: Painter, mouth: Mouth, candidates: Sequence[Mouth]) -> Frame:
     """Paint a mouth at the resolution of the crop, with the references that the program would choose."""
-    mixtures = fit_references(select_interiors(candidates, RANKS), mouth.lips, mouth.brightness)
+    mixtures = fit_own(candidates, mouth)
     references = [to_uint8(render_mixture(mixture)) for mixture in mixtures]
     image = blur(painter.predict(mouth.image, mouth.lips, references), DETAIL_SIGMA)
     if mixtures:

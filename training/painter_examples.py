@@ -12,10 +12,10 @@ import numpy as np
 from heygem_cli.face.geometry import Array
 from heygem_cli.media.types import Frame
 from heygem_cli.mesh.crop import CENTER, HEIGHT, WIDTH
-from heygem_cli.mesh.painter import REFERENCES, RIM, paint_mask
-from heygem_cli.mesh.person import RANKS
+from heygem_cli.mesh.open_mouths import REFERENCES
+from heygem_cli.mesh.painter import RIM, paint_mask, render_mixture
 from training.clips import speaker_of
-from training.painter_data import Mouth, reference_candidates, render_references, select_interiors
+from training.painter_data import Mouth, fit_own, reference_candidates, to_uint8
 
 Random = np.random.Generator
 
@@ -23,6 +23,8 @@ MIN_OPENING = 0.02
 """Smallest inner lip opening of an example, in inter-ocular distances."""
 DRAWS_PER_MOUTH = 2
 """Examples for each mouth, with different references."""
+KNOWN_SHARE = 0.5
+"""Share of the other frames from which the references of an example are chosen."""
 NO_REFERENCE, ONE_REFERENCE = 0.25, 0.05
 """Shares of examples without references and with the first one only."""
 
@@ -68,8 +70,8 @@ def make_examples(clips: Sequence[Sequence[Mouth]], random: Random) -> Iterator[
             if mouth.opening < MIN_OPENING or len(candidates) < 3:
                 continue
             for _ in range(DRAWS_PER_MOUTH):
-                ranks = np.clip(RANKS + random.normal(0, 0.05, len(RANKS)), 0, 1)
-                references = render_references(select_interiors(candidates, ranks), mouth)
+                known = [each for each in candidates if random.random() < KNOWN_SHARE] or candidates
+                references = [to_uint8(render_mixture(mixture)) for mixture in fit_own(known, mouth)]
                 yield PainterExample(mouth.image, mouth.lips, np.stack([references[0], references[-1]]), weight)
 
 

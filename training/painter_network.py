@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heygem_cli.mesh.crop import HEIGHT, WIDTH
-from heygem_cli.mesh.painter import REFERENCES
+from heygem_cli.mesh.open_mouths import REFERENCES
 
 CHANNELS = (16, 32, 64)
 """Channels at a half, a quarter and an eighth of the crop's resolution."""

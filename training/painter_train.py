@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heygem_cli.mesh.crop import HEIGHT, WIDTH
-from heygem_cli.mesh.painter import REFERENCES
+from heygem_cli.mesh.open_mouths import REFERENCES
 from training.fit import fit
 from training.painter_examples import Batch, PainterExample, make_batches
 from training.painter_network import Painter, compose

@@ -164,7 +164,7 @@ def test_teeth_in_a_black_and_white_photograph_have_no_colour():
 def test_nothing_of_the_mouth_is_drawn_outside_of_the_lips():
     renderer = make_renderer(FRAME, LANDMARKS, mouth=BANK[2])
     motion = jaw_motion(0.15)
-    drawn = renderer.renderer.pictures.interiors
+    drawn = renderer.renderer.pictures.inside
     black, white = (
         replace(
             drawn,

@@ -5,10 +5,13 @@ import pytest
 from heygem_cli.face.geometry import INNER_LOWER_MID, INNER_UPPER_MID, LIPS, canonical_face
 from heygem_cli.media.probe_video import probe_video
 from heygem_cli.media.types import planes
+from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.cover_network import SIDE
 from heygem_cli.mesh.drawn_mouth import DrawnMouth
 from heygem_cli.mesh.mouth_pictures import take_pictures
-from heygem_cli.mesh.person import RANKS, estimate_closed_mouth
+from heygem_cli.mesh.mouth_shape import distances, tracked_shape
+from heygem_cli.mesh.person import estimate_closed_mouth
+from heygem_cli.mesh.targets import visible_lips
 from mouth_renderer import jaw_motion, make_renderer
 from portrait import i420, make_face_video, scene, track_frame
 from tracks import face_track
@@ -45,16 +48,28 @@ def test_interior_comes_from_the_sharpest_of_similar_frames(tmp_path):
     grain = RANDOM.integers(0, 256, (400, 640, 3), np.uint8)
     blurred = cv2.GaussianBlur(grain, (0, 0), 4)
     pictures = [grain if number % 3 == 0 else blurred for number in range(75)]
-    interiors = pictures_of(tmp_path, pictures, faces(np.linspace(0.06, 0.2, 75))).interiors
-    assert len(interiors) == len(RANKS)
+    inside = pictures_of(tmp_path, pictures, faces(np.linspace(0.06, 0.4, 75))).inside
+    interiors = inside.interiors
+    assert len(interiors) == len(inside.shapes) > 5
     assert [interior.bottom.max() for interior in interiors] == sorted(interior.bottom.max() for interior in interiors)
     assert min(interior.image[..., 0].std() for interior in interiors) > 3 * blurred.std()
 
 
 def test_covered_mouth_is_no_interior(tmp_path):
     pictures, rows = [np.full((400, 640, 3), 90, np.uint8)] * 75, faces(np.linspace(0.06, 0.2, 75))
-    assert len(pictures_of(tmp_path, pictures, rows).interiors) > 1
-    assert isinstance(pictures_of(tmp_path, pictures, rows, likelihood=1).interiors, DrawnMouth)
+    assert len(pictures_of(tmp_path, pictures, rows).inside.interiors) > 1
+    assert isinstance(pictures_of(tmp_path, pictures, rows, likelihood=1).inside, DrawnMouth)
+
+
+def test_shapes_are_those_of_the_frames_that_interiors_come_from(tmp_path):
+    rows = faces(np.linspace(0.06, 0.2, 75))
+    inside = pictures_of(tmp_path, [np.full((400, 640, 3), 90, np.uint8)] * 75, rows).inside
+    shapes = tracked_shape(rows)
+    for interior, shape in zip(inside.interiors, inside.shapes, strict=True):
+        frame = np.argmin(distances(shapes, shape))
+        lips = visible_lips(rows[frame, list(LIPS), :2])
+        gap = lips[INNER_BOTTOM[5], 1] - lips[INNER_TOP[5], 1]
+        assert interior.bottom[5] - interior.top[5] == pytest.approx(gap / 100, abs=0.004)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from heygem_cli.face.geometry import (
 )
 from heygem_cli.mesh.controls import INNER_BOTTOM
 from heygem_cli.mesh.person import (
-    RANKS,
+    PICTURES,
+    WIDEST,
     estimate_closed_mouth,
     estimate_opening_scale,
     find_closed_mouths,
@@ -124,9 +125,22 @@ def test_closed_mouth_follows_a_nodding_head(tmp_path):
 def test_open_mouths_come_from_the_first_segment_with_enough(tmp_path):
     openings = np.concatenate([np.zeros(75), np.linspace(0.05, 0.2, 75), np.full(75, 0.15)])
     groups = find_open_mouths(track_of(tmp_path, openings), RATE)
-    assert len(groups) == len(RANKS)
-    assert all(75 <= frame < 150 for group in groups for frame in group)
-    assert all(max(narrower) < min(wider) for narrower, wider in pairwise(groups))
+    assert 5 < len(groups) <= PICTURES
+    assert {frame for group in groups for frame in group} == set(range(75, 76 + round(WIDEST * 74)))
+    assert all(np.mean(narrower) < np.mean(wider) for narrower, wider in pairwise(groups))
+
+
+def test_open_mouths_of_different_width_are_in_different_groups(tmp_path):
+    faces = still_faces(np.full(75, 0.1))
+    faces[::2, [INNER_UPPER[0], INNER_UPPER[-1]], 0] += np.float32([-4, 4])
+    groups = find_open_mouths(face_track(tmp_path / "face.track", faces), RATE)
+    assert [{frame % 2 for frame in group} for group in groups] in ([{0}, {1}], [{1}, {0}])
+
+
+def test_many_different_mouths_give_a_limited_number_of_groups(tmp_path):
+    faces = still_faces(np.full(75, 0.1))
+    faces[:, CHIN, 1] += np.float32(np.linspace(0, 200, 75))
+    assert len(find_open_mouths(face_track(tmp_path / "face.track", faces), RATE)) == PICTURES
 
 
 def test_open_mouths_come_from_the_best_segment_otherwise(tmp_path):

@@ -16,6 +16,7 @@ from drawn_mouth import lip_points, mouth_frame
 from heygem_cli.mesh import painter
 from heygem_cli.mesh.crop import CENTER, HEIGHT, SCALE, WIDTH, MouthCrop
 from heygem_cli.mesh.interior import extract_interior, lip_brightness
+from heygem_cli.mesh.mouth_shape import mouth_shape
 from heygem_cli.runtime import read_settings
 from training import painter_evaluate, painter_examples, painter_train
 
@@ -25,7 +26,10 @@ def make_mouth(frame_index: int, opening: float) -> Mouth:
     crop = MouthCrop.from_lips(points, SCALE)
     interior = extract_interior(frame, points, SCALE)
     brightness = lip_brightness(frame, points)
-    return Mouth("s1_x.mpg", frame_index, crop.sample(frame), crop.lips, opening, brightness, interior)
+    canonical = np.zeros((41, 3), np.float32)
+    canonical[:40, :2] = lip_points(opening)
+    shape = mouth_shape(canonical)
+    return Mouth("s1_x.mpg", frame_index, crop.sample(frame), crop.lips, opening, brightness, shape, interior)
 
 
 @pytest.fixture(scope="module")

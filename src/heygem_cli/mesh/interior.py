@@ -46,6 +46,11 @@ class Interior:
     brightness: float
     throat: Array
 
+    @property
+    def opening(self) -> float:
+        """The largest distance between the inner lips, in inter-ocular distances."""
+        return float((self.bottom - self.top).max())
+
 
 def lip_brightness(frame: Frame, lips: Array) -> float:
     """Return the mean luma above black along the outer lip line of lip points (40, 2) in pixels."""

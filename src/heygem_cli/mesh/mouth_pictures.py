@@ -21,6 +21,8 @@ from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.drawn_mouth import DrawnMouth, draw_mouth
 from heygem_cli.mesh.face_light import eye_opening
 from heygem_cli.mesh.interior import Interior, extract_interior
+from heygem_cli.mesh.mouth_shape import tracked_shape
+from heygem_cli.mesh.open_mouths import OpenMouths
 from heygem_cli.mesh.person import find_closed_mouths, find_open_mouths, segment_length
 from heygem_cli.mesh.targets import ClosedMouth, visible_lips
 from heygem_cli.mesh.teeth import choose_mouth
@@ -39,11 +41,11 @@ class MouthPictures:
     """Pictures of a person's mouth.
 
     Attributes:
-        interiors: The inside of the open mouth, sorted by opening; a drawn mouth if it is never seen.
+        inside: The inside of the open mouth; a drawn mouth if it is never seen.
         lips: The closed lips; None if they are never seen closed, or the mouth is never open.
     """
 
-    interiors: tuple[Interior, ...] | DrawnMouth
+    inside: OpenMouths | DrawnMouth
     lips: ClosedLips | None
 
 
@@ -60,18 +62,26 @@ def take_pictures(video: VideoInfo, track: FaceTrack, closed: ClosedMouth, netwo
     if not groups:
         return MouthPictures(_draw_mouth(video, track), None)
     near, elsewhere = find_closed_mouths(track, closed, float(video.fps), near=groups[0][0])
-    interiors, lips = _look(video, track, network, groups, near)
+    seen, lips = _look(video, track, network, groups, near)
     if lips is None:
         _, lips = _look(video, track, network, [], elsewhere)
-    return MouthPictures(interiors or _draw_mouth(video, track), lips)
+    if not seen:
+        return MouthPictures(_draw_mouth(video, track), lips)
+    shapes, showing = (
+        tracked_shape(np.concatenate([track.rows(index, 1) for index in frames])) for frames in (seen, chain(*groups))
+    )
+    return MouthPictures(OpenMouths(tuple(seen.values()), shapes, np.asarray(showing.mean(0), np.float32)), lips)
 
 
 def _look(
     video: VideoInfo, track: FaceTrack, network: CoverNetwork, groups: Sequence[Sequence[int]], shut: Sequence[int]
-) -> tuple[tuple[Interior, ...], ClosedLips | None]:
-    """Look at frames that are open, in groups with similar openings, and at those that are closed.
+) -> tuple[dict[int, Interior], ClosedLips | None]:
+    """Look at frames that are open, in groups with similar shapes of the mouth, and at those that are closed.
 
     The sharpest of each group is taken, as many are blurred by motion.
+
+    Returns:
+        The interiors by frame, the widest opening last; the closed lips.
     """
     sharpest: dict[int, tuple[float, int, Interior]] = {}
     lips: list[_LipsFound] = []
@@ -89,9 +99,9 @@ def _look(
             sharpest[number] = sharpness, index, _extract_interior(frame, landmarks)
         if index in shut and _is_inside(landmarks[list(LIPS), :2], video):
             lips.append(_look_at_lips(frame, landmarks))
-    # In a short video, groups may share a frame.
-    interiors = {index: interior for _, index, interior in (sharpest[number] for number in sorted(sharpest))}
-    return tuple(interiors.values()), _choose_lips(lips)
+    # Groups may share a frame.
+    interiors = {index: interior for _, index, interior in sharpest.values()}
+    return dict(sorted(interiors.items(), key=lambda each: each[1].opening)), _choose_lips(lips)
 
 
 def _frames_at(

@@ -15,7 +15,8 @@ from heygem_cli.media.types import Frame
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.crop import HEIGHT, SCALE, WIDTH, MouthCrop, opening_outline
 from heygem_cli.mesh.field import smoothstep
-from heygem_cli.mesh.interior import MIN_OPENING, Interior, InteriorFit, LipLines, fit_interiors
+from heygem_cli.mesh.interior import MIN_OPENING, InteriorFit, LipLines, fit_interiors
+from heygem_cli.mesh.open_mouths import REFERENCES, Mixture
 from heygem_cli.mesh.warp import Box
 from heygem_cli.onnx import make_session, model_path
 from heygem_cli.options import Device
@@ -27,55 +28,18 @@ if TYPE_CHECKING:
 MODEL = "mouth_painter.onnx"
 RIM = 1.2
 """Pixels of the crop painted beyond the inner lip line, to allow for tracking errors."""
-SIMILARITY = 0.01
-"""Mean distance between inner lip lines, in inter-ocular distances, at which two mouths count as similar."""
 REFERENCE_BIAS = 3.0
 """Logit added to the share of the first reference: the network, trained on the mean error, prefers a blurry grey over
 the contrast of real teeth."""
 DETAIL_SIGMA = 1.2
 """Finer detail than this, in pixels of the crop, is taken from the person's own images at full resolution."""
-MIN_WEIGHT = 0.01
-"""Interiors with a smaller weight in a mixture are left out."""
-REFERENCES = 2
-"""References that the network takes: the most similar mouth shape of the person, and the widest opening."""
 
-Mixture = Sequence[tuple[Interior, float]]
-"""Interiors and their weights, which sum to 1."""
 FittedMixture = Sequence[tuple[InteriorFit, float]]
 
 
-def choose_references(interiors: Sequence[Interior], lines: LipLines) -> list[Mixture]:
-    """Choose up to :data:`REFERENCES` mixtures of the person's interiors for these lips.
-
-    The first mixes the two interiors with the most similar lip lines; their weights vanish as the third most similar
-    catches up, which makes the choice continuous over time. The second is the widest opening.
-
-    Args:
-        interiors: Sorted by opening, the widest last.
-        lines: The lip lines to match.
-    """
-    if not interiors:
-        return []
-    lip_lines = np.array([(interior.top, interior.bottom) for interior in interiors]) - (lines.top, lines.bottom)
-    widths = np.array([interior.along[-1] for interior in interiors]) - lines.along[-1]
-    distance = np.abs(lip_lines).mean(-1).sum(-1) + np.abs(widths)
-    nearest = np.argsort(distance, kind="stable")[:3]
-    similarity = np.exp(-(distance[nearest] ** 2 - distance[nearest[0]] ** 2) / (2 * SIMILARITY**2))
-    weights = similarity[:2] - similarity[2] if len(similarity) > 2 else similarity[:2]
-    # All three may be equally similar.
-    weights = (weights + 1e-6) / (weights + 1e-6).sum()
-    kept = weights > MIN_WEIGHT
-    first: Mixture = [
-        (interiors[index], float(weight))
-        for index, weight in zip(nearest[:2][kept], weights[kept] / weights[kept].sum(), strict=True)
-    ]
-    return [first, [(interiors[-1], 1.0)]][: min(REFERENCES, len(interiors))]
-
-
-def fit_references(interiors: Sequence[Interior], lips: Array, brightness: float) -> list[FittedMixture]:
-    """Choose references for lip points (40, 2) of a crop and fit them, see :func:`fit_interiors`."""
+def fit_references(mixtures: Sequence[Mixture], lips: Array, brightness: float) -> list[FittedMixture]:
+    """Fit references between lip points (40, 2) of a crop, see :func:`fit_interiors`."""
     lines = LipLines.from_lips(lips, SCALE)
-    mixtures = choose_references(interiors, lines)
     chosen = [interior for mixture in mixtures for interior, _ in mixture]
     fits = iter(fit_interiors(chosen, lines, brightness) if chosen else ())
     return [[(next(fits), weight) for _, weight in mixture] for mixture in mixtures]
@@ -105,7 +69,7 @@ class Opening:
         lips: (40, 2) target positions in pixels.
         eye_distance: The inter-ocular distance in pixels.
         brightness: See :func:`heygem_cli.mesh.interior.lip_brightness`.
-        interiors: The person's interiors sorted by opening, the widest last.
+        references: Mixtures of the person's interiors, see :meth:`heygem_cli.mesh.open_mouths.OpenMouths.choose`.
         box: The region of the frame to paint.
         mask: (height, width) in 0 … 1, how much of each pixel of the box is painted.
     """
@@ -114,7 +78,7 @@ class Opening:
     lips: Array
     eye_distance: float
     brightness: float
-    interiors: Sequence[Interior]
+    references: Sequence[Mixture]
     box: Box
     mask: Array
 
@@ -170,7 +134,7 @@ class Painter:
         Returns:
             float32 (height, width, 3) Y, U and V of the box of each, meaningful between the lips only.
         """
-        fitted = [fit_references(each.interiors, each.crop.lips, each.brightness) for each in openings]
+        fitted = [fit_references(each.references, each.crop.lips, each.brightness) for each in openings]
         references = [[render_mixture(mixture) for mixture in mixtures] for mixtures in fitted]
         samples = [each.crop.sample(each.frame) for each in openings]
         mixed = [
@@ -185,7 +149,7 @@ class DraftPainter:
 
     def paint(self, openings: Sequence[Opening]) -> list[Array]:
         """Do what :meth:`Painter.paint` does."""
-        fitted = [fit_references(each.interiors, each.crop.lips, each.brightness) for each in openings]
+        fitted = [fit_references(each.references, each.crop.lips, each.brightness) for each in openings]
         return [
             each.crop.to_frame(render_mixture(mixtures[0]), each.box)
             for each, mixtures in zip(openings, fitted, strict=True)

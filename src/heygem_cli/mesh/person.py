@@ -12,6 +12,7 @@ from heygem_cli.face.neutral import MAX_CLOSED_OPENING, closed_mouth
 from heygem_cli.face.track import FaceTrack
 from heygem_cli.mesh.controls import INNER_BOTTOM, INNER_TOP
 from heygem_cli.mesh.interior import MIN_OPENING
+from heygem_cli.mesh.mouth_shape import distances, spread, tracked_shape
 from heygem_cli.mesh.targets import ClosedMouth
 
 CHUNK = 1000
@@ -37,13 +38,17 @@ SCALE_LIMITS = (0.7, 1.6)
 
 SEGMENT_SECONDS = 3.0
 """Length of the segment that interiors are taken from; all of it is decoded."""
-RANKS = (0.02, 0.16, 0.29, 0.43, 0.56, 0.7, 0.83, 0.95)
-"""Quantiles of the opening, among frames that show the inside of the mouth, at which interiors are taken. The widest
-openings are left out: they are often yawns, laughter or tracking errors."""
-RANK_TOLERANCE = 0.05
-"""Quantiles around each rank from which the sharpest frame is chosen."""
-CANDIDATES_PER_RANK = 3
-"""Frames per rank that make a segment good enough."""
+MIN_SEGMENT = 8
+"""Least number of frames in a segment."""
+PICTURES = 32
+"""Interiors that are taken from it."""
+SIMILAR = 3.0
+"""Distance of shapes of the mouth up to which the sharpest frame is taken instead of another."""
+WIDEST = 0.95
+"""Quantile of the opening, among frames that show the inside of the mouth, up to which interiors are taken. Wider ones
+are often yawns, laughter or tracking errors."""
+ENOUGH = 24
+"""Frames that show the inside of the mouth and make a segment good enough."""
 MAX_YAW = 25.0
 """Degrees of yaw up to which a frame shows the inside of the mouth well."""
 
@@ -135,13 +140,16 @@ def _speech_opening(openings: Array, frame_rate: float) -> float | None:
 
 def segment_length(frame_rate: float) -> int:
     """Return the number of frames in a segment."""
-    return max(len(RANKS), round(SEGMENT_SECONDS * frame_rate))
+    return max(MIN_SEGMENT, round(SEGMENT_SECONDS * frame_rate))
 
 
 def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
-    """Find frames of one segment that show the inside of the mouth, in groups from narrow to wide open.
+    """Find frames of one segment that show the inside of the mouth.
 
     The segment is the first that shows it in enough frames, otherwise the one that shows it in most.
+
+    Returns:
+        Groups of frames with similar shapes of the mouth, from narrow to wide open, which may share frames.
     """
     length = segment_length(frame_rate)
     openings = np.full(len(track), -1.0)
@@ -150,13 +158,22 @@ def find_open_mouths(track: FaceTrack, frame_rate: float) -> list[list[int]]:
         usable = track.present[frames] & (np.abs(pose.yaw) < MAX_YAW)
         openings[frames][usable] = mouth_opening(rows[usable])
     segments = np.array_split(openings, np.arange(length, len(openings), length))
-    counts = [min(np.count_nonzero(segment >= MIN_OPENING), CANDIDATES_PER_RANK * len(RANKS)) for segment in segments]
+    counts = [min(np.count_nonzero(segment >= MIN_OPENING), ENOUGH) for segment in segments]
     best = int(np.argmax(counts))
     showing = np.flatnonzero(segments[best] >= MIN_OPENING)
-    ranked = (showing[np.argsort(segments[best][showing], kind="stable")] + best * length).tolist()
-    last = len(ranked) - 1
-    spans = [(max(0.0, rank - RANK_TOLERANCE) * last, min(rank + RANK_TOLERANCE, RANKS[-1]) * last) for rank in RANKS]
-    return [ranked[round(low) : round(high) + 1] for low, high in spans if ranked]
+    ranked = showing[np.argsort(segments[best][showing], kind="stable")] + best * length
+    ranked = ranked[: round(WIDEST * (len(ranked) - 1)) + 1]
+    return _group_by_shape(track, ranked.tolist())
+
+
+def _group_by_shape(track: FaceTrack, frames: list[int]) -> list[list[int]]:
+    """Return those with similar mouths for up to :data:`PICTURES` of the frames; groups and frames keep their order."""
+    if not frames:
+        return []
+    shapes = tracked_shape(np.concatenate([track.rows(frame, 1) for frame in frames]))
+    centers = sorted(spread(shapes, PICTURES))
+    similar = [np.flatnonzero(distances(shapes, shapes[center]) <= SIMILAR**2) for center in centers]
+    return [[frames[place] for place in places] for places in similar]
 
 
 def find_closed_mouths(track: FaceTrack, closed: ClosedMouth, frame_rate: float, near: int) -> list[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,8 +18,10 @@ from heygem_cli.mesh.cover_network import CoverNetwork
 from heygem_cli.mesh.crop import opening_outline
 from heygem_cli.mesh.drawn_mouth import Bones, DrawnMouth, place_bones
 from heygem_cli.mesh.field import Field, Grid, MouthFrame, fit_field, sample_field, upsample
-from heygem_cli.mesh.interior import Interior, lip_brightness
+from heygem_cli.mesh.interior import MIN_OPENING, lip_brightness
 from heygem_cli.mesh.mouth_pictures import MouthPictures, take_pictures
+from heygem_cli.mesh.mouth_shape import mouth_shape, typical_open_shape
+from heygem_cli.mesh.open_mouths import Mixture, OpenMouths
 from heygem_cli.mesh.painter import DraftPainter, Opening, Painter
 from heygem_cli.mesh.person import estimate_closed_mouth, estimate_opening_scale
 from heygem_cli.mesh.targets import (
@@ -74,6 +76,7 @@ class Shape:
         eye_distance: The inter-ocular distance in pixels.
         bones: Where the teeth are.
         lips_share: How opaque the person's closed lips are, 0 … 1.
+        mouth: (30,) the shape of the mouth that it gets, see :func:`heygem_cli.mesh.mouth_shape.mouth_shape`.
         painted: How much of the inside of the mouth is painted, 0 … 1.
     """
 
@@ -84,6 +87,7 @@ class Shape:
     eye_distance: float
     bones: Bones
     lips_share: float
+    mouth: Array
     painted: float
 
 
@@ -161,10 +165,11 @@ class FaceRenderer:
         bones = place_bones(pose, self.closed, motion, targets.weight)
         shares = self._lips_shares(pose, targets)
         painted = painted_share(shares, targets.opening)
-        parts = zip(landmarks, rings, pose.scale.tolist(), shares.tolist(), painted.tolist(), strict=True)
+        mouths = mouth_shape(self.closed.points_at(pose) + motion)
+        parts = zip(landmarks, rings, pose.scale.tolist(), shares.tolist(), mouths, painted.tolist(), strict=True)
         return [
-            Shape(points, ring, targets[index], fields[index], scale, bones[index], share, paint)
-            for index, (points, ring, scale, share, paint) in enumerate(parts)
+            Shape(points, ring, targets[index], fields[index], scale, bones[index], share, mouth, paint)
+            for index, (points, ring, scale, share, mouth, paint) in enumerate(parts)
         ]
 
     def _lips_shares(self, pose: Pose, targets: Targets) -> Array:
@@ -207,13 +212,13 @@ class FaceRenderer:
         if not mask.any():
             return None
         brightness = lip_brightness(drawing.source, shape.landmarks[list(LIPS), :2])
-        return Opening(frame, targets.lips, shape.eye_distance, brightness, self._interiors(shape), box, mask)
+        return Opening(frame, targets.lips, shape.eye_distance, brightness, self._references(shape), box, mask)
 
-    def _interiors(self, shape: Shape) -> tuple[Interior, ...]:
-        interiors = self.pictures.interiors
-        if isinstance(interiors, DrawnMouth):
-            return (interiors.between(shape.targets.lips, shape.eye_distance, shape.bones),)
-        return interiors
+    def _references(self, shape: Shape) -> list[Mixture]:
+        inside = self.pictures.inside
+        if isinstance(inside, DrawnMouth):
+            return [[(inside.between(shape.targets.lips, shape.eye_distance, shape.bones), 1.0)]]
+        return inside.choose(shape.mouth)
 
 
 def displacements(drawing: Drawing) -> Grid | None:
@@ -262,4 +267,7 @@ def build_renderer(
     """Build the renderer of a tracked person, whose mouth moves as in ``motion``, see :meth:`FaceRenderer.render`."""
     closed, opening_scale = estimate_closed_mouth(track), estimate_opening_scale(track, motion, float(video.fps))
     pictures = take_pictures(video, track, closed, network)
+    typical = typical_open_shape(closed.points + opening_scale * motion, MIN_OPENING)
+    if isinstance(pictures.inside, OpenMouths) and typical is not None:
+        pictures = replace(pictures, inside=pictures.inside.adapt(typical))
     return FaceRenderer(closed, opening_scale, pictures, painter, CoverFinder(network))
