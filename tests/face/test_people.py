@@ -91,6 +91,16 @@ def test_face_that_looks_different_more_than_once_remains_the_same_person(tmp_pa
     assert [spans(person) for person in people] == [[(0, 79)]]
 
 
+def test_face_that_comes_to_look_as_before_remains_the_same_person(tmp_path):
+    tracklet, landmarks, _ = vars(face(0)).values()
+    mixed = [looks(ANNA) + share * (looks(BEN) - looks(ANNA)) for share in (0, 0, 0, 1, 1, 0.4, 0.32, 0.19)]
+    described = [Face(tracklet, landmarks, each) for each in mixed]
+    assert np.mean([distance(mixed[0], each) for each in mixed[5:]]) > 1.3
+    frames = shot(*[[described[k // 8] if k % 8 == 0 else face(0)] for k in range(64)])
+    _, people = people_of(tmp_path, frames)
+    assert [spans(person) for person in people] == [[(0, 63)]]
+
+
 def test_face_that_jumps_and_looks_different_is_somebody_else(tmp_path):
     _, people = people_of(tmp_path, covered_for_a_moment(move=20))
     assert [spans(person) for person in people] == [[(0, 16), (40, 55)], [(24, 32)]]

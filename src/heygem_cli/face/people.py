@@ -67,8 +67,9 @@ class _Seen:
 
 def find_people(track: VideoTrack) -> tuple[SeenPerson, ...]:
     """Find the people of a face video, a pure function of its track."""
-    seen = [each for tracklet in np.unique(track.row_tracklets) for each in _pieces(track, int(tracklet))]
-    people = [_describe(track, pieces) for pieces in _join_enclosed(track, seen, _group(seen))]
+    pieces = [each for tracklet in np.unique(track.row_tracklets) for each in _pieces(track, int(tracklet))]
+    seen = _join_steady(track, pieces)
+    people = [_describe(track, [seen[index].piece for index in group]) for group in _group(seen)]
     least = min(MIN_FRAMES, MIN_FRAMES_SHARE * len(track))
     people = [person for person in people if person.frames >= least] or people
     people.sort(key=lambda person: (person.first, person.box.x))
@@ -130,33 +131,40 @@ def _group(seen: Sequence[_Seen]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _join_enclosed(track: VideoTrack, seen: Sequence[_Seen], groups: Sequence[list[int]]) -> list[list[Piece]]:
-    """Join what lies between two pieces of a person in a tracklet: a hand at the forehead, or a head that leans back.
+def _join_steady(track: VideoTrack, seen: Sequence[_Seen]) -> list[_Seen]:
+    """Join pieces of a tracklet that look alike with what lies between: a hand at the forehead, or a head that leans.
 
-    It remains someone else if that person is seen elsewhere, too, or if the face jumps or has another one near it.
-
-    Returns:
-        The pieces of each person.
+    It remains someone else if that person is seen in another tracklet, or if the face jumps or has another one near it.
     """
-    pieces = {index: each.piece for index, each in enumerate(seen)}
-    of_group = {index: frozenset(group) for group in groups for index in group}
-    for group in groups:
-        for one, other in pairwise(sorted(group)):
-            between = frozenset(range(one + 1, other))
-            enclosed = all(of_group[index] <= between for index in between)
-            if enclosed and one in pieces and _is_one_face(track, seen[one].piece, seen[other].piece):
-                before = pieces.pop(one)
-                pieces[other] = replace(before, last=pieces[other].last)
-                for index in between:
-                    pieces.pop(index, None)
-    joined = ([pieces[index] for index in sorted(group) if index in pieces] for group in groups)
-    return [each for each in joined if each]
+    joined: list[_Seen] = []
+    for each in seen:
+        for index, before in enumerate(joined):
+            between = joined[index + 1 :]
+            if _is_one_face(track, before, each) and not any(_is_elsewhere(other, seen) for other in between):
+                piece, samples = replace(each.piece, first=before.piece.first), [before.samples, each.samples]
+                ends = before.ends[0], each.ends[1]
+                joined[index:] = [_Seen(piece, np.concatenate(samples), each.shot, ends)]
+                break
+        else:
+            joined.append(each)
+    return joined
 
 
-def _is_one_face(track: VideoTrack, before: Piece, after: Piece) -> bool:
-    """Return whether a tracklet moves steadily from one of its pieces to another, with no other face near it."""
-    if before.tracklet != after.tracklet:
+def _is_elsewhere(piece: _Seen, seen: Sequence[_Seen]) -> bool:
+    """Return whether a piece looks like one of another tracklet."""
+    others = (each for each in seen if each.piece.tracklet != piece.piece.tracklet)
+    return any(distances(piece.samples, each.samples).mean() <= 1 for each in others)
+
+
+def _is_one_face(track: VideoTrack, before: _Seen, after: _Seen) -> bool:
+    """Return whether two pieces of a tracklet look alike, and it moves steadily between, with no other face near it."""
+    if before.piece.tracklet != after.piece.tracklet or distances(before.samples, after.samples).min() > 1:
         return False
+    return _is_steady(track, before.piece, after.piece)
+
+
+def _is_steady(track: VideoTrack, before: Piece, after: Piece) -> bool:
+    """Return whether a tracklet moves steadily from one of its pieces to another, with no other face near it."""
     first, last = before.last - NEAR_FRAMES, after.first + NEAR_FRAMES
     start, stop = (int(row) for row in np.searchsorted(track.row_frames, [max(0, first), last + 1]))
     frames, own = track.row_frames[start:stop], track.row_tracklets[start:stop] == before.tracklet
