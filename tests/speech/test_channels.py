@@ -131,6 +131,19 @@ def test_silence_is_reported(tmp_path: Path):
     assert listen(write(tmp_path / "a.wav", 0.05 * SPEECH)).notes == ()
 
 
+@pytest.mark.parametrize("factor", [2**15, 2**31])
+def test_samples_far_beyond_full_scale_are_reported(factor: int, tmp_path: Path):
+    """Speech synthesis that writes whole numbers as floating-point samples."""
+    for channels in ([SPEECH], [NOTHING, SPEECH]):
+        (note,) = listen(write(tmp_path / "a.wav", *(factor * each for each in channels))).notes
+        assert note.endswith("of the samples are beyond full scale, so the sound is distorted; scale them to -1 … 1")
+
+
+@pytest.mark.parametrize(("factor", "codec"), [(1, "pcm_f32le"), (3, "pcm_f32le"), (3, "pcm_s16le")])
+def test_peaks_beyond_full_scale_are_not_reported(factor: int, codec: str, tmp_path: Path):
+    assert listen(write(tmp_path / "a.wav", factor / np.abs(SPEECH).max() * SPEECH, codec=codec)).notes == ()
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "rate"),
     [("a.wav", "pcm_s16le", 8000), ("a.wav", "pcm_s24le", 48000), ("a.wav", "pcm_s32le", 44100),
@@ -192,7 +205,7 @@ def test_number_of_channels_may_change_on_the_way(channels: tuple[int, int], tmp
 
 
 def test_channels_that_are_alike_are_treated_alike():
-    nearly = Heard(np.array([-20.0, -20.0]), np.array([-32.1, -31.9]), np.eye(2))
+    nearly = Heard(np.array([-20.0, -20.0]), np.array([-32.1, -31.9]), np.eye(2), np.zeros(2))
     assert sorted(select(nearly)) == [0, 1]
 
 

@@ -33,6 +33,8 @@ LOUDER = 6.0
 """Decibels by which a channel without speech is louder than the one with speech, so that the user is told."""
 QUIET = -50.0
 """Decibels of full scale below which speech is hardly heard."""
+CLIPPED = 0.5
+"""Share of non-zero samples at full scale above which they are wrongly scaled, not only recorded too loudly."""
 OUT_OF_PHASE = -0.5
 """Correlation with the channels before it below which a channel is inverted."""
 
@@ -45,11 +47,13 @@ class Heard:
         loud: (channels,) level in decibels of full scale.
         soft: (channels,) level of the pauses.
         covariance: (channels, channels), without constant parts.
+        clipped: (channels,) share of the non-zero samples at full scale or beyond.
     """
 
     loud: Array
     soft: Array
     covariance: Matrix
+    clipped: Array
 
 
 def listen(audio: AudioInfo, tick: Callable[[], object] = lambda: None) -> AudioInfo:
@@ -77,15 +81,19 @@ def measure(audio: AudioInfo, tick: Callable[[], object] = lambda: None) -> Hear
     """Measure all channels of an audio."""
     covariance = np.zeros((audio.channels, audio.channels))
     levels: list[Array] = []
+    clipped, sounding = np.zeros(audio.channels), np.zeros(audio.channels)
     with closing(read_channels(audio, SAMPLE_RATE, SAMPLES_PER_FRAME)) as blocks:
         for block in blocks:
             steps = np.diff(block, axis=0).astype(np.float64)
             covariance += steps.T @ steps
+            clipped += (np.abs(block) >= 1).sum(0)
+            sounding += (block != 0).sum(0)
             levels.append(np.stack([speech_levels(channel) for channel in block.T], axis=1))
             tick()
     frames = np.concatenate(levels)
     loud, soft = zip(*(_range(column) for column in frames.T), strict=True)
-    return Heard(np.array(loud, np.float32), np.array(soft, np.float32), covariance)
+    share = np.asarray(clipped / np.maximum(sounding, 1), np.float32)
+    return Heard(np.array(loud, np.float32), np.array(soft, np.float32), covariance, share)
 
 
 def _range(levels: Array) -> tuple[float, float]:
@@ -125,6 +133,8 @@ def mix(channels: Heard, used: list[int]) -> tuple[float, ...]:
 
 def _notes(audio: AudioInfo, channels: Heard, used: list[int]) -> Iterator[str]:
     loudest, speech = int(channels.loud.argmax()), float(channels.loud[used].max())
+    if (clipped := float(channels.clipped.max())) > CLIPPED:
+        yield f"{clipped:.0%} of the samples are beyond full scale, so the sound is distorted; scale them to -1 … 1"
     if speech <= FLOOR:
         yield "the audio is silent, so the mouth stays closed"
     elif speech <= QUIET:
