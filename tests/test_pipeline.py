@@ -1,6 +1,5 @@
 """Tests of all stages together, on a real face, in one process."""
 
-import os
 import subprocess
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +10,7 @@ import pytest
 
 import tracks
 from container_crop import add_pixel_crop
+from file_systems import small_file_system
 from heygem_cli.color import parse_color
 from heygem_cli.errors import HeygemError, InputError
 from heygem_cli.face.geometry import mouth_opening
@@ -37,14 +37,9 @@ def pipeline():
 @pytest.fixture
 def full_folder(tmp_path):
     """A full file system."""
-    folder = tmp_path / "full"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
-    (folder / "rest").write_bytes(bytes(4096))
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "full", "4k") as folder:
+        (folder / "rest").write_bytes(bytes(4096))
+        yield folder
 
 
 def test_full_temporary_folder_is_an_error_that_may_pass(pipeline, tmp_path, face, voice, monkeypatch, full_folder):

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import resource
 import shutil
-import subprocess
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from file_systems import small_file_system
 from heygem_cli import locks
 from heygem_cli.errors import HeygemError, LockedError, NotCapableError
 from heygem_cli.face.cache import cache_errors, cached_track, prune, track_key
@@ -199,19 +199,13 @@ def test_full_disk_may_pass_other_errors_do_not(number, code, exit_code):
     assert (caught.value.code, caught.value.exit_code) == (code, exit_code)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 def test_cache_on_a_full_file_system(tmp_path):
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
+    with small_file_system(tmp_path / "cache", "64k") as folder:
         with pytest.raises(HeygemError, match="the disk is full") as caught:
-            cached_track(tmp_path, "key", 400, lambda: numbered_frames(200))
+            cached_track(folder, "key", 400, lambda: numbered_frames(200))
         assert caught.value.code == "disk-full"
-        assert {path.suffix for path in (tmp_path / "tracks").iterdir()} <= {".lock"}
-        assert len(cached_track(tmp_path, "key", 400, lambda: numbered_frames(2))[0]) == 2
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+        assert {path.suffix for path in (folder / "tracks").iterdir()} <= {".lock"}
+        assert len(cached_track(folder, "key", 400, lambda: numbered_frames(2))[0]) == 2
 
 
 def test_track_that_another_process_seems_to_create_is_an_error_that_names_it(tmp_path, monkeypatch):

@@ -3,11 +3,11 @@
 import json
 import os
 import signal
-import subprocess
 from contextlib import ExitStack
 
 import pytest
 
+from file_systems import small_file_system
 from serve_program import Server, wait_for
 
 SMALL_PAUSES = "import heygem_cli.serve.room as room; room.PAUSE_SECONDS = 0.5"
@@ -16,13 +16,8 @@ SMALL_PAUSES = "import heygem_cli.serve.room as room; room.PAUSE_SECONDS = 0.5"
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 8 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no file system can be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_file_system(tmp_path / "disk", "8m") as folder:
+        yield folder
 
 
 @pytest.fixture

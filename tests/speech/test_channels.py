@@ -136,7 +136,7 @@ def test_samples_far_beyond_full_scale_are_reported(factor: int, tmp_path: Path)
     """Speech synthesis that writes whole numbers as floating-point samples."""
     for channels in ([SPEECH], [NOTHING, SPEECH]):
         (note,) = listen(write(tmp_path / "a.wav", *(factor * each for each in channels))).notes
-        assert note.endswith("of the samples are beyond full scale, so the sound is distorted; scale them to -1 … 1")
+        assert note.endswith("of the samples reach full scale, so the sound is distorted; scale them to -1 … 1")
 
 
 @pytest.mark.parametrize(("factor", "codec"), [(1, "pcm_f32le"), (3, "pcm_f32le"), (3, "pcm_s16le")])

@@ -13,7 +13,8 @@ IRISES = ((469, 471), (470, 472)), ((474, 476), (475, 477))
 CHILD_NOSE = 3.75
 """Diameters of the iris, about 44 mm, below which a nose is a child's.
 
-One of 805 members of the US Congress has a shorter one; the mean is 4.43, with a standard deviation of 0.25.
+One of 805 members of the US Congress has a shorter one; the mean is 4.43, with a standard deviation of 0.25
+(``python -m benchmarks.age_look``).
 """
 
 
@@ -25,9 +26,9 @@ def looks_like_child(face: Array) -> bool:
     biometry", Experimental Eye Research 102, 2012), while the nose still grows between 4 and 14 years ("Analysis of
     nose growth", Otolaryngologia Polska 59, 2005). Neither depends on the colour of the skin, on wrinkles, or on light.
 
-    Measured on UTKFace, which did not choose the limit: 5 of 1,264 adults are taken for children, at most 2 in each of
-    its five groups of origin; of children, 94 % from 2 to 3 years, 69 % from 4 to 6, 35 % from 7 to 9, and 9 % from 13
-    to 15.
+    Measured on UTKFace (``python -m benchmarks.age_look``), which did not choose the limit, but was in view when this
+    proportion was chosen: 5 of 1,264 adults are taken for children, at most 2 in each of its five groups of origin; of
+    children, 94 % from 2 to 3 years, 69 % from 4 to 6, 35 % from 7 to 9, and 9 % from 13 to 15.
 
     Args:
         face: Landmarks (478, 3) in the canonical frame.

@@ -134,7 +134,7 @@ def mix(channels: Heard, used: list[int]) -> tuple[float, ...]:
 def _notes(audio: AudioInfo, channels: Heard, used: list[int]) -> Iterator[str]:
     loudest, speech = int(channels.loud.argmax()), float(channels.loud[used].max())
     if (clipped := float(channels.clipped.max())) > CLIPPED:
-        yield f"{clipped:.0%} of the samples are beyond full scale, so the sound is distorted; scale them to -1 … 1"
+        yield f"{clipped:.0%} of the samples reach full scale, so the sound is distorted; scale them to -1 … 1"
     if speech <= FLOOR:
         yield "the audio is silent, so the mouth stays closed"
     elif speech <= QUIET:
